@@ -1,0 +1,197 @@
+"""A bundle: a folder of converted models and the manifest that says what they are."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reference.spec.errors import InputError
+from reference.spec.files import sha256_of
+from reference.spec.section import Section, read_json
+from reference.spec.tensors import STAGES, Signature, Tensor
+
+MANIFEST_NAME = "manifest.json"
+SCHEMA = 1
+FORMATS = ("litert", "onnx")
+COMPUTES = ("fp32", "fp16")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageFile:
+    """One converted stage: the file, what it should hash to, how to run it, its tensors.
+
+    `compute` is the arithmetic the recipe wants at run time. `source_sha256` is the file it was quantized from,
+    where it was.
+    """
+
+    file: str
+    sha256: str
+    size_bytes: int
+    compute: str
+    signature: Signature
+    source_sha256: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """The model dir a bundle was made from, by the SHA-256 of its three files."""
+
+    config_sha256: str
+    weights_sha256: str
+    t5_sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """Everything a bundle says about itself."""
+
+    recipe: str
+    format: str
+    source: Source
+    sampler: Mapping[str, Any]
+    sample_rate_hz: int
+    tokenizer_file: str
+    tokenizer_sha256: str
+    stages: Mapping[str, StageFile]
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """A manifest and the folder it describes."""
+
+    folder: Path
+    manifest: Manifest
+
+    def path(self, stage: str) -> Path:
+        """The file of a stage."""
+        return self.folder / self.manifest.stages[stage].file
+
+    @property
+    def tokenizer_path(self) -> Path:
+        return self.folder / self.manifest.tokenizer_file
+
+    def altered(self, stage: str) -> bool:
+        """Whether the stage's file is no longer the one the manifest was written for."""
+        return sha256_of(self.path(stage)) != self.manifest.stages[stage].sha256
+
+    def require_intact(self) -> None:
+        """Raise InputError if any file is not the one the manifest was written for."""
+        for stage in STAGES:
+            if self.altered(stage):
+                raise InputError(f"{self.path(stage)}: SHA-256 differs from the manifest; convert or copy the bundle again")
+        if sha256_of(self.tokenizer_path) != self.manifest.tokenizer_sha256:
+            raise InputError(f"{self.tokenizer_path}: SHA-256 differs from the manifest; convert or copy the bundle again")
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """Read and validate `manifest.json` and check that each file exists at its recorded size.
+
+    Raises InputError for a folder that is not a bundle, a missing stage, a missing or truncated file.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; expected a bundle with {MANIFEST_NAME}")
+    if not (folder / MANIFEST_NAME).is_file():
+        raise InputError(f"{folder}: has no {MANIFEST_NAME}; make a bundle with 'python -m litert_pipeline convert'")
+    bundle = Bundle(folder=folder, manifest=_read_manifest(read_json(folder / MANIFEST_NAME)))
+    for stage, entry in bundle.manifest.stages.items():
+        path = bundle.path(stage)
+        if not path.is_file():
+            raise InputError(f"{path}: no such file, though the manifest names it as stage '{stage}'")
+        if path.stat().st_size != entry.size_bytes:
+            raise InputError(
+                f"{path}: is {path.stat().st_size} bytes, the manifest says {entry.size_bytes}; "
+                "it is truncated or was replaced, convert or copy the bundle again"
+            )
+    return bundle
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write `manifest.json` into a bundle folder under construction."""
+    content = {
+        "schema": SCHEMA,
+        "recipe": manifest.recipe,
+        "format": manifest.format,
+        "source": vars(manifest.source),
+        "sampler": dict(manifest.sampler),
+        "sample_rate_hz": manifest.sample_rate_hz,
+        "tokenizer": {"file": manifest.tokenizer_file, "sha256": manifest.tokenizer_sha256},
+        "stages": {
+            name: {
+                **{key: value for key, value in vars(entry).items() if key != "signature"},
+                "inputs": [_tensor_json(tensor) for tensor in entry.signature.inputs],
+                "outputs": [_tensor_json(tensor) for tensor in entry.signature.outputs],
+            }
+            for name, entry in manifest.stages.items()
+        },
+        "versions": dict(manifest.versions),
+    }
+    (folder / MANIFEST_NAME).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _read_manifest(top: Section) -> Manifest:
+    schema = top.take("schema", int)
+    if schema != SCHEMA:
+        raise InputError(f"{top.file}: schema is {schema}, this version reads {SCHEMA}; convert the bundle again")
+    stages = top.section("stages")
+    missing = [name for name in STAGES if not stages.has(name)]
+    if missing:
+        raise InputError(f"{top.file}: stage {', '.join(missing)} is missing; a bundle has {', '.join(STAGES)}")
+    source, tokenizer = top.section("source"), top.section("tokenizer")
+    manifest = Manifest(
+        recipe=top.take("recipe", str),
+        format=top.choice("format", FORMATS),
+        source=Source(
+            config_sha256=source.take("config_sha256", str),
+            weights_sha256=source.take("weights_sha256", str),
+            t5_sha256=source.take("t5_sha256", str),
+        ),
+        sampler=top.take("sampler", dict),
+        sample_rate_hz=top.positive("sample_rate_hz"),
+        tokenizer_file=_file_name(tokenizer),
+        tokenizer_sha256=tokenizer.take("sha256", str),
+        stages={name: _read_stage(stages.section(name)) for name in STAGES},
+        versions=top.take("versions", dict),
+    )
+    for section in (source, tokenizer, stages, top):
+        section.done()
+    return manifest
+
+
+def _read_stage(section: Section) -> StageFile:
+    entry = StageFile(
+        file=_file_name(section),
+        sha256=section.take("sha256", str),
+        size_bytes=section.positive("size_bytes"),
+        compute=section.choice("compute", COMPUTES),
+        source_sha256=section.take("source_sha256", str, None),
+        signature=Signature(
+            inputs=tuple(_read_tensor(item) for item in section.sections("inputs")),
+            outputs=tuple(_read_tensor(item) for item in section.sections("outputs")),
+        ),
+    )
+    section.done()
+    return entry
+
+
+def _file_name(section: Section) -> str:
+    name = section.take("file", str)
+    if Path(name).name != name:
+        raise InputError(f"{section.file}: '{section.path('file')}' is '{name}', expected a plain file name inside the bundle")
+    return name
+
+
+def _tensor_json(tensor: Tensor) -> dict[str, Any]:
+    return {"name": tensor.name, "axes": dict(tensor.axes), "dtype": tensor.dtype}
+
+
+def _read_tensor(section: Section) -> Tensor:
+    axes = section.section("axes")
+    tensor = Tensor(
+        name=section.take("name", str),
+        axes={name: axes.positive(name) for name in axes.names()},
+        dtype=section.choice("dtype", ("float32", "int32")),
+    )
+    section.done()
+    return tensor

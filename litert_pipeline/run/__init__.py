@@ -1,0 +1,1 @@
+"""Running a bundle: numpy and LiteRT only, where torch does not exist."""

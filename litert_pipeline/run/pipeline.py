@@ -1,0 +1,40 @@
+"""The LiteRT pipeline: a bundle as three callables over numpy arrays. Twin of `reference/pipeline.py`."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from litert_pipeline.bundle import Bundle
+from litert_pipeline.run.runner import LiteRTStage
+from reference.spec.errors import InputError
+from reference.spec.generation import Pipeline
+from reference.spec.prompt import Tokenizer
+from reference.spec.tensors import STAGES
+
+
+def open_stage(bundle: Bundle, name: str, *, compute: str | None = None, threads: int = 1) -> LiteRTStage:
+    """One stage of a bundle, in the arithmetic its manifest asks for unless `compute` says otherwise."""
+    entry = bundle.manifest.stages[name]
+    return LiteRTStage(bundle.path(name), entry.signature, compute=compute or entry.compute, threads=threads)
+
+
+@contextmanager
+def open_pipeline(bundle: Bundle, *, compute: str | None = None, threads: int = 1) -> Iterator[Pipeline]:
+    """All stages of a LiteRT bundle, ready to generate.
+
+    Raises InputError for a bundle of another format, an altered file, or one LiteRT cannot load.
+    """
+    manifest = bundle.manifest
+    if manifest.format != "litert":
+        raise InputError(f"{bundle.folder}: is an {manifest.format} bundle, expected litert; convert with a LiteRT recipe")
+    bundle.require_intact()
+    token_ids = manifest.stages["conditioner"].signature.inputs[0]
+    with ExitStack() as stack:
+        stages = {
+            name: stack.enter_context(open_stage(bundle, name, compute=compute, threads=threads)) for name in STAGES
+        }
+        yield Pipeline(
+            stages=stages,
+            tokenizer=Tokenizer(bundle.tokenizer_path, max_length=token_ids.shape[-1]),
+            latent_shape=manifest.stages["decoder"].signature.inputs[0].shape,
+            sample_rate_hz=manifest.sample_rate_hz,
+        )

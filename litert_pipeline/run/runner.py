@@ -1,0 +1,103 @@
+"""One LiteRT model behind the stage interface: tensors bound by name, outputs copied out."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from ai_edge_litert.compiled_model import CompiledModel, CpuOptions, Options
+
+from reference.spec.errors import InputError
+from reference.spec.tensors import Array, Signature, Tensor, Tensors
+
+XNNPACK_FORCE_FP16 = 0x04  # TFLITE_XNNPACK_DELEGATE_FLAG_FORCE_FP16
+XNNPACK_FLAGS = {"fp32": None, "fp16": XNNPACK_FORCE_FP16}
+
+
+class LiteRTStage:
+    """A `.tflite` file opened with CompiledModel on the CPU (XNNPACK).
+
+    `compute` is "fp32", or "fp16" to make XNNPACK calculate in half precision whatever the file holds. Buffers
+    belong to the runtime and are reused between calls, so outputs are copies.
+    """
+
+    def __init__(self, path: Path, signature: Signature, *, compute: str = "fp32", threads: int = 1) -> None:
+        """Raises InputError if the file is no LiteRT model or its tensors are not those of `signature`."""
+        self.path, self.signature = path, signature
+        options = Options(cpu_options=CpuOptions(num_threads=threads, xnnpack_flags=XNNPACK_FLAGS[compute]))
+        with native_log() as log:
+            try:
+                self._model = CompiledModel.from_file(str(path), options=options)
+            except RuntimeError as error:
+                raise InputError(f"{path}: LiteRT cannot load it ({_reason(error, log())}); convert it again") from None
+        self._key = self._only_signature()
+        self._check(self._model.get_input_tensor_details(self._key), signature.inputs, "input")
+        self._check(self._model.get_output_tensor_details(self._key), signature.outputs, "output")
+        make_in, make_out = self._model.create_input_buffer_by_name, self._model.create_output_buffer_by_name
+        self._inputs = {tensor.name: make_in(self._key, tensor.name) for tensor in signature.inputs}
+        self._outputs = {tensor.name: make_out(self._key, tensor.name) for tensor in signature.outputs}
+
+    def __call__(self, feed: Mapping[str, Array]) -> Tensors:
+        for name, array in self.signature.bind(feed).items():
+            self._inputs[name].write(np.ascontiguousarray(array))
+        self._model.run_by_name(self._key, self._inputs, self._outputs)
+        return {tensor.name: self._read(tensor) for tensor in self.signature.outputs}
+
+    def __enter__(self) -> "LiteRTStage":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._inputs, self._outputs = {}, {}
+        self._model.close()
+
+    def _read(self, tensor: Tensor) -> Array:
+        flat = self._outputs[tensor.name].read(int(np.prod(tensor.shape)), np.dtype(tensor.dtype).type)
+        return np.array(flat).reshape(tensor.shape)
+
+    def _only_signature(self) -> str:
+        keys = list(self._model.get_signature_list())
+        if len(keys) != 1:
+            raise InputError(f"{self.path}: has {len(keys)} signatures {keys}, expected exactly one")
+        return keys[0]
+
+    def _check(self, found: Mapping[str, Mapping[str, Any]], declared: tuple[Tensor, ...], kind: str) -> None:
+        """The file's tensors must be the declared ones by name, shape and dtype."""
+        told = {name: (tuple(detail["shape"]), np.dtype(detail["dtype"]).name) for name, detail in found.items()}
+        wanted = {tensor.name: (tensor.shape, tensor.dtype) for tensor in declared}
+        if told != wanted:
+            raise InputError(f"{self.path}: foreign signature, {kind}s are {told}, expected {wanted}")
+
+
+@contextmanager
+def native_log() -> Iterator[Any]:
+    """Keep what native code writes to stderr off the terminal; yields a function that returns it.
+
+    LiteRT has no switch for its log level and prints some twenty lines for every model it opens.
+    """
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as sink:
+
+        def text() -> str:
+            sink.seek(0)
+            return sink.read().decode(errors="replace")
+
+        os.dup2(sink.fileno(), 2)
+        try:
+            yield text
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+
+
+def _reason(error: Exception, log: str) -> str:
+    """The last line the runtime logged as an error, else what it raised."""
+    errors = [line for line in log.splitlines() if line.startswith("ERROR")]
+    return (errors or str(error).splitlines() or [type(error).__name__])[-1].strip()

@@ -1,0 +1,44 @@
+"""`python -m reference`: generate audio with the PyTorch reference."""
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fixtures import TINY_MODEL_DIR
+from reference import command
+from reference.spec.errors import told_in_one_line
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+
+
+@app.callback()
+def main() -> None:
+    """The PyTorch reference of Stable Audio."""
+
+
+@app.command("generate")
+def generate_command(
+    prompt: command.Prompt,
+    out: command.Out,
+    model: Annotated[Path, typer.Option(help="Model dir; the embedded tiny model if left out.")] = TINY_MODEL_DIR,
+    seconds: command.Seconds = 10.0,
+    seed: command.Seed = 0,
+    steps: command.Steps = 8,
+    sampler: command.SamplerName = "pingpong",
+    noise: command.Noise = "philox",
+    trace: command.Trace = None,
+    force: command.Force = False,
+) -> None:
+    """Generate audio from a prompt, in float32 on the CPU."""
+    with told_in_one_line():
+        job = command.generation(prompt, seconds, seed, steps, sampler, noise, out, trace, force)
+        # Imported here so that a mistyped option is told at once, not after torch has loaded.
+        from reference.pipeline import load_model
+
+        job.run(lambda: nullcontext(load_model(model).pipeline()))
+
+
+if __name__ == "__main__":
+    app(prog_name="python -m reference")

@@ -1,0 +1,1 @@
+"""The torch modules, one box of the paper per file, with the parameter names of the official checkpoint."""

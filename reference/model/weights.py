@@ -1,0 +1,90 @@
+"""Checkpoints to modules, completely or not at all."""
+
+import pickle
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from reference.spec.errors import InputError
+
+StateDict = dict[str, Tensor]
+CHECKPOINT_NAMES = ("model.safetensors", "model.ckpt")
+T5_NAMES = ("model.safetensors", "pytorch_model.bin")
+T5_UNUSED = ("decoder.", "lm_head.")  # a full T5 checkpoint also holds these; the encoder needs neither
+T5_ALIAS, T5_SHARED = "encoder.embed_tokens.weight", "shared.weight"
+
+
+def find_checkpoint(folder: Path, names: Iterable[str]) -> Path:
+    """The first of `names` that exists in `folder`. Raises InputError listing them if none does."""
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    raise InputError(f"{folder}: no weights found; expected one of {', '.join(names)}")
+
+
+def read_tensors(path: Path) -> StateDict:
+    """All tensors of a `.safetensors` file or of a torch checkpoint, on the CPU, in their stored dtype.
+
+    Torch checkpoints are opened with `weights_only=True`: a pickle that wants to run code is refused unrun.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, EOFError, RuntimeError, OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path}: not a readable checkpoint ({reason}); it may be truncated, download it again") from None
+    except pickle.UnpicklingError:
+        raise InputError(
+            f"{path}: is not a plain torch checkpoint of tensors, so it was not opened (its pickle could run code); "
+            "convert it to safetensors at its source"
+        ) from None
+    state = content.get("state_dict", content) if isinstance(content, Mapping) else None
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise InputError(f"{path}: holds {type(content).__name__}, expected a dict of tensors, 'state_dict' around it or not")
+    return dict(state)
+
+
+def read_t5_tensors(path: Path) -> StateDict:
+    """The encoder's tensors of a T5 checkpoint, without decoder, head and the alias of the shared embedding."""
+    state = {name: value for name, value in read_tensors(path).items() if not name.startswith(T5_UNUSED)}
+    alias = state.pop(T5_ALIAS, None)
+    if alias is not None and not torch.equal(alias, state.setdefault(T5_SHARED, alias)):
+        raise InputError(f"{path}: '{T5_ALIAS}' differs from '{T5_SHARED}'; T5 shares one embedding")
+    return state
+
+
+def load_into(modules: Mapping[str, nn.Module], state: StateDict, path: Path) -> None:
+    """Give every tensor of `state` to the module whose prefix it carries, and every module all it needs.
+
+    Raises InputError listing missing, unexpected, mis-shaped and non-finite tensors.
+    """
+    wanted = {
+        f"{prefix}{name}": tuple(tensor.shape)
+        for prefix, module in modules.items()
+        for name, tensor in module.state_dict().items()
+    }
+    problems = {
+        "missing": sorted(wanted.keys() - state.keys()),
+        "unexpected": sorted(state.keys() - wanted.keys()),
+        "mis-shaped": [
+            f"{name} {list(state[name].shape)} instead of {list(shape)}"
+            for name, shape in sorted(wanted.items())
+            if name in state and tuple(state[name].shape) != shape
+        ],
+        "not finite": sorted(name for name in wanted.keys() & state.keys() if not state[name].isfinite().all()),
+    }
+    if any(problems.values()):
+        told = "; ".join(f"{len(names)} {kind}: {_some(names)}" for kind, names in problems.items() if names)
+        raise InputError(f"{path}: does not fit the config, nothing was loaded ({told})")
+    for prefix, module in modules.items():
+        own = {name: state[f"{prefix}{name}"].float() for name in module.state_dict()}
+        module.load_state_dict(own, strict=True, assign=True)
+
+
+def _some(names: list[str], most: int = 4) -> str:
+    return ", ".join(names[:most]) + (f", and {len(names) - most} more" if len(names) > most else "")

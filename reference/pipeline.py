@@ -1,0 +1,102 @@
+"""The reference pipeline: a model dir as three callables over numpy arrays. Twin of `litert_pipeline/run/pipeline.py`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from reference.model.conditioner import Conditioner
+from reference.model.decoder import Decoder
+from reference.model.dit import DiT
+from reference.model.encoder import Encoder
+from reference.model.weights import CHECKPOINT_NAMES, T5_NAMES, find_checkpoint, load_into, read_t5_tensors, read_tensors
+from reference.spec.generation import Pipeline, Stage
+from reference.spec.model import ModelSpec, read_model_spec
+from reference.spec.prompt import SPIECE_NAME, Tokenizer
+from reference.spec.tensors import STAGES, Array, Signature, Tensors, signatures
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A loaded model dir. Modules are in evaluation mode; `modules` has one per stage and the encoder."""
+
+    folder: Path
+    spec: ModelSpec
+    tokenizer: Tokenizer
+    modules: Mapping[str, nn.Module]
+
+    def to(self, dtype: torch.dtype) -> "Model":
+        """A copy computing in `dtype` from the same stored weights."""
+        with torch.device("meta"):
+            fresh = build_modules(self.spec)
+        for name, module in fresh.items():
+            module.load_state_dict({k: v.to(dtype) for k, v in self.modules[name].state_dict().items()}, assign=True)
+        return Model(folder=self.folder, spec=self.spec, tokenizer=self.tokenizer, modules=frozen(fresh))
+
+    def stage(self, name: str) -> Stage:
+        """A stage as a function of named numpy arrays."""
+        return TorchStage(self.modules[name], signatures(self.spec)[name])
+
+    def pipeline(self) -> Pipeline:
+        """All stages, ready to generate."""
+        return Pipeline(
+            stages={name: self.stage(name) for name in STAGES},
+            tokenizer=self.tokenizer,
+            latent_shape=self.spec.latent_shape,
+            sample_rate_hz=self.spec.sample_rate_hz,
+        )
+
+
+class TorchStage:
+    """A module behind the stage interface: float32 and int32 arrays in, arrays of the module's dtype out."""
+
+    def __init__(self, module: nn.Module, signature: Signature) -> None:
+        self.module, self.signature = module, signature
+        self.dtype = next(module.parameters()).dtype
+
+    def __call__(self, feed: Mapping[str, Array]) -> Tensors:
+        tensors = {name: torch.from_numpy(array) for name, array in self.signature.bind(feed).items()}
+        with torch.inference_mode():
+            outputs = self.module(**{n: t.to(self.dtype) if t.is_floating_point() else t for n, t in tensors.items()})
+        return {name: tensor.numpy() for name, tensor in outputs.items()}
+
+
+def load_model(folder: Path) -> Model:
+    """Load a model dir in float32. Raises InputError for anything missing, damaged, or not fitting together."""
+    spec = read_model_spec(folder)
+    t5_folder = folder / spec.prompt.t5_folder
+    with torch.device("meta"):  # no storage: the checkpoint's tensors become the parameters
+        modules = build_modules(spec)
+    checkpoint = find_checkpoint(folder, CHECKPOINT_NAMES)
+    load_into(checkpoint_parts(modules), read_tensors(checkpoint), checkpoint)
+    t5_checkpoint = find_checkpoint(t5_folder, T5_NAMES)
+    load_into({"": modules["conditioner"].get_submodule("t5")}, read_t5_tensors(t5_checkpoint), t5_checkpoint)
+    tokenizer = Tokenizer(t5_folder / SPIECE_NAME, spec.prompt.max_length, spec.t5.vocab_size)
+    return Model(folder=folder, spec=spec, tokenizer=tokenizer, modules=frozen(modules))
+
+
+def checkpoint_parts(modules: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
+    """What the official checkpoint holds, by key prefix. T5 has a file of its own."""
+    return {
+        "model.model.": modules["dit"],
+        "pretransform.model.encoder.": modules["encoder"],
+        "pretransform.model.decoder.": modules["decoder"],
+        "conditioner.conditioners.": modules["conditioner"].get_submodule("conditioners"),
+    }
+
+
+def build_modules(spec: ModelSpec) -> dict[str, nn.Module]:
+    """One module per stage, and the encoder, untrained."""
+    return {
+        "conditioner": Conditioner(spec),
+        "dit": DiT(spec.dit),
+        "decoder": Decoder(spec.decoder),
+        "encoder": Encoder(spec.encoder),
+    }
+
+
+def frozen(modules: dict[str, nn.Module]) -> dict[str, nn.Module]:
+    """The modules in evaluation mode and without gradients."""
+    return {name: module.eval().requires_grad_(False) for name, module in modules.items()}

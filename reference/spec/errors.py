@@ -1,0 +1,24 @@
+"""The one exception a user's mistake raises, and its translation into an exit code."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+EXIT_OK, EXIT_REFUSE, EXIT_BAD_INPUT = 0, 1, 2
+
+
+class InputError(Exception):
+    """Bad input, told in one sentence: what was found, what was expected, what to do."""
+
+
+@contextmanager
+def told_in_one_line() -> Iterator[None]:
+    """Turn `InputError` (and a folder that cannot be written) into one line on stderr and exit code 2."""
+    try:
+        yield
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(EXIT_BAD_INPUT) from None
+    except PermissionError as error:
+        print(f"error: {error.filename}: no permission to write or read here; choose another path", file=sys.stderr)
+        raise SystemExit(EXIT_BAD_INPUT) from None

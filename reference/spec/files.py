@@ -1,0 +1,73 @@
+"""Write files so that a crash leaves nothing half-written and nothing is overwritten by accident."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from reference.spec.errors import InputError
+
+
+def check_free(path: Path, force: bool) -> None:
+    """Refuse an existing `path` unless `force`, and a parent that is not a folder. Call before long work."""
+    if path.exists() and not force:
+        raise InputError(f"{path}: already exists; choose another path or pass --force")
+    folder = path.absolute().parent
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not existing.is_dir():
+        raise InputError(f"{path}: {existing} is not a folder; choose another path")
+    if not os.access(existing, os.W_OK):
+        raise InputError(f"{path}: folder {existing} is not writable; choose another path")
+
+
+@contextmanager
+def new_file(path: Path, force: bool) -> Iterator[Path]:
+    """A temporary name beside `path`; renamed to it when the block ends well, removed otherwise."""
+    check_free(path, force)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(path: Path, force: bool) -> Iterator[Path]:
+    """A temporary folder beside `path`; renamed to it when the block ends well, removed otherwise.
+
+    With `force` the old folder is moved aside first and deleted only after the new one is in place.
+    """
+    check_free(path, force)
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{path}: is a file; expected a folder to replace")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        yield temporary
+        os.chmod(temporary, 0o755)
+        if path.exists():
+            old = temporary.with_name(temporary.name + ".old")
+            os.replace(path, old)
+            os.replace(temporary, path)
+            shutil.rmtree(old)
+        else:
+            os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def sha256_of(path: Path) -> str:
+    """Hex SHA-256 of a file's bytes. Raises InputError if it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); expected a file") from None

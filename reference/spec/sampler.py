@@ -1,0 +1,163 @@
+"""The sampler both pipelines run: levels (the schedule) and update rules.
+
+Only `+ - *` and Python floats touch the state, so the same lines serve numpy and torch. The state is float32 for
+every variant, so that two variants fed the same velocities walk bit-identical trajectories.
+
+A level t is the share of noise: x = (1 - t) * clean + t * noise, velocity v = noise - clean.
+Source of schedule and rules: stable-audio-tools `inference/sampling.py` (`sample_rf` and its samplers).
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reference.spec.errors import InputError
+
+State = NDArray[np.float32]
+Velocity = Callable[[State, float], State]
+Rule = Callable[[Velocity, Iterator[State], State, tuple[float, ...]], Iterator["Step"]]
+
+LOGSNR_NOISE, LOGSNR_CLEAN = -6.0, 2.0  # log signal-to-noise ratio where the schedule starts and ends
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One step: the state `x` at `level`, the velocity there, and the clean latent that velocity points to."""
+
+    index: int
+    level: float
+    x: State
+    velocity: State
+    denoised: State
+    following: State  # the state the next step starts from; after the last step, the latents
+
+
+def logsnr_levels(steps: int, sigma_max: float) -> tuple[float, ...]:
+    """`steps + 1` levels from `sigma_max` to 0, uniform in log-SNR, rounded to float32 where upstream rounds.
+
+    Below sigma_max = 1 the walk starts at that level's own log-SNR, so that it is monotone and bounded by it.
+    """
+    start = LOGSNR_NOISE if sigma_max == 1 else math.log((1 - sigma_max) / sigma_max + 1e-6)
+    logsnr = _linspace(start, LOGSNR_CLEAN, steps + 1)
+    exp = np.exp(logsnr.astype(np.float64)).astype(np.float32)
+    inner = (np.float32(1) / (np.float32(1) + exp))[1:-1]
+    return (sigma_max, *(float(level) for level in inner), 0.0)
+
+
+def linear_levels(steps: int, sigma_max: float) -> tuple[float, ...]:
+    """`steps + 1` levels from `sigma_max` to 0, uniform in level (what upstream gives rk4)."""
+    return tuple(float(level) for level in _linspace(sigma_max, 0.0, steps + 1))
+
+
+def _linspace(start: float, end: float, count: int) -> State:
+    """float32 linspace as torch computes it: from both ends towards the middle, each point with one rounding."""
+    first, last = np.float32(start), np.float32(end)
+    step = np.float64((last - first) / np.float32(count - 1))
+    index = np.arange(count)
+    up, down = np.float64(first) + step * index, np.float64(last) - step * (count - 1 - index)
+    return np.where(index < count // 2, up, down).astype(np.float32)
+
+
+def pingpong(velocity: Velocity, noise: Iterator[State], x: State, levels: tuple[float, ...]) -> Iterator[Step]:
+    """Jump to the clean estimate, then re-noise to the next level. The last step draws nothing."""
+    for index, (now, after) in enumerate(pairwise(levels)):
+        v = velocity(x, now)
+        clean = x - now * v
+        following = clean if after == 0 else (1 - after) * clean + after * next(noise)
+        yield Step(index=index, level=now, x=x, velocity=v, denoised=clean, following=following)
+        x = following
+
+
+def euler(velocity: Velocity, noise: Iterator[State], x: State, levels: tuple[float, ...]) -> Iterator[Step]:
+    """Straight steps along the velocity. Draws nothing."""
+    for index, (now, after) in enumerate(pairwise(levels)):
+        v = velocity(x, now)
+        following = x + (after - now) * v
+        yield Step(index=index, level=now, x=x, velocity=v, denoised=x - now * v, following=following)
+        x = following
+
+
+def dpmpp(velocity: Velocity, noise: Iterator[State], x: State, levels: tuple[float, ...]) -> Iterator[Step]:
+    """DPM-Solver++ (2M) in log-SNR; first and last step are first order. Draws nothing."""
+    last_clean, last_h = x, math.inf
+    for index, (now, after) in enumerate(pairwise(levels)):
+        v = velocity(x, now)
+        clean = x - now * v
+        h = _logsnr(after) - _logsnr(now)
+        aim = clean
+        if index > 0 and after > 0:
+            lean = 0.5 * h / last_h  # one over twice the ratio of the two step lengths
+            aim = (1 + lean) * clean - lean * last_clean
+        following = (after / now) * x - (1 - after) * math.expm1(-h) * aim
+        yield Step(index=index, level=now, x=x, velocity=v, denoised=clean, following=following)
+        x, last_clean, last_h = following, clean, h
+
+
+def rk4(velocity: Velocity, noise: Iterator[State], x: State, levels: tuple[float, ...]) -> Iterator[Step]:
+    """Classic fourth-order Runge-Kutta: four velocities a step. Draws nothing."""
+    for index, (now, after) in enumerate(pairwise(levels)):
+        dt, middle = after - now, (now + after) / 2
+        k1 = velocity(x, now)
+        k2 = velocity(x + (dt / 2) * k1, middle)
+        k3 = velocity(x + (dt / 2) * k2, middle)
+        k4 = velocity(x + dt * k3, after)
+        following = x + (dt / 6) * (k1 + 2 * k2 + 2 * k3 + k4)
+        yield Step(index=index, level=now, x=x, velocity=k1, denoised=x - now * k1, following=following)
+        x = following
+
+
+def _logsnr(level: float) -> float:
+    if level in (0.0, 1.0):
+        return math.inf if level == 0.0 else -math.inf
+    return math.log((1 - level) / level)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampler:
+    """An update rule, its schedule, and whether it draws fresh noise between steps."""
+
+    rule: Rule
+    schedule: Callable[[int, float], tuple[float, ...]]
+    renoises: bool
+
+
+SAMPLERS = {
+    "pingpong": Sampler(rule=pingpong, schedule=logsnr_levels, renoises=True),
+    "euler": Sampler(rule=euler, schedule=logsnr_levels, renoises=False),
+    "dpmpp": Sampler(rule=dpmpp, schedule=logsnr_levels, renoises=False),
+    "rk4": Sampler(rule=rk4, schedule=linear_levels, renoises=False),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplerSpec:
+    """Which sampler, how many steps, and the level to start from (1 is pure noise)."""
+
+    name: str = "pingpong"
+    steps: int = 8
+    sigma_max: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.name not in SAMPLERS:
+            raise InputError(f"sampler '{self.name}' is unknown; valid samplers: {', '.join(SAMPLERS)}")
+        if self.steps < 1:
+            raise InputError(f"steps is {self.steps}, expected at least 1")
+        if not 0 < self.sigma_max <= 1:
+            raise InputError(f"sigma_max is {self.sigma_max}, expected more than 0 and at most 1")
+
+    def levels(self) -> tuple[float, ...]:
+        """`steps + 1` levels, strictly falling, from `sigma_max` to exactly 0."""
+        return SAMPLERS[self.name].schedule(self.steps, self.sigma_max)
+
+    @property
+    def draws(self) -> int:
+        """How many noise arrays one run takes, the starting noise included."""
+        return self.steps if SAMPLERS[self.name].renoises else 1
+
+    def walk(self, velocity: Velocity, noise: Iterator[State]) -> Iterator[Step]:
+        """Run the sampler from pure noise, one Step at a time. `velocity(x, level)` gives float32 like x."""
+        return SAMPLERS[self.name].rule(velocity, noise, next(noise), self.levels())

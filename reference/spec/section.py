@@ -1,0 +1,119 @@
+"""Read a JSON object strictly: every key is taken, ignored on purpose, or refused by name."""
+
+import json
+from pathlib import Path
+from typing import Any, TypeVar, overload
+
+from reference.spec.errors import InputError
+
+T = TypeVar("T")
+
+
+class Section:
+    """One JSON object, its file and its place in it, so that every complaint can name both."""
+
+    def __init__(self, file: Path, data: Any, where: str = "") -> None:
+        if not isinstance(data, dict):
+            raise InputError(f"{file}: {where or 'the top level'} must be an object, found {describe(data)}")
+        self.file, self.where = file, where
+        self._left: dict[str, Any] = dict(data)
+
+    @overload
+    def take(self, key: str, kind: type[T]) -> T: ...
+    @overload
+    def take(self, key: str, kind: type[T], default: T) -> T: ...
+    @overload
+    def take(self, key: str, kind: type[T], default: None) -> T | None: ...
+    def take(self, key: str, kind: type[T], *default: Any) -> Any:
+        """Remove and return `key`, checked to be a `kind`; without a default the key is required."""
+        if key not in self._left:
+            if default:
+                return default[0]
+            raise InputError(f"{self.file}: key '{self.path(key)}' is missing, expected {kind.__name__}")
+        value = self._left.pop(key)
+        if value is None and default and default[0] is None:
+            return None
+        if kind is float and type(value) is int:
+            value = float(value)
+        if type(value) is not kind:
+            raise InputError(f"{self.file}: '{self.path(key)}' must be {kind.__name__}, found {describe(value)}")
+        return value
+
+    def positive(self, key: str, *default: int) -> int:
+        """Take an int and require it to be at least 1."""
+        value: int = self.take(key, int, *default)
+        if value < 1:
+            raise InputError(f"{self.file}: '{self.path(key)}' must be at least 1, found {value}")
+        return value
+
+    def choice(self, key: str, allowed: tuple[str, ...], *default: str) -> str:
+        """Take a string that must be one of `allowed`."""
+        value: str = self.take(key, str, *default)
+        if value not in allowed:
+            raise InputError(
+                f"{self.file}: '{self.path(key)}' is '{value}', which is not supported; supported: {', '.join(allowed)}"
+            )
+        return value
+
+    def section(self, key: str) -> "Section":
+        """Take a nested object."""
+        if key not in self._left:
+            raise InputError(f"{self.file}: key '{self.path(key)}' is missing, expected an object")
+        return Section(self.file, self._left.pop(key), self.path(key))
+
+    def optional_section(self, key: str) -> "Section":
+        """Take a nested object, an empty one where the key is absent or null."""
+        return Section(self.file, self._left.pop(key, None) or {}, self.path(key))
+
+    def sections(self, key: str) -> list["Section"]:
+        """Take a list of objects."""
+        items = self.take(key, list)
+        return [Section(self.file, item, f"{self.path(key)}[{i}]") for i, item in enumerate(items)]
+
+    def numbers(self, key: str, *default: list[int]) -> tuple[int, ...]:
+        """Take a list of ints, each at least 1."""
+        items: list[Any] = self.take(key, list, *default)
+        if not items or not all(type(item) is int and item >= 1 for item in items):
+            raise InputError(f"{self.file}: '{self.path(key)}' must be a list of positive ints, found {items}")
+        return tuple(items)
+
+    def names(self) -> list[str]:
+        """Keys not taken yet, in the file's order."""
+        return list(self._left)
+
+    def has(self, key: str) -> bool:
+        """Whether `key` is there and not taken yet."""
+        return key in self._left
+
+    def ignore(self, *keys: str) -> None:
+        """Drop keys that are known and have no effect on inference."""
+        for key in keys:
+            self._left.pop(key, None)
+
+    def done(self) -> None:
+        """Refuse whatever nobody took: a key we do not know may change the numbers."""
+        if self._left:
+            names = ", ".join(f"'{self.path(key)}'" for key in sorted(self._left))
+            raise InputError(f"{self.file}: unknown or unsupported key {names}; this reference would ignore it, so it refuses")
+
+    def path(self, key: str) -> str:
+        """Dotted path of `key` from the top of the file."""
+        return f"{self.where}.{key}" if self.where else key
+
+
+def describe(value: Any) -> str:
+    """Type and a short form of a value, for messages."""
+    text = json.dumps(value, default=str)
+    return f"{type(value).__name__} {text if len(text) <= 40 else text[:37] + '...'}"
+
+
+def read_json(path: Path) -> Section:
+    """Open `path` as one JSON object. Raises InputError for a missing, unreadable or malformed file."""
+    try:
+        return Section(path, json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; expected a JSON file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); expected a JSON file") from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"{path}: not valid JSON ({error}); download or write it again") from None
