@@ -1,0 +1,78 @@
+"""`python -m litert_pipeline`: convert, quantize, generate."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fixtures import TINY_MODEL_DIR
+from reference import command
+from reference.spec.errors import told_in_one_line
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+
+OutBundle = Annotated[Path, typer.Option(help="Bundle folder to write.")]
+
+
+@app.callback()
+def main() -> None:
+    """Convert, quantize and run Stable Audio with LiteRT."""
+
+
+@app.command("convert")
+def convert_command(
+    out: OutBundle,
+    model: Annotated[Path, typer.Option(help="Model dir; the embedded tiny model if left out.")] = TINY_MODEL_DIR,
+    recipe: Annotated[str, typer.Option(help="fp32 (LiteRT) or onnx_fp32.")] = "fp32",
+    force: command.Force = False,
+) -> None:
+    """Convert a model dir to a bundle of LiteRT or ONNX models."""
+    with told_in_one_line():
+        from litert_pipeline.build.convert import convert
+        from litert_pipeline.build.recipes import conversion_recipe
+
+        convert(model, out, conversion_recipe(recipe), force=force, say=typer.echo)
+    typer.echo(f"wrote {out}")
+
+
+@app.command("quantize")
+def quantize_command(
+    bundle: Annotated[Path, typer.Argument(help="An fp32 LiteRT bundle.")],
+    recipe: Annotated[str, typer.Option(help="int8, or a .json file with an ai-edge-quantizer recipe per stage.")],
+    out: OutBundle,
+    force: command.Force = False,
+) -> None:
+    """Quantize a bundle."""
+    with told_in_one_line():
+        from litert_pipeline.build.quantize import quantize
+        from litert_pipeline.build.recipes import quantization_recipe
+
+        quantize(bundle, out, quantization_recipe(recipe), force=force, say=typer.echo)
+    typer.echo(f"wrote {out}")
+
+
+@app.command("generate")
+def generate_command(
+    prompt: command.Prompt,
+    bundle: Annotated[Path, typer.Option(help="LiteRT bundle to run.")],
+    out: command.Out,
+    seconds: command.Seconds = 10.0,
+    seed: command.Seed = 0,
+    steps: command.Steps = 8,
+    sampler: command.SamplerName = "pingpong",
+    noise: command.Noise = "philox",
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
+    trace: command.Trace = None,
+    force: command.Force = False,
+) -> None:
+    """Generate audio from a prompt with a bundle; needs numpy and LiteRT, not torch."""
+    with told_in_one_line():
+        job = command.generation(prompt, seconds, seed, steps, sampler, noise, out, trace, force)
+        from litert_pipeline.bundle import read_bundle
+        from litert_pipeline.run.pipeline import open_pipeline
+
+        job.run(lambda: open_pipeline(read_bundle(bundle), threads=threads))
+
+
+if __name__ == "__main__":
+    app(prog_name="python -m litert_pipeline")

@@ -1,0 +1,1 @@
+"""Making bundles: may import torch and the converters."""

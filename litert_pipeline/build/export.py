@@ -1,0 +1,62 @@
+"""Modules to files: `.tflite` by litert-torch, `.onnx` by torch.onnx."""
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from litert_pipeline.run.runner import native_log
+from reference.spec.tensors import Signature
+
+Writer = Callable[[nn.Module, Signature, Path], None]
+
+ONNX_OPSET = 18
+
+
+def write_litert(module: nn.Module, signature: Signature, path: Path) -> None:
+    """Convert with litert-torch; the signature's names become the model's."""
+    with _quiet():
+        import litert_torch
+
+        litert_torch.convert(module, sample_kwargs=_sample(signature)).export(str(path))
+
+
+def write_onnx(module: nn.Module, signature: Signature, path: Path) -> None:
+    """Export with torch.onnx (the torch.export path); the signature's names become the graph's."""
+    with _quiet():
+        torch.onnx.export(
+            module,
+            kwargs=_sample(signature),
+            f=str(path),
+            dynamo=True,
+            opset_version=ONNX_OPSET,
+            external_data=False,
+            verbose=False,
+            input_names=[tensor.name for tensor in signature.inputs],
+            output_names=[tensor.name for tensor in signature.outputs],
+        )
+
+
+WRITERS: dict[str, tuple[str, Writer]] = {"litert": (".tflite", write_litert), "onnx": (".onnx", write_onnx)}
+
+
+def _sample(signature: Signature) -> dict[str, torch.Tensor]:
+    """Example inputs; only shapes and dtypes matter. Ones, because a mask of zeros would mask everything."""
+    return {t.name: torch.ones(t.shape, dtype=getattr(torch, t.dtype)) for t in signature.inputs}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Converters warn and log about their own internals by the page; what matters is checked on the result."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), native_log():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,51 @@
+"""An fp32 bundle to a quantized one."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+from litert_pipeline.build.convert import Say, installed_versions, stage_file
+from litert_pipeline.build.recipes import QuantizerRecipe, Recipe
+from litert_pipeline.bundle import StageFile, read_bundle, write_manifest
+from litert_pipeline.run.runner import native_log
+from reference.spec.errors import InputError
+from reference.spec.files import new_folder
+from reference.spec.tensors import STAGES
+
+
+def quantize(source: Path, out: Path, recipe: Recipe, *, force: bool = False, say: Say = lambda _: None) -> None:
+    """Quantize the stages `recipe` names, copy the others, write the new bundle, whole or not at all.
+
+    Raises InputError if `source` is no intact, unquantized LiteRT bundle, or the quantizer refuses the recipe.
+    """
+    bundle = read_bundle(source)
+    if bundle.manifest.format != "litert" or any(f.source_sha256 for f in bundle.manifest.stages.values()):
+        raise InputError(f"{source}: is a '{bundle.manifest.recipe}' bundle; quantize starts from an fp32 LiteRT bundle")
+    bundle.require_intact()
+    with new_folder(out, force) as folder:
+        stages: dict[str, StageFile] = {}
+        for stage in STAGES:
+            entry, path = bundle.manifest.stages[stage], folder / bundle.manifest.stages[stage].file
+            compute = recipe.compute.get(stage, "fp32")
+            if stage in recipe.quantize:
+                say(f"quantizing {stage}")
+                _quantize_file(bundle.path(stage), path, recipe.quantize[stage], recipe.name)
+                stages[stage] = stage_file(path, entry.signature, compute, source_sha256=entry.sha256)
+            else:
+                shutil.copyfile(bundle.path(stage), path)
+                stages[stage] = dataclasses.replace(entry, compute=compute)
+        shutil.copyfile(bundle.tokenizer_path, folder / bundle.manifest.tokenizer_file)
+        manifest = dataclasses.replace(
+            bundle.manifest, recipe=recipe.name, stages=stages, versions=installed_versions()
+        )
+        write_manifest(folder, manifest)
+
+
+def _quantize_file(source: Path, target: Path, entries: QuantizerRecipe, name: str) -> None:
+    with native_log():
+        from ai_edge_quantizer.quantizer import Quantizer
+
+        try:
+            Quantizer(str(source), entries).quantize().export_model(str(target))
+        except (ValueError, KeyError, TypeError, RuntimeError) as error:
+            raise InputError(f"recipe '{name}': ai-edge-quantizer refuses it for {source.name} ({error})") from None
