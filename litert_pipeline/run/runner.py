@@ -1,5 +1,6 @@
 """One LiteRT model behind the stage interface: tensors bound by name, outputs copied out."""
 
+import atexit
 import os
 import sys
 import tempfile
@@ -10,7 +11,6 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-from ai_edge_litert.compiled_model import CompiledModel, CpuOptions, Options
 
 from reference.spec.errors import InputError
 from reference.spec.tensors import Array, Signature, Tensor, Tensors
@@ -29,18 +29,25 @@ class LiteRTStage:
     def __init__(self, path: Path, signature: Signature, *, compute: str = "fp32", threads: int = 1) -> None:
         """Raises InputError if the file is no LiteRT model or its tensors are not those of `signature`."""
         self.path, self.signature = path, signature
-        options = Options(cpu_options=CpuOptions(num_threads=threads, xnnpack_flags=XNNPACK_FLAGS[compute]))
         with native_log() as log:
+            from ai_edge_litert.compiled_model import CompiledModel, CpuOptions, Options  # logs when imported
+
+            atexit.unregister(_mute_exit)
+            atexit.register(_mute_exit)
+            options = Options(cpu_options=CpuOptions(num_threads=threads, xnnpack_flags=XNNPACK_FLAGS[compute]))
             try:
-                self._model = CompiledModel.from_file(str(path), options=options)
+                self._model: Any = CompiledModel.from_file(str(path), options=options)
             except RuntimeError as error:
                 raise InputError(f"{path}: LiteRT cannot load it ({_reason(error, log())}); convert it again") from None
         self._key = self._only_signature()
         self._check(self._model.get_input_tensor_details(self._key), signature.inputs, "input")
         self._check(self._model.get_output_tensor_details(self._key), signature.outputs, "output")
         make_in, make_out = self._model.create_input_buffer_by_name, self._model.create_output_buffer_by_name
-        self._inputs = {tensor.name: make_in(self._key, tensor.name) for tensor in signature.inputs}
-        self._outputs = {tensor.name: make_out(self._key, tensor.name) for tensor in signature.outputs}
+        with native_log():  # the first access to a buffer makes the runtime log once more
+            self._inputs = {tensor.name: make_in(self._key, tensor.name) for tensor in signature.inputs}
+            self._outputs = {tensor.name: make_out(self._key, tensor.name) for tensor in signature.outputs}
+            for tensor in signature.inputs:
+                self._inputs[tensor.name].write(np.zeros(tensor.shape, tensor.dtype))
 
     def __call__(self, feed: Mapping[str, Array]) -> Tensors:
         for name, array in self.signature.bind(feed).items():
@@ -54,8 +61,10 @@ class LiteRTStage:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._inputs, self._outputs = {}, {}
-        self._model.close()
+        with native_log():
+            self._inputs, self._outputs = {}, {}
+            self._model.close()
+            self._model = None
 
     def _read(self, tensor: Tensor) -> Array:
         flat = self._outputs[tensor.name].read(int(np.prod(tensor.shape)), np.dtype(tensor.dtype).type)
@@ -95,6 +104,13 @@ def native_log() -> Iterator[Any]:
         finally:
             os.dup2(saved, 2)
             os.close(saved)
+
+
+def _mute_exit() -> None:
+    """LiteRT also logs from static destructors, after Python has said its last word."""
+    sys.stderr.flush()
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
 
 
 def _reason(error: Exception, log: str) -> str:
