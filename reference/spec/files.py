@@ -67,7 +67,10 @@ def new_folder(path: Path, force: bool) -> Iterator[Path]:
 def sha256_of(path: Path) -> str:
     """Hex SHA-256 of a file's bytes. Raises InputError if it cannot be read."""
     try:
+        digest = hashlib.sha256()
         with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+            while chunk := stream.read(1 << 20):
+                digest.update(chunk)
+        return digest.hexdigest()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); expected a file") from None

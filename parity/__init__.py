@@ -1,0 +1,1 @@
+"""Parity: is the converted model still the same model?"""

@@ -1,0 +1,57 @@
+"""`python -m parity`: judge converted models."""
+
+import resource
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from fixtures import TINY_MODEL_DIR
+from reference import command
+from reference.spec.errors import EXIT_OK, EXIT_REFUSE, told_in_one_line
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+
+
+@app.callback()
+def main() -> None:
+    """Is the converted model still the same model?"""
+
+
+@app.command("gate")
+def gate_command(
+    model: Annotated[Path, typer.Option(help="Model dir; the embedded tiny model if left out.")] = TINY_MODEL_DIR,
+    bundle: Annotated[
+        list[Path] | None, typer.Option(help="Bundle to judge; repeatable. Without it the gate converts the model itself.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Folder for report.json and junit.xml.")] = None,
+    variants: Annotated[str | None, typer.Option(help="Variants to judge, comma-separated; all if left out.")] = None,
+    cases: Annotated[str | None, typer.Option(help="Cases to judge, comma-separated; all if left out.")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads of LiteRT and ONNX Runtime.")] = 1,
+    force: command.Force = False,
+) -> None:
+    """Say PUBLISH (exit code 0) or REFUSE (1) and why; 2 means the input could not be judged."""
+    console = Console(width=None if Console().is_terminal else 170)
+    with told_in_one_line():
+        from parity.gate import GateOptions, run_gate
+
+        options = GateOptions(
+            model=model, bundles=bundle or [], report=report, variants=_names(variants), cases=_names(cases),
+            threads=threads, force=force,
+        )  # fmt: skip
+        outcome = run_gate(options, lambda text: console.print(text, highlight=False))
+    outcome.show(console)
+    if report is not None:
+        console.print(f"wrote {report / 'report.json'} and {report / 'junit.xml'}", highlight=False, soft_wrap=True)
+    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    console.print(f"largest process: {peak / 2**20:.2f} GiB resident", highlight=False)
+    raise typer.Exit(EXIT_OK if outcome.publish else EXIT_REFUSE)
+
+
+def _names(text: str | None) -> list[str] | None:
+    return None if text is None else [name.strip() for name in text.split(",")]
+
+
+if __name__ == "__main__":
+    app(prog_name="python -m parity")

@@ -1,0 +1,49 @@
+"""ONNX Runtime on the CPU."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import onnxruntime
+
+from litert_pipeline.bundle import Bundle
+from reference.pipeline import Model
+from reference.spec.errors import InputError
+from reference.spec.generation import Stage
+from reference.spec.tensors import Array, Signature, Tensor, Tensors
+
+DTYPES = {"tensor(float)": "float32", "tensor(int32)": "int32"}
+WARNINGS_OFF = 3  # onnxruntime severity: errors only
+
+
+class OnnxStage:
+    """An `.onnx` file behind the stage interface, tensors bound by name."""
+
+    def __init__(self, path: Path, signature: Signature, threads: int) -> None:
+        """Raises InputError if the file is no ONNX model or its tensors are not those of `signature`."""
+        self.path, self.signature = path, signature
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.log_severity_level = threads, WARNINGS_OFF
+        try:
+            self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's exception types are generated and share only Exception
+            raise InputError(f"{path}: ONNX Runtime cannot load it ({error}); convert it again") from None
+        self._check(self._session.get_inputs(), signature.inputs, "input")
+        self._check(self._session.get_outputs(), signature.outputs, "output")
+
+    def __call__(self, feed: Mapping[str, Array]) -> Tensors:
+        names = [tensor.name for tensor in self.signature.outputs]
+        return dict(zip(names, self._session.run(names, self.signature.bind(feed)), strict=True))
+
+    def _check(self, found: list[onnxruntime.NodeArg], declared: tuple[Tensor, ...], kind: str) -> None:
+        told = {node.name: (tuple(node.shape), DTYPES.get(node.type, node.type)) for node in found}
+        wanted = {tensor.name: (tensor.shape, tensor.dtype) for tensor in declared}
+        if told != wanted:
+            raise InputError(f"{self.path}: foreign signature, {kind}s are {told}, expected {wanted}")
+
+
+@contextmanager
+def open_stage(model: Model, bundle: Bundle | None, stage: str, threads: int) -> Iterator[Stage]:
+    """A stage of an ONNX bundle."""
+    assert bundle is not None, "an ONNX variant names a recipe, so its bundle was chosen"
+    yield OnnxStage(bundle.path(stage), bundle.manifest.stages[stage].signature, threads)

@@ -1,0 +1,96 @@
+"""The cases: prompts, seconds and seeds from a TOML file, resolved against the model at hand."""
+
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fixtures import PROMPTS_FILE
+from reference.spec.errors import InputError
+from reference.spec.generation import Request
+from reference.spec.model import SecondsSpec
+from reference.spec.prompt import Tokenizer
+from reference.spec.sampler import SamplerSpec
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+REQUIRED, OPTIONAL = {"text", "seconds", "seed"}, {"tokens", "free_running"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One generation to compare."""
+
+    id: str
+    request: Request
+    seed: int
+    free_running: bool
+
+
+def case_ids(path: Path = PROMPTS_FILE, *, free_running: bool = False) -> list[str]:
+    """Names of all cases, or of those judged free-running, in the file's order."""
+    return [name for name, entry in _read(path).items() if entry.get("free_running", False) or not free_running]
+
+
+def load_cases(tokenizer: Tokenizer, seconds: SecondsSpec, ids: list[str] | None = None, steps: int = 8) -> list[Case]:
+    """The cases called `ids` (all of them by default). Raises InputError for an unknown one, listing the valid."""
+    table = _read(PROMPTS_FILE)
+    chosen = list(table) if ids is None else ids
+    unknown = [name for name in chosen if name not in table]
+    if unknown:
+        raise InputError(f"case {', '.join(unknown)} is unknown; valid cases: {', '.join(table)}")
+    return [
+        Case(
+            id=name,
+            request=Request(
+                prompt=_prompt(table[name], tokenizer),
+                seconds=_seconds(table[name]["seconds"], seconds),
+                sampler=SamplerSpec(steps=steps),
+            ),
+            seed=table[name]["seed"],
+            free_running=table[name].get("free_running", False),
+        )
+        for name in chosen
+    ]
+
+
+def _read(path: Path) -> dict[str, dict[str, Any]]:
+    table = tomllib.loads(path.read_text(encoding="utf-8"))
+    for name, entry in table.items():
+        if not REQUIRED <= entry.keys() <= REQUIRED | OPTIONAL:
+            expected = f"{sorted(REQUIRED)} and perhaps {sorted(OPTIONAL)}"
+            raise InputError(f"{path}: case '{name}' has keys {sorted(entry)}, expected {expected}")
+    return table
+
+
+def _prompt(entry: dict[str, Any], tokenizer: Tokenizer) -> str:
+    """The text, repeated word by word until it has the wanted number of tokens."""
+    text: str = entry["text"]
+    if "tokens" not in entry:
+        return text
+    wanted = _relative(entry["tokens"], {"max_length": tokenizer.max_length})
+    words = text.split()
+    prompt = ""
+    for index in range(int(wanted)):
+        if tokenizer.count(prompt) >= wanted:
+            break
+        prompt = f"{prompt} {words[index % len(words)]}".strip()
+    if tokenizer.count(prompt) != wanted:
+        raise InputError(f"words of '{text}' give {tokenizer.count(prompt)} tokens, never exactly {wanted:g}; use short words")
+    return prompt
+
+
+def _seconds(value: float | str, spec: SecondsSpec) -> float:
+    return _relative(value, {"min": spec.min_s, "max": spec.max_s}) if isinstance(value, str) else float(value)
+
+
+def _relative(text: str, names: dict[str, float]) -> float:
+    """`name`, `name+N` or `name-N`."""
+    match = re.fullmatch(r"(\w+?)([+-]\d+)?", text)
+    if match is None or match[1] not in names:
+        raise InputError(f"'{text}' is not understood; expected {' or '.join(names)}, with +N or -N after it or not")
+    return names[match[1]] + float(match[2] or 0)

@@ -1,0 +1,147 @@
+"""The gate: all checks over all cases and variants, one verdict."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from litert_pipeline.bundle import Bundle, read_bundle
+from litert_pipeline.run.probe import require_loadable
+from parity import metrics
+from parity.backends import VARIANTS, choose_variants
+from parity.cases import Case, load_cases
+from parity.environment import environment
+from parity.judge import Judge
+from parity.ladder import teacher_forced
+from parity.report import Report, artifact_entries
+from parity.verdict import Verdict
+from reference.spec.errors import InputError
+from reference.spec.files import new_folder
+from reference.spec.tensors import STAGES
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateOptions:
+    """What to judge. Without bundles the gate converts the model itself."""
+
+    model: Path
+    bundles: list[Path]
+    report: Path | None
+    variants: list[str] | None
+    cases: list[str] | None
+    threads: int
+    force: bool
+
+
+def run_gate(options: GateOptions, say: Say) -> Report:
+    """Judge and, with `report`, write the report folder, whole or not at all. Raises InputError for bad input."""
+    with ExitStack() as stack:
+        if options.report is not None:
+            folder = stack.enter_context(new_folder(options.report, options.force))
+        else:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        choose_variants(options.variants, {v.recipe for v in VARIANTS.values() if v.recipe})  # spelling, before work
+        bundles = _given(options.bundles) if options.bundles else make_bundles(options.model, folder / "bundles", say)
+        judge = stack.enter_context(Judge.of(options.model, bundles, options.threads))
+        cases = load_cases(judge.model.tokenizer, judge.model.spec.seconds, options.cases)
+        variants = choose_variants(options.variants, set(bundles))
+        used = [bundle for recipe, bundle in bundles.items() if any(VARIANTS[v].recipe == recipe for v in variants)]
+        report = Report(
+            checks=list(_checks(judge, variants, cases, say)),
+            steps=list(_steps(judge, variants, cases)),
+            environment=environment(options.threads),
+            artifacts=artifact_entries(used),
+        )
+        if options.report is not None:
+            report.write(folder)
+    return report
+
+
+def make_bundles(model: Path, folder: Path, say: Say) -> dict[str, Bundle]:
+    """Convert and quantize `model` into every recipe the variants need.
+
+    In processes of their own: converters are large, and their settings must not reach the process that judges.
+    """
+    say("converting: fp32, onnx_fp32")
+    folder.mkdir(parents=True)
+    floats = [_start("convert", "--model", model, "--recipe", name, "--out", folder / name) for name in ("fp32", "onnx_fp32")]
+    for process in floats:
+        _finish(process)
+    say("quantizing: int8")
+    _finish(_start("quantize", folder / "fp32", "--recipe", "int8", "--out", folder / "int8"))
+    return {name: read_bundle(folder / name) for name in ("fp32", "onnx_fp32", "int8")}
+
+
+def _start(*arguments: str | Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "litert_pipeline", *(str(argument) for argument in arguments)]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def _finish(process: subprocess.Popen[str]) -> None:
+    _, errors = process.communicate()
+    if process.returncode:
+        reason = (errors.strip().splitlines() or [f"exit code {process.returncode}"])[-1]
+        raise InputError(reason.removeprefix("error: "))
+
+
+def _given(folders: list[Path]) -> dict[str, Bundle]:
+    """The user's bundles by recipe, each proven to open without crashing the runtime."""
+    bundles: dict[str, Bundle] = {}
+    known = {variant.recipe for variant in VARIANTS.values()}
+    for folder in folders:
+        bundle = read_bundle(folder)
+        recipe = bundle.manifest.recipe
+        if recipe not in known or recipe in bundles:
+            state = "given twice" if recipe in bundles else "one no variant runs"
+            valid = ", ".join(sorted(name for name in known if name))
+            raise InputError(f"{folder}: its recipe '{recipe}' is {state}; valid recipes, one bundle each: {valid}")
+        require_loadable(bundle)
+        bundles[recipe] = bundle
+    return bundles
+
+
+def _checks(judge: Judge, variants: list[str], cases: list[Case], say: Say) -> Iterable[Verdict]:
+    recipes = {VARIANTS[variant].recipe for variant in variants}
+    for recipe in judge.bundles:
+        if recipe in recipes:
+            yield from judge.artifacts(recipe)
+    for variant in variants:
+        say(f"judging {variant}")
+        for stage in STAGES:
+            for case in cases:
+                yield from judge.teacher_forced(stage, variant, case)
+            yield judge.determinism(stage, variant, cases[0])
+        for case in _free_running(cases):
+            yield from judge.free_running(variant, case)
+
+
+def _free_running(cases: list[Case]) -> list[Case]:
+    """The cases marked for it; where the user chose none of those, the first one, so that the ladder is never empty."""
+    return [case for case in cases if case.free_running] or cases[:1]
+
+
+def _steps(judge: Judge, variants: list[str], cases: list[Case]) -> Iterable[dict[str, Any]]:
+    """Per-step figures a reader wants beside the judged ones: velocity cosine and SNR for the first case."""
+    truth = judge.truth(cases[0])
+    for variant in variants:
+        outputs = teacher_forced("dit", judge.stage(variant, "dit"), truth)
+        for step, output in enumerate(outputs):
+            velocity, other = truth[f"v_{step}"], output["velocity"]
+            yield {
+                "variant": variant,
+                "case": cases[0].id,
+                "step": step,
+                "level": float(truth["levels"][step]),
+                "velocity_cosine": _finite(1 - metrics.cosine_distance(velocity, other)),
+                "velocity_snr_db": _finite(metrics.snr_db(velocity, other)),
+            }
+
+
+def _finite(value: float) -> float | str:
+    return value if abs(value) < float("inf") else str(value)

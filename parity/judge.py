@@ -1,0 +1,178 @@
+"""Judge: runs every check of the gate. The gate asks for all of them, a test asks for one."""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+
+import torch
+
+from litert_pipeline.build.convert import source_of
+from litert_pipeline.bundle import Bundle
+from parity.backends import VARIANTS, YARDSTICK
+from parity.budgets import BUDGETS, ENVELOPE_FACTOR, NONE, Budget
+from parity.cases import Case
+from parity.envelope import ErrorSizes, distances, envelope
+from parity.ladder import CONDITIONING, Measurement, measure, teacher_forced, unequal_values
+from parity.verdict import ARTIFACT, FREE_RUNNING, TEACHER_FORCED, Verdict
+from reference.pipeline import Model, load_model
+from reference.spec.files import sha256_of
+from reference.spec.generation import Pipeline, Stage, generate
+from reference.spec.noise import philox
+from reference.spec.tensors import STAGES, Tensors
+
+REPEATS = 3
+
+
+@dataclass
+class Judge:
+    """A model, the bundles made from it, and what has been computed so far. Use it as a context manager."""
+
+    model: Model
+    bundles: Mapping[str, Bundle]  # by recipe
+    threads: int = 1
+    _stack: ExitStack = field(default_factory=ExitStack)
+    _stages: dict[tuple[str, str], Stage] = field(default_factory=dict)
+    _truths: dict[str, Tensors] = field(default_factory=dict)
+    _forced: dict[tuple[str, str, str], list[Measurement]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, model_dir: Path, bundles: Mapping[str, Bundle], threads: int = 1) -> "Judge":
+        """Load the model. Raises InputError for a bad model dir."""
+        return cls(model=load_model(model_dir), bundles=bundles, threads=threads)
+
+    def __enter__(self) -> "Judge":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stages.clear()
+        self._stack.close()
+
+    @cached_property
+    def _exact(self) -> Pipeline:
+        return self.model.to(torch.float64).pipeline()
+
+    def truth(self, case: Case) -> Tensors:
+        """The float64 trace of a case."""
+        if case.id not in self._truths:
+            self._truths[case.id] = generate(self._exact, case.request, philox(self._exact.latent_shape, case.seed))
+        return self._truths[case.id]
+
+    def stage(self, variant: str, stage: str) -> Stage:
+        """A variant's stage, opened once. Raises InputError if its file cannot be opened or is foreign."""
+        if (variant, stage) not in self._stages:
+            row = VARIANTS[variant]
+            bundle = None if row.recipe is None else self.bundles[row.recipe]
+            opened = self._stack.enter_context(row.open(self.model, bundle, stage, self.threads))
+            self._stages[variant, stage] = opened
+        return self._stages[variant, stage]
+
+    def measured(self, stage: str, variant: str, case: Case) -> list[Measurement]:
+        """Teacher-forced measurements, taken once."""
+        key = (stage, variant, case.id)
+        if key not in self._forced:
+            truth = self.truth(case)
+            self._forced[key] = measure(stage, truth, teacher_forced(stage, self.stage(variant, stage), truth))
+        return self._forced[key]
+
+    def teacher_forced(self, stage: str, variant: str, case: Case) -> list[Verdict]:
+        """The stage fed with the truth's inputs, against its budgets."""
+        yardstick = {(m.metric, m.step): m.value for m in self.measured(stage, YARDSTICK, case)}
+        return [
+            _judged(stage, variant, case, m, BUDGETS[variant, stage][m.metric], yardstick[m.metric, m.step])
+            for m in self.measured(stage, variant, case)
+        ]
+
+    def free_running(self, variant: str, case: Case) -> list[Verdict]:
+        """The variant feeding itself from prompt to audio, against the envelope of its own error size."""
+        truth = self.truth(case)
+        stages = {stage: self.stage(variant, stage) for stage in STAGES}
+        own = Pipeline(
+            stages=stages,
+            tokenizer=self.model.tokenizer,
+            latent_shape=self.model.spec.latent_shape,
+            sample_rate_hz=self.model.spec.sample_rate_hz,
+        )
+        heard = generate(own, case.request, philox(own.latent_shape, case.seed))
+        found = distances(truth, heard, own.sample_rate_hz)
+        cloud = envelope(self.model.pipeline(), case, truth, self._error_sizes(variant, case))
+        why = f"{ENVELOPE_FACTOR:g}x the furthest of seeded generations disturbed by the variant's own error size"
+        verdicts = [
+            Verdict(
+                stage=stage, variant=variant, case=case.id, ladder=FREE_RUNNING, metric=metric, value=value,
+                limit=ENVELOPE_FACTOR * cloud[stage][metric], why=why,
+            )
+            for stage, by_metric in found.items()
+            for metric, value in by_metric.items()
+        ]  # fmt: skip
+        conditioning = measure("conditioner", truth, [{name: heard[name] for name in CONDITIONING}])
+        yardstick = {m.metric: m.value for m in self.measured("conditioner", YARDSTICK, case)}
+        return [
+            _judged("conditioner", variant, case, m, BUDGETS[variant, "conditioner"][m.metric], yardstick[m.metric], FREE_RUNNING)
+            for m in conditioning
+        ] + verdicts
+
+    def determinism(self, stage: str, variant: str, case: Case) -> Verdict:
+        """Three identical runs on the truth's inputs must agree bit for bit."""
+        run, truth = self.stage(variant, stage), self.truth(case)
+        first = teacher_forced(stage, run, truth)
+        unequal = sum(unequal_values(first, teacher_forced(stage, run, truth)) for _ in range(REPEATS - 1))
+        why = f"{REPEATS} identical invocations must be bit-equal"
+        return Verdict(
+            stage=stage, variant=variant, case=case.id, ladder=TEACHER_FORCED, metric="nondeterministic_values",
+            value=unequal, limit=0.0, why=why,
+        )  # fmt: skip
+
+    def artifacts(self, recipe: str) -> list[Verdict]:
+        """Whether a bundle's files are those its manifest and the model dir say."""
+        bundle = self.bundles[recipe]
+        tokenizer = self.model.folder / self.model.spec.prompt.t5_folder / bundle.manifest.tokenizer_file
+        faults = {
+            ("conditioner", "foreign_tokenizer"): sha256_of(bundle.tokenizer_path) != sha256_of(tokenizer),
+            ("bundle", "foreign_model"): bundle.manifest.source != source_of(self.model),
+        }
+        for stage, entry in bundle.manifest.stages.items():
+            faults[stage, "altered_file"] = bundle.altered(stage)
+            if entry.source_sha256 is not None:
+                faults[stage, "not_quantized"] = sha256_of(bundle.path(stage)) == entry.source_sha256
+        return [
+            Verdict(
+                stage=stage, variant=f"bundle {recipe}", case="-", ladder=ARTIFACT, metric=metric,
+                value=float(fault), limit=0.0, why=ARTIFACT_REASONS[metric],
+            )
+            for (stage, metric), fault in faults.items()
+        ]  # fmt: skip
+
+    def _error_sizes(self, variant: str, case: Case) -> ErrorSizes:
+        """The variant's teacher-forced errors; a fault does not widen its own envelope, for budgets cap them."""
+        size: dict[tuple[str, str], list[float]] = {}
+        for stage in STAGES:
+            for verdict in self.teacher_forced(stage, variant, case):
+                size.setdefault((stage, verdict.metric), []).append(min(verdict.limit, verdict.value))
+        return ErrorSizes(
+            conditioning={name: size["conditioner", f"relative_l2.{name}"][0] for name in CONDITIONING},
+            velocity=tuple(size["dit", "relative_l2"]),
+            audio=size["decoder", "relative_l2"][0],
+        )
+
+
+ARTIFACT_REASONS = {
+    "altered_file": "the file's SHA-256 must be the one in the manifest",
+    "not_quantized": "a quantized file must differ from the file it was made from",
+    "foreign_tokenizer": "the bundle's SentencePiece model must be the model dir's",
+    "foreign_model": "config, weights and T5 the bundle was converted from must be the model dir's",
+}
+
+
+def _judged(
+    stage: str, variant: str, case: Case, found: Measurement, budget: Budget, yardstick: float, ladder: str = TEACHER_FORCED
+) -> Verdict:
+    low_limit, limit = (budget if found.metric != "nonfinite_values" else NONE).limits(yardstick)
+    return Verdict(
+        stage=stage, variant=variant, case=case.id, ladder=ladder, metric=found.metric, step=found.step,
+        value=found.value, limit=limit, low_limit=low_limit, why=budget.why,
+    )  # fmt: skip

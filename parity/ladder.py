@@ -1,0 +1,87 @@
+"""The two ladders: what a stage answers when fed the truth, and what a listener gets when the variant feeds itself."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from parity import metrics
+from reference.spec.generation import Stage, dit_feed
+from reference.spec.tensors import Array, Tensors
+
+CONDITIONING = ("cross_attention_cond", "global_cond")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """One number about one output of a stage."""
+
+    metric: str
+    value: float
+    step: int | None = None
+
+
+def teacher_forced(stage: str, run: Stage, truth: Tensors) -> list[Tensors]:
+    """The stage's outputs when fed the truth's own inputs: one dict, or one per step for the DiT."""
+    if stage != "dit":
+        return [run(float32_inputs(truth))]
+    conditioning = float32_inputs({name: truth[name] for name in CONDITIONING})
+    levels = truth["levels"][:-1]
+    return [run(dit_feed(truth[f"x_{step}"], float(level), conditioning)) for step, level in enumerate(levels)]
+
+
+def float32_inputs(truth: Tensors) -> Tensors:
+    """The truth's tensors as they cross between stages."""
+    return {name: array.astype(np.float32) if array.dtype.kind == "f" else array for name, array in truth.items()}
+
+
+def measure(stage: str, truth: Tensors, outputs: list[Tensors]) -> list[Measurement]:
+    """Every judged number about a stage's teacher-forced outputs; counts of non-finite values come first."""
+    bad = sum(int(np.count_nonzero(~np.isfinite(array))) for output in outputs for array in output.values())
+    return [Measurement(metric="nonfinite_values", value=bad), *MEASURES[stage](truth, outputs)]
+
+
+def _conditioner(truth: Tensors, outputs: list[Tensors]) -> list[Measurement]:
+    return [
+        Measurement(metric=f"relative_l2.{name}", value=metrics.relative_l2(truth[name], outputs[0][name]))
+        for name in CONDITIONING
+    ]
+
+
+def _dit(truth: Tensors, outputs: list[Tensors]) -> list[Measurement]:
+    found = []
+    for step, output in enumerate(outputs):
+        velocity, level = truth[f"v_{step}"], float(truth["levels"][step])
+        error = metrics.denoised_error(truth[f"denoised_{step}"], level, velocity, output["velocity"])
+        found.append(Measurement(metric="denoised_error", value=error, step=step))
+        direct = metrics.relative_l2(velocity, output["velocity"])
+        found.append(Measurement(metric="relative_l2", value=direct, step=step))
+    return found
+
+
+def _decoder(truth: Tensors, outputs: list[Tensors]) -> list[Measurement]:
+    audio, other = truth["audio"][0], outputs[0]["audio"][0]
+    found: dict[str, Callable[[Array, Array], float]] = {
+        "relative_l2": metrics.relative_l2,
+        "peak_difference": metrics.peak_difference,
+        "clipping_difference": metrics.clipping_difference,
+        "dc_difference": metrics.dc_difference,
+        "stereo_difference": metrics.stereo_difference,
+    }
+    return [Measurement(metric=name, value=metric(audio, other)) for name, metric in found.items()]
+
+
+MEASURES: dict[str, Callable[[Tensors, list[Tensors]], list[Measurement]]] = {
+    "conditioner": _conditioner,
+    "dit": _dit,
+    "decoder": _decoder,
+}
+
+
+def unequal_values(first: list[Tensors], again: list[Tensors]) -> int:
+    """How many values two runs of the same stage disagree on, bit for bit."""
+    return sum(
+        int(np.count_nonzero(one[name].view(np.uint32) != two[name].view(np.uint32)))
+        for one, two in zip(first, again, strict=True)
+        for name in one
+    )

@@ -1,0 +1,131 @@
+"""The verdict for machines (`report.json`, `junit.xml`) and for a terminal (a table)."""
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from rich.console import Console
+from rich.table import Table
+
+from litert_pipeline.bundle import Bundle
+from parity.verdict import ARTIFACT, FREE_RUNNING, TEACHER_FORCED, Verdict
+from reference.spec.files import sha256_of
+from reference.spec.tensors import STAGES
+
+SCHEMA = 1
+LADDER_ORDER = (ARTIFACT, TEACHER_FORCED, FREE_RUNNING)
+PIPELINE_ORDER = ("bundle", *STAGES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """All checks of a gate run and what follows from them."""
+
+    checks: list[Verdict]
+    steps: list[dict[str, Any]]
+    environment: dict[str, Any]
+    artifacts: list[dict[str, Any]]
+
+    @property
+    def publish(self) -> bool:
+        """Nothing failed, and something was measured."""
+        return bool(self.checks) and all(check.ok for check in self.checks)
+
+    def blame(self) -> list[dict[str, Any]]:
+        """For each variant with a failure the first stage at fault.
+
+        A stage fed the truth's inputs answers for itself, so teacher-forced failures outrank free-running ones, and
+        among them a stage of the pipeline outranks a note about the bundle as a whole.
+        """
+        failed: dict[str, list[Verdict]] = defaultdict(list)
+        for check in self.checks:
+            if not check.ok:
+                failed[check.variant].append(check)
+        blamed = [min(checks, key=_suspicion) for checks in failed.values()]
+        return [
+            {"stage": check.stage, "variant": check.variant, "step": check.step, "layer": None, "why": str(check)}
+            for check in blamed
+        ]
+
+    def write(self, folder: Path) -> None:
+        """Write `report.json` and `junit.xml`."""
+        content = {
+            "schema": SCHEMA,
+            "verdict": "publish" if self.publish else "refuse",
+            "checks": [check.to_json() for check in self.checks],
+            "blame": self.blame(),
+            "dit_steps": self.steps,
+            "environment": self.environment,
+            "artifacts": self.artifacts,
+            "latency": [],
+        }
+        (folder / "report.json").write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        ElementTree.ElementTree(_junit(self.checks)).write(folder / "junit.xml", encoding="utf-8", xml_declaration=True)
+
+    def show(self, console: Console) -> None:
+        """Print the stage x variant table, then whom to blame, then the verdict."""
+        table = Table(title="worst check of each stage and variant", title_justify="left")
+        for title in ("stage", "variant", "ladder", "checks", "worst metric", "case", "value", "limit", "of limit", "verdict"):
+            table.add_column(title, justify="right" if title in ("checks", "value", "limit", "of limit") else "left")
+        for checks in _by_row(self.checks):
+            table.add_row(*_row(checks))
+        console.print(table)
+        for blamed in self.blame():
+            console.print(f"[red]blame[/red] {blamed['stage']}: {blamed['why']}", soft_wrap=True, highlight=False)
+        word = "[green]PUBLISH[/green]" if self.publish else "[red]REFUSE[/red]"
+        failures = sum(not check.ok for check in self.checks)
+        console.print(f"{word}: {len(self.checks)} checks, {failures} failed", highlight=False)
+
+
+def artifact_entries(bundles: Iterable[Bundle]) -> list[dict[str, Any]]:
+    """Path, hash and size of every model file judged."""
+    return [
+        {
+            "path": f"{bundle.folder.name}/{entry.file}",
+            "sha256": sha256_of(bundle.path(stage)),
+            "bytes": bundle.path(stage).stat().st_size,
+        }
+        for bundle in bundles
+        for stage, entry in bundle.manifest.stages.items()
+    ]
+
+
+def _suspicion(check: Verdict) -> tuple[int, int, float]:
+    stage = PIPELINE_ORDER.index(check.stage)
+    free = check.ladder == FREE_RUNNING
+    return (2 if free else 1 if check.stage == "bundle" else 0, stage, -check.share_of_limit)
+
+
+def _by_row(checks: list[Verdict]) -> list[list[Verdict]]:
+    rows: dict[tuple[str, str, str], list[Verdict]] = defaultdict(list)
+    for check in checks:
+        rows[check.stage, check.variant, check.ladder].append(check)
+    order = sorted(rows, key=lambda row: (LADDER_ORDER.index(row[2]), PIPELINE_ORDER.index(row[0])))
+    return [rows[row] for row in order]
+
+
+def _row(checks: list[Verdict]) -> list[str]:
+    worst = max(checks, key=lambda check: (not check.ok, check.share_of_limit))
+    metric = worst.metric + ("" if worst.step is None else f" step {worst.step}")
+    share = f"{100 * worst.share_of_limit:.0f} %" if math.isfinite(worst.share_of_limit) else "-"
+    limit = f"{worst.limit:.2e}" if worst.value >= worst.low_limit else f">= {worst.low_limit:.2e}"
+    verdict = "[green]ok[/green]" if worst.ok else "[red]FAIL[/red]"
+    start = [worst.stage, worst.variant, worst.ladder, str(len(checks)), metric, worst.case]
+    return [*start, f"{worst.value:.2e}", limit, share, verdict]
+
+
+def _junit(checks: list[Verdict]) -> ElementTree.Element:
+    suite = ElementTree.Element(
+        "testsuite", name="parity gate", tests=str(len(checks)), failures=str(sum(not check.ok for check in checks))
+    )
+    for check in checks:
+        name = check.id.split("/", 1)[1]
+        case = ElementTree.SubElement(suite, "testcase", classname=f"{check.ladder}.{check.stage}", name=name)
+        if not check.ok:
+            ElementTree.SubElement(case, "failure", message=str(check))
+    return suite
