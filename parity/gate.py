@@ -47,7 +47,7 @@ def run_gate(options: GateOptions, say: Say) -> Report:
         else:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         choose_variants(options.variants, {v.recipe for v in VARIANTS.values() if v.recipe})  # spelling, before work
-        bundles = _given(options.bundles) if options.bundles else make_bundles(options.model, folder / "bundles", say)
+        bundles = given_bundles(options.bundles) if options.bundles else make_bundles(options.model, folder / "bundles", say)
         judge = stack.enter_context(Judge.of(options.model, bundles, options.threads))
         cases = load_cases(judge.model.tokenizer, judge.model.spec.seconds, options.cases)
         variants = choose_variants(options.variants, set(bundles))
@@ -90,7 +90,7 @@ def _finish(process: subprocess.Popen[str]) -> None:
         raise InputError(reason.removeprefix("error: "))
 
 
-def _given(folders: list[Path]) -> dict[str, Bundle]:
+def given_bundles(folders: list[Path]) -> dict[str, Bundle]:
     """The user's bundles by recipe, each proven to open without crashing the runtime."""
     bundles: dict[str, Bundle] = {}
     known = {variant.recipe for variant in VARIANTS.values()}

@@ -141,7 +141,7 @@ class Judge:
                 faults[stage, "not_quantized"] = sha256_of(bundle.path(stage)) == entry.source_sha256
         return [
             Verdict(
-                stage=stage, variant=f"bundle {recipe}", case="-", ladder=ARTIFACT, metric=metric,
+                stage=stage, variant=recipe, case="-", ladder=ARTIFACT, metric=metric,
                 value=float(fault), limit=0.0, why=ARTIFACT_REASONS[metric],
             )
             for (stage, metric), fault in faults.items()

@@ -69,7 +69,7 @@ class Report:
 
     def show(self, console: Console) -> None:
         """Print the stage x variant table, then whom to blame, then the verdict."""
-        table = Table(title="worst check of each stage and variant", title_justify="left")
+        table = Table(title="the worst check of each stage and variant", title_justify="left")
         for title in ("stage", "variant", "ladder", "checks", "worst metric", "case", "value", "limit", "of limit", "verdict"):
             table.add_column(title, justify="right" if title in ("checks", "value", "limit", "of limit") else "left")
         for checks in _by_row(self.checks):
@@ -104,7 +104,8 @@ def _suspicion(check: Verdict) -> tuple[int, int, float]:
 def _by_row(checks: list[Verdict]) -> list[list[Verdict]]:
     rows: dict[tuple[str, str, str], list[Verdict]] = defaultdict(list)
     for check in checks:
-        rows[check.stage, check.variant, check.ladder].append(check)
+        stage = PIPELINE_ORDER[0] if check.ladder == ARTIFACT else check.stage  # a bundle's files share one row
+        rows[stage, check.variant, check.ladder].append(check)
     order = sorted(rows, key=lambda row: (LADDER_ORDER.index(row[2]), PIPELINE_ORDER.index(row[0])))
     return [rows[row] for row in order]
 

@@ -1,0 +1,58 @@
+"""Command-line options, the run header and the session's fixtures."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from fixtures import TINY_MODEL_DIR
+from litert_pipeline.bundle import Bundle
+from parity.backends import VARIANTS, choose_variants
+from parity.budgets import check_complete
+from parity.environment import environment
+from parity.gate import given_bundles, make_bundles
+from parity.judge import Judge
+from parity.selection import spelled_out
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("parity")
+    group.addoption("--model", type=Path, default=TINY_MODEL_DIR, help="model dir; the embedded tiny model by default")
+    group.addoption("--bundle", type=Path, action="append", default=[], help="bundle to judge; repeatable")
+    group.addoption("--variants", help="variants to judge, comma-separated; all by default")
+    group.addoption("--threads", type=int, default=1, help="CPU threads of LiteRT and ONNX Runtime")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    check_complete()
+    config.option.keyword = spelled_out(config.option.keyword)
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    here = environment(config.getoption("--threads"))
+    return f"parity: {here['cpu_model']}, {' '.join(here['cpu_features'])}, {here['threads']} threads, {config.getoption('--model')}"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """`variant` is every variant the given bundles can run."""
+    if "variant" in metafunc.fixturenames:
+        given = given_bundles(metafunc.config.getoption("--bundle"))
+        recipes = set(given) or {row.recipe for row in VARIANTS.values() if row.recipe}
+        chosen = metafunc.config.getoption("--variants")
+        metafunc.parametrize("variant", choose_variants(chosen.split(",") if chosen else None, recipes))
+
+
+@pytest.fixture(scope="session")
+def bundles(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Bundle]:
+    """Bundles by recipe: those given, or converted once per run."""
+    given = given_bundles(request.config.getoption("--bundle"))
+    folder = tmp_path_factory.mktemp("converted") / "bundles"
+    return given or make_bundles(request.config.getoption("--model"), folder, lambda text: print(text, file=sys.stderr))
+
+
+@pytest.fixture(scope="session")
+def judge(request: pytest.FixtureRequest, bundles: Mapping[str, Bundle]) -> Iterator[Judge]:
+    """One judge for the session: truths and opened stages are shared by all tests."""
+    with Judge.of(request.config.getoption("--model"), bundles, request.config.getoption("--threads")) as judge:
+        yield judge
