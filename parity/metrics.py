@@ -83,14 +83,14 @@ def mrstft_distance(truth: Array, other: Array) -> float:
 
 def envelope_decorrelation(truth: Array, other: Array, sample_rate_hz: int) -> float:
     """1 - correlation of the two RMS envelopes (one value every 10 ms)."""
-    a, b = (_envelope(signal, sample_rate_hz) for signal in (truth, other))
-    return float(1 - np.corrcoef(a, b)[0, 1])
+    return 1 - _correlation(*(_envelope(signal, sample_rate_hz) for signal in (truth, other)))
 
 
 def loudness_difference_db(truth: Array, other: Array, sample_rate_hz: int) -> float:
     """Difference of integrated loudness (ITU-R BS.1770), in decibels."""
     meter = pyloudnorm.Meter(sample_rate_hz, block_size=LOUDNESS_WINDOW_S)
-    a, b = (meter.integrated_loudness(signal.astype(np.float64).T) for signal in (truth, other))
+    with np.errstate(invalid="ignore", divide="ignore"):  # silence is minus infinity
+        a, b = (meter.integrated_loudness(signal.astype(np.float64).T) for signal in (truth, other))
     return abs(float(b) - float(a))
 
 
@@ -117,7 +117,13 @@ def _finite(signal: Array) -> Array:
 
 
 def _stereo_correlation(audio: Array) -> float:
-    return float(np.corrcoef(audio.astype(np.float64))[0, 1])
+    return _correlation(*audio.astype(np.float64))
+
+
+def _correlation(a: Signal, b: Signal) -> float:
+    """Pearson's; NaN where a signal does not vary, as silence does not."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return float(np.corrcoef(a, b)[0, 1])
 
 
 def _magnitude(audio: Array, window: int) -> Signal:

@@ -19,7 +19,8 @@ def require_loadable(bundle: Bundle) -> None:
     if result.returncode == 0:
         return
     if result.returncode > 0:
-        raise InputError((result.stderr.strip().splitlines() or ["the probe failed"])[-1].removeprefix("error: "))
+        told = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+        raise InputError(told[-1].removeprefix("error: ") if told else f"{bundle.folder}: could not be opened")
     path = bundle.path(result.stdout.split()[-1])
     raise InputError(f"{path}: LiteRT crashed while loading it (signal {-result.returncode}); it is corrupt, convert it again")
 

@@ -1,6 +1,7 @@
 """Checkpoints to modules, completely or not at all."""
 
 import pickle
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -34,7 +35,9 @@ def read_tensors(path: Path) -> StateDict:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it warns of unusual pickles before it refuses them
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, EOFError, RuntimeError, OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path}: not a readable checkpoint ({reason}); it may be truncated, download it again") from None

@@ -22,6 +22,7 @@ Velocity = Callable[[State, float], State]
 Rule = Callable[[Velocity, Iterator[State], State, tuple[float, ...]], Iterator["Step"]]
 
 LOGSNR_NOISE, LOGSNR_CLEAN = -6.0, 2.0  # log signal-to-noise ratio where the schedule starts and ends
+MIN_LOGSNR_SPAN = 0.1  # between start and end; 100 steps stay apart in float32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,10 +40,11 @@ class Step:
 def logsnr_levels(steps: int, sigma_max: float) -> tuple[float, ...]:
     """`steps + 1` levels from `sigma_max` to 0, uniform in log-SNR, rounded to float32 where upstream rounds.
 
-    Below sigma_max = 1 the walk starts at that level's own log-SNR, so that it is monotone and bounded by it.
+    Below sigma_max = 1 the walk starts at that level's own log-SNR, so that it is monotone and bounded by it. From
+    sigma_max = 0.13 downwards that start lies beyond upstream's end and upstream's levels rise; ours end further out.
     """
     start = LOGSNR_NOISE if sigma_max == 1 else math.log((1 - sigma_max) / sigma_max + 1e-6)
-    logsnr = _linspace(start, LOGSNR_CLEAN, steps + 1)
+    logsnr = _linspace(start, max(LOGSNR_CLEAN, start + MIN_LOGSNR_SPAN), steps + 1)
     exp = np.exp(logsnr.astype(np.float64)).astype(np.float32)
     inner = (np.float32(1) / (np.float32(1) + exp))[1:-1]
     return (sigma_max, *(float(level) for level in inner), 0.0)

@@ -1,0 +1,187 @@
+"""The command lines of both pipelines: they agree, and they refuse bad input without leaving anything behind."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer import Typer
+from typer.testing import CliRunner
+
+import litert_pipeline.__main__
+import reference.__main__
+from litert_pipeline.bundle import Bundle
+from parity import metrics
+from parity.backends import YARDSTICK
+from parity.budgets import BUDGETS, FLOAT
+from reference.spec.audio import read_wav
+from reference.spec.files import sha256_of
+
+REFERENCE, LITERT = reference.__main__.app, litert_pipeline.__main__.app
+PROMPT = "tight drum loop, 120 BPM"
+TRACE_KEYS = {
+    "input_ids", "attention_mask", "seconds_total", "cross_attention_cond", "global_cond", "levels", "latents", "audio",
+    *(f"{name}_{step}" for name in ("noise", "x", "v", "denoised") for step in range(8)),
+}  # fmt: skip
+
+
+def call(app: Typer, *arguments: str | Path) -> tuple[int, str]:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.output
+
+
+def test_both_pipelines_generate_the_same(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:
+    """Same prompt, seed and noise: traces agree within twice the float budget, one share for each pipeline's rounding."""
+    names = {REFERENCE: "reference", LITERT: "litert"}
+    for app, name in names.items():
+        extra = ["--bundle", bundles["fp32"].folder] if app is LITERT else []
+        files = ["--out", tmp_path / f"{name}.wav", "--trace", tmp_path / f"{name}.npz"]
+        code, output = call(app, "generate", PROMPT, "--seconds", "1.5", *extra, *files)
+        assert code == 0, output
+        assert f"{name}.wav (1.86 s, 44100 Hz)" in output
+    ours, theirs = (np.load(tmp_path / f"{name}.npz") for name in names.values())
+    assert set(ours.files) == set(theirs.files) == TRACE_KEYS
+    for key in ("input_ids", "attention_mask", "seconds_total", "levels", *(f"noise_{i}" for i in range(8))):
+        assert np.array_equal(ours[key], theirs[key]), key
+    limits = {
+        "cross_attention_cond": ("conditioner", "relative_l2.cross_attention_cond"),
+        "global_cond": ("conditioner", "relative_l2.global_cond"),
+        "latents": ("dit", "relative_l2"),
+        "audio": ("decoder", "relative_l2"),
+        **{f"v_{step}": ("dit", "relative_l2") for step in range(8)},
+    }
+    for key, (stage, metric) in limits.items():
+        limit = FLOAT.factor * BUDGETS[YARDSTICK, stage][metric].limits(0.0)[1]
+        assert metrics.relative_l2(ours[key], theirs[key]) <= limit, key
+    audio, rate_hz = read_wav(tmp_path / "litert.wav")
+    assert rate_hz == 44_100
+    assert np.array_equal(audio, theirs["audio"][0])
+
+
+def test_a_saved_trace_replays_its_noise(tmp_path: Path) -> None:
+    first, again = tmp_path / "first.wav", tmp_path / "again.wav"
+    assert call(REFERENCE, "generate", PROMPT, "--seed", "5", "--out", first, "--trace", tmp_path / "t.npz")[0] == 0
+    assert call(REFERENCE, "generate", PROMPT, "--noise", tmp_path / "t.npz", "--out", again)[0] == 0
+    assert sha256_of(first) == sha256_of(again)
+
+
+@pytest.mark.parametrize("sampler", ["euler", "dpmpp", "rk4"])
+def test_every_sampler_generates(tmp_path: Path, sampler: str) -> None:
+    out = tmp_path / "a.wav"
+    assert call(REFERENCE, "generate", PROMPT, "--sampler", sampler, "--steps", "4", "--out", out)[0] == 0
+    audio, _ = read_wav(out)
+    assert np.isfinite(audio).all()
+    assert audio.any()
+
+
+def test_generating_with_a_bundle_never_imports_torch(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:
+    out = tmp_path / "a.wav"
+    arguments = ["generate", PROMPT, "--bundle", str(bundles["int8"].folder), "--out", str(out)]
+    code = f"import sys; sys.modules['torch'] = None; from litert_pipeline.__main__ import app; app({arguments})"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    assert out.stat().st_size == 44 + 2 * 81920 * 4
+
+
+BAD_OPTIONS = {
+    "steps zero": (["--steps", "0"], "steps is 0, expected at least 1"),
+    "steps negative": (["--steps", "-2"], "steps is -2"),
+    "seconds negative": (["--seconds", "-1"], "seconds is -1.0, expected a finite number"),
+    "seconds nan": (["--seconds", "nan"], "seconds is nan"),
+    "unknown sampler": (["--sampler", "heun"], "valid samplers: pingpong, euler, dpmpp, rk4"),
+    "unknown noise": (["--noise", "brown"], "valid: philox"),
+    "missing noise file": (["--noise", "none.npz"], "no such file"),
+    "negative seed": (["--seed", "-1"], "seed is -1"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_OPTIONS)
+@pytest.mark.parametrize("app", [REFERENCE, LITERT], ids=["reference", "litert"])
+def test_bad_options_are_refused(bundles: Mapping[str, Bundle], tmp_path: Path, app: Typer, name: str) -> None:
+    options, words = BAD_OPTIONS[name]
+    extra = ["--bundle", bundles["fp32"].folder] if app is LITERT else []
+    code, output = call(app, "generate", PROMPT, "--out", tmp_path / "a.wav", *extra, *options)
+    assert code == 2
+    assert words in output
+    assert output.startswith("error: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_existing_output_is_kept_without_force(tmp_path: Path) -> None:
+    out = tmp_path / "a.wav"
+    out.write_text("mine")
+    code, output = call(REFERENCE, "generate", PROMPT, "--out", out)
+    assert code == 2
+    assert "already exists; choose another path or pass --force" in output
+    assert out.read_text() == "mine"
+    assert call(REFERENCE, "generate", PROMPT, "--out", out, "--force")[0] == 0
+    assert out.read_bytes().startswith(b"RIFF")
+
+
+@pytest.mark.parametrize("arguments", [
+    ("generate", PROMPT, "--out", "/proc/a.wav"), ("generate", PROMPT, "--out", "/dev/null/a.wav"),
+], ids=["unwritable", "not a folder"])  # fmt: skip
+def test_unwritable_folder_is_refused(arguments: tuple[str, ...]) -> None:
+    code, output = call(REFERENCE, *arguments)
+    assert code == 2
+    assert output.startswith("error: ")
+    assert len(output.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (("convert", "--recipe", "int8"), "valid recipes: fp32, onnx_fp32; make an fp32 bundle first"),
+    (("convert", "--recipe", "fp9"), "valid recipes: fp32, onnx_fp32"),
+    (("convert", "--model", "no_such_dir"), "no such folder"),
+    (("quantize", "FP32", "--recipe", "int9"), "valid: int8, or a .json file"),
+    (("quantize", "FP32", "--recipe", "BAD.json"), "unknown or unsupported key 'quantise'"),
+    (("quantize", "INT8", "--recipe", "int8"), "quantize starts from an fp32 LiteRT bundle"),
+    (("quantize", "no_such_dir", "--recipe", "int8"), "no such folder"),
+], ids=["int8", "unknown", "no model", "unknown int8", "bad file", "twice", "no bundle"])  # fmt: skip
+def test_bad_conversions_are_refused(
+    bundles: Mapping[str, Bundle], tmp_path: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    bad = tmp_path / "bad.json"
+    bad.write_text(json.dumps({"name": "x", "quantize": {"dit": []}, "quantise": {}}))
+    stand_ins = {"FP32": str(bundles["fp32"].folder), "INT8": str(bundles["int8"].folder), "BAD.json": str(bad)}
+    code, output = call(LITERT, *(stand_ins.get(word, word) for word in arguments), "--out", tmp_path / "out")
+    assert code == 2
+    assert words in output
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.json"]
+
+
+def test_quantizing_from_a_recipe_file(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:
+    """The named recipe written as a file gives the same bytes."""
+    from litert_pipeline.build.recipes import DYNAMIC_INT8
+
+    recipe, out = tmp_path / "mine.json", tmp_path / "out"
+    recipe.write_text(json.dumps({"name": "mine", "quantize": {"dit": DYNAMIC_INT8}, "compute": {"decoder": "fp16"}}))
+    code, output = call(LITERT, "quantize", bundles["fp32"].folder, "--recipe", recipe, "--out", out)
+    assert code == 0, output
+    assert sha256_of(out / "dit.tflite") == bundles["int8"].manifest.stages["dit"].sha256
+    assert json.loads((out / "manifest.json").read_text())["recipe"] == "mine"
+
+
+def test_altered_bundle_does_not_generate(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:
+    import shutil
+
+    folder = Path(shutil.copytree(bundles["fp32"].folder, tmp_path / "bundle"))
+    data = bytearray((folder / "dit.tflite").read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / "dit.tflite").write_bytes(data)
+    code, output = call(LITERT, "generate", PROMPT, "--bundle", folder, "--out", tmp_path / "a.wav")
+    assert code == 2
+    assert "SHA-256 differs from the manifest" in output
+    assert not (tmp_path / "a.wav").exists()
+
+
+def test_int8_is_smaller_and_only_the_dit_differs(bundles: Mapping[str, Bundle]) -> None:
+    fp32, int8 = (bundles[name].manifest.stages for name in ("fp32", "int8"))
+    assert int8["dit"].size_bytes * 3 < fp32["dit"].size_bytes
+    for stage in ("conditioner", "decoder"):
+        assert int8[stage].sha256 == fp32[stage].sha256
+    assert {stage: entry.compute for stage, entry in int8.items()} == {
+        "conditioner": "fp32", "dit": "fp32", "decoder": "fp16",
+    }  # fmt: skip

@@ -1,0 +1,307 @@
+"""The tiny model and the reference that runs it: shapes, signals, loading, T5 against transformers."""
+
+import json
+import pickle
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from fixtures import PROMPTS_FILE, TINY_MODEL_DIR
+from fixtures.make_model import make_model
+from parity import metrics
+from reference.model.t5 import relative_position_buckets
+from reference.pipeline import Model, load_model
+from reference.spec.audio import read_wav, write_wav
+from reference.spec.errors import InputError
+from reference.spec.files import sha256_of
+from reference.spec.generation import Request, generate
+from reference.spec.model import CONFIG_NAME, read_model_spec
+from reference.spec.noise import philox
+from reference.spec.prompt import EOS_ID, PAD_ID, SPIECE_NAME, Tokenizer
+from reference.spec.tensors import STAGES, Tensors, signatures
+
+PROMPT = "tight drum loop with dry snare and deep kick, 120 BPM"
+VELOCITY_RMS = (0.5, 2.0)
+AUDIO_RMS_DBFS = (-30.0, -10.0)
+VISIBLE_CHANGE = 0.1  # relative L2 of the audio: 20 dB above any precision's error
+T5_ROUNDING = 2e-6  # float32, three layers; measured 2e-7
+
+
+@pytest.fixture(scope="module")
+def tiny() -> Model:
+    return load_model(TINY_MODEL_DIR)
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(TINY_MODEL_DIR, tmp_path / "model"))
+
+
+def trace(model: Model, prompt: str = PROMPT, seconds: float = 1.5, seed: int = 0) -> Tensors:
+    return generate(model.pipeline(), Request(prompt=prompt, seconds=seconds), philox(model.spec.latent_shape, seed))
+
+
+def test_the_committed_tiny_model_is_what_its_seed_gives(tmp_path: Path) -> None:
+    make_model(tmp_path / "again", "tiny", 0)
+    for path in sorted(TINY_MODEL_DIR.rglob("*.*")):
+        again = tmp_path / "again" / path.relative_to(TINY_MODEL_DIR)
+        assert sha256_of(again) == sha256_of(path), path.name
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_no_two_axes_share_a_length(tiny: Model, stage: str) -> None:
+    signature = signatures(tiny.spec)[stage]
+    for tensor in (*signature.inputs, *signature.outputs):
+        assert len(set(tensor.shape)) == len(tensor.shape), str(tensor)
+
+
+def test_heads_exercise_partial_rope_and_qk_norm(tiny: Model) -> None:
+    assert tiny.spec.dit.rotary_dim < tiny.spec.dit.head_dim
+    assert tiny.spec.dit.num_heads > 1
+    assert tiny.spec.dit.qk_norm == "ln"
+
+
+def test_signals_are_realistic(tiny: Model) -> None:
+    run = trace(tiny)
+    for step in range(8):
+        assert VELOCITY_RMS[0] <= np.sqrt(np.mean(run[f"v_{step}"] ** 2)) <= VELOCITY_RMS[1]
+    level_dbfs = 10 * np.log10(np.mean(run["audio"] ** 2))
+    assert AUDIO_RMS_DBFS[0] <= level_dbfs <= AUDIO_RMS_DBFS[1]
+    assert np.abs(run["audio"]).max() < 1
+
+
+@pytest.mark.parametrize("change", [{"prompt": "warm pad, slow"}, {"seconds": 4.0}, {"seed": 1}], ids=lambda c: next(iter(c)))
+def test_what_the_user_changes_can_be_heard(tiny: Model, change: dict[str, Any]) -> None:
+    assert metrics.relative_l2(trace(tiny)["audio"], trace(tiny, **change)["audio"]) >= VISIBLE_CHANGE
+
+
+@pytest.mark.parametrize("seconds", [8.0, 9.0, 256.0])
+def test_seconds_are_clamped_to_the_maximum(tiny: Model, seconds: float) -> None:
+    limit = trace(tiny, seconds=tiny.spec.seconds.max_s)
+    assert np.array_equal(trace(tiny, seconds=seconds)["global_cond"], limit["global_cond"])
+
+
+def test_padding_rows_are_zero_and_still_attended_to(tiny: Model) -> None:
+    run = trace(tiny, prompt="a")
+    assert not run["cross_attention_cond"][0, 2:-1].any()
+    dit = tiny.modules["dit"]
+    cross = torch.from_numpy(run["cross_attention_cond"])
+    feed = [torch.from_numpy(run["x_0"]), torch.ones(1), cross, torch.from_numpy(run["global_cond"])]
+    with torch.inference_mode():
+        whole = dit(*feed)["velocity"]
+        feed[2] = torch.cat([cross[:, :2], cross[:, -1:]], dim=1)
+        masked = dit(*feed)["velocity"]
+    assert metrics.relative_l2(whole.numpy(), masked.numpy()) >= VISIBLE_CHANGE
+
+
+def test_float64_is_float64_throughout(tiny: Model) -> None:
+    """A float32 step hidden inside would show as an error of float32's size between two float64 forms of T5."""
+    exact, rounded = trace(tiny.to(torch.float64)), trace(tiny)
+    for name in ("cross_attention_cond", "v_0", "audio"):
+        assert exact[name].dtype == np.float64
+        assert not np.array_equal(exact[name], exact[name].astype(np.float32)), "values have only float32 digits"
+        assert metrics.relative_l2(exact[name], rounded[name]) > 0
+
+
+def test_t5_is_transformers_t5(tiny: Model) -> None:
+    from transformers import T5Config, T5EncoderModel
+
+    folder = TINY_MODEL_DIR / tiny.spec.prompt.t5_folder
+    oracle = T5EncoderModel(T5Config.from_json_file(folder / "config.json")).eval()
+    missing, unexpected = oracle.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
+    assert set(missing) <= {"encoder.embed_tokens.weight"}
+    assert not unexpected
+    ids, mask = (torch.from_numpy(array).long() for array in tiny.tokenizer(PROMPT))
+    with torch.inference_mode():
+        ours = tiny.modules["conditioner"].t5(ids, mask)
+        theirs = oracle(input_ids=ids, attention_mask=mask).last_hidden_state
+    valid = int(mask.sum())
+    assert metrics.relative_l2(theirs.numpy()[:, :valid], ours.numpy()[:, :valid]) <= T5_ROUNDING
+
+
+@pytest.mark.parametrize("length", [1, 28, 64, 128, 300])
+def test_position_buckets_are_transformers_buckets(length: int) -> None:
+    from transformers.models.t5.modeling_t5 import T5Attention
+
+    position = torch.arange(length)
+    theirs = T5Attention._relative_position_bucket(position[None] - position[:, None], True, 32, 128)
+    assert np.array_equal(relative_position_buckets(length, 32, 128), theirs.numpy())
+
+
+@pytest.mark.parametrize(("text", "tokens"), [("", 1), ("a", 2)])
+def test_short_prompts_end_with_eos_and_padding(tiny: Model, text: str, tokens: int) -> None:
+    ids, mask = tiny.tokenizer(text)
+    assert mask.sum() == tokens
+    assert ids[0, tokens - 1] == EOS_ID
+    assert (ids[0, tokens:] == PAD_ID).all()
+
+
+def test_long_prompts_are_cut_and_keep_eos(tiny: Model) -> None:
+    ids, mask = tiny.tokenizer("a " * 200)
+    assert mask.all()
+    assert ids[0, -1] == EOS_ID
+    assert EOS_ID not in ids[0, :-1]
+
+
+def set_config(path: str, value: Any) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        config = json.loads((folder / CONFIG_NAME).read_text())
+        *parents, last = path.split(".")
+        target = config
+        for name in parents:
+            target = target[name]
+        if value is None:
+            del target[last]
+        else:
+            target[last] = value
+        (folder / CONFIG_NAME).write_text(json.dumps(config))
+
+    return change
+
+
+BAD_CONFIGS = {
+    "unknown model type": (set_config("model_type", "lm"), "'model_type' is 'lm', which is not supported"),
+    "missing key": (set_config("sample_rate", None), "key 'sample_rate' is missing"),
+    "wrong type": (set_config("sample_size", "big"), "'sample_size' must be int, found str"),
+    "bool as int": (set_config("sample_size", True), "'sample_size' must be int, found bool"),
+    "zero": (set_config("audio_channels", 0), "at least 1"),
+    "unknown key": (set_config("model.diffusion.config.num_memory_tokens", 4), "num_memory_tokens"),
+    "chunked": (set_config("model.pretransform.chunked", True), "chunked"),
+    "v objective": (set_config("model.diffusion.diffusion_objective", "v"), "supported: rf_denoiser, rectified_flow"),
+    "unknown qk norm": (set_config("model.diffusion.config.attn_kwargs", {"qk_norm": "rms"}), "qk_norm"),
+    "contradiction": (set_config("model.io_channels", 13), "the rest of the file says 13"),
+    "strides": (set_config("model.pretransform.config.decoder.config.strides", [2, 4]), "5 c_mults but 2 strides"),
+    "not an object": (set_config("model.conditioning", 3), "must be an object"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_CONFIGS)
+def test_bad_configs_are_refused(copy: Path, name: str) -> None:
+    spoil, words = BAD_CONFIGS[name]
+    spoil(copy)
+    with pytest.raises(InputError) as told:
+        read_model_spec(copy)
+    assert words in str(told.value)
+    assert CONFIG_NAME in str(told.value)
+
+
+def edit_weights(change: Callable[[dict[str, torch.Tensor]], Any]) -> Callable[[Path], None]:
+    def spoil(folder: Path) -> None:
+        state = load_file(folder / "model.safetensors")
+        change(state)
+        save_file(state, folder / "model.safetensors")
+
+    return spoil
+
+
+class Payload:
+    """A pickle that would create a file when loaded."""
+
+    def __init__(self, target: str) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (open, (self.target, "w"))
+
+
+def as_pickle(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    (folder / "model.ckpt").write_bytes(pickle.dumps(Payload(str(folder / "executed"))))
+
+
+def as_truncated_ckpt(folder: Path) -> None:
+    state = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    torch.save({"state_dict": state}, folder / "model.ckpt")
+    data = (folder / "model.ckpt").read_bytes()
+    (folder / "model.ckpt").write_bytes(data[: len(data) // 2])
+
+
+def as_list_ckpt(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    torch.save([1, 2], folder / "model.ckpt")
+
+
+def truncated(folder: Path) -> None:
+    data = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(data[: len(data) // 2])
+
+
+PROJECT_OUT = "model.model.transformer.project_out.weight"
+BAD_WEIGHTS: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "missing tensor": (edit_weights(lambda s: s.pop(PROJECT_OUT)), f"1 missing: {PROJECT_OUT}"),
+    "extra tensor": (edit_weights(lambda s: s.update(extra=torch.zeros(1))), "1 unexpected: extra"),
+    "mis-shaped": (edit_weights(lambda s: s.update({PROJECT_OUT: s[PROJECT_OUT].T.contiguous()})), "1 mis-shaped"),
+    "nan": (edit_weights(lambda s: s[PROJECT_OUT].view(-1)[3:4].fill_(torch.nan)), "1 not finite"),
+    "truncated safetensors": (truncated, "not a readable checkpoint"),
+    "truncated ckpt": (as_truncated_ckpt, "not a readable checkpoint"),
+    "pickle payload": (as_pickle, "its pickle could run code"),
+    "ckpt of a list": (as_list_ckpt, "holds list"),
+    "no weights": (lambda f: (f / "model.safetensors").unlink(), "expected one of model.safetensors, model.ckpt"),
+    "no t5 config": (lambda f: (f / "t5-tiny" / "config.json").unlink(), "no such file"),
+    "no t5 weights": (lambda f: (f / "t5-tiny" / "model.safetensors").unlink(), "no weights found"),
+    "no tokenizer": (lambda f: (f / "t5-tiny" / SPIECE_NAME).unlink(), "no such file"),
+    "damaged tokenizer": (lambda f: (f / "t5-tiny" / SPIECE_NAME).write_bytes(b"no"), "not a readable SentencePiece"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_WEIGHTS)
+def test_bad_weights_are_refused(copy: Path, name: str) -> None:
+    spoil, words = BAD_WEIGHTS[name]
+    spoil(copy)
+    with pytest.raises(InputError) as told:
+        load_model(copy)
+    assert words in str(told.value)
+    assert not (copy / "executed").exists()
+
+
+def test_ckpt_with_wrapper_loads_the_same_weights(copy: Path, tiny: Model) -> None:
+    state = load_file(copy / "model.safetensors")
+    (copy / "model.safetensors").unlink()
+    torch.save({"state_dict": state, "global_step": 7}, copy / "model.ckpt")
+    for name, module in load_model(copy).modules.items():
+        for (key, ours), (_, theirs) in zip(module.state_dict().items(), tiny.modules[name].state_dict().items(), strict=True):
+            assert torch.equal(ours, theirs), key
+
+
+def test_wav_round_trip_is_exact_and_reproducible(tmp_path: Path) -> None:
+    audio = np.random.Generator(np.random.Philox(0)).standard_normal((2, 1000), dtype=np.float32) * 2
+    for name in ("a.wav", "b.wav"):
+        write_wav(tmp_path / name, audio, 44_100)
+    again, rate_hz = read_wav(tmp_path / "a.wav")
+    assert rate_hz == 44_100
+    assert np.array_equal(again, audio)
+    assert sha256_of(tmp_path / "a.wav") == sha256_of(tmp_path / "b.wav")
+    assert (tmp_path / "a.wav").stat().st_size == 44 + audio.nbytes
+
+
+def test_shared_spec_and_litert_run_need_no_torch() -> None:
+    code = "import sys; sys.modules['torch'] = None; import litert_pipeline.run.pipeline, reference.spec.sampler"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_cases_cover_the_edges(tiny: Model) -> None:
+    from parity.cases import load_cases
+
+    cases = {case.id: case for case in load_cases(tiny.tokenizer, tiny.spec.seconds)}
+    assert len(cases) >= 12, PROMPTS_FILE
+    length = tiny.spec.prompt.max_length
+    tokens = {name: tiny.tokenizer.count(case.request.prompt) for name, case in cases.items()}
+    assert tokens["empty"] == 1
+    assert [tokens[name] for name in ("almost_full", "exactly_full", "one_too_many")] == [length - 1, length, length + 1]
+    seconds = {case.request.seconds for case in cases.values()}
+    assert {0.0, tiny.spec.seconds.max_s} <= seconds
+    assert max(seconds) > tiny.spec.seconds.max_s
+
+
+def test_tokenizer_larger_than_the_embedding_is_refused() -> None:
+    with pytest.raises(InputError, match="has room for 10"):
+        Tokenizer(TINY_MODEL_DIR / "t5-tiny" / SPIECE_NAME, 28, vocab_size=10)
