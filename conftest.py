@@ -31,7 +31,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_report_header(config: pytest.Config) -> str:
     here = environment(config.getoption("--threads"))
-    return f"parity: {here['cpu_model']}, {' '.join(here['cpu_features'])}, {here['threads']} threads, {config.getoption('--model')}"
+    machine = f"{here['cpu_model']} ({' '.join(here['cpu_features'])}), {here['threads']} threads"
+    return f"parity: {machine}, model {config.getoption('--model')}"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

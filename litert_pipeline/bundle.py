@@ -80,9 +80,13 @@ class Bundle:
         """Raise InputError if any file is not the one the manifest was written for."""
         for stage in STAGES:
             if self.altered(stage):
-                raise InputError(f"{self.path(stage)}: SHA-256 differs from the manifest; convert or copy the bundle again")
+                raise InputError(
+                    f"{self.path(stage)}: SHA-256 differs from the manifest; convert or copy the bundle again"
+                )
         if sha256_of(self.tokenizer_path) != self.manifest.tokenizer_sha256:
-            raise InputError(f"{self.tokenizer_path}: SHA-256 differs from the manifest; convert or copy the bundle again")
+            raise InputError(
+                f"{self.tokenizer_path}: SHA-256 differs from the manifest; convert or copy the bundle again"
+            )
 
 
 def read_bundle(folder: Path) -> Bundle:
@@ -176,9 +180,11 @@ def _read_stage(section: Section) -> StageFile:
 
 
 def _file_name(section: Section) -> str:
-    name = section.take("file", str)
+    name: str = section.take("file", str)
     if Path(name).name != name:
-        raise InputError(f"{section.file}: '{section.path('file')}' is '{name}', expected a plain file name inside the bundle")
+        raise InputError(
+            f"{section.file}: '{section.path('file')}' is '{name}', expected a plain file name inside the bundle"
+        )
     return name
 
 

@@ -23,7 +23,8 @@ def main() -> None:
 def gate_command(
     model: Annotated[Path, typer.Option(help="Model dir; the embedded tiny model if left out.")] = TINY_MODEL_DIR,
     bundle: Annotated[
-        list[Path] | None, typer.Option(help="Bundle to judge; repeatable. Without it the gate converts the model itself.")
+        list[Path] | None,
+        typer.Option(help="Bundle to judge; repeatable. Without it the gate converts the model itself."),
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Folder for report.json and junit.xml.")] = None,
     variants: Annotated[str | None, typer.Option(help="Variants to judge, comma-separated; all if left out.")] = None,

@@ -80,7 +80,9 @@ def _prompt(entry: dict[str, Any], tokenizer: Tokenizer) -> str:
             break
         prompt = f"{prompt} {words[index % len(words)]}".strip()
     if tokenizer.count(prompt) != wanted:
-        raise InputError(f"words of '{text}' give {tokenizer.count(prompt)} tokens, never exactly {wanted:g}; use short words")
+        raise InputError(
+            f"words of '{text}' give {tokenizer.count(prompt)} tokens, never exactly {wanted:g}; use short words"
+        )
     return prompt
 
 

@@ -46,14 +46,10 @@ def envelope(pipeline: Pipeline, case: Case, truth: Tensors, sizes: ErrorSizes) 
         disturbed = replace(pipeline, stages=dict(_disturbed(pipeline.stages, sizes, rng)))
         trace = generate(disturbed, case.request, noise)
         drawn.append(distances(truth, trace, pipeline.sample_rate_hz))
-    return {
-        stage: {name: max(found[stage][name] for found in drawn) for name in drawn[0][stage]} for stage in drawn[0]
-    }
+    return {stage: {name: max(found[stage][name] for found in drawn) for name in drawn[0][stage]} for stage in drawn[0]}
 
 
-def _disturbed(
-    stages: Mapping[str, Stage], sizes: ErrorSizes, rng: np.random.Generator
-) -> Iterator[tuple[str, Stage]]:
+def _disturbed(stages: Mapping[str, Stage], sizes: ErrorSizes, rng: np.random.Generator) -> Iterator[tuple[str, Stage]]:
     """The same stages, their outputs disturbed; the DiT's by the size of the step it is at."""
     steps = iter(sizes.velocity)
 
@@ -73,4 +69,5 @@ def _disturbed(
 def _noisy(array: Array, size: float, rng: np.random.Generator) -> Array:
     """`array` plus white noise of relative L2 `size`."""
     rms = np.sqrt(np.mean(np.square(array, dtype=np.float64)))
-    return (array + size * rms * rng.standard_normal(array.shape)).astype(np.float32)
+    noisy: Array = (array + size * rms * rng.standard_normal(array.shape)).astype(np.float32)
+    return noisy

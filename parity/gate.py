@@ -47,7 +47,9 @@ def run_gate(options: GateOptions, say: Say) -> Report:
         else:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         choose_variants(options.variants, {v.recipe for v in VARIANTS.values() if v.recipe})  # spelling, before work
-        bundles = given_bundles(options.bundles) if options.bundles else make_bundles(options.model, folder / "bundles", say)
+        bundles = (
+            given_bundles(options.bundles) if options.bundles else make_bundles(options.model, folder / "bundles", say)
+        )
         judge = stack.enter_context(Judge.of(options.model, bundles, options.threads))
         cases = load_cases(judge.model.tokenizer, judge.model.spec.seconds, options.cases)
         variants = choose_variants(options.variants, set(bundles))
@@ -70,7 +72,9 @@ def make_bundles(model: Path, folder: Path, say: Say) -> dict[str, Bundle]:
     """
     say("converting: fp32, onnx_fp32")
     folder.mkdir(parents=True)
-    floats = [_start("convert", "--model", model, "--recipe", name, "--out", folder / name) for name in ("fp32", "onnx_fp32")]
+    floats = [
+        _start("convert", "--model", model, "--recipe", name, "--out", folder / name) for name in ("fp32", "onnx_fp32")
+    ]
     for process in floats:
         _finish(process)
     say("quantizing: int8")

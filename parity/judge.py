@@ -112,7 +112,15 @@ class Judge:
         conditioning = measure("conditioner", truth, [{name: heard[name] for name in CONDITIONING}])
         yardstick = {m.metric: m.value for m in self.measured("conditioner", YARDSTICK, case)}
         return [
-            _judged("conditioner", variant, case, m, BUDGETS[variant, "conditioner"][m.metric], yardstick[m.metric], FREE_RUNNING)
+            _judged(
+                "conditioner",
+                variant,
+                case,
+                m,
+                BUDGETS[variant, "conditioner"][m.metric],
+                yardstick[m.metric],
+                FREE_RUNNING,
+            )
             for m in conditioning
         ] + verdicts
 
@@ -169,7 +177,13 @@ ARTIFACT_REASONS = {
 
 
 def _judged(
-    stage: str, variant: str, case: Case, found: Measurement, budget: Budget, yardstick: float, ladder: str = TEACHER_FORCED
+    stage: str,
+    variant: str,
+    case: Case,
+    found: Measurement,
+    budget: Budget,
+    yardstick: float,
+    ladder: str = TEACHER_FORCED,
 ) -> Verdict:
     low_limit, limit = (budget if found.metric != "nonfinite_values" else NONE).limits(yardstick)
     return Verdict(

@@ -30,7 +30,7 @@ def relative_l2(truth: Array, other: Array) -> float:
 
 def denoised_error(denoised: Array, level: float, velocity: Array, other: Array) -> float:
     """|t dv| / |x0|: how far a wrong velocity moves the clean estimate x - t v that ping-pong is built on."""
-    reference, error = _pair(velocity, other)
+    _, error = _pair(velocity, other)
     return float(level * np.linalg.norm(error) / np.linalg.norm(denoised.astype(np.float64)))
 
 

@@ -70,7 +70,18 @@ class Report:
     def show(self, console: Console) -> None:
         """Print the stage x variant table, then whom to blame, then the verdict."""
         table = Table(title="the worst check of each stage and variant", title_justify="left")
-        for title in ("stage", "variant", "ladder", "checks", "worst metric", "case", "value", "limit", "of limit", "verdict"):
+        for title in (
+            "stage",
+            "variant",
+            "ladder",
+            "checks",
+            "worst metric",
+            "case",
+            "value",
+            "limit",
+            "of limit",
+            "verdict",
+        ):
             table.add_column(title, justify="right" if title in ("checks", "value", "limit", "of limit") else "left")
         for checks in _by_row(self.checks):
             table.add_row(*_row(checks))

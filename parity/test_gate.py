@@ -88,7 +88,9 @@ def test_int8_file_that_is_its_own_source_is_refused(bundles: Mapping[str, Bundl
     folder = copied(bundles["int8"], tmp_path)
     shutil.copyfile(bundles["fp32"].path("dit"), folder / "dit.tflite")
     size = (folder / "dit.tflite").stat().st_size
-    rewrite_manifest(folder, lambda m: m["stages"]["dit"].update(sha256=sha256_of(folder / "dit.tflite"), size_bytes=size))
+    rewrite_manifest(
+        folder, lambda m: m["stages"]["dit"].update(sha256=sha256_of(folder / "dit.tflite"), size_bytes=size)
+    )
     code, output = gate("--bundle", folder, "--cases", "drums", "--report", tmp_path / "report")
     assert code == 1, output
     checks = json.loads((tmp_path / "report" / "report.json").read_text())["checks"]

@@ -1,6 +1,6 @@
 """Latency per stage and end to end, on the machine at hand; the answer is judged in the same test.
 
-    pytest parity/ --benchmark-only --benchmark-json=latency.json
+pytest parity/ --benchmark-only --benchmark-json=latency.json
 """
 
 from typing import Any
@@ -61,6 +61,8 @@ def test_end_to_end_latency(benchmark: BenchmarkFixture, judge: Judge, variant: 
     benchmark.extra_info.update(extra_info(judge, variant), stage="end_to_end")
     benchmark.group = "end to end"
     benchmark.pedantic(
-        lambda: generate(pipeline, case.request, philox(spec.latent_shape, case.seed)), rounds=ROUNDS // 4, warmup_rounds=1
+        lambda: generate(pipeline, case.request, philox(spec.latent_shape, case.seed)),
+        rounds=ROUNDS // 4,
+        warmup_rounds=1,
     )
     assert not [str(v) for v in judge.free_running(variant, case) if not v.ok]

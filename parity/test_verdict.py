@@ -168,7 +168,10 @@ def test_unequal_values_counts_single_bits() -> None:
 
 @pytest.mark.parametrize(
     ("names", "recipes", "words"),
-    [(["int9"], {"fp32"}, "valid variants: torch_fp32"), (["litert_int8"], {"fp32"}, "runs a 'int8' bundle; given: fp32")],
+    [
+        (["int9"], {"fp32"}, "valid variants: torch_fp32"),
+        (["litert_int8"], {"fp32"}, "runs a 'int8' bundle; given: fp32"),
+    ],
 )
 def test_unknown_and_unavailable_variants_are_told(names: list[str], recipes: set[str], words: str) -> None:
     with pytest.raises(InputError, match=words):

@@ -53,7 +53,15 @@ class Generation:
 
 
 def generation(
-    prompt: str, seconds: float, seed: int, steps: int, sampler: str, noise: str, out: Path, trace: Path | None, force: bool
+    prompt: str,
+    seconds: float,
+    seed: int,
+    steps: int,
+    sampler: str,
+    noise: str,
+    out: Path,
+    trace: Path | None,
+    force: bool,
 ) -> Generation:
     """The checked Generation of a command line's options. Raises InputError for a value out of range."""
     request = Request(prompt=prompt, seconds=seconds, sampler=SamplerSpec(name=sampler, steps=steps))

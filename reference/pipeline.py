@@ -11,7 +11,14 @@ from reference.model.conditioner import Conditioner
 from reference.model.decoder import Decoder
 from reference.model.dit import DiT
 from reference.model.encoder import Encoder
-from reference.model.weights import CHECKPOINT_NAMES, T5_NAMES, find_checkpoint, load_into, read_t5_tensors, read_tensors
+from reference.model.weights import (
+    CHECKPOINT_NAMES,
+    T5_NAMES,
+    find_checkpoint,
+    load_into,
+    read_t5_tensors,
+    read_tensors,
+)
 from reference.spec.generation import Pipeline, Stage
 from reference.spec.model import ModelSpec, read_model_spec
 from reference.spec.prompt import SPIECE_NAME, Tokenizer

@@ -78,7 +78,9 @@ def test_signals_are_realistic(tiny: Model) -> None:
     assert np.abs(run["audio"]).max() < 1
 
 
-@pytest.mark.parametrize("change", [{"prompt": "warm pad, slow"}, {"seconds": 4.0}, {"seed": 1}], ids=lambda c: next(iter(c)))
+@pytest.mark.parametrize(
+    "change", [{"prompt": "warm pad, slow"}, {"seconds": 4.0}, {"seed": 1}], ids=lambda c: next(iter(c))
+)
 def test_what_the_user_changes_can_be_heard(tiny: Model, change: dict[str, Any]) -> None:
     assert metrics.relative_l2(trace(tiny)["audio"], trace(tiny, **change)["audio"]) >= VISIBLE_CHANGE
 
@@ -268,7 +270,9 @@ def test_ckpt_with_wrapper_loads_the_same_weights(copy: Path, tiny: Model) -> No
     (copy / "model.safetensors").unlink()
     torch.save({"state_dict": state, "global_step": 7}, copy / "model.ckpt")
     for name, module in load_model(copy).modules.items():
-        for (key, ours), (_, theirs) in zip(module.state_dict().items(), tiny.modules[name].state_dict().items(), strict=True):
+        for (key, ours), (_, theirs) in zip(
+            module.state_dict().items(), tiny.modules[name].state_dict().items(), strict=True
+        ):
             assert torch.equal(ours, theirs), key
 
 
@@ -296,7 +300,11 @@ def test_cases_cover_the_edges(tiny: Model) -> None:
     length = tiny.spec.prompt.max_length
     tokens = {name: tiny.tokenizer.count(case.request.prompt) for name, case in cases.items()}
     assert tokens["empty"] == 1
-    assert [tokens[name] for name in ("almost_full", "exactly_full", "one_too_many")] == [length - 1, length, length + 1]
+    assert [tokens[name] for name in ("almost_full", "exactly_full", "one_too_many")] == [
+        length - 1,
+        length,
+        length + 1,
+    ]
     seconds = {case.request.seconds for case in cases.values()}
     assert {0.0, tiny.spec.seconds.max_s} <= seconds
     assert max(seconds) > tiny.spec.seconds.max_s

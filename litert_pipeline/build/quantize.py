@@ -20,7 +20,9 @@ def quantize(source: Path, out: Path, recipe: Recipe, *, force: bool = False, sa
     """
     bundle = read_bundle(source)
     if bundle.manifest.format != "litert" or any(f.source_sha256 for f in bundle.manifest.stages.values()):
-        raise InputError(f"{source}: is a '{bundle.manifest.recipe}' bundle; quantize starts from an fp32 LiteRT bundle")
+        raise InputError(
+            f"{source}: is a '{bundle.manifest.recipe}' bundle; quantize starts from an fp32 LiteRT bundle"
+        )
     bundle.require_intact()
     with new_folder(out, force) as folder:
         stages: dict[str, StageFile] = {}

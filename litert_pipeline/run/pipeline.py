@@ -25,7 +25,9 @@ def open_pipeline(bundle: Bundle, *, compute: str | None = None, threads: int = 
     """
     manifest = bundle.manifest
     if manifest.format != "litert":
-        raise InputError(f"{bundle.folder}: is an {manifest.format} bundle, expected litert; convert with a LiteRT recipe")
+        raise InputError(
+            f"{bundle.folder}: is an {manifest.format} bundle, expected litert; convert with a LiteRT recipe"
+        )
     bundle.require_intact()
     token_ids = manifest.stages["conditioner"].signature.inputs[0]
     with ExitStack() as stack:

@@ -71,7 +71,7 @@ class LiteRTStage:
         return np.array(flat).reshape(tensor.shape)
 
     def _only_signature(self) -> str:
-        keys = list(self._model.get_signature_list())
+        keys: list[str] = list(self._model.get_signature_list())
         if len(keys) != 1:
             raise InputError(f"{self.path}: has {len(keys)} signatures {keys}, expected exactly one")
         return keys[0]

@@ -45,5 +45,7 @@ def choose_variants(names: list[str] | None, recipes: set[str]) -> list[str]:
             raise InputError(f"variant '{name}' is unknown; valid variants: {', '.join(VARIANTS)}")
         needed = VARIANTS[name].recipe
         if needed is not None and needed not in recipes:
-            raise InputError(f"variant '{name}' runs a '{needed}' bundle; given: {', '.join(sorted(recipes)) or 'none'}")
+            raise InputError(
+                f"variant '{name}' runs a '{needed}' bundle; given: {', '.join(sorted(recipes)) or 'none'}"
+            )
     return [YARDSTICK, *(name for name in names if name != YARDSTICK)]

@@ -50,7 +50,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 def split_heads(x: Tensor, head_dim: int) -> Tensor:
     """(batch, position, heads * head_dim) to (batch, head, position, head_dim)."""
-    return x.unflatten(-1, (-1, head_dim)).transpose(1, 2)
+    return x.view(*x.shape[:-1], -1, head_dim).transpose(1, 2)
 
 
 def merge_heads(x: Tensor) -> Tensor:
@@ -60,10 +60,7 @@ def merge_heads(x: Tensor) -> Tensor:
 
 def qk_norm(kind: str, head_dim: int) -> nn.Module:
     """The norm on each head's queries or keys."""
-    return {
-        "none": nn.Identity,
-        "ln": lambda: nn.LayerNorm(head_dim, eps=QK_NORM_EPS),
-    }[kind]()
+    return nn.LayerNorm(head_dim, eps=QK_NORM_EPS) if kind == "ln" else nn.Identity()
 
 
 class SelfAttention(nn.Module):

@@ -44,7 +44,9 @@ class WeightNorm(nn.Module):
 class Conv(WeightNorm):
     """Weight-normed convolution; kernel (out, in, k)."""
 
-    def __init__(self, c_in: int, c_out: int, k: int, *, stride: int = 1, dilation: int = 1, padding: int, bias: bool = True):
+    def __init__(
+        self, c_in: int, c_out: int, k: int, *, stride: int = 1, dilation: int = 1, padding: int, bias: bool = True
+    ):
         super().__init__(c_out, c_in, k, bias_channels=c_out if bias else 0)
         self.stride, self.dilation, self.padding = stride, dilation, padding
 

@@ -125,7 +125,7 @@ class Stack(nn.Module):
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         table = self.block[0].layer[0].SelfAttention.relative_attention_bias  # type: ignore[union-attr, index]
         buckets = torch.from_numpy(relative_position_buckets(x.shape[1], self.buckets, self.max_distance))
-        bias = table(buckets).permute(2, 0, 1)[None]  # type: ignore[operator]
+        bias = table(buckets).permute(2, 0, 1)[None]
         bias = bias.masked_fill(mask[:, None, None, :] == 0, torch.finfo(bias.dtype).min)
         for block in self.block:
             x = block(x, bias)

@@ -40,7 +40,9 @@ def read_tensors(path: Path) -> StateDict:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, EOFError, RuntimeError, OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{path}: not a readable checkpoint ({reason}); it may be truncated, download it again") from None
+        raise InputError(
+            f"{path}: not a readable checkpoint ({reason}); it may be truncated, download it again"
+        ) from None
     except pickle.UnpicklingError:
         raise InputError(
             f"{path}: is not a plain torch checkpoint of tensors, so it was not opened (its pickle could run code); "
@@ -48,7 +50,9 @@ def read_tensors(path: Path) -> StateDict:
         ) from None
     state = content.get("state_dict", content) if isinstance(content, Mapping) else None
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise InputError(f"{path}: holds {type(content).__name__}, expected a dict of tensors, 'state_dict' around it or not")
+        raise InputError(
+            f"{path}: holds {type(content).__name__}, expected a dict of tensors, 'state_dict' around it or not"
+        )
     return dict(state)
 
 

@@ -13,12 +13,12 @@ class InputError(Exception):
 
 @contextmanager
 def told_in_one_line() -> Iterator[None]:
-    """Turn `InputError` (and a folder that cannot be written) into one line on stderr and exit code 2."""
+    """Turn `InputError` (and a file system that says no) into one line on stderr and exit code 2."""
     try:
         yield
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(EXIT_BAD_INPUT) from None
-    except PermissionError as error:
-        print(f"error: {error.filename}: no permission to write or read here; choose another path", file=sys.stderr)
+    except OSError as error:
+        print(f"error: {error.filename}: {error.strerror}; choose another path or free it", file=sys.stderr)
         raise SystemExit(EXIT_BAD_INPUT) from None

@@ -208,7 +208,9 @@ def _read_oobleck(section: Section, audio_key: str) -> OobleckSpec:
     )
     config.done()
     if len(spec.c_mults) != len(spec.strides):
-        raise InputError(f"{config.file}: '{config.where}' has {len(spec.c_mults)} c_mults but {len(spec.strides)} strides")
+        raise InputError(
+            f"{config.file}: '{config.where}' has {len(spec.c_mults)} c_mults but {len(spec.strides)} strides"
+        )
     return spec
 
 
@@ -233,7 +235,9 @@ def _read_conditioning(section: Section) -> tuple[PromptSpec, SecondsSpec, int]:
     prompt.done()
     seconds.done()
     if not specs[1].min_s < specs[1].max_s:
-        raise InputError(f"{section.file}: seconds_total needs min_val < max_val, found {specs[1].min_s}, {specs[1].max_s}")
+        raise InputError(
+            f"{section.file}: seconds_total needs min_val < max_val, found {specs[1].min_s}, {specs[1].max_s}"
+        )
     return *specs, cond_dim
 
 

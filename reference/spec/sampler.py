@@ -11,13 +11,14 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reference.spec.errors import InputError
 
-State = NDArray[np.float32]
+State = NDArray[Any]  # float32; a torch tensor will do as well
 Velocity = Callable[[State, float], State]
 Rule = Callable[[Velocity, Iterator[State], State, tuple[float, ...]], Iterator["Step"]]
 

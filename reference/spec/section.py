@@ -2,11 +2,9 @@
 
 import json
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any
 
 from reference.spec.errors import InputError
-
-T = TypeVar("T")
 
 
 class Section:
@@ -18,13 +16,7 @@ class Section:
         self.file, self.where = file, where
         self._left: dict[str, Any] = dict(data)
 
-    @overload
-    def take(self, key: str, kind: type[T]) -> T: ...
-    @overload
-    def take(self, key: str, kind: type[T], default: T) -> T: ...
-    @overload
-    def take(self, key: str, kind: type[T], default: None) -> T | None: ...
-    def take(self, key: str, kind: type[T], *default: Any) -> Any:
+    def take(self, key: str, kind: type, *default: Any) -> Any:
         """Remove and return `key`, checked to be a `kind`; without a default the key is required."""
         if key not in self._left:
             if default:
@@ -94,7 +86,9 @@ class Section:
         """Refuse whatever nobody took: a key we do not know may change the numbers."""
         if self._left:
             names = ", ".join(f"'{self.path(key)}'" for key in sorted(self._left))
-            raise InputError(f"{self.file}: unknown or unsupported key {names}; this reference would ignore it, so it refuses")
+            raise InputError(
+                f"{self.file}: unknown or unsupported key {names}; this reference would ignore it, so it refuses"
+            )
 
     def path(self, key: str) -> str:
         """Dotted path of `key` from the top of the file."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from reference.spec.errors import InputError
 from reference.spec.model import ModelSpec
 
-Array = NDArray[np.generic]
+Array = NDArray[Any]
 Tensors = dict[str, Array]
 
 STAGES = ("conditioner", "dit", "decoder")
