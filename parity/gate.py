@@ -72,26 +72,29 @@ def make_bundles(model: Path, folder: Path, say: Say) -> dict[str, Bundle]:
     """
     say("converting: fp32, onnx_fp32")
     folder.mkdir(parents=True)
-    floats = [
-        _start("convert", "--model", model, "--recipe", name, "--out", folder / name) for name in ("fp32", "onnx_fp32")
-    ]
-    for process in floats:
-        _finish(process)
+    convert = ["convert", "--model", str(model)]
+    _run_together(*([*convert, "--recipe", name, "--out", str(folder / name)] for name in ("fp32", "onnx_fp32")))
     say("quantizing: int8")
-    _finish(_start("quantize", folder / "fp32", "--recipe", "int8", "--out", folder / "int8"))
+    _run_together(["quantize", str(folder / "fp32"), "--recipe", "int8", "--out", str(folder / "int8")])
     return {name: read_bundle(folder / name) for name in ("fp32", "onnx_fp32", "int8")}
 
 
-def _start(*arguments: str | Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "litert_pipeline", *(str(argument) for argument in arguments)]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-
-
-def _finish(process: subprocess.Popen[str]) -> None:
-    _, errors = process.communicate()
-    if process.returncode:
-        reason = (errors.strip().splitlines() or [f"exit code {process.returncode}"])[-1]
-        raise InputError(reason.removeprefix("error: "))
+def _run_together(*arguments: list[str]) -> None:
+    """Run `litert_pipeline` commands at the same time; when all have ended, raise what the first failed one told."""
+    with ExitStack() as stack:
+        processes = []
+        for line in arguments:
+            command = [sys.executable, "-m", "litert_pipeline", *line]
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            processes.append(stack.enter_context(process))  # leaving waits, so nobody writes on behind our back
+            stack.callback(process.kill)
+        told = [process.communicate()[1] for process in processes]
+    for process, errors in zip(processes, told, strict=True):
+        if process.returncode:
+            lines = [line for line in errors.splitlines() if line.startswith("error: ")] or errors.splitlines()[-1:]
+            raise InputError(
+                (lines or [f"conversion ended with exit code {process.returncode}"])[-1].removeprefix("error: ")
+            )
 
 
 def given_bundles(folders: list[Path]) -> dict[str, Bundle]:

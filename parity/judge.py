@@ -18,10 +18,11 @@ from parity.envelope import ErrorSizes, distances, envelope
 from parity.ladder import CONDITIONING, Measurement, measure, teacher_forced, unequal_values
 from parity.verdict import ARTIFACT, FREE_RUNNING, TEACHER_FORCED, Verdict
 from reference.pipeline import Model, load_model
+from reference.spec.errors import InputError
 from reference.spec.files import sha256_of
 from reference.spec.generation import Pipeline, Stage, generate
 from reference.spec.noise import philox
-from reference.spec.tensors import STAGES, Tensors
+from reference.spec.tensors import STAGES, Tensors, signatures
 
 REPEATS = 3
 
@@ -40,8 +41,16 @@ class Judge:
 
     @classmethod
     def of(cls, model_dir: Path, bundles: Mapping[str, Bundle], threads: int = 1) -> "Judge":
-        """Load the model. Raises InputError for a bad model dir."""
-        return cls(model=load_model(model_dir), bundles=bundles, threads=threads)
+        """Load the model. Raises InputError for a bad model dir, and for a bundle of a model of another shape."""
+        model = load_model(model_dir)
+        for bundle in bundles.values():
+            for stage, declared in signatures(model.spec).items():
+                if not bundle.manifest.stages[stage].signature.same_tensors(declared):
+                    raise InputError(
+                        f"{bundle.path(stage)}: foreign signature, its tensors are not those of stage '{stage}' "
+                        f"of {model_dir}; judge it with the model it was converted from"
+                    )
+        return cls(model=model, bundles=bundles, threads=threads)
 
     def __enter__(self) -> "Judge":
         return self

@@ -197,6 +197,16 @@ def test_options_that_cannot_be_judged(tmp_path: Path, arguments: tuple[str, ...
     assert list(tmp_path.iterdir()) == []
 
 
+def test_bundle_of_a_model_of_another_shape_cannot_be_judged(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:
+    model = Path(shutil.copytree(TINY_MODEL_DIR, tmp_path / "model"))
+    config = json.loads((model / "model_config.json").read_text())
+    config["sample_size"] = 41 * 2048
+    (model / "model_config.json").write_text(json.dumps(config))
+    code, output = gate("--model", model, "--bundle", bundles["fp32"].folder)
+    assert code == 2
+    assert "foreign signature, its tensors are not those of stage 'dit'" in output
+
+
 def test_unknown_case_lists_the_valid(bundles: Mapping[str, Bundle]) -> None:
     code, output = gate("--bundle", bundles["fp32"].folder, "--cases", "guitar")
     assert code == 2

@@ -46,6 +46,11 @@ class Signature:
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
 
+    def same_tensors(self, other: "Signature") -> bool:
+        """Whether both have the same tensors, whatever their order."""
+        ours, theirs = ({t.name: (t.shape, t.dtype) for t in (*s.inputs, *s.outputs)} for s in (self, other))
+        return ours == theirs
+
     def bind(self, feed: Mapping[str, Array]) -> Tensors:
         """The declared inputs of `feed`, each checked, in declared order; other entries are left aside."""
         missing = [tensor.name for tensor in self.inputs if tensor.name not in feed]
