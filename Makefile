@@ -23,14 +23,14 @@ tiny-model: $(STAMP) ## write fixtures/tiny_model again from its seed
 
 lock: ## write requirements.lock again from pyproject.toml
 	$(PYTHON) -m venv $(VENV)-lock
-	$(VENV)-lock/bin/python -m pip install --quiet -e '.[dev]'
+	$(VENV)-lock/bin/python -m pip install -qq -e '.[dev]'
 	echo "# The exact set the gate and the tests run with. Written by 'make lock'." > requirements.lock
 	$(VENV)-lock/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' >> requirements.lock
 	rm -rf $(VENV)-lock
 
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -c requirements.lock -e '.[dev]'
+	$(BIN)/python -m pip install -qq -c requirements.lock -e '.[dev]'
 	touch $(STAMP)
 
 clean:

@@ -124,11 +124,18 @@ def _by_row(checks: list[Verdict]) -> list[list[Verdict]]:
 def _row(checks: list[Verdict]) -> list[str]:
     worst = max(checks, key=lambda check: (not check.ok, check.share_of_limit))
     metric = worst.metric + ("" if worst.step is None else f" step {worst.step}")
-    share = f"{100 * worst.share_of_limit:.0f} %" if math.isfinite(worst.share_of_limit) else "-"
+    share = _share(worst.share_of_limit)
     limit = f"{worst.limit:.2e}" if worst.value >= worst.low_limit else f">= {worst.low_limit:.2e}"
     verdict = "[green]ok[/green]" if worst.ok else "[red]FAIL[/red]"
     start = [worst.stage, worst.variant, worst.ladder, str(len(checks)), metric, worst.case]
     return [*start, f"{worst.value:.2e}", limit, share, verdict]
+
+
+def _share(share: float) -> str:
+    """Part of the limit used up: percent, or how many times it was exceeded."""
+    if not math.isfinite(share):
+        return "-"
+    return f"{100 * share:.0f} %" if share < 10 else f"{share:.1e} x"
 
 
 def _junit(checks: list[Verdict]) -> ElementTree.Element:
