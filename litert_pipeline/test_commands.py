@@ -152,6 +152,18 @@ def test_bad_conversions_are_refused(
     assert [path.name for path in tmp_path.iterdir()] == ["bad.json"]
 
 
+@pytest.mark.parametrize("verb", ["convert", "quantize"])
+def test_existing_bundle_is_kept_without_force(bundles: Mapping[str, Bundle], tmp_path: Path, verb: str) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "mine").write_text("mine")
+    arguments = [bundles["fp32"].folder, "--recipe", "int8"] if verb == "quantize" else []
+    code, output = call(LITERT, verb, *arguments, "--out", out)
+    assert code == 2
+    assert "already exists; choose another path or pass --force" in output
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "mine"]
+
+
 def test_quantizing_from_a_recipe_file(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:
     """The named recipe written as a file gives the same bytes."""
     from litert_pipeline.build.recipes import DYNAMIC_INT8

@@ -22,6 +22,7 @@ from reference.spec.errors import InputError
 from reference.spec.files import sha256_of
 from reference.spec.generation import Pipeline, Stage, generate
 from reference.spec.noise import philox
+from reference.spec.prompt import SPIECE_NAME
 from reference.spec.tensors import STAGES, Tensors, signatures
 
 REPEATS = 3
@@ -35,7 +36,7 @@ class Judge:
     bundles: Mapping[str, Bundle]  # by recipe
     threads: int = 1
     _stack: ExitStack = field(default_factory=ExitStack)
-    _stages: dict[tuple[str, str], Stage] = field(default_factory=dict)
+    opened: dict[tuple[str, str], Stage] = field(default_factory=dict)  # by (variant, stage)
     _truths: dict[str, Tensors] = field(default_factory=dict)
     _forced: dict[tuple[str, str, str], list[Measurement]] = field(default_factory=dict)
 
@@ -58,7 +59,7 @@ class Judge:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stages.clear()
+        self.opened.clear()
         self._stack.close()
 
     @cached_property
@@ -73,12 +74,12 @@ class Judge:
 
     def stage(self, variant: str, stage: str) -> Stage:
         """A variant's stage, opened once. Raises InputError if its file cannot be opened or is foreign."""
-        if (variant, stage) not in self._stages:
+        if (variant, stage) not in self.opened:
             row = VARIANTS[variant]
             bundle = None if row.recipe is None else self.bundles[row.recipe]
             opened = self._stack.enter_context(row.open(self.model, bundle, stage, self.threads))
-            self._stages[variant, stage] = opened
-        return self._stages[variant, stage]
+            self.opened[variant, stage] = opened
+        return self.opened[variant, stage]
 
     def measured(self, stage: str, variant: str, case: Case) -> list[Measurement]:
         """Teacher-forced measurements, taken once."""
@@ -147,7 +148,7 @@ class Judge:
     def artifacts(self, recipe: str) -> list[Verdict]:
         """Whether a bundle's files are those its manifest and the model dir say."""
         bundle = self.bundles[recipe]
-        tokenizer = self.model.folder / self.model.spec.prompt.t5_folder / bundle.manifest.tokenizer_file
+        tokenizer = self.model.folder / self.model.spec.prompt.t5_folder / SPIECE_NAME
         faults = {
             ("conditioner", "foreign_tokenizer"): sha256_of(bundle.tokenizer_path) != sha256_of(tokenizer),
             ("bundle", "foreign_model"): bundle.manifest.source != source_of(self.model),
