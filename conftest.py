@@ -21,7 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--model", type=Path, default=TINY_MODEL_DIR, help="model dir; the embedded tiny model by default")
     group.addoption("--bundle", type=Path, action="append", default=[], help="bundle to judge; repeatable")
     group.addoption("--variants", help="variants to judge, comma-separated; all by default")
-    group.addoption("--threads", type=int, default=1, help="CPU threads of LiteRT and ONNX Runtime")
+    group.addoption("--threads", type=int, default=1, help="CPU threads of every runtime")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -29,7 +29,7 @@ def gate_command(
     report: Annotated[Path | None, typer.Option(help="Folder for report.json and junit.xml.")] = None,
     variants: Annotated[str | None, typer.Option(help="Variants to judge, comma-separated; all if left out.")] = None,
     cases: Annotated[str | None, typer.Option(help="Cases to judge, comma-separated; all if left out.")] = None,
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads of LiteRT and ONNX Runtime.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads of every runtime.")] = 1,
     force: command.Force = False,
 ) -> None:
     """Say PUBLISH (exit code 0) or REFUSE (1) and why; 2 means the input could not be judged."""

@@ -42,7 +42,11 @@ class Judge:
 
     @classmethod
     def of(cls, model_dir: Path, bundles: Mapping[str, Bundle], threads: int = 1) -> "Judge":
-        """Load the model. Raises InputError for a bad model dir, and for a bundle of a model of another shape."""
+        """Load the model. Raises InputError for a bad model dir, and for a bundle of a model of another shape.
+
+        Every runtime gets `threads`; torch's count is a setting of the process, so it is set here.
+        """
+        torch.set_num_threads(threads)
         model = load_model(model_dir)
         for bundle in bundles.values():
             for stage, declared in signatures(model.spec).items():

