@@ -19,8 +19,9 @@ from reference.model.weights import (
     read_t5_tensors,
     read_tensors,
 )
+from reference.spec.config import read_model_spec
 from reference.spec.generation import Pipeline, Stage
-from reference.spec.model import ModelSpec, read_model_spec
+from reference.spec.model import ModelSpec
 from reference.spec.prompt import SPIECE_NAME, Tokenizer
 from reference.spec.tensors import STAGES, Array, Signature, Tensors, signatures
 

@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 
 from fixtures import TINY_MODEL_DIR
 from reference.pipeline import load_model
+from reference.spec.config import CONFIG_NAME, read_model_spec
 from reference.spec.errors import InputError
-from reference.spec.model import CONFIG_NAME, read_model_spec
 from reference.spec.prompt import SPIECE_NAME
 
 

@@ -13,8 +13,8 @@ from litert_pipeline.build.rewrites import fold_oobleck, freeze_rope
 from litert_pipeline.bundle import Manifest, Source, StageFile, write_manifest
 from reference.model.weights import CHECKPOINT_NAMES, T5_NAMES, find_checkpoint
 from reference.pipeline import Model, load_model
+from reference.spec.config import CONFIG_NAME
 from reference.spec.files import new_folder, sha256_of
-from reference.spec.model import CONFIG_NAME
 from reference.spec.prompt import SPIECE_NAME
 from reference.spec.sampler import SamplerSpec
 from reference.spec.tensors import STAGES, Signature, signatures

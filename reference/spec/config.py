@@ -1,0 +1,202 @@
+"""Read a `model_config.json` in the official format strictly: unknown and unsupported keys are refused by name."""
+
+from pathlib import Path
+
+from reference.spec.errors import InputError
+from reference.spec.model import DiTSpec, ModelSpec, OobleckSpec, PromptSpec, SecondsSpec, T5Spec
+from reference.spec.section import Section, read_json
+
+CONFIG_NAME = "model_config.json"
+OBJECTIVES = ("rf_denoiser", "rectified_flow")
+QK_NORMS = ("none", "ln")
+
+
+def read_model_spec(model_dir: Path) -> ModelSpec:
+    """Read `model_config.json` and the T5 folder's `config.json` of a model dir.
+
+    Raises InputError for a missing file or key, a wrong type, an unsupported value, an unknown key,
+    and for numbers that contradict each other.
+    """
+    if not model_dir.is_dir():
+        raise InputError(f"{model_dir}: no such folder; expected a model dir with {CONFIG_NAME} and weights")
+    top = read_json(model_dir / CONFIG_NAME)
+    top.choice("model_type", ("diffusion_cond",))
+    sample_size, audio_channels = top.positive("sample_size"), top.positive("audio_channels")
+    sample_rate_hz = top.positive("sample_rate")
+    top.ignore("training")
+    model = top.section("model")
+    top.done()
+
+    latent_channels = model.positive("io_channels")
+    encoder, decoder = _read_pretransform(model.section("pretransform"), audio_channels, latent_channels)
+    prompt, seconds, cond_dim = _read_conditioning(model.section("conditioning"))
+    dit, objective = _read_diffusion(model.section("diffusion"))
+    model.done()
+    spec = ModelSpec(
+        sample_size=sample_size,
+        sample_rate_hz=sample_rate_hz,
+        audio_channels=audio_channels,
+        latent_channels=latent_channels,
+        cond_dim=cond_dim,
+        objective=objective,
+        prompt=prompt,
+        seconds=seconds,
+        dit=dit,
+        encoder=encoder,
+        decoder=decoder,
+        t5=_read_t5(read_json(model_dir / prompt.t5_folder / "config.json")),
+    )
+    _check_agreement(spec, model_dir / CONFIG_NAME)
+    return spec
+
+
+def _read_pretransform(section: Section, audio_channels: int, latent: int) -> tuple[OobleckSpec, OobleckSpec]:
+    section.choice("type", ("autoencoder",))
+    # model_half only says which dtype upstream runs in; iterate_batch gives the same numbers at batch 1.
+    section.ignore("model_half", "iterate_batch")
+    if section.take("chunked", bool, False):
+        raise InputError(f"{section.file}: '{section.path('chunked')}' true is not supported; supported: false")
+    if section.take("scale", float, 1.0) != 1.0:
+        raise InputError(f"{section.file}: '{section.path('scale')}' other than 1.0 is not supported")
+    config = section.section("config")
+    section.done()
+    encoder = _read_oobleck(config.section("encoder"), "in_channels")
+    decoder = _read_oobleck(config.section("decoder"), "out_channels")
+    config.section("bottleneck").choice("type", ("vae",))
+    expected = {
+        "latent_dim": latent,
+        "downsampling_ratio": decoder.ratio,
+        "io_channels": audio_channels,
+    }
+    for key, value in expected.items():
+        found = config.positive(key)
+        if found != value:
+            raise InputError(f"{config.file}: '{config.path(key)}' is {found}, but the rest of the file says {value}")
+    config.done()
+    return encoder, decoder
+
+
+def _read_oobleck(section: Section, audio_key: str) -> OobleckSpec:
+    section.choice("type", ("oobleck",))
+    section.ignore("requires_grad")
+    config = section.section("config")
+    section.done()
+    spec = OobleckSpec(
+        audio_channels=config.positive(audio_key),
+        channels=config.positive("channels"),
+        c_mults=config.numbers("c_mults"),
+        strides=config.numbers("strides"),
+        latent_dim=config.positive("latent_dim"),
+        use_snake=config.take("use_snake", bool, False),
+        final_tanh=audio_key == "out_channels" and config.take("final_tanh", bool, True),
+    )
+    config.done()
+    if len(spec.c_mults) != len(spec.strides):
+        raise InputError(
+            f"{config.file}: '{config.where}' has {len(spec.c_mults)} c_mults but {len(spec.strides)} strides"
+        )
+    return spec
+
+
+def _read_conditioning(section: Section) -> tuple[PromptSpec, SecondsSpec, int]:
+    cond_dim = section.positive("cond_dim")
+    found: dict[str, Section] = {}
+    for item in section.sections("configs"):
+        name = item.choice("id", ("prompt", "seconds_total"))
+        item.choice("type", ({"prompt": "t5", "seconds_total": "number"}[name],))
+        found[name] = item.section("config")
+        item.done()
+    for name in ("prompt", "seconds_total"):
+        if name not in found:
+            raise InputError(f"{section.file}: '{section.path('configs')}' has no entry with id '{name}'")
+    section.done()
+    prompt, seconds = found["prompt"], found["seconds_total"]
+    folder = prompt.take("t5_model_name", str).rsplit("/", 1)[-1]
+    specs = (
+        PromptSpec(t5_folder=folder, max_length=prompt.positive("max_length")),
+        SecondsSpec(min_s=seconds.take("min_val", float), max_s=seconds.take("max_val", float)),
+    )
+    prompt.done()
+    seconds.done()
+    if not specs[1].min_s < specs[1].max_s:
+        raise InputError(
+            f"{section.file}: seconds_total needs min_val < max_val, found {specs[1].min_s}, {specs[1].max_s}"
+        )
+    return *specs, cond_dim
+
+
+def _read_diffusion(section: Section) -> tuple[DiTSpec, str]:
+    for key, expected in (
+        ("cross_attention_cond_ids", ["prompt", "seconds_total"]),
+        ("global_cond_ids", ["seconds_total"]),
+    ):
+        ids = section.take(key, list)
+        if ids != expected:
+            raise InputError(f"{section.file}: '{section.path(key)}' is {ids}, supported: {expected}")
+    section.choice("type", ("dit",))
+    objective = section.choice("diffusion_objective", OBJECTIVES)
+    # The shift is a training option: upstream ignores it for pingpong, euler and dpmpp, whose levels are explicit.
+    section.ignore("distribution_shift_options")
+    config = section.section("config")
+    section.done()
+    config.choice("transformer_type", ("continuous_transformer",), "continuous_transformer")
+    config.choice("global_cond_type", ("prepend",), "prepend")
+    attn = config.optional_section("attn_kwargs")
+    spec = DiTSpec(
+        io_channels=config.positive("io_channels"),
+        embed_dim=config.positive("embed_dim"),
+        depth=config.positive("depth"),
+        num_heads=config.positive("num_heads"),
+        cond_token_dim=config.positive("cond_token_dim"),
+        global_cond_dim=config.positive("global_cond_dim"),
+        project_cond_tokens=config.take("project_cond_tokens", bool, True),
+        project_global_cond=config.take("project_global_cond", bool, True),
+        qk_norm=attn.choice("qk_norm", QK_NORMS, "none"),
+    )
+    attn.done()
+    config.done()
+    if spec.embed_dim % spec.num_heads:
+        raise InputError(f"{section.file}: embed_dim {spec.embed_dim} is not a multiple of num_heads {spec.num_heads}")
+    return spec, objective
+
+
+def _read_t5(top: Section) -> T5Spec:
+    top.choice("model_type", ("t5",), "t5")
+    top.choice("feed_forward_proj", ("relu",), "relu")
+    spec = T5Spec(
+        d_model=top.positive("d_model"),
+        d_kv=top.positive("d_kv"),
+        d_ff=top.positive("d_ff"),
+        num_layers=top.positive("num_layers"),
+        num_heads=top.positive("num_heads"),
+        vocab_size=top.positive("vocab_size"),
+        relative_attention_num_buckets=top.positive("relative_attention_num_buckets"),
+        relative_attention_max_distance=top.positive("relative_attention_max_distance", 128),
+        layer_norm_epsilon=top.take("layer_norm_epsilon", float),
+    )
+    for name, value in (("pad_token_id", 0), ("eos_token_id", 1)):
+        if (found := top.take(name, int, value)) != value:
+            raise InputError(f"{top.file}: '{name}' is {found}, T5's tokenizer contract wants {value}")
+    # A Hugging Face config carries dozens of decoder, training and bookkeeping keys; the shape above is complete
+    # for the encoder, and the weight loader checks it against every tensor.
+    return spec
+
+
+def _check_agreement(spec: ModelSpec, file: Path) -> None:
+    """Numbers written in two places must be the same number."""
+    pairs = {
+        "the DiT's io_channels and model.io_channels": (spec.dit.io_channels, spec.latent_channels),
+        "the DiT's cond_token_dim and cond_dim": (spec.dit.cond_token_dim, spec.cond_dim),
+        "the DiT's global_cond_dim and cond_dim": (spec.dit.global_cond_dim, spec.cond_dim),
+        "T5's d_model and cond_dim": (spec.t5.d_model, spec.cond_dim),
+        "the decoder's latent_dim and model.io_channels": (spec.decoder.latent_dim, spec.latent_channels),
+        "the encoder's latent_dim and 2 x model.io_channels": (spec.encoder.latent_dim, 2 * spec.latent_channels),
+        "the encoder's and the decoder's ratio": (spec.encoder.ratio, spec.decoder.ratio),
+        "the decoder's out_channels and audio_channels": (spec.decoder.audio_channels, spec.audio_channels),
+        "the encoder's in_channels and audio_channels": (spec.encoder.audio_channels, spec.audio_channels),
+        "sample_size modulo the ratio and 0": (spec.sample_size % spec.decoder.ratio, 0),
+        "the cross-attention width modulo the head dim and 0": (spec.dit.context_dim % spec.dit.head_dim, 0),
+    }
+    for what, (left, right) in pairs.items():
+        if left != right:
+            raise InputError(f"{file}: {what} must be equal, found {left} and {right}")
