@@ -1,9 +1,10 @@
 """Modules to files: `.tflite` by litert-torch, `.onnx` by torch.onnx."""
 
+import io
 import logging
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 import torch
@@ -19,7 +20,7 @@ ONNX_OPSET = 18
 
 def write_litert(module: nn.Module, signature: Signature, path: Path) -> None:
     """Convert with litert-torch; the signature's names become the model's."""
-    with _quiet():
+    with quiet():
         import litert_torch
 
         litert_torch.convert(module, sample_kwargs=_sample(signature)).export(str(path))
@@ -27,7 +28,7 @@ def write_litert(module: nn.Module, signature: Signature, path: Path) -> None:
 
 def write_onnx(module: nn.Module, signature: Signature, path: Path) -> None:
     """Export with torch.onnx (the torch.export path); the signature's names become the graph's."""
-    with _quiet():
+    with quiet():
         torch.onnx.export(
             module,
             kwargs=_sample(signature),
@@ -50,12 +51,12 @@ def _sample(signature: Signature) -> dict[str, torch.Tensor]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Converters warn and log about their own internals by the page; what matters is checked on the result."""
+def quiet() -> Iterator[None]:
+    """Converters print, warn and log about their own internals by the page; what matters is checked on the result."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        with warnings.catch_warnings(), native_log():
+        with warnings.catch_warnings(), native_log(), redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:

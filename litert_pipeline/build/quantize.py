@@ -5,9 +5,9 @@ import shutil
 from pathlib import Path
 
 from litert_pipeline.build.convert import Say, installed_versions, stage_file
+from litert_pipeline.build.export import quiet
 from litert_pipeline.build.recipes import QuantizerRecipe, Recipe
 from litert_pipeline.bundle import StageFile, read_bundle, write_manifest
-from litert_pipeline.run.runner import native_log
 from reference.spec.errors import InputError
 from reference.spec.files import new_folder
 from reference.spec.tensors import STAGES
@@ -44,7 +44,7 @@ def quantize(source: Path, out: Path, recipe: Recipe, *, force: bool = False, sa
 
 
 def _quantize_file(source: Path, target: Path, entries: QuantizerRecipe, name: str) -> None:
-    with native_log():
+    with quiet():
         from ai_edge_quantizer.quantizer import Quantizer
 
         try:
