@@ -158,7 +158,7 @@ def unknown_recipe(folder: Path) -> None:
 
 UNJUDGEABLE = {
     truncate: "truncated",
-    truncate_behind_the_manifest: "crashed while loading it",
+    truncate_behind_the_manifest: "LiteRT cannot load it",  # it mostly crashes, sometimes it says so itself
     garbage: "LiteRT cannot load it",
     drop_stage: "stage decoder is missing",
     drop_file: "no such file",

@@ -22,9 +22,7 @@ def require_loadable(bundle: Bundle) -> None:
         told = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
         raise InputError(told[-1].removeprefix("error: ") if told else f"{bundle.folder}: could not be opened")
     path = bundle.path(result.stdout.split()[-1])
-    raise InputError(
-        f"{path}: LiteRT crashed while loading it (signal {-result.returncode}); it is corrupt, convert it again"
-    )
+    raise InputError(f"{path}: LiteRT cannot load it (it crashed with signal {-result.returncode}); convert it again")
 
 
 def main() -> None:
