@@ -176,7 +176,7 @@ def test_quantizing_from_a_recipe_file(bundles: Mapping[str, Bundle], tmp_path: 
     assert json.loads((out / "manifest.json").read_text())["recipe"] == "mine"
 
 
-def test_altered_bundle_does_not_generate(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:
+def test_altered_bundle_neither_generates_nor_quantizes(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:
     import shutil
 
     folder = Path(shutil.copytree(bundles["fp32"].folder, tmp_path / "bundle"))
@@ -186,7 +186,10 @@ def test_altered_bundle_does_not_generate(bundles: Mapping[str, Bundle], tmp_pat
     code, output = call(LITERT, "generate", PROMPT, "--bundle", folder, "--out", tmp_path / "a.wav")
     assert code == 2
     assert "SHA-256 differs from the manifest" in output
-    assert not (tmp_path / "a.wav").exists()
+    code, output = call(LITERT, "quantize", folder, "--recipe", "int8", "--out", tmp_path / "int8")
+    assert code == 2
+    assert "SHA-256 differs from the manifest" in output
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
 
 
 def test_int8_is_smaller_and_only_the_dit_differs(bundles: Mapping[str, Bundle]) -> None:

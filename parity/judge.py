@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -12,7 +12,7 @@ import torch
 from litert_pipeline.build.convert import source_of
 from litert_pipeline.bundle import Bundle
 from parity.backends import VARIANTS, YARDSTICK
-from parity.budgets import BUDGETS, ENVELOPE_FACTOR, NONE, Budget
+from parity.budgets import BUDGETS, ENVELOPE_FACTOR, Budget
 from parity.cases import Case
 from parity.envelope import ErrorSizes, distances, envelope
 from parity.ladder import CONDITIONING, Measurement, measure, teacher_forced, unequal_values
@@ -85,6 +85,10 @@ class Judge:
             self.opened[variant, stage] = opened
         return self.opened[variant, stage]
 
+    def pipeline(self, variant: str) -> Pipeline:
+        """All stages of a variant, ready to generate."""
+        return replace(self.model.pipeline(), stages={stage: self.stage(variant, stage) for stage in STAGES})
+
     def measured(self, stage: str, variant: str, case: Case) -> list[Measurement]:
         """Teacher-forced measurements, taken once."""
         key = (stage, variant, case.id)
@@ -103,14 +107,7 @@ class Judge:
 
     def free_running(self, variant: str, case: Case) -> list[Verdict]:
         """The variant feeding itself from prompt to audio, against the envelope of its own error size."""
-        truth = self.truth(case)
-        stages = {stage: self.stage(variant, stage) for stage in STAGES}
-        own = Pipeline(
-            stages=stages,
-            tokenizer=self.model.tokenizer,
-            latent_shape=self.model.spec.latent_shape,
-            sample_rate_hz=self.model.spec.sample_rate_hz,
-        )
+        truth, own = self.truth(case), self.pipeline(variant)
         heard = generate(own, case.request, philox(own.latent_shape, case.seed))
         found = distances(truth, heard, own.sample_rate_hz)
         cloud = envelope(self.model.pipeline(), case, truth, self._error_sizes(variant, case))
@@ -199,7 +196,7 @@ def _judged(
     yardstick: float,
     ladder: str = TEACHER_FORCED,
 ) -> Verdict:
-    low_limit, limit = (budget if found.metric != "nonfinite_values" else NONE).limits(yardstick)
+    low_limit, limit = budget.limits(yardstick)
     return Verdict(
         stage=stage, variant=variant, case=case.id, ladder=ladder, metric=found.metric, step=found.step,
         value=found.value, limit=limit, low_limit=low_limit, why=budget.why,

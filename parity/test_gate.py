@@ -13,8 +13,10 @@ from typer.testing import CliRunner
 from fixtures import TINY_MODEL_DIR
 from litert_pipeline.bundle import MANIFEST_NAME, Bundle
 from parity.__main__ import app
+from parity.report import Report
 from parity.verdict import FREE_RUNNING, TEACHER_FORCED
 from reference.spec.files import sha256_of
+from reference.spec.prompt import SPIECE_NAME
 from reference.spec.tensors import STAGES
 
 DAMAGED_BYTES = 4096
@@ -195,6 +197,41 @@ def test_options_that_cannot_be_judged(tmp_path: Path, arguments: tuple[str, ...
     assert code == 2
     assert words in output
     assert list(tmp_path.iterdir()) == []
+
+
+def test_foreign_tokenizer_is_refused_and_blamed(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:
+    folder = copied(bundles["fp32"], tmp_path)
+    with (folder / SPIECE_NAME).open("ab") as stream:
+        stream.write(b"\0")
+    report = tmp_path / "report"
+    code, output = gate("--bundle", folder, "--variants", "litert_fp32", "--cases", "drums", "--report", report)
+    assert code == 1, output
+    blame = json.loads((report / "report.json").read_text())["blame"]
+    assert [entry["stage"] for entry in blame] == ["conditioner"]
+    assert "foreign_tokenizer" in blame[0]["why"]
+
+
+def test_damaged_onnx_cannot_be_judged(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:
+    folder = copied(bundles["onnx_fp32"], tmp_path)
+    size = (folder / "dit.onnx").stat().st_size
+    (folder / "dit.onnx").write_bytes(b"\xff" * size)
+    code, output = gate("--bundle", folder, "--cases", "drums")
+    assert code == 2
+    assert "dit.onnx: ONNX Runtime cannot load it" in output
+
+
+def test_a_run_that_measured_nothing_is_not_published() -> None:
+    assert not Report(checks=[], steps=[], environment={}, artifacts=[]).publish
+
+
+def test_a_failed_run_keeps_the_report_it_was_told_to_replace(tmp_path: Path) -> None:
+    report = tmp_path / "report"
+    report.mkdir()
+    (report / "report.json").write_text("old")
+    code, _ = gate("--bundle", "no_such_dir", "--report", report, "--force")
+    assert code == 2
+    assert (report / "report.json").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["report"]
 
 
 def test_bundle_of_a_model_of_another_shape_cannot_be_judged(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:

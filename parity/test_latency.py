@@ -13,7 +13,7 @@ from parity.cases import Case, case_ids, load_cases
 from parity.environment import environment
 from parity.judge import Judge
 from parity.ladder import float32_inputs
-from reference.spec.generation import Pipeline, dit_feed, generate
+from reference.spec.generation import dit_feed, generate
 from reference.spec.noise import philox
 from reference.spec.tensors import STAGES, Array
 
@@ -51,17 +51,11 @@ def test_stage_latency(benchmark: BenchmarkFixture, judge: Judge, stage: str, va
 
 
 def test_end_to_end_latency(benchmark: BenchmarkFixture, judge: Judge, variant: str) -> None:
-    case, spec = first_case(judge), judge.model.spec
-    pipeline = Pipeline(
-        stages={stage: judge.stage(variant, stage) for stage in STAGES},
-        tokenizer=judge.model.tokenizer,
-        latent_shape=spec.latent_shape,
-        sample_rate_hz=spec.sample_rate_hz,
-    )
+    case, pipeline = first_case(judge), judge.pipeline(variant)
     benchmark.extra_info.update(extra_info(judge, variant), stage="end_to_end")
     benchmark.group = "end to end"
     benchmark.pedantic(
-        lambda: generate(pipeline, case.request, philox(spec.latent_shape, case.seed)),
+        lambda: generate(pipeline, case.request, philox(pipeline.latent_shape, case.seed)),
         rounds=ROUNDS // 4,
         warmup_rounds=1,
     )

@@ -157,6 +157,10 @@ def test_wav_round_trip_is_exact_and_reproducible(tmp_path: Path) -> None:
 def test_shared_spec_and_litert_run_need_no_torch() -> None:
     code = "import sys; sys.modules['torch'] = None; import litert_pipeline.run.pipeline, reference.spec.sampler"
     subprocess.run([sys.executable, "-c", code], check=True)
+    listed = f"{code}; print(*(name for name in sys.modules if name.startswith('litert_pipeline.build')))"
+    assert (
+        subprocess.run([sys.executable, "-c", listed], check=True, capture_output=True, text=True).stdout.strip() == ""
+    )
 
 
 def test_cases_cover_the_edges(tiny: Model) -> None:
