@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fixtures import TINY_MODEL_DIR
+from fixtures.oracle.agreement import Agreement
 from litert_pipeline.bundle import Bundle
 from parity.backends import VARIANTS, choose_variants
 from parity.budgets import check_complete
@@ -14,6 +15,8 @@ from parity.environment import environment
 from parity.gate import given_bundles, make_bundles
 from parity.judge import Judge
 from parity.selection import spelled_out
+
+AGREEMENT = pytest.StashKey[Agreement]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -26,6 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     check_complete()
+    config.stash[AGREEMENT] = Agreement()
     config.option.keyword = spelled_out(config.option.keyword)
 
 
@@ -33,6 +37,20 @@ def pytest_report_header(config: pytest.Config) -> str:
     here = environment(config.getoption("--threads"))
     machine = f"{here['cpu_model']} ({' '.join(here['cpu_features'])}), {here['threads']} threads"
     return f"parity: {machine}, model {config.getoption('--model')}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    agreement = config.stash[AGREEMENT]
+    if agreement.configurations:
+        terminalreporter.section("the reference against stable-audio-tools")
+        for line in agreement.summary():
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def agreement(request: pytest.FixtureRequest) -> Agreement:
+    """Every comparison with stable-audio-tools of this session; printed when it ends."""
+    return request.config.stash[AGREEMENT]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

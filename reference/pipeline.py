@@ -23,7 +23,7 @@ from reference.spec.config import read_model_spec
 from reference.spec.generation import Pipeline, Stage
 from reference.spec.model import ModelSpec
 from reference.spec.prompt import SPIECE_NAME, Tokenizer
-from reference.spec.tensors import STAGES, Array, Signature, Tensors, signatures
+from reference.spec.tensors import ALL_STAGES, Array, Signature, Tensors, signatures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ class Model:
     def pipeline(self) -> Pipeline:
         """All stages, ready to generate."""
         return Pipeline(
-            stages={name: self.stage(name) for name in STAGES},
+            stages={name: self.stage(name) for name in ALL_STAGES},
             tokenizer=self.tokenizer,
             latent_shape=self.spec.latent_shape,
             sample_rate_hz=self.spec.sample_rate_hz,
@@ -100,8 +100,8 @@ def build_modules(spec: ModelSpec) -> dict[str, nn.Module]:
     return {
         "conditioner": Conditioner(spec),
         "dit": DiT(spec.dit),
-        "decoder": Decoder(spec.decoder),
-        "encoder": Encoder(spec.encoder),
+        "decoder": Decoder(spec.decoder, spec.chunks),
+        "encoder": Encoder(spec.encoder, spec.chunks),
     }
 
 

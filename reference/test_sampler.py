@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reference.spec.errors import InputError
-from reference.spec.noise import from_file, open_noise, philox
+from reference.spec.noise import draw_names, from_file, open_noise, philox
 from reference.spec.sampler import SAMPLERS, SamplerSpec, State
 
 EIGHT_LEVELS_HEX = "3f800000 3f7e4961 3f7b6541 3f73dbe6 3f617bea 3f3b26a8 3f000000 3e89b2b1 00000000"
@@ -53,7 +53,7 @@ def test_numpy_and_torch_walk_the_same_bits(name: str, steps: int, seed: int) ->
 
     def last(wrap: object) -> np.ndarray:
         noise = (wrap(array) for array in philox(SHAPE, seed))  # type: ignore[operator]
-        for step in spec.walk(lambda x, t: x * 0.5 - t, noise):
+        for step in spec.walk(lambda x, t: x * 0.5 - t, noise, next(noise)):
             x = step.following
         return np.asarray(x)
 
@@ -74,7 +74,8 @@ def walk(name: str, steps: int) -> tuple[list[State], list[State]]:
         clean = np.float32(2)
         return (x - clean) / np.float32(t) if t else x * 0
 
-    walked = [(step.x, step.following) for step in spec.walk(velocity, noise())]
+    drawing = noise()
+    walked = [(step.x, step.following) for step in spec.walk(velocity, drawing, next(drawing))]
     return [walked[0][0], *(following for _, following in walked)], drawn
 
 
@@ -88,8 +89,8 @@ def test_an_exact_velocity_leads_to_the_clean_latent(name: str, steps: int) -> N
 
 def test_two_ping_pong_steps_by_hand() -> None:
     """Levels 1, 0.880797, 0; velocity 0.5 x: x1 = (1 - t) * (x0 / 2) + t * n1, latents = x1 - t * x1 / 2."""
-    noise = [np.full(SHAPE, value, np.float32) for value in (4.0, -1.0)]
-    steps = list(SamplerSpec(steps=2).walk(lambda x, t: x * 0.5, iter(noise)))
+    start, *noise = [np.full(SHAPE, value, np.float32) for value in (4.0, -1.0)]
+    steps = list(SamplerSpec(steps=2).walk(lambda x, t: x * 0.5, iter(noise), start))
     t = 1 / (1 + math.exp(-2))
     x1 = (1 - t) * 2.0 + t * -1.0
     assert steps[0].level == 1
@@ -101,7 +102,7 @@ def test_two_ping_pong_steps_by_hand() -> None:
     ({"name": "heun"}, "valid samplers: pingpong, euler, dpmpp, rk4"),
     ({"steps": 0}, "steps is 0"),
     ({"steps": -3}, "steps is -3"),
-    ({"sigma_max": 0.0}, "sigma_max is 0.0"),
+    ({"sigma_max": -0.1}, "sigma_max is -0.1"),
     ({"sigma_max": 1.5}, "sigma_max is 1.5"),
     ({"sigma_max": math.nan}, "sigma_max is nan"),
 ])  # fmt: skip
@@ -125,7 +126,7 @@ def test_the_philox_stream_is_pinned() -> None:
 def test_bad_noise_files_are_refused(tmp_path: Path, arrays: dict, words: str) -> None:
     np.savez(tmp_path / "noise.npz", **arrays)
     with pytest.raises(InputError, match=words):
-        next(from_file(tmp_path / "noise.npz", SHAPE))
+        next(from_file(tmp_path / "noise.npz", SHAPE, draw_names(init_audio=False)))
 
 
 @pytest.mark.parametrize(("kind", "seed", "words"), [

@@ -71,7 +71,7 @@ def exportable(model: Model, stage: str) -> nn.Module:
     """The stage's module, rewritten for conversion."""
     module = model.modules[stage]
     if stage == "dit":
-        return freeze_rope(module, model.spec.latent_frames)
+        return freeze_rope(module, model.spec.dit.positions(model.spec.latent_frames))
     return fold_oobleck(module)
 
 

@@ -89,9 +89,9 @@ def _kernel(conv: Conv | UpConv) -> Tensor:
     return copy.deepcopy(conv).double().kernel().detach().to(conv.weight_v.dtype)
 
 
-def freeze_rope(dit: nn.Module, frames: int) -> nn.Module:
-    """Tables for `frames` latent frames and the prepended global token."""
-    return _replaced(dit, {RotaryEmbedding: lambda rope: FrozenRope(rope, frames + 1)})
+def freeze_rope(dit: nn.Module, positions: int) -> nn.Module:
+    """RoPE tables for a sequence of `positions`, a prepended global token included."""
+    return _replaced(dit, {RotaryEmbedding: lambda rope: FrozenRope(rope, positions)})
 
 
 def fold_oobleck(module: nn.Module) -> nn.Module:

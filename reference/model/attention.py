@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from reference.spec.model import DiTSpec
 
@@ -58,8 +59,17 @@ def merge_heads(x: Tensor) -> Tensor:
     return x.transpose(1, 2).flatten(-2)
 
 
+class UnitLength(nn.Module):
+    """Each head's vector divided by its length."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.normalize(x, dim=-1)
+
+
 def qk_norm(kind: str, head_dim: int) -> nn.Module:
-    """The norm on each head's queries or keys."""
+    """The norm on each head's queries or keys: "ln", "l2" or "none"."""
+    if kind == "l2":
+        return UnitLength()
     return nn.LayerNorm(head_dim, eps=QK_NORM_EPS) if kind == "ln" else nn.Identity()
 
 

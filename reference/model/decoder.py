@@ -1,9 +1,10 @@
 """Oobleck decoder: latents to stereo audio. Source: stable-audio-tools `OobleckDecoder`."""
 
+import torch
 from torch import Tensor, nn
 
 from reference.model.oobleck import Conv, UpConv, activation, residual_units
-from reference.spec.model import OobleckSpec
+from reference.spec.model import ChunkSpec, OobleckSpec
 
 
 class DecoderBlock(nn.Module):
@@ -22,8 +23,9 @@ class DecoderBlock(nn.Module):
 class Decoder(nn.Module):
     """The stage `decoder`."""
 
-    def __init__(self, spec: OobleckSpec) -> None:
+    def __init__(self, spec: OobleckSpec, chunks: ChunkSpec | None = None) -> None:
         super().__init__()
+        self.chunks, self.ratio = chunks, spec.ratio
         widths = spec.widths
         blocks = [
             DecoderBlock(widths[i + 1], widths[i], spec.strides[i], spec.use_snake)
@@ -39,4 +41,10 @@ class Decoder(nn.Module):
 
     def forward(self, latents: Tensor) -> dict[str, Tensor]:
         """(batch, latent channel, frame) -> audio (batch, audio channel, frame * ratio)."""
-        return {"audio": self.layers(latents)}
+        if self.chunks is None:
+            return {"audio": self.layers(latents)}
+        pieces = []
+        for start, begin, end in self.chunks.windows(latents.shape[2]):
+            window = self.layers(latents[:, :, start : start + self.chunks.frames])
+            pieces.append(window[:, :, (begin - start) * self.ratio : (end - start) * self.ratio])
+        return {"audio": torch.cat(pieces, dim=2)}

@@ -1,6 +1,7 @@
 """The diffusion transformer: latent, level and conditioning to velocity.
 
-Source: stable-audio-tools `models/dit.py` and `models/transformer.py`, global conditioning by a prepended token.
+Source: stable-audio-tools `models/dit.py` and `models/transformer.py`. The global conditioning is a token before the
+sequence, or modulates every layer (adaLN, after Peebles and Xie 2023).
 """
 
 import math
@@ -15,6 +16,7 @@ from reference.spec.model import DiTSpec
 
 TIMESTEP_FEATURES = 256  # fixed upstream
 FF_MULT = 4
+MODULATIONS = 6  # of a layer: scale, shift and gate of two branches
 
 
 class FourierFeatures(nn.Module):
@@ -84,27 +86,66 @@ class Layer(nn.Module):
         return x + self.ff(self.ff_norm(x))  # type: ignore[no-any-return]
 
 
+class ModulatedLayer(Layer):
+    """The same, self-attention and feed-forward scaled, shifted and gated by the global conditioning."""
+
+    def __init__(self, spec: DiTSpec) -> None:
+        super().__init__(spec)
+        self.to_scale_shift_gate = nn.Parameter(torch.zeros(MODULATIONS * spec.embed_dim))
+
+    def forward(self, x: Tensor, context: Tensor, cos: Tensor, sin: Tensor, modulation: Tensor) -> Tensor:  # type: ignore[override]
+        """`modulation` (batch, 1, MODULATIONS * embed): scale, shift, gate of each branch, in this order."""
+        parts = (self.to_scale_shift_gate + modulation).chunk(MODULATIONS, dim=-1)
+        (scale, shift, gate), (ff_scale, ff_shift, ff_gate) = parts[:3], parts[3:]
+        attended = self.self_attn(self.pre_norm(x) * (1 + scale) + shift, partial(rotate, cos=cos, sin=sin))
+        x = x + attended * torch.sigmoid(1 - gate)
+        x = x + self.cross_attn(self.cross_attend_norm(x), context)
+        return x + self.ff(self.ff_norm(x) * (1 + ff_scale) + ff_shift) * torch.sigmoid(1 - ff_gate)  # type: ignore[no-any-return]
+
+
 class Transformer(nn.Module):
-    """Project in, layers, project out. Position 0 is the prepended global token; RoPE counts it."""
+    """Project in, layers, project out. A prepended global token is position 0, which RoPE counts."""
 
     def __init__(self, spec: DiTSpec) -> None:
         super().__init__()
-        self.project_in = nn.Linear(spec.io_channels, spec.embed_dim, bias=False)
-        self.project_out = nn.Linear(spec.embed_dim, spec.io_channels, bias=False)
+        self.prepends, width = spec.prepends, spec.io_channels * spec.patch_size
+        self.project_in = nn.Linear(width, spec.embed_dim, bias=False)
+        self.project_out = nn.Linear(spec.embed_dim, width, bias=False)
         self.rotary_pos_emb = RotaryEmbedding(spec.rotary_dim)
-        self.layers = nn.ModuleList([Layer(spec) for _ in range(spec.depth)])
+        if not spec.prepends:
+            self.global_cond_embedder = nn.Sequential(
+                nn.Linear(spec.embed_dim, spec.embed_dim),
+                nn.SiLU(),
+                nn.Linear(spec.embed_dim, MODULATIONS * spec.embed_dim),
+            )
+        layer = Layer if spec.prepends else ModulatedLayer
+        self.layers = nn.ModuleList([layer(spec) for _ in range(spec.depth)])
 
-    def forward(self, x: Tensor, prepend: Tensor, context: Tensor) -> Tensor:
-        """x (batch, frame, io), prepend (batch, 1, embed), context (batch, token, width) -> like x."""
-        x = torch.cat([prepend, self.project_in(x)], dim=1)
+    def forward(self, x: Tensor, global_embed: Tensor, context: Tensor) -> Tensor:
+        """x (batch, position, width), global_embed (batch, embed), context (batch, token, width) -> like x."""
+        x, glob = self.project_in(x), global_embed[:, None, :]
+        if self.prepends:
+            x = torch.cat([glob, x], dim=1)
+        modulation = () if self.prepends else (self.global_cond_embedder(glob),)
         cos, sin = self.rotary_pos_emb(x.shape[1])
         for layer in self.layers:
-            x = layer(x, context, cos, sin)
-        return self.project_out(x)[:, 1:]  # type: ignore[no-any-return]
+            x = layer(x, context, cos, sin, *modulation)
+        y = self.project_out(x)
+        return y[:, 1:] if self.prepends else y  # type: ignore[no-any-return]
 
 
 def _projector(dim_in: int, dim_out: int, *, bias: bool) -> nn.Sequential:
     return nn.Sequential(nn.Linear(dim_in, dim_out, bias=bias), nn.SiLU(), nn.Linear(dim_out, dim_out, bias=bias))
+
+
+def _regroup(x: Tensor, patch_size: int) -> Tensor:
+    """(batch, channel, frame) -> (batch, position, channel * patch), and, by the same steps, back.
+
+    Within a position the channel varies slowest.
+    """
+    if patch_size == 1:
+        return x.transpose(1, 2)
+    return x.unflatten(2, (-1, patch_size)).transpose(1, 2).flatten(2)
 
 
 class DiT(nn.Module):
@@ -112,6 +153,7 @@ class DiT(nn.Module):
 
     def __init__(self, spec: DiTSpec) -> None:
         super().__init__()
+        self.patch_size = spec.patch_size
         self.timestep_features = FourierFeatures()
         self.to_timestep_embed = _projector(TIMESTEP_FEATURES, spec.embed_dim, bias=True)
         self.to_cond_embed = _projector(spec.cond_token_dim, spec.context_dim, bias=False)
@@ -126,7 +168,7 @@ class DiT(nn.Module):
         -> velocity like x."""
         context = self.to_cond_embed(cross_attention_cond)
         level = self.to_timestep_embed(self.timestep_features(t))
-        prepend = self.to_global_embed(global_cond) + level
         x = self.preprocess_conv(x) + x
-        y = self.transformer(x.transpose(1, 2), prepend[:, None, :], context).transpose(1, 2)
+        y = self.transformer(_regroup(x, self.patch_size), self.to_global_embed(global_cond) + level, context)
+        y = _regroup(y, self.patch_size)
         return {"velocity": self.postprocess_conv(y) + y}

@@ -3,11 +3,12 @@
 
 import math
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reference.model.oobleck import Conv, activation, residual_units
-from reference.spec.model import OobleckSpec
+from reference.spec.model import ChunkSpec, OobleckSpec
 
 MIN_STD = 1e-4
 
@@ -30,8 +31,9 @@ class EncoderBlock(nn.Module):
 class Encoder(nn.Module):
     """The stage `encoder`. Nothing random inside: the bottleneck's noise is an input."""
 
-    def __init__(self, spec: OobleckSpec) -> None:
+    def __init__(self, spec: OobleckSpec, chunks: ChunkSpec | None = None) -> None:
         super().__init__()
+        self.chunks, self.ratio = chunks, spec.ratio
         widths = spec.widths
         blocks = [
             EncoderBlock(widths[i], widths[i + 1], spec.strides[i], spec.use_snake) for i in range(len(spec.strides))
@@ -43,7 +45,18 @@ class Encoder(nn.Module):
             Conv(widths[-1], spec.latent_dim, 3, padding=1),
         )
 
-    def forward(self, audio: Tensor, noise: Tensor) -> dict[str, Tensor]:
-        """audio (batch, audio channel, sample), noise (batch, latent channel, frame) -> latents like noise."""
-        mean, scale = self.layers(audio).chunk(2, dim=1)
-        return {"latents": mean + (F.softplus(scale) + MIN_STD) * noise}
+    def forward(self, audio: Tensor, encoder_noise: Tensor) -> dict[str, Tensor]:
+        """audio (batch, audio channel, sample), encoder_noise (batch, latent channel, frame) -> init_latents, like
+        the noise."""
+        mean, scale = self._mean_and_scale(audio).chunk(2, dim=1)
+        return {"init_latents": mean + (F.softplus(scale) + MIN_STD) * encoder_noise}
+
+    def _mean_and_scale(self, audio: Tensor) -> Tensor:
+        """Mean and scale of every latent, (batch, 2 * latent channel, frame)."""
+        if self.chunks is None:
+            return self.layers(audio)  # type: ignore[no-any-return]
+        pieces = []
+        for start, begin, end in self.chunks.windows(audio.shape[2] // self.ratio):
+            window = audio[:, :, start * self.ratio : (start + self.chunks.frames) * self.ratio]
+            pieces.append(self.layers(window)[:, :, begin - start : end - start])
+        return torch.cat(pieces, dim=2)

@@ -3,12 +3,14 @@
 from pathlib import Path
 
 from reference.spec.errors import InputError
-from reference.spec.model import DiTSpec, ModelSpec, OobleckSpec, PromptSpec, SecondsSpec, T5Spec
+from reference.spec.model import ChunkSpec, DiTSpec, ModelSpec, OobleckSpec, PromptSpec, SecondsSpec, T5Spec
 from reference.spec.section import Section, read_json
 
 CONFIG_NAME = "model_config.json"
 OBJECTIVES = ("rf_denoiser", "rectified_flow")
-QK_NORMS = ("none", "ln")
+QK_NORMS = ("none", "ln", "l2")
+GLOBAL_COND_TYPES = ("prepend", "adaLN")
+MIN_HEAD_DIM = 32  # RoPE turns at least 32 channels of a head
 
 
 def read_model_spec(model_dir: Path) -> ModelSpec:
@@ -28,7 +30,7 @@ def read_model_spec(model_dir: Path) -> ModelSpec:
     top.done()
 
     latent_channels = model.positive("io_channels")
-    encoder, decoder = _read_pretransform(model.section("pretransform"), audio_channels, latent_channels)
+    encoder, decoder, chunks = _read_pretransform(model.section("pretransform"), audio_channels, latent_channels)
     prompt, seconds, cond_dim = _read_conditioning(model.section("conditioning"))
     dit, objective = _read_diffusion(model.section("diffusion"))
     model.done()
@@ -44,18 +46,20 @@ def read_model_spec(model_dir: Path) -> ModelSpec:
         dit=dit,
         encoder=encoder,
         decoder=decoder,
+        chunks=chunks,
         t5=_read_t5(read_json(model_dir / prompt.t5_folder / "config.json")),
     )
     _check_agreement(spec, model_dir / CONFIG_NAME)
     return spec
 
 
-def _read_pretransform(section: Section, audio_channels: int, latent: int) -> tuple[OobleckSpec, OobleckSpec]:
+def _read_pretransform(
+    section: Section, audio_channels: int, latent: int
+) -> tuple[OobleckSpec, OobleckSpec, ChunkSpec | None]:
     section.choice("type", ("autoencoder",))
     # model_half only says which dtype upstream runs in; iterate_batch gives the same numbers at batch 1.
     section.ignore("model_half", "iterate_batch")
-    if section.take("chunked", bool, False):
-        raise InputError(f"{section.file}: '{section.path('chunked')}' true is not supported; supported: false")
+    chunks = ChunkSpec() if section.take("chunked", bool, False) else None
     if section.take("scale", float, 1.0) != 1.0:
         raise InputError(f"{section.file}: '{section.path('scale')}' other than 1.0 is not supported")
     config = section.section("config")
@@ -73,7 +77,7 @@ def _read_pretransform(section: Section, audio_channels: int, latent: int) -> tu
         if found != value:
             raise InputError(f"{config.file}: '{config.path(key)}' is {found}, but the rest of the file says {value}")
     config.done()
-    return encoder, decoder
+    return encoder, decoder, chunks
 
 
 def _read_oobleck(section: Section, audio_key: str) -> OobleckSpec:
@@ -140,7 +144,6 @@ def _read_diffusion(section: Section) -> tuple[DiTSpec, str]:
     config = section.section("config")
     section.done()
     config.choice("transformer_type", ("continuous_transformer",), "continuous_transformer")
-    config.choice("global_cond_type", ("prepend",), "prepend")
     attn = config.optional_section("attn_kwargs")
     spec = DiTSpec(
         io_channels=config.positive("io_channels"),
@@ -151,13 +154,33 @@ def _read_diffusion(section: Section) -> tuple[DiTSpec, str]:
         global_cond_dim=config.positive("global_cond_dim"),
         project_cond_tokens=config.take("project_cond_tokens", bool, True),
         project_global_cond=config.take("project_global_cond", bool, True),
+        global_cond_type=config.choice("global_cond_type", GLOBAL_COND_TYPES, "prepend"),
+        patch_size=config.positive("patch_size", 1),
         qk_norm=attn.choice("qk_norm", QK_NORMS, "none"),
     )
     attn.done()
     config.done()
-    if spec.embed_dim % spec.num_heads:
-        raise InputError(f"{section.file}: embed_dim {spec.embed_dim} is not a multiple of num_heads {spec.num_heads}")
+    _check_heads(spec, section.file)
     return spec, objective
+
+
+def _check_heads(spec: DiTSpec, file: Path) -> None:
+    """The attention's widths must divide into whole heads, and the global token must fit the sequence."""
+    if spec.embed_dim % spec.num_heads or spec.head_dim < MIN_HEAD_DIM:
+        raise InputError(
+            f"{file}: embed_dim {spec.embed_dim} with num_heads {spec.num_heads} gives no whole heads of "
+            f"{MIN_HEAD_DIM} channels or more"
+        )
+    if spec.context_dim % spec.head_dim or spec.embed_dim % spec.context_dim:
+        raise InputError(
+            f"{file}: cross-attention over {spec.context_dim} channels does not divide into heads of {spec.head_dim} "
+            f"that {spec.num_heads} query heads can share"
+        )
+    if not spec.project_global_cond and spec.global_cond_dim != spec.embed_dim:
+        raise InputError(
+            f"{file}: project_global_cond is false, so global_cond_dim must be embed_dim {spec.embed_dim}, "
+            f"found {spec.global_cond_dim}"
+        )
 
 
 def _read_t5(top: Section) -> T5Spec:
@@ -195,7 +218,7 @@ def _check_agreement(spec: ModelSpec, file: Path) -> None:
         "the decoder's out_channels and audio_channels": (spec.decoder.audio_channels, spec.audio_channels),
         "the encoder's in_channels and audio_channels": (spec.encoder.audio_channels, spec.audio_channels),
         "sample_size modulo the ratio and 0": (spec.sample_size % spec.decoder.ratio, 0),
-        "the cross-attention width modulo the head dim and 0": (spec.dit.context_dim % spec.dit.head_dim, 0),
+        "the latent frames modulo the DiT's patch_size and 0": (spec.latent_frames % spec.dit.patch_size, 0),
     }
     for what, (left, right) in pairs.items():
         if left != right:

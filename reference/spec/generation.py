@@ -9,6 +9,8 @@ import numpy as np
 
 from reference.spec.errors import InputError
 from reference.spec.files import new_file
+from reference.spec.guidance import Guidance
+from reference.spec.noise import ENCODER_NOISE, draw_names
 from reference.spec.prompt import Tokenizer
 from reference.spec.sampler import SamplerSpec, State
 from reference.spec.tensors import Array, Tensors
@@ -19,15 +21,22 @@ Stages = Mapping[str, Stage]  # by stage name
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What a listener asks for. `seconds` conditions the model; it does not cut the audio."""
+    """What a listener asks for. `seconds` conditions the model; it does not cut the audio.
+
+    `init_audio`, float32 (1, audio channel, sample), makes it audio-to-audio from the sampler's `sigma_max`.
+    """
 
     prompt: str
     seconds: float
     sampler: SamplerSpec = field(default_factory=SamplerSpec)
+    guidance: Guidance = field(default_factory=Guidance)
+    init_audio: Array | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.seconds) and self.seconds >= 0):
             raise InputError(f"seconds is {self.seconds}, expected a finite number, 0 or more")
+        if self.init_audio is None and self.sampler.sigma_max != 1:
+            raise InputError(f"sigma_max is {self.sampler.sigma_max} without init audio; pure noise starts at 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,13 +49,13 @@ class Pipeline:
     sample_rate_hz: int
 
 
-def conditioner_feed(tokenizer: Tokenizer, request: Request) -> Tensors:
-    """The conditioner's inputs for a request."""
-    input_ids, attention_mask = tokenizer(request.prompt)
+def conditioner_feed(tokenizer: Tokenizer, prompt: str, seconds: float) -> Tensors:
+    """The conditioner's inputs for a prompt."""
+    input_ids, attention_mask = tokenizer(prompt)
     return {
         "input_ids": input_ids,
         "attention_mask": attention_mask,
-        "seconds_total": np.array([request.seconds], dtype=np.float32),
+        "seconds_total": np.array([seconds], dtype=np.float32),
     }
 
 
@@ -64,33 +73,68 @@ def generate(pipeline: Pipeline, request: Request, noise: Iterator[State]) -> Te
     """Run all stages and return the trace.
 
     Keys: input_ids attention_mask seconds_total cross_attention_cond global_cond levels latents audio, and per
-    step i noise_i x_i v_i denoised_i (`noise_0` is the start, `noise_i` the re-noise after step i - 1's estimate).
+    step i noise_i x_i v_i denoised_i (`noise_0` is the start, `noise_i` the re-noise after step i - 1's estimate);
+    audio-to-audio also init_audio encoder_noise init_latents, guidance negative_cross_attention_cond.
     Stage outputs keep the precision they were computed in; what is passed on is float32.
     """
-    trace = conditioner_feed(pipeline.tokenizer, request)
-    conditioning = pipeline.stages["conditioner"](trace)
-    trace |= conditioning
+    trace = conditioner_feed(pipeline.tokenizer, request.prompt, request.seconds)
+    trace |= pipeline.stages["conditioner"](trace)
     trace["levels"] = np.array(request.sampler.levels(), dtype=np.float32)
-
-    velocities: list[Array] = []
-
-    def velocity(x: State, level: float) -> State:
-        velocities.append(pipeline.stages["dit"](dit_feed(x, level, conditioning))["velocity"])
-        return velocities[-1].astype(np.float32, copy=False)
-
-    def recorded() -> Iterator[State]:
-        for index, array in enumerate(noise):
-            trace[f"noise_{index}"] = array
-            yield array
-
-    for step in request.sampler.walk(velocity, recorded()):
-        evaluations = len(velocities) // (step.index + 1)  # rk4 asks four times a step; the first is the step's own
+    drawn = _recorded(noise, draw_names(init_audio=request.init_audio is not None), trace)
+    start = request.sampler.start(next(drawn), _init_latents(pipeline, request, drawn, trace))
+    velocity = _Velocity(pipeline, request, trace)
+    trace["latents"] = start
+    for step in request.sampler.walk(velocity, drawn, start):
+        evaluations = len(velocity.found) // (step.index + 1)  # rk4 asks four times a step; the first is the step's own
         trace[f"x_{step.index}"] = step.x
-        trace[f"v_{step.index}"] = velocities[step.index * evaluations]
+        trace[f"v_{step.index}"] = velocity.found[step.index * evaluations]
         trace[f"denoised_{step.index}"] = step.denoised
         trace["latents"] = step.following
     trace["audio"] = pipeline.stages["decoder"](trace)["audio"]
     return trace
+
+
+def _recorded(noise: Iterator[State], names: Iterator[str], trace: Tensors) -> Iterator[State]:
+    """The draws, each put into the trace as it is taken."""
+    for name, array in zip(names, noise, strict=False):
+        trace[name] = array
+        yield array
+
+
+def _init_latents(pipeline: Pipeline, request: Request, drawn: Iterator[State], trace: Tensors) -> State | None:
+    """The init audio's latents as they cross into the sampler, or None."""
+    if request.init_audio is None:
+        return None
+    trace["init_audio"] = request.init_audio
+    feed = {"audio": request.init_audio, ENCODER_NOISE: next(drawn)}
+    trace["init_latents"] = pipeline.stages["encoder"](feed)["init_latents"]
+    return trace["init_latents"].astype(np.float32, copy=False)
+
+
+class _Velocity:
+    """The velocity the sampler asks for: the DiT's, guided where the request says so. Keeps all in `found`."""
+
+    def __init__(self, pipeline: Pipeline, request: Request, trace: Tensors) -> None:
+        self.dit, self.guidance, self.found = pipeline.stages["dit"], request.guidance, list[Array]()
+        self.conditioning = {name: trace[name] for name in ("cross_attention_cond", "global_cond")}
+        if request.guidance.scale != 1:
+            trace["negative_cross_attention_cond"] = self._negative(pipeline, request)
+            self.unconditioning = self.conditioning | {"cross_attention_cond": trace["negative_cross_attention_cond"]}
+
+    def __call__(self, x: State, level: float) -> State:
+        velocity = self.dit(dit_feed(x, level, self.conditioning))["velocity"]
+        if self.guidance.active(level):
+            unconditional = self.dit(dit_feed(x, level, self.unconditioning))["velocity"]
+            velocity = self.guidance.combine(velocity, unconditional)
+        self.found.append(velocity)
+        return velocity.astype(np.float32, copy=False)
+
+    def _negative(self, pipeline: Pipeline, request: Request) -> Array:
+        """What guidance leads away from: the negative prompt's tokens, or zeros."""
+        if self.guidance.negative_prompt is None:
+            return np.zeros_like(self.conditioning["cross_attention_cond"])
+        feed = conditioner_feed(pipeline.tokenizer, self.guidance.negative_prompt, request.seconds)
+        return pipeline.stages["conditioner"](feed)["cross_attention_cond"]
 
 
 def save_trace(path: Path, trace: Tensors, force: bool = False) -> None:

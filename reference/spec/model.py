@@ -47,6 +47,8 @@ class DiTSpec:
     global_cond_dim: int
     project_cond_tokens: bool
     project_global_cond: bool
+    global_cond_type: str
+    patch_size: int
     qk_norm: str
 
     @property
@@ -62,6 +64,15 @@ class DiTSpec:
     def context_dim(self) -> int:
         """Width of the tokens cross-attention reads."""
         return self.embed_dim if self.project_cond_tokens else self.cond_token_dim
+
+    @property
+    def prepends(self) -> bool:
+        """Whether the global conditioning is a token before the sequence (else it modulates every layer: adaLN)."""
+        return self.global_cond_type == "prepend"
+
+    def positions(self, frames: int) -> int:
+        """Length of the sequence the layers see for `frames` latent frames."""
+        return frames // self.patch_size + self.prepends
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +99,32 @@ class OobleckSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ChunkSpec:
+    """Encoding and decoding in overlapping windows, in latent frames (the pretransform's `chunked`).
+
+    Sizes are upstream's defaults; its config has a switch only. An input shorter than one window is taken whole
+    (upstream fails on it).
+    """
+
+    frames: int = 128
+    overlap: int = 32
+
+    def windows(self, total: int) -> list[tuple[int, int, int]]:
+        """(window start, kept from, kept to) in latent frames, for an input of `total`; what is kept is gapless.
+
+        Windows are a hop apart, the last one ends with the input. Inner edges lose half the overlap, and where the
+        last two windows overlap more, the later one wins.
+        """
+        if total <= self.frames:
+            return [(0, 0, total)]
+        starts = list(range(0, total - self.frames + 1, self.frames - self.overlap))
+        if starts[-1] + self.frames != total:
+            starts.append(total - self.frames)
+        begins = [0, *(start + self.overlap // 2 for start in starts[1:]), total]
+        return list(zip(starts, begins, begins[1:], strict=False))
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelSpec:
     """Everything inference needs to know about a model dir, except its weights."""
 
@@ -102,6 +139,7 @@ class ModelSpec:
     dit: DiTSpec
     encoder: OobleckSpec
     decoder: OobleckSpec
+    chunks: ChunkSpec | None
     t5: T5Spec
 
     @property

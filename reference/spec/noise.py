@@ -1,16 +1,30 @@
-"""Noise streams: iterators of float32 standard-normal arrays. Randomness is an argument, never a global seed."""
+"""Noise streams: iterators of float32 standard-normal arrays. Randomness is an argument, never a global seed.
+
+A run takes its draws in the order of `draw_names`, which is upstream's.
+"""
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
 import numpy as np
 
+from reference.spec import audiogen
 from reference.spec.errors import InputError
 from reference.spec.sampler import State
 
-STREAMS = ("philox",)
+ENCODER_NOISE = "encoder_noise"
+UINT32_END = 2**32
+
+
+def draw_names(*, init_audio: bool) -> Iterator[str]:
+    """What a run calls its draws: the start, the VAE encoder's where there is audio to encode, one per re-noising."""
+    yield "noise_0"
+    if init_audio:
+        yield ENCODER_NOISE
+    for index in count(1):
+        yield f"noise_{index}"
 
 
 def philox(shape: tuple[int, ...], seed: int) -> Iterator[State]:
@@ -20,17 +34,34 @@ def philox(shape: tuple[int, ...], seed: int) -> Iterator[State]:
         yield generator.standard_normal(shape, dtype=np.float32)
 
 
-def from_file(path: Path, shape: tuple[int, ...]) -> Iterator[State]:
-    """The arrays `noise_0`, `noise_1`, ... of an `.npz` file, such as a saved trace. A fully checked replay."""
+def torch_cpu(shape: tuple[int, ...], seed: int) -> Iterator[State]:
+    """torch's CPU generator after `torch.manual_seed(seed)`, one `randn` a draw: what stable-audio-tools consumes.
+
+    Raises InputError where torch is not installed: its normal transform follows the CPU's vector width, so torch
+    itself has to draw.
+    """
+    try:
+        import torch
+    except ImportError:
+        raise InputError(
+            "noise 'torch' needs torch, which is not installed; save a trace with 'python -m reference generate "
+            "--noise torch --trace t.npz' where it is, and replay it with --noise t.npz"
+        ) from None
+    generator = torch.Generator().manual_seed(seed)
+    while True:
+        yield torch.randn(shape, generator=generator).numpy()
+
+
+def from_file(path: Path, shape: tuple[int, ...], names: Iterator[str]) -> Iterator[State]:
+    """The arrays called `names` of an `.npz` file, such as a saved trace. A fully checked replay."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            stored = {name: arrays[name] for name in arrays.files if name.startswith("noise_")}
+            stored = {name: arrays[name] for name in arrays.files if name.startswith("noise_") or name == ENCODER_NOISE}
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; expected an .npz with noise_0, noise_1, ...") from None
     except (OSError, ValueError, zipfile.BadZipFile, AttributeError) as error:
         raise InputError(f"{path}: not a readable .npz file ({error}); expected arrays noise_0, noise_1, ...") from None
-    for index in count():
-        name = f"noise_{index}"
+    for name in names:
         if name not in stored:
             raise InputError(f"{path}: array '{name}' is missing; found {len(stored)}, this run needs one more")
         array = stored[name]
@@ -39,12 +70,19 @@ def from_file(path: Path, shape: tuple[int, ...]) -> Iterator[State]:
         yield array
 
 
-def open_noise(kind: str, shape: tuple[int, ...], seed: int) -> Iterator[State]:
+STREAMS: dict[str, Callable[[tuple[int, ...], int], Iterator[State]]] = {
+    "philox": philox,
+    "torch": torch_cpu,
+    **audiogen.STREAMS,
+}
+
+
+def open_noise(kind: str, shape: tuple[int, ...], seed: int, *, init_audio: bool = False) -> Iterator[State]:
     """A stream by its command-line name: one of `STREAMS`, or the path of an `.npz` file."""
-    if kind == "philox":
-        if seed < 0:
-            raise InputError(f"seed is {seed}, expected 0 or more")
-        return philox(shape, seed)
+    if kind in STREAMS:
+        if not 0 <= seed < UINT32_END:
+            raise InputError(f"seed is {seed}, expected 0 to {UINT32_END - 1}")
+        return STREAMS[kind](shape, seed)
     if kind.endswith(".npz"):
-        return from_file(Path(kind), shape)
+        return from_file(Path(kind), shape, draw_names(init_audio=init_audio))
     raise InputError(f"noise '{kind}' is unknown; valid: {', '.join(STREAMS)}, or the path of an .npz file")

@@ -24,6 +24,9 @@ Rule = Callable[[Velocity, Iterator[State], State, tuple[float, ...]], Iterator[
 
 LOGSNR_NOISE, LOGSNR_CLEAN = -6.0, 2.0  # log signal-to-noise ratio where the schedule starts and ends
 MIN_LOGSNR_SPAN = 0.1  # between start and end; 100 steps stay apart in float32
+EXP2_BITS = 5  # expf looks 2**(i / 32) up
+EXP2_TABLE = np.array([2.0 ** (i / 2**EXP2_BITS) for i in range(2**EXP2_BITS)])
+EXP2_CUBIC = tuple(float.fromhex(c) for c in ("0x1.c6af84b912394p-5", "0x1.ebfce50fac4f3p-3", "0x1.62e42ff0c52d6p-1"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,11 +47,27 @@ def logsnr_levels(steps: int, sigma_max: float) -> tuple[float, ...]:
     Below sigma_max = 1 the walk starts at that level's own log-SNR, so that it is monotone and bounded by it. From
     sigma_max = 0.13 downwards that start lies beyond upstream's end and upstream's levels rise; ours end further out.
     """
+    if sigma_max == 0:
+        return (0.0,) * (steps + 1)
     start = LOGSNR_NOISE if sigma_max == 1 else math.log((1 - sigma_max) / sigma_max + 1e-6)
     logsnr = _linspace(start, max(LOGSNR_CLEAN, start + MIN_LOGSNR_SPAN), steps + 1)
-    exp = np.exp(logsnr.astype(np.float64)).astype(np.float32)
-    inner = (np.float32(1) / (np.float32(1) + exp))[1:-1]
-    return (sigma_max, *(float(level) for level in inner), 0.0)
+    inner = (np.float32(1) / (np.float32(1) + _expf(logsnr)))[1:-1]
+    return (float(np.float32(sigma_max)), *(float(level) for level in inner), 0.0)
+
+
+def _expf(x: State) -> State:
+    """expf of float32 arrays bit for bit as glibc, musl and Android compute it (Arm Optimized Routines).
+
+    x = (k + r) ln 2 / 32 with k whole; 2**(k / 32) from a table, 2**(r / 32) from a cubic, all in float64. So the
+    levels are the same on every machine, and those of torch's scalar sigmoid and of the audiogen app.
+    """
+    size = 2**EXP2_BITS
+    c3, c2, c1 = (c / size**power for c, power in zip(EXP2_CUBIC, (3, 2, 1), strict=True))
+    scaled = x.astype(np.float64) * (size / math.log(2))
+    whole = np.rint(scaled)
+    rest, k = scaled - whole, whole.astype(np.int64)
+    power = np.ldexp(EXP2_TABLE[k % size], k // size)
+    return (((c3 * rest + c2) * (rest * rest) + (c1 * rest + 1)) * power).astype(np.float32)
 
 
 def linear_levels(steps: int, sigma_max: float) -> tuple[float, ...]:
@@ -149,18 +168,25 @@ class SamplerSpec:
             raise InputError(f"sampler '{self.name}' is unknown; valid samplers: {', '.join(SAMPLERS)}")
         if self.steps < 1:
             raise InputError(f"steps is {self.steps}, expected at least 1")
-        if not 0 < self.sigma_max <= 1:
-            raise InputError(f"sigma_max is {self.sigma_max}, expected more than 0 and at most 1")
+        if not 0 <= self.sigma_max <= 1:
+            raise InputError(f"sigma_max is {self.sigma_max}, expected 0 to 1")
 
     def levels(self) -> tuple[float, ...]:
-        """`steps + 1` levels, strictly falling, from `sigma_max` to exactly 0."""
+        """`steps + 1` levels, strictly falling from `sigma_max` to exactly 0; all 0 where `sigma_max` is."""
         return SAMPLERS[self.name].schedule(self.steps, self.sigma_max)
 
     @property
     def draws(self) -> int:
         """How many noise arrays one run takes, the starting noise included."""
-        return self.steps if SAMPLERS[self.name].renoises else 1
+        return self.steps if SAMPLERS[self.name].renoises and self.sigma_max else 1
 
-    def walk(self, velocity: Velocity, noise: Iterator[State]) -> Iterator[Step]:
-        """Run the sampler from pure noise, one Step at a time. `velocity(x, level)` gives float32 like x."""
-        return SAMPLERS[self.name].rule(velocity, noise, next(noise), self.levels())
+    def start(self, noise: State, init: State | None = None) -> State:
+        """The state to walk from: noise, or with latents `init` (audio-to-audio) their mix at `sigma_max`."""
+        return noise if init is None else init * (1 - self.sigma_max) + noise * self.sigma_max
+
+    def walk(self, velocity: Velocity, noise: Iterator[State], x: State) -> Iterator[Step]:
+        """Run the sampler from `x`, one Step at a time. `velocity(x, level)` gives float32 like x.
+
+        At `sigma_max` 0 there is no noise to remove, and no step is made.
+        """
+        return SAMPLERS[self.name].rule(velocity, noise, x, self.levels()) if self.sigma_max else iter(())

@@ -13,7 +13,9 @@ from reference.spec.model import ModelSpec
 Array = NDArray[Any]
 Tensors = dict[str, Array]
 
-STAGES = ("conditioner", "dit", "decoder")
+STAGES = ("conditioner", "dit", "decoder")  # what every generation runs, in this order
+ENCODER = "encoder"  # only audio-to-audio runs it, so a bundle may do without
+ALL_STAGES = (*STAGES, ENCODER)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +70,9 @@ def signatures(spec: ModelSpec) -> dict[str, Signature]:
     )
     glob = Tensor(name="global_cond", axes={"batch": 1, "cond_channel": spec.cond_dim})
     latent_axes = {"batch": 1, "latent_channel": spec.latent_channels, "frame": spec.latent_frames}
-    audio_axes = {"batch": 1, "audio_channel": spec.audio_channels, "sample": spec.sample_size}
+    audio = Tensor(
+        name="audio", axes={"batch": 1, "audio_channel": spec.audio_channels, "sample": spec.sample_size}
+    )
     return {
         "conditioner": Signature(
             inputs=(
@@ -84,6 +88,10 @@ def signatures(spec: ModelSpec) -> dict[str, Signature]:
         ),
         "decoder": Signature(
             inputs=(Tensor(name="latents", axes=latent_axes),),
-            outputs=(Tensor(name="audio", axes=audio_axes),),
+            outputs=(audio,),
+        ),
+        ENCODER: Signature(
+            inputs=(audio, Tensor(name="encoder_noise", axes=latent_axes)),
+            outputs=(Tensor(name="init_latents", axes=latent_axes),),
         ),
     }

@@ -1,0 +1,52 @@
+"""Classifier-free guidance: two velocities to one.
+
+Source: Ho and Salimans 2022; the rescaling by `phi` from Lin et al. 2023; both in the form of stable-audio-tools
+`models/dit.py`, where a distilled model's scale of 1 turns guidance off.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from reference.spec.errors import InputError
+from reference.spec.tensors import Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guidance:
+    """How strongly the prompt pulls, away from what, and at which levels.
+
+    Without a `negative_prompt` the unconditional velocity is that of cross-attention tokens that are all zero, the
+    seconds' token included; the global conditioning is the same for both.
+    """
+
+    scale: float = 1.0
+    negative_prompt: str | None = None
+    interval: tuple[float, float] = (0.0, 1.0)
+    phi: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.scale):
+            raise InputError(f"cfg_scale is {self.scale}, expected a finite number")
+        if not 0 <= self.interval[0] <= self.interval[1] <= 1:
+            raise InputError(f"cfg_interval is {self.interval}, expected two levels from 0 to 1 in rising order")
+        if not 0 <= self.phi <= 1:
+            raise InputError(f"scale_phi is {self.phi}, expected 0 to 1")
+        if self.negative_prompt is not None and self.scale == 1:
+            raise InputError("a negative prompt has no effect at cfg_scale 1; choose a larger scale or leave it out")
+
+    def active(self, level: float) -> bool:
+        """Whether the step at `level` needs the unconditional velocity."""
+        return self.scale != 1 and self.interval[0] <= level <= self.interval[1]
+
+    def combine(self, conditional: Array, unconditional: Array) -> Array:
+        """The guided velocity, of the arrays' own precision; all are (batch, channel, frame).
+
+        With `phi`, that share of it is scaled to the conditional velocity's standard deviation over channels.
+        """
+        guided = unconditional + (conditional - unconditional) * self.scale
+        if self.phi == 0:
+            return guided
+        wanted, found = (np.std(v, axis=1, keepdims=True, ddof=1) for v in (conditional, guided))
+        return self.phi * (guided * (wanted / found)) + (1 - self.phi) * guided
