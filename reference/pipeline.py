@@ -54,6 +54,7 @@ class Model:
             tokenizer=self.tokenizer,
             latent_shape=self.spec.latent_shape,
             sample_rate_hz=self.spec.sample_rate_hz,
+            level_shift=self.spec.level_shift,
         )
 
 

@@ -46,7 +46,22 @@ BAD_CONFIGS = {
     "bool as int": (set_config("sample_size", True), "'sample_size' must be int, found bool"),
     "zero": (set_config("audio_channels", 0), "at least 1"),
     "unknown key": (set_config("model.diffusion.config.num_memory_tokens", 4), "num_memory_tokens"),
-    "chunked": (set_config("model.pretransform.chunked", True), "chunked"),
+    "chunked": (set_config("model.pretransform.chunked", 1), "'model.pretransform.chunked' must be bool"),
+    "heads too narrow": (set_config("model.diffusion.config.num_heads", 8), "no whole heads of 32 channels"),
+    "ungrouped kv heads": (
+        set_config("model.diffusion.config.project_cond_tokens", False),
+        "does not divide into heads",
+    ),
+    "odd global width": (
+        set_config("model.diffusion.config.project_global_cond", False),
+        "global_cond_dim must be embed_dim",
+    ),
+    "patches": (set_config("model.diffusion.config.patch_size", 3), "the latent frames modulo the DiT's patch_size"),
+    "odd stride": (set_config("model.pretransform.config.decoder.config.strides", [1, 4, 4, 8, 8]), "even strides"),
+    "empty shift": (
+        set_config("model.diffusion.distribution_shift_options", {"min_length": 9, "max_length": 9}),
+        "found 9",
+    ),
     "v objective": (set_config("model.diffusion.diffusion_objective", "v"), "supported: rf_denoiser, rectified_flow"),
     "unknown qk norm": (set_config("model.diffusion.config.attn_kwargs", {"qk_norm": "rms"}), "qk_norm"),
     "contradiction": (set_config("model.io_channels", 13), "the rest of the file says 13"),

@@ -145,7 +145,7 @@ def _regroup(x: Tensor, patch_size: int) -> Tensor:
     """
     if patch_size == 1:
         return x.transpose(1, 2)
-    return x.unflatten(2, (-1, patch_size)).transpose(1, 2).flatten(2)
+    return x.reshape(*x.shape[:2], -1, patch_size).transpose(1, 2).flatten(2)
 
 
 class DiT(nn.Module):

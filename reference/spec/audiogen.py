@@ -47,8 +47,8 @@ def normals(seed: int, size: int, *, first_is_v: bool, clamp: bool, fused: bool)
 def _sum_of_squares(u: State, v: State, fused: bool) -> State:
     """u * u + v * v in float32. Fused, only v * v is rounded before the sum (float64 holds u * u exactly)."""
     if not fused:
-        return u * u + v * v
-    return (u.astype(np.float64) ** 2 + (v * v).astype(np.float64)).astype(np.float32)
+        return np.asarray(u * u + v * v)
+    return np.asarray(u.astype(np.float64) ** 2 + (v * v).astype(np.float64), np.float32)
 
 
 def _logf(x: State) -> State:
@@ -64,7 +64,7 @@ def _libm_logf() -> Callable[[float], float]:
         raise InputError("no C math library was found, which the audiogen noise needs; use --noise philox or an .npz")
     logf = ctypes.CDLL(library).logf
     logf.argtypes, logf.restype = [ctypes.c_float], ctypes.c_float
-    return logf  # type: ignore[no-any-return]
+    return logf
 
 
 def _stream(shape: tuple[int, ...], seed: int, *, first_is_v: bool, clamp: bool, fused: bool) -> Iterator[State]:

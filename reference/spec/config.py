@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from reference.spec.errors import InputError
-from reference.spec.model import ChunkSpec, DiTSpec, ModelSpec, OobleckSpec, PromptSpec, SecondsSpec, T5Spec
+from reference.spec.model import ChunkSpec, DiTSpec, ModelSpec, OobleckSpec, PromptSpec, SecondsSpec, ShiftSpec, T5Spec
 from reference.spec.section import Section, read_json
 
 CONFIG_NAME = "model_config.json"
@@ -32,7 +32,7 @@ def read_model_spec(model_dir: Path) -> ModelSpec:
     latent_channels = model.positive("io_channels")
     encoder, decoder, chunks = _read_pretransform(model.section("pretransform"), audio_channels, latent_channels)
     prompt, seconds, cond_dim = _read_conditioning(model.section("conditioning"))
-    dit, objective = _read_diffusion(model.section("diffusion"))
+    dit, objective, shift = _read_diffusion(model.section("diffusion"))
     model.done()
     spec = ModelSpec(
         sample_size=sample_size,
@@ -47,6 +47,7 @@ def read_model_spec(model_dir: Path) -> ModelSpec:
         encoder=encoder,
         decoder=decoder,
         chunks=chunks,
+        shift=shift,
         t5=_read_t5(read_json(model_dir / prompt.t5_folder / "config.json")),
     )
     _check_agreement(spec, model_dir / CONFIG_NAME)
@@ -95,6 +96,10 @@ def _read_oobleck(section: Section, audio_key: str) -> OobleckSpec:
         final_tanh=audio_key == "out_channels" and config.take("final_tanh", bool, True),
     )
     config.done()
+    if any(stride % 2 for stride in spec.strides):
+        raise InputError(
+            f"{config.file}: '{config.where}' needs even strides, found {list(spec.strides)}; an odd one loses samples"
+        )
     if len(spec.c_mults) != len(spec.strides):
         raise InputError(
             f"{config.file}: '{config.where}' has {len(spec.c_mults)} c_mults but {len(spec.strides)} strides"
@@ -129,7 +134,7 @@ def _read_conditioning(section: Section) -> tuple[PromptSpec, SecondsSpec, int]:
     return *specs, cond_dim
 
 
-def _read_diffusion(section: Section) -> tuple[DiTSpec, str]:
+def _read_diffusion(section: Section) -> tuple[DiTSpec, str, ShiftSpec | None]:
     for key, expected in (
         ("cross_attention_cond_ids", ["prompt", "seconds_total"]),
         ("global_cond_ids", ["seconds_total"]),
@@ -139,8 +144,11 @@ def _read_diffusion(section: Section) -> tuple[DiTSpec, str]:
             raise InputError(f"{section.file}: '{section.path(key)}' is {ids}, supported: {expected}")
     section.choice("type", ("dit",))
     objective = section.choice("diffusion_objective", OBJECTIVES)
-    # The shift is a training option: upstream ignores it for pingpong, euler and dpmpp, whose levels are explicit.
-    section.ignore("distribution_shift_options")
+    shift = (
+        _read_shift(section.section("distribution_shift_options"))
+        if section.has("distribution_shift_options")
+        else None
+    )
     config = section.section("config")
     section.done()
     config.choice("transformer_type", ("continuous_transformer",), "continuous_transformer")
@@ -161,7 +169,24 @@ def _read_diffusion(section: Section) -> tuple[DiTSpec, str]:
     attn.done()
     config.done()
     _check_heads(spec, section.file)
-    return spec, objective
+    return spec, objective, shift
+
+
+def _read_shift(section: Section) -> ShiftSpec:
+    """Defaults are those of stable-audio-tools' `DistributionShift`."""
+    spec = ShiftSpec(
+        base_shift=section.take("base_shift", float, 0.5),
+        max_shift=section.take("max_shift", float, 1.15),
+        min_length=section.positive("min_length", 256),
+        max_length=section.positive("max_length", 4096),
+        use_sine=section.take("use_sine", bool, False),
+    )
+    section.done()
+    if spec.min_length == spec.max_length:
+        raise InputError(
+            f"{section.file}: '{section.where}' needs min_length and max_length apart, found {spec.min_length}"
+        )
+    return spec
 
 
 def _check_heads(spec: DiTSpec, file: Path) -> None:

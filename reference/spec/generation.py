@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from reference.spec.files import new_file
 from reference.spec.guidance import Guidance
 from reference.spec.noise import ENCODER_NOISE, draw_names
 from reference.spec.prompt import Tokenizer
-from reference.spec.sampler import SamplerSpec, State
+from reference.spec.sampler import LevelShift, SamplerSpec, State
 from reference.spec.tensors import Array, Tensors
 
 Stage = Callable[[Mapping[str, Array]], Tensors]  # named tensors in, named tensors out
@@ -47,6 +47,7 @@ class Pipeline:
     tokenizer: Tokenizer
     latent_shape: tuple[int, ...]
     sample_rate_hz: int
+    level_shift: LevelShift | None = None
 
 
 def conditioner_feed(tokenizer: Tokenizer, prompt: str, seconds: float) -> Tensors:
@@ -77,14 +78,15 @@ def generate(pipeline: Pipeline, request: Request, noise: Iterator[State]) -> Te
     audio-to-audio also init_audio encoder_noise init_latents, guidance negative_cross_attention_cond.
     Stage outputs keep the precision they were computed in; what is passed on is float32.
     """
+    sampler = replace(request.sampler, shift=pipeline.level_shift)
     trace = conditioner_feed(pipeline.tokenizer, request.prompt, request.seconds)
     trace |= pipeline.stages["conditioner"](trace)
-    trace["levels"] = np.array(request.sampler.levels(), dtype=np.float32)
+    trace["levels"] = np.array(sampler.levels(), dtype=np.float32)
     drawn = _recorded(noise, draw_names(init_audio=request.init_audio is not None), trace)
-    start = request.sampler.start(next(drawn), _init_latents(pipeline, request, drawn, trace))
+    start = sampler.start(next(drawn), _init_latents(pipeline, request, drawn, trace))
     velocity = _Velocity(pipeline, request, trace)
     trace["latents"] = start
-    for step in request.sampler.walk(velocity, drawn, start):
+    for step in sampler.walk(velocity, drawn, start):
         evaluations = len(velocity.found) // (step.index + 1)  # rk4 asks four times a step; the first is the step's own
         trace[f"x_{step.index}"] = step.x
         trace[f"v_{step.index}"] = velocity.found[step.index * evaluations]

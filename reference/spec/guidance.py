@@ -45,8 +45,9 @@ class Guidance:
 
         With `phi`, that share of it is scaled to the conditional velocity's standard deviation over channels.
         """
-        guided = unconditional + (conditional - unconditional) * self.scale
+        guided: Array = unconditional + (conditional - unconditional) * self.scale
         if self.phi == 0:
             return guided
         wanted, found = (np.std(v, axis=1, keepdims=True, ddof=1) for v in (conditional, guided))
-        return self.phi * (guided * (wanted / found)) + (1 - self.phi) * guided
+        rescaled: Array = self.phi * (guided * (wanted / found)) + (1 - self.phi) * guided
+        return rescaled

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from math import prod
 
+from reference.spec.sampler import LevelShift
+
 
 @dataclass(frozen=True, kw_only=True)
 class T5Spec:
@@ -125,6 +127,22 @@ class ChunkSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ShiftSpec:
+    """`distribution_shift_options`: how far levels move, by the latents' length in frames."""
+
+    base_shift: float
+    max_shift: float
+    min_length: int
+    max_length: int
+    use_sine: bool
+
+    def at(self, frames: int) -> LevelShift:
+        """The shift for latents of `frames`; like stable-audio-tools 0.0.19, without clamping the length."""
+        share = (frames - self.min_length) / (self.max_length - self.min_length)
+        return LevelShift(mu=-(self.base_shift + (self.max_shift - self.base_shift) * share), sine=self.use_sine)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelSpec:
     """Everything inference needs to know about a model dir, except its weights."""
 
@@ -140,6 +158,7 @@ class ModelSpec:
     encoder: OobleckSpec
     decoder: OobleckSpec
     chunks: ChunkSpec | None
+    shift: ShiftSpec | None
     t5: T5Spec
 
     @property
@@ -150,6 +169,11 @@ class ModelSpec:
     def latent_shape(self) -> tuple[int, int, int]:
         """(batch 1, latent channel, frame)."""
         return (1, self.latent_channels, self.latent_frames)
+
+    @property
+    def level_shift(self) -> LevelShift | None:
+        """The shift of a full window."""
+        return None if self.shift is None else self.shift.at(self.latent_frames)
 
     @property
     def window_s(self) -> float:

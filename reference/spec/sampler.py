@@ -67,7 +67,28 @@ def _expf(x: State) -> State:
     whole = np.rint(scaled)
     rest, k = scaled - whole, whole.astype(np.int64)
     power = np.ldexp(EXP2_TABLE[k % size], k // size)
-    return (((c3 * rest + c2) * (rest * rest) + (c1 * rest + 1)) * power).astype(np.float32)
+    exp: State = (((c3 * rest + c2) * (rest * rest) + (c1 * rest + 1)) * power).astype(np.float32)
+    return exp
+
+
+@dataclass(frozen=True, kw_only=True)
+class LevelShift:
+    """Moves linear levels towards noise, the more the longer the latents (`DistributionShift` upstream).
+
+    A training option that reaches inference in one place: upstream hands it to the sampler with linear levels.
+    """
+
+    mu: float
+    sine: bool
+
+    def __call__(self, levels: tuple[float, ...]) -> tuple[float, ...]:
+        """The levels moved, in float32 as upstream; 0 stays 0 and 1 stays 1."""
+        t = np.array(levels, np.float32)
+        with np.errstate(divide="ignore"):
+            odds = np.float32(1) / (np.float32(1) - t) - np.float32(1)
+        pull = np.float32(math.exp(self.mu))
+        moved = np.float32(1) - pull / (pull + odds)
+        return tuple(float(level) for level in (np.sin(moved * np.float32(math.pi / 2)) if self.sine else moved))
 
 
 def linear_levels(steps: int, sigma_max: float) -> tuple[float, ...]:
@@ -140,28 +161,30 @@ def _logsnr(level: float) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Sampler:
-    """An update rule, its schedule, and whether it draws fresh noise between steps."""
+    """An update rule, its schedule, whether it draws fresh noise between steps, whether a model's shift moves it."""
 
     rule: Rule
     schedule: Callable[[int, float], tuple[float, ...]]
-    renoises: bool
+    renoises: bool = False
+    shifts: bool = False
 
 
 SAMPLERS = {
     "pingpong": Sampler(rule=pingpong, schedule=logsnr_levels, renoises=True),
-    "euler": Sampler(rule=euler, schedule=logsnr_levels, renoises=False),
-    "dpmpp": Sampler(rule=dpmpp, schedule=logsnr_levels, renoises=False),
-    "rk4": Sampler(rule=rk4, schedule=linear_levels, renoises=False),
+    "euler": Sampler(rule=euler, schedule=logsnr_levels),
+    "dpmpp": Sampler(rule=dpmpp, schedule=logsnr_levels),
+    "rk4": Sampler(rule=rk4, schedule=linear_levels, shifts=True),
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class SamplerSpec:
-    """Which sampler, how many steps, and the level to start from (1 is pure noise)."""
+    """Which sampler, how many steps, the level to start from (1 is pure noise), and the model's own shift if any."""
 
     name: str = "pingpong"
     steps: int = 8
     sigma_max: float = 1.0
+    shift: LevelShift | None = None
 
     def __post_init__(self) -> None:
         if self.name not in SAMPLERS:
@@ -173,7 +196,9 @@ class SamplerSpec:
 
     def levels(self) -> tuple[float, ...]:
         """`steps + 1` levels, strictly falling from `sigma_max` to exactly 0; all 0 where `sigma_max` is."""
-        return SAMPLERS[self.name].schedule(self.steps, self.sigma_max)
+        sampler = SAMPLERS[self.name]
+        levels = sampler.schedule(self.steps, self.sigma_max)
+        return self.shift(levels) if self.shift and sampler.shifts else levels
 
     @property
     def draws(self) -> int:

@@ -70,9 +70,7 @@ def signatures(spec: ModelSpec) -> dict[str, Signature]:
     )
     glob = Tensor(name="global_cond", axes={"batch": 1, "cond_channel": spec.cond_dim})
     latent_axes = {"batch": 1, "latent_channel": spec.latent_channels, "frame": spec.latent_frames}
-    audio = Tensor(
-        name="audio", axes={"batch": 1, "audio_channel": spec.audio_channels, "sample": spec.sample_size}
-    )
+    audio = Tensor(name="audio", axes={"batch": 1, "audio_channel": spec.audio_channels, "sample": spec.sample_size})
     return {
         "conditioner": Signature(
             inputs=(
