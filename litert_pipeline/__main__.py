@@ -52,26 +52,20 @@ def quantize_command(
 
 
 @app.command("generate")
+@command.takes_generate_options
 def generate_command(
-    prompt: command.Prompt,
+    options: command.GenerateOptions,
     bundle: Annotated[Path, typer.Option(help="LiteRT bundle to run.")],
-    out: command.Out,
-    seconds: command.Seconds = 10.0,
-    seed: command.Seed = 0,
-    steps: command.Steps = 8,
-    sampler: command.SamplerName = "pingpong",
-    noise: command.Noise = "philox",
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
-    trace: command.Trace = None,
-    force: command.Force = False,
 ) -> None:
     """Generate audio from a prompt with a bundle; needs numpy and LiteRT, not torch."""
     with told_in_one_line():
-        job = command.generation(prompt, seconds, seed, steps, sampler, noise, out, trace, force)
+        job = options.checked()
         from litert_pipeline.bundle import read_bundle
         from litert_pipeline.run.pipeline import open_pipeline
 
-        job.run(lambda: open_pipeline(read_bundle(bundle), threads=threads))
+        init_audio = options.init_audio is not None
+        job.run(lambda: open_pipeline(read_bundle(bundle), threads=threads, init_audio=init_audio))
 
 
 if __name__ == "__main__":

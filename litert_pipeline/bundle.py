@@ -8,8 +8,9 @@ from typing import Any
 
 from reference.spec.errors import InputError
 from reference.spec.files import sha256_of
+from reference.spec.sampler import LevelShift
 from reference.spec.section import Section, read_json
-from reference.spec.tensors import STAGES, Signature, Tensor
+from reference.spec.tensors import ALL_STAGES, STAGES, Signature, Tensor
 
 MANIFEST_NAME = "manifest.json"
 SCHEMA = 1
@@ -44,12 +45,13 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """Everything a bundle says about itself."""
+    """Everything a bundle says about itself. The stage `encoder` may be missing: only audio-to-audio needs it."""
 
     recipe: str
     format: str
     source: Source
     sampler: Mapping[str, Any]
+    level_shift: LevelShift | None
     sample_rate_hz: int
     tokenizer_file: str
     tokenizer_sha256: str
@@ -78,7 +80,7 @@ class Bundle:
 
     def require_intact(self) -> None:
         """Raise InputError if any file is not the one the manifest was written for."""
-        for stage in STAGES:
+        for stage in self.manifest.stages:
             if self.altered(stage):
                 raise InputError(
                     f"{self.path(stage)}: SHA-256 differs from the manifest; convert or copy the bundle again"
@@ -119,6 +121,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         "format": manifest.format,
         "source": vars(manifest.source),
         "sampler": dict(manifest.sampler),
+        "level_shift": None if manifest.level_shift is None else vars(manifest.level_shift),
         "sample_rate_hz": manifest.sample_rate_hz,
         "tokenizer": {"file": manifest.tokenizer_file, "sha256": manifest.tokenizer_sha256},
         "stages": {
@@ -152,15 +155,22 @@ def _read_manifest(top: Section) -> Manifest:
             t5_sha256=source.take("t5_sha256", str),
         ),
         sampler=top.take("sampler", dict),
+        level_shift=_read_shift(top.section("level_shift")) if top.filled("level_shift") else None,
         sample_rate_hz=top.positive("sample_rate_hz"),
         tokenizer_file=_file_name(tokenizer),
         tokenizer_sha256=tokenizer.take("sha256", str),
-        stages={name: _read_stage(stages.section(name)) for name in STAGES},
+        stages={name: _read_stage(stages.section(name)) for name in ALL_STAGES if stages.has(name)},
         versions=top.take("versions", dict),
     )
     for section in (source, tokenizer, stages, top):
         section.done()
     return manifest
+
+
+def _read_shift(section: Section) -> LevelShift:
+    shift = LevelShift(mu=section.take("mu", float), sine=section.take("sine", bool))
+    section.done()
+    return shift
 
 
 def _read_stage(section: Section) -> StageFile:

@@ -1,6 +1,7 @@
 """The command lines of both pipelines: they agree, and they refuse bad input without leaving anything behind."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from typer import Typer
 from typer.testing import CliRunner
@@ -26,6 +28,7 @@ from reference.spec.noise import philox
 
 REFERENCE, LITERT = reference.__main__.app, litert_pipeline.__main__.app
 PROMPT = "tight drum loop, 120 BPM"
+TWO_FLOAT_RUNS = 2e-5  # between two float32 runs of 8 steps; measured up to 4e-6 (audio of a bad init recording)
 TRACE_KEYS = {
     "input_ids", "attention_mask", "seconds_total", "cross_attention_cond", "global_cond", "levels", "latents", "audio",
     *(f"{name}_{step}" for name in ("noise", "x", "v", "denoised") for step in range(8)),
@@ -62,10 +65,76 @@ def test_both_pipelines_generate_the_same(bundles: Mapping[str, Bundle], tmp_pat
     assert np.array_equal(audio, theirs["audio"][0])
 
 
-def test_a_saved_trace_replays_its_noise(tmp_path: Path) -> None:
+MORE_OPTIONS: dict[str, tuple[list[str], set[str]]] = {
+    "audio-to-audio": (["--init-audio", "INIT", "--init-noise-level", "0.6"], {"init_latents"}),
+    "guidance": (
+        ["--cfg-scale", "2", "--negative-prompt", "noise", "--scale-phi", "0.5"],
+        {"negative_cross_attention_cond"},
+    ),
+    "euler, audiogen's noise": (["--sampler", "euler", "--noise", "audiogen-libcxx-arm64"], set()),
+    "torch's noise": (["--noise", "torch", "--steps", "3"], set()),
+}
+
+
+@pytest.mark.parametrize("name", MORE_OPTIONS)
+def test_both_pipelines_agree_on_every_way_to_generate(
+    bundles: Mapping[str, Bundle], tmp_path: Path, name: str
+) -> None:
+    options, keys = MORE_OPTIONS[name]
+    recording = np.random.Generator(np.random.Philox(2)).standard_normal((30_000, 1)) * 0.1
+    soundfile.write(tmp_path / "init.wav", recording, 32_000, subtype="PCM_16")
+    options = [str(tmp_path / "init.wav") if word == "INIT" else word for word in options]
+    for app, extra in ((REFERENCE, []), (LITERT, ["--bundle", bundles["fp32"].folder])):
+        files = [
+            "--out",
+            tmp_path / "a.wav",
+            "--force",
+            "--trace",
+            tmp_path / f"{'litert' if extra else 'reference'}.npz",
+        ]
+        code, output = call(app, "generate", PROMPT, "--seconds", "1.5", *options, *extra, *files)
+        assert code == 0, output
+    ours, theirs = (np.load(tmp_path / f"{pipeline}.npz") for pipeline in ("reference", "litert"))
+    assert set(ours.files) == set(theirs.files) >= keys
+    for key in ours.files:
+        if ours[key].dtype.kind == "f" and ours[key].any():
+            assert metrics.relative_l2(ours[key], theirs[key]) <= TWO_FLOAT_RUNS, key
+        else:
+            assert np.array_equal(ours[key], theirs[key]), key
+
+
+def test_init_audio_needs_a_bundle_with_an_encoder(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(bundles["fp32"].folder, tmp_path / "bundle"))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["stages"]["encoder"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    soundfile.write(tmp_path / "init.wav", np.zeros((10, 2)), 44_100)
+    arguments = ["generate", PROMPT, "--bundle", folder, "--out", tmp_path / "a.wav"]
+    code, output = call(LITERT, *arguments, "--init-audio", tmp_path / "init.wav")
+    assert code == 2
+    assert "has no encoder, which init audio needs" in output
+    assert call(LITERT, *arguments)[0] == 0
+
+
+def test_trimmed_pcm_is_as_long_as_asked(tmp_path: Path) -> None:
+    out = tmp_path / "a.wav"
+    code, output = call(
+        REFERENCE, "generate", PROMPT, "--seconds", "0.5", "--trim", "--encoding", "pcm24", "--out", out
+    )
+    assert code == 0
+    assert "a.wav (0.50 s, 44100 Hz)" in output
+    with soundfile.SoundFile(out) as written:
+        assert (written.subtype, written.frames, written.channels) == ("PCM_24", 22_050, 2)
+
+
+@pytest.mark.parametrize("init", [False, True], ids=["from noise", "audio-to-audio"])
+def test_a_saved_trace_replays_its_noise(tmp_path: Path, init: bool) -> None:
     first, again = tmp_path / "first.wav", tmp_path / "again.wav"
-    assert call(REFERENCE, "generate", PROMPT, "--seed", "5", "--out", first, "--trace", tmp_path / "t.npz")[0] == 0
-    assert call(REFERENCE, "generate", PROMPT, "--noise", tmp_path / "t.npz", "--out", again)[0] == 0
+    soundfile.write(tmp_path / "init.wav", np.zeros((10, 2)), 44_100)
+    options = ["--init-audio", tmp_path / "init.wav"] if init else []
+    arguments = ["generate", PROMPT, *options]
+    assert call(REFERENCE, *arguments, "--seed", "5", "--out", first, "--trace", tmp_path / "t.npz")[0] == 0
+    assert call(REFERENCE, *arguments, "--noise", tmp_path / "t.npz", "--out", again)[0] == 0
     assert sha256_of(first) == sha256_of(again)
 
 
@@ -95,6 +164,12 @@ BAD_OPTIONS = {
     "unknown noise": (["--noise", "brown"], "valid: philox"),
     "missing noise file": (["--noise", "none.npz"], "no such file"),
     "negative seed": (["--seed", "-1"], "seed is -1"),
+    "unknown encoding": (["--encoding", "mp3"], "valid encodings: float32, pcm16, pcm24"),
+    "missing init audio": (["--init-audio", "none.wav"], "not a readable sound file"),
+    "negative prompt unused": (["--negative-prompt", "noise"], "no effect at cfg_scale 1"),
+    "guidance interval": (["--cfg-interval", "0.8", "0.2"], "in rising order"),
+    "guidance nan": (["--cfg-scale", "nan"], "cfg_scale is nan"),
+    "rescale": (["--cfg-scale", "2", "--scale-phi", "1.5"], "scale_phi is 1.5"),
 }
 
 
@@ -169,7 +244,11 @@ def test_quantizing_from_a_recipe_file(bundles: Mapping[str, Bundle], tmp_path: 
     from litert_pipeline.build.recipes import DYNAMIC_INT8
 
     recipe, out = tmp_path / "mine.json", tmp_path / "out"
-    recipe.write_text(json.dumps({"name": "mine", "quantize": {"dit": DYNAMIC_INT8}, "compute": {"decoder": "fp16"}}))
+    recipe.write_text(
+        json.dumps(
+            {"name": "mine", "quantize": {"dit": DYNAMIC_INT8}, "compute": {"decoder": "fp16", "encoder": "fp16"}}
+        )
+    )
     code, output = call(LITERT, "quantize", bundles["fp32"].folder, "--recipe", recipe, "--out", out)
     assert code == 0, output
     assert sha256_of(out / "dit.tflite") == bundles["int8"].manifest.stages["dit"].sha256
@@ -177,8 +256,6 @@ def test_quantizing_from_a_recipe_file(bundles: Mapping[str, Bundle], tmp_path: 
 
 
 def test_altered_bundle_neither_generates_nor_quantizes(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:
-    import shutil
-
     folder = Path(shutil.copytree(bundles["fp32"].folder, tmp_path / "bundle"))
     data = bytearray((folder / "dit.tflite").read_bytes())
     data[len(data) // 2] ^= 1
@@ -195,8 +272,8 @@ def test_altered_bundle_neither_generates_nor_quantizes(bundles: Mapping[str, Bu
 def test_int8_is_smaller_and_only_the_dit_differs(bundles: Mapping[str, Bundle]) -> None:
     fp32, int8 = (bundles[name].manifest.stages for name in ("fp32", "int8"))
     assert int8["dit"].size_bytes * 3 < fp32["dit"].size_bytes
-    for stage in ("conditioner", "decoder"):
+    for stage in ("conditioner", "decoder", "encoder"):
         assert int8[stage].sha256 == fp32[stage].sha256
     assert {stage: entry.compute for stage, entry in int8.items()} == {
-        "conditioner": "fp32", "dit": "fp32", "decoder": "fp16",
+        "conditioner": "fp32", "dit": "fp32", "decoder": "fp16", "encoder": "fp16",
     }  # fmt: skip

@@ -29,6 +29,13 @@ def test_folded_decoder_is_the_decoder(exact: Model) -> None:
     assert metrics.relative_l2(truth.numpy(), folded(latents)["audio"].numpy()) <= REORDERED_FLOAT64
 
 
+def test_folded_encoder_is_the_encoder(exact: Model) -> None:
+    audio, noise = normal(1, 2, 3 * 2048), normal(1, 12, 3)
+    truth = exact.modules["encoder"](audio, noise)["init_latents"]
+    folded = fold_oobleck(exact.modules["encoder"])(audio, noise)["init_latents"]
+    assert metrics.relative_l2(truth.numpy(), folded.numpy()) <= REORDERED_FLOAT64
+
+
 def test_frozen_rope_is_rope(exact: Model) -> None:
     spec = exact.spec
     feed = {
@@ -38,12 +45,12 @@ def test_frozen_rope_is_rope(exact: Model) -> None:
         "global_cond": normal(1, spec.cond_dim),
     }
     truth = exact.modules["dit"](**feed)["velocity"]
-    frozen = freeze_rope(exact.modules["dit"], spec.latent_frames)(**feed)["velocity"]
+    frozen = freeze_rope(exact.modules["dit"], spec.dit.positions(spec.latent_frames))(**feed)["velocity"]
     assert metrics.relative_l2(truth.numpy(), frozen.numpy()) <= REORDERED_FLOAT64
 
 
 def test_frozen_rope_refuses_another_length(exact: Model) -> None:
-    frozen = freeze_rope(exact.modules["dit"], exact.spec.latent_frames + 1)
+    frozen = freeze_rope(exact.modules["dit"], exact.spec.latent_frames + 2)
     with pytest.raises(ValueError, match="frozen for 42 positions, asked for 41"):
         frozen.transformer.rotary_pos_emb(41)  # type: ignore[operator, union-attr]
 

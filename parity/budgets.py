@@ -8,7 +8,7 @@ the precision was never reduced.
 from dataclasses import dataclass
 
 from parity.backends import VARIANTS, YARDSTICK
-from reference.spec.tensors import STAGES
+from reference.spec.tensors import ALL_STAGES
 
 UNIT_ROUNDOFF = 2.0**-24  # half a float32 step: what rounding the exact answer once may cost
 
@@ -80,6 +80,10 @@ def _decoder(waveform: Budget, peak: Budget, dc: Budget, stereo: Budget) -> Stag
     }
 
 
+def _encoder(latents: Budget) -> StageBudget:
+    return {"nonfinite_values": NONE, "relative_l2": latents}
+
+
 # Peak, DC and stereo differences of float variants are single numbers that cross zero, so the reference's own value
 # is no yardstick for them; these limits are about ten times the largest measured.
 _PEAK = Fixed(limit=1e-5, why="measured up to 8e-7")
@@ -89,6 +93,8 @@ _STEREO = Fixed(limit=2e-7, why="measured up to 1.7e-8")
 _FLOAT_CONDITIONER = _conditioner(FLOAT, FLOAT)
 _FLOAT_DIT = _dit(FLOAT, FLOAT)
 _FLOAT_DECODER = _decoder(FLOAT, _PEAK, _DC, _STEREO)
+_FLOAT_ENCODER = _encoder(FLOAT)
+_FP16_ENCODER = _encoder(_reduced(6e-3, 1e-4, "1.6e-3 to 2.0e-3"))
 _FP16_DECODER = _decoder(
     _reduced(1e-2, 1e-4, "3.2e-3 to 3.8e-3 (50 to 48 dB SNR)"),
     Fixed(limit=5e-3, why="measured up to 1.4e-3"),
@@ -100,25 +106,30 @@ BUDGETS: dict[tuple[str, str], StageBudget] = {
     (YARDSTICK, "conditioner"): _conditioner(_reference(32), _reference(32)),
     (YARDSTICK, "dit"): _dit(_reference(64), _reference(64)),
     (YARDSTICK, "decoder"): _decoder(_reference(128), _PEAK, _DC, _STEREO),
+    (YARDSTICK, "encoder"): _encoder(_reference(64)),
     ("onnx_fp32", "conditioner"): _FLOAT_CONDITIONER,
     ("onnx_fp32", "dit"): _FLOAT_DIT,
     ("onnx_fp32", "decoder"): _FLOAT_DECODER,
+    ("onnx_fp32", "encoder"): _FLOAT_ENCODER,
     ("litert_fp32", "conditioner"): _FLOAT_CONDITIONER,
     ("litert_fp32", "dit"): _FLOAT_DIT,
     ("litert_fp32", "decoder"): _FLOAT_DECODER,
+    ("litert_fp32", "encoder"): _FLOAT_ENCODER,
     ("litert_fp16", "conditioner"): _conditioner(
         _reduced(3e-3, 1e-5, "4.5e-4 to 9.1e-4"), _reduced(8e-3, 1e-5, "3.0e-4 to 2.6e-3")
     ),
     ("litert_fp16", "dit"): _dit(_reduced(4e-3, 2e-5, "2.9e-4 to 1.2e-3"), _reduced(6e-3, 5e-5, "1.1e-3 to 2.0e-3")),
     ("litert_fp16", "decoder"): _FP16_DECODER,
+    ("litert_fp16", "encoder"): _FP16_ENCODER,
     ("litert_int8", "conditioner"): _FLOAT_CONDITIONER,
     ("litert_int8", "dit"): _dit(_reduced(6e-2, 1e-3, "5.0e-3 to 2.0e-2"), _reduced(1e-1, 4e-3, "1.9e-2 to 3.5e-2")),
     ("litert_int8", "decoder"): _FP16_DECODER,
+    ("litert_int8", "encoder"): _FP16_ENCODER,
 }
 
 
 def check_complete() -> None:
     """Raise KeyError if any variant lacks a budget for a stage; called before a single test is collected."""
-    missing = [(variant, stage) for variant in VARIANTS for stage in STAGES if (variant, stage) not in BUDGETS]
+    missing = [(variant, stage) for variant in VARIANTS for stage in ALL_STAGES if (variant, stage) not in BUDGETS]
     if missing:
         raise KeyError(f"no budget for {missing}; add them to BUDGETS in parity/budgets.py, with a reason")

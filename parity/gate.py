@@ -21,7 +21,7 @@ from parity.report import Report, artifact_entries
 from parity.verdict import Verdict
 from reference.spec.errors import InputError
 from reference.spec.files import new_folder
-from reference.spec.tensors import STAGES
+from reference.spec.tensors import ENCODER
 
 Say = Callable[[str], None]
 
@@ -120,7 +120,9 @@ def _checks(judge: Judge, variants: list[str], cases: list[Case], say: Say) -> I
             yield from judge.artifacts(recipe)
     for variant in variants:
         say(f"judging {variant}")
-        for stage in STAGES:
+        if ENCODER not in judge.stages(variant):
+            say(f"{variant}: its bundle has no encoder, so audio-to-audio is not judged")
+        for stage in judge.stages(variant):
             for case in cases:
                 yield from judge.teacher_forced(stage, variant, case)
             yield judge.determinism(stage, variant, cases[0])

@@ -15,7 +15,7 @@ from parity.backends import VARIANTS, YARDSTICK
 from parity.budgets import BUDGETS, ENVELOPE_FACTOR, Budget
 from parity.cases import Case
 from parity.envelope import ErrorSizes, distances, envelope
-from parity.ladder import CONDITIONING, Measurement, measure, teacher_forced, unequal_values
+from parity.ladder import CONDITIONING, Measurement, float32_inputs, measure, teacher_forced, unequal_values
 from parity.verdict import ARTIFACT, FREE_RUNNING, TEACHER_FORCED, Verdict
 from reference.pipeline import Model, load_model
 from reference.spec.errors import InputError
@@ -23,9 +23,10 @@ from reference.spec.files import sha256_of
 from reference.spec.generation import Pipeline, Stage, generate
 from reference.spec.noise import philox
 from reference.spec.prompt import SPIECE_NAME
-from reference.spec.tensors import STAGES, Tensors, signatures
+from reference.spec.tensors import ALL_STAGES, ENCODER, STAGES, Tensors, signatures
 
 REPEATS = 3
+ENCODER_SEED_OFFSET = 2**31  # the encoder is judged on noise no generation of the same case uses
 
 
 @dataclass
@@ -49,8 +50,9 @@ class Judge:
         torch.set_num_threads(threads)
         model = load_model(model_dir)
         for bundle in bundles.values():
-            for stage, declared in signatures(model.spec).items():
-                if not bundle.manifest.stages[stage].signature.same_tensors(declared):
+            declared = signatures(model.spec)
+            for stage, entry in bundle.manifest.stages.items():
+                if not entry.signature.same_tensors(declared[stage]):
                     raise InputError(
                         f"{bundle.path(stage)}: foreign signature, its tensors are not those of stage '{stage}' "
                         f"of {model_dir}; judge it with the model it was converted from"
@@ -71,10 +73,19 @@ class Judge:
         return self.model.to(torch.float64).pipeline()
 
     def truth(self, case: Case) -> Tensors:
-        """The float64 trace of a case."""
+        """The float64 trace of a case, and the encoding of its audio."""
         if case.id not in self._truths:
-            self._truths[case.id] = generate(self._exact, case.request, philox(self._exact.latent_shape, case.seed))
+            shape = self._exact.latent_shape
+            truth = generate(self._exact, case.request, philox(shape, case.seed))
+            truth["encoder_noise"] = next(philox(shape, case.seed + ENCODER_SEED_OFFSET))
+            self._truths[case.id] = truth | self._exact.stages[ENCODER](float32_inputs(truth))
         return self._truths[case.id]
+
+    def stages(self, variant: str) -> list[str]:
+        """The stages a variant has: all of them, but its bundle may lack the encoder."""
+        recipe = VARIANTS[variant].recipe
+        present = ALL_STAGES if recipe is None else self.bundles[recipe].manifest.stages
+        return [stage for stage in ALL_STAGES if stage in present]
 
     def stage(self, variant: str, stage: str) -> Stage:
         """A variant's stage, opened once. Raises InputError if its file cannot be opened or is foreign."""

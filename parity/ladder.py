@@ -71,10 +71,16 @@ def _decoder(truth: Tensors, outputs: list[Tensors]) -> list[Measurement]:
     return [Measurement(metric=name, value=metric(audio, other)) for name, metric in found.items()]
 
 
+def _encoder(truth: Tensors, outputs: list[Tensors]) -> list[Measurement]:
+    latents, other = truth["init_latents"], outputs[0]["init_latents"]
+    return [Measurement(metric="relative_l2", value=metrics.relative_l2(latents, other))]
+
+
 MEASURES: dict[str, Callable[[Tensors, list[Tensors]], list[Measurement]]] = {
     "conditioner": _conditioner,
     "dit": _dit,
     "decoder": _decoder,
+    "encoder": _encoder,
 }
 
 

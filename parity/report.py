@@ -15,11 +15,11 @@ from rich.table import Table
 from litert_pipeline.bundle import Bundle
 from parity.verdict import ARTIFACT, FREE_RUNNING, TEACHER_FORCED, Verdict
 from reference.spec.files import sha256_of
-from reference.spec.tensors import STAGES
+from reference.spec.tensors import ALL_STAGES
 
 SCHEMA = 1
 LADDER_ORDER = (ARTIFACT, TEACHER_FORCED, FREE_RUNNING)
-PIPELINE_ORDER = ("bundle", *STAGES)
+PIPELINE_ORDER = ("bundle", *ALL_STAGES)
 
 
 @dataclass(frozen=True, kw_only=True)

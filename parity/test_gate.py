@@ -17,7 +17,7 @@ from parity.report import Report
 from parity.verdict import FREE_RUNNING, TEACHER_FORCED
 from reference.spec.files import sha256_of
 from reference.spec.prompt import SPIECE_NAME
-from reference.spec.tensors import STAGES
+from reference.spec.tensors import ENCODER, STAGES
 
 DAMAGED_BYTES = 4096
 
@@ -58,6 +58,7 @@ def test_clean_bundle_is_published_with_a_full_report(bundles: Mapping[str, Bund
     seen = {(check["stage"], check["variant"], check["ladder"]) for check in report["checks"]}
     for variant in ("torch_fp32", "litert_fp32", "litert_fp16"):
         assert {(stage, variant, ladder) for stage in STAGES for ladder in (TEACHER_FORCED, FREE_RUNNING)} <= seen
+        assert (ENCODER, variant, TEACHER_FORCED) in seen
     assert len({check["id"] for check in report["checks"]}) == len(report["checks"])
     for entry in report["artifacts"]:
         assert sha256_of(bundles["fp32"].folder.parent / entry["path"]) == entry["sha256"]

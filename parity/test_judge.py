@@ -11,7 +11,7 @@ from parity.judge import Judge
 from parity.report import Report
 from parity.verdict import FREE_RUNNING, TEACHER_FORCED, Verdict
 from reference.spec.generation import Stage
-from reference.spec.tensors import STAGES, Array, Tensors
+from reference.spec.tensors import ALL_STAGES, Array, Tensors
 
 VARIANT = "litert_fp32"
 
@@ -63,7 +63,7 @@ FAULTS: dict[str, tuple[str, Callable[[Stage], Stage]]] = {
 
 def faulty_judge(judge: Judge, stage: str, wrap: Callable[[Stage], Stage]) -> tuple[Judge, Case]:
     """A judge of the same files in which one stage of VARIANT misbehaves."""
-    opened = {(VARIANT, name): judge.stage(VARIANT, name) for name in STAGES}
+    opened = {(VARIANT, name): judge.stage(VARIANT, name) for name in ALL_STAGES}
     opened[VARIANT, stage] = wrap(opened[VARIANT, stage])
     case = load_cases(judge.model.tokenizer, judge.model.spec.seconds, ["drums"])[0]
     return Judge(model=judge.model, bundles=judge.bundles, opened=opened), case
@@ -77,9 +77,9 @@ def blamed(checks: list[Verdict]) -> list[str]:
 def test_teacher_forced_ladder_blames_the_faulty_stage_alone(judge: Judge, fault: str) -> None:
     stage, wrap = FAULTS[fault]
     faulty, case = faulty_judge(judge, stage, wrap)
-    checks = {name: faulty.teacher_forced(name, VARIANT, case) for name in STAGES}
-    assert [name for name in STAGES if not all(check.ok for check in checks[name])] == [stage]
-    assert blamed([check for name in STAGES for check in checks[name]]) == [stage]
+    checks = {name: faulty.teacher_forced(name, VARIANT, case) for name in ALL_STAGES}
+    assert [name for name in ALL_STAGES if not all(check.ok for check in checks[name])] == [stage]
+    assert blamed([check for name in ALL_STAGES for check in checks[name]]) == [stage]
     assert {check.ladder for check in checks[stage]} == {TEACHER_FORCED}
 
 

@@ -15,7 +15,7 @@ from parity.judge import Judge
 from parity.ladder import float32_inputs
 from reference.spec.generation import dit_feed, generate
 from reference.spec.noise import philox
-from reference.spec.tensors import STAGES, Array
+from reference.spec.tensors import ALL_STAGES, Array
 
 ROUNDS, WARMUP_ROUNDS = 20, 3
 
@@ -41,7 +41,7 @@ def extra_info(judge: Judge, variant: str) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", ALL_STAGES)
 def test_stage_latency(benchmark: BenchmarkFixture, judge: Judge, stage: str, variant: str) -> None:
     run, feed = judge.stage(variant, stage), feed_of(judge, stage)
     benchmark.extra_info.update(extra_info(judge, variant), stage=stage)

@@ -5,7 +5,7 @@ import pytest
 from parity.cases import Case, case_ids, load_cases
 from parity.judge import Judge
 from parity.verdict import Verdict
-from reference.spec.tensors import STAGES
+from reference.spec.tensors import ALL_STAGES
 
 
 def case_called(judge: Judge, name: str) -> Case:
@@ -18,7 +18,7 @@ def assert_ok(verdicts: list[Verdict]) -> None:
 
 
 @pytest.mark.parametrize("case", case_ids())
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", ALL_STAGES)
 def test_teacher_forced(judge: Judge, stage: str, variant: str, case: str) -> None:
     assert_ok(judge.teacher_forced(stage, variant, case_called(judge, case)))
 
@@ -28,7 +28,7 @@ def test_free_running(judge: Judge, variant: str, case: str) -> None:
     assert_ok(judge.free_running(variant, case_called(judge, case)))
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", ALL_STAGES)
 def test_three_runs_are_bit_equal(judge: Judge, stage: str, variant: str) -> None:
     assert_ok([judge.determinism(stage, variant, case_called(judge, case_ids()[0]))])
 

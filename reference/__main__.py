@@ -19,21 +19,14 @@ def main() -> None:
 
 
 @app.command("generate")
+@command.takes_generate_options
 def generate_command(
-    prompt: command.Prompt,
-    out: command.Out,
+    options: command.GenerateOptions,
     model: Annotated[Path, typer.Option(help="Model dir; the embedded tiny model if left out.")] = TINY_MODEL_DIR,
-    seconds: command.Seconds = 10.0,
-    seed: command.Seed = 0,
-    steps: command.Steps = 8,
-    sampler: command.SamplerName = "pingpong",
-    noise: command.Noise = "philox",
-    trace: command.Trace = None,
-    force: command.Force = False,
 ) -> None:
     """Generate audio from a prompt, in float32 on the CPU."""
     with told_in_one_line():
-        job = command.generation(prompt, seconds, seed, steps, sampler, noise, out, trace, force)
+        job = options.checked()
         # Imported here so that a mistyped option is told at once, not after torch has loaded.
         from reference.pipeline import load_model
 

@@ -53,6 +53,7 @@ class Model:
             stages={name: self.stage(name) for name in ALL_STAGES},
             tokenizer=self.tokenizer,
             latent_shape=self.spec.latent_shape,
+            audio_shape=self.spec.audio_shape,
             sample_rate_hz=self.spec.sample_rate_hz,
             level_shift=self.spec.level_shift,
         )

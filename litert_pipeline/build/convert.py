@@ -17,7 +17,7 @@ from reference.spec.config import CONFIG_NAME
 from reference.spec.files import new_folder, sha256_of
 from reference.spec.prompt import SPIECE_NAME
 from reference.spec.sampler import SamplerSpec
-from reference.spec.tensors import STAGES, Signature, signatures
+from reference.spec.tensors import ALL_STAGES, Signature, signatures
 
 RECORDED_PACKAGES = (
     "torch", "litert-torch", "litert-converter", "ai-edge-litert", "ai-edge-quantizer",
@@ -36,18 +36,20 @@ def convert(model_dir: Path, out: Path, recipe: Recipe, *, force: bool = False, 
         model = load_model(model_dir)
         declared = signatures(model.spec)
         stages = {}
-        for stage in STAGES:
+        for stage in ALL_STAGES:
             say(f"converting {stage} to {recipe.format}")
             stages[stage] = _convert_stage(model, stage, declared[stage], recipe, folder)
         shutil.copyfile(model_dir / model.spec.prompt.t5_folder / SPIECE_NAME, folder / SPIECE_NAME)
         sampler = SamplerSpec()
+        described = {name: getattr(sampler, name) for name in ("name", "steps", "sigma_max")}
         write_manifest(
             folder,
             Manifest(
                 recipe=recipe.name,
                 format=recipe.format,
                 source=source_of(model),
-                sampler={**vars(sampler), "levels": list(sampler.levels())},
+                sampler={**described, "levels": list(sampler.levels())},
+                level_shift=model.spec.level_shift,
                 sample_rate_hz=model.spec.sample_rate_hz,
                 tokenizer_file=SPIECE_NAME,
                 tokenizer_sha256=sha256_of(folder / SPIECE_NAME),

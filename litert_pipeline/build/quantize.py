@@ -10,7 +10,6 @@ from litert_pipeline.build.recipes import QuantizerRecipe, Recipe
 from litert_pipeline.bundle import StageFile, read_bundle, write_manifest
 from reference.spec.errors import InputError
 from reference.spec.files import new_folder
-from reference.spec.tensors import STAGES
 
 
 def quantize(source: Path, out: Path, recipe: Recipe, *, force: bool = False, say: Say = lambda _: None) -> None:
@@ -26,8 +25,8 @@ def quantize(source: Path, out: Path, recipe: Recipe, *, force: bool = False, sa
     bundle.require_intact()
     with new_folder(out, force) as folder:
         stages: dict[str, StageFile] = {}
-        for stage in STAGES:
-            entry, path = bundle.manifest.stages[stage], folder / bundle.manifest.stages[stage].file
+        for stage, entry in bundle.manifest.stages.items():
+            path = folder / entry.file
             compute = recipe.compute.get(stage, "fp32")
             if stage in recipe.quantize:
                 say(f"quantizing {stage}")

@@ -8,7 +8,7 @@ from typing import Any
 from litert_pipeline.bundle import COMPUTES, FORMATS
 from reference.spec.errors import InputError
 from reference.spec.section import Section, read_json
-from reference.spec.tensors import STAGES
+from reference.spec.tensors import ALL_STAGES
 
 QuantizerRecipe = list[dict[str, Any]]  # as ai-edge-quantizer reads it
 
@@ -42,7 +42,7 @@ RECIPES = {
     for recipe in (
         Recipe(name="fp32"),
         Recipe(name="onnx_fp32", format="onnx"),
-        Recipe(name="int8", quantize={"dit": DYNAMIC_INT8}, compute={"decoder": "fp16"}),
+        Recipe(name="int8", quantize={"dit": DYNAMIC_INT8}, compute={"decoder": "fp16", "encoder": "fp16"}),
     )
 }
 
@@ -72,11 +72,11 @@ def _read_recipe(top: Section) -> Recipe:
     recipe = Recipe(
         name=top.take("name", str),
         format=top.choice("format", FORMATS[:1], FORMATS[0]),
-        quantize={stage: quantize.take(stage, list) for stage in STAGES if quantize.has(stage)},
-        compute={stage: compute.choice(stage, COMPUTES) for stage in STAGES if compute.has(stage)},
+        quantize={stage: quantize.take(stage, list) for stage in ALL_STAGES if quantize.has(stage)},
+        compute={stage: compute.choice(stage, COMPUTES) for stage in ALL_STAGES if compute.has(stage)},
     )
     for section in (quantize, compute, top):
         section.done()
     if not recipe.quantize:
-        raise InputError(f"{top.file}: 'quantize' names no stage; expected one of {', '.join(STAGES)}")
+        raise InputError(f"{top.file}: 'quantize' names no stage; expected one of {', '.join(ALL_STAGES)}")
     return recipe

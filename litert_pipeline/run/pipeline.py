@@ -8,7 +8,7 @@ from litert_pipeline.run.runner import LiteRTStage
 from reference.spec.errors import InputError
 from reference.spec.generation import Pipeline
 from reference.spec.prompt import Tokenizer
-from reference.spec.tensors import STAGES
+from reference.spec.tensors import ENCODER, STAGES
 
 
 def open_stage(bundle: Bundle, name: str, *, compute: str | None = None, threads: int = 1) -> LiteRTStage:
@@ -18,25 +18,33 @@ def open_stage(bundle: Bundle, name: str, *, compute: str | None = None, threads
 
 
 @contextmanager
-def open_pipeline(bundle: Bundle, *, compute: str | None = None, threads: int = 1) -> Iterator[Pipeline]:
-    """All stages of a LiteRT bundle, ready to generate.
+def open_pipeline(
+    bundle: Bundle, *, compute: str | None = None, threads: int = 1, init_audio: bool = False
+) -> Iterator[Pipeline]:
+    """The stages of a LiteRT bundle, ready to generate; the encoder only where there is `init_audio` to encode.
 
-    Raises InputError for a bundle of another format, an altered file, or one LiteRT cannot load.
+    Raises InputError for a bundle of another format or without the encoder it needs, an altered file, or one LiteRT
+    cannot load.
     """
     manifest = bundle.manifest
     if manifest.format != "litert":
         raise InputError(
             f"{bundle.folder}: is an {manifest.format} bundle, expected litert; convert with a LiteRT recipe"
         )
+    names = (*STAGES, ENCODER) if init_audio else STAGES
+    if init_audio and ENCODER not in manifest.stages:
+        raise InputError(f"{bundle.folder}: has no encoder, which init audio needs; convert the model again")
     bundle.require_intact()
     token_ids = manifest.stages["conditioner"].signature.inputs[0]
     with ExitStack() as stack:
         stages = {
-            name: stack.enter_context(open_stage(bundle, name, compute=compute, threads=threads)) for name in STAGES
+            name: stack.enter_context(open_stage(bundle, name, compute=compute, threads=threads)) for name in names
         }
         yield Pipeline(
             stages=stages,
             tokenizer=Tokenizer(bundle.tokenizer_path, max_length=token_ids.shape[-1]),
             latent_shape=manifest.stages["decoder"].signature.inputs[0].shape,
+            audio_shape=manifest.stages["decoder"].signature.outputs[0].shape,
             sample_rate_hz=manifest.sample_rate_hz,
+            level_shift=manifest.level_shift,
         )

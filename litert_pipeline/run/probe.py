@@ -7,7 +7,6 @@ from pathlib import Path
 from litert_pipeline.bundle import Bundle, read_bundle
 from litert_pipeline.run.pipeline import open_stage
 from reference.spec.errors import InputError, told_in_one_line
-from reference.spec.tensors import STAGES
 
 
 def require_loadable(bundle: Bundle) -> None:
@@ -28,7 +27,7 @@ def require_loadable(bundle: Bundle) -> None:
 def main() -> None:
     """Print each stage's name, then open it: the last name printed is the one that crashed."""
     bundle = read_bundle(Path(sys.argv[1]))
-    for stage in STAGES:
+    for stage in bundle.manifest.stages:
         print(stage, flush=True)
         with told_in_one_line(), open_stage(bundle, stage):
             pass

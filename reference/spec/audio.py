@@ -11,13 +11,27 @@ from reference.spec.files import new_file
 from reference.spec.tensors import Array
 
 _IEEE_FLOAT = 3
+PCM_SUBTYPES = {"pcm16": "PCM_16", "pcm24": "PCM_24"}
+ENCODINGS = ("float32", *PCM_SUBTYPES)
 
 
-def write_wav(path: Path, audio: Array, sample_rate_hz: int, force: bool = False) -> None:
-    """Write (channel, sample) audio as a 32-bit float WAV with the plain 44-byte header.
+def write_wav(path: Path, audio: Array, sample_rate_hz: int, force: bool = False, encoding: str = "float32") -> None:
+    """Write (channel, sample) audio as a WAV of one of `ENCODINGS`.
 
-    Written by hand because libsndfile puts the time of day into float WAVs (a PEAK chunk), and equal audio must
-    give equal files. Nothing is clipped: a float WAV keeps what exceeds full scale.
+    Float keeps what exceeds full scale; PCM clips it, and rounds to the nearest step.
+    """
+    with new_file(path, force) as temporary:
+        if encoding == "float32":
+            temporary.write_bytes(_float_wav(audio, sample_rate_hz))
+        else:
+            soundfile.write(temporary, audio.T, sample_rate_hz, subtype=PCM_SUBTYPES[encoding], format="WAV")
+
+
+def _float_wav(audio: Array, sample_rate_hz: int) -> bytes:
+    """A 32-bit float WAV with the plain 44-byte header.
+
+    Made by hand because libsndfile puts the time of day into float WAVs (a PEAK chunk), and equal audio must give
+    equal files.
     """
     data = np.ascontiguousarray(audio.T, dtype="<f4")
     channels = data.shape[1]
@@ -27,14 +41,49 @@ def write_wav(path: Path, audio: Array, sample_rate_hz: int, force: bool = False
         *(b"fmt ", 16, _IEEE_FLOAT, channels, sample_rate_hz, sample_rate_hz * channels * 4, channels * 4, 32),
         *(b"data", data.nbytes),
     )
-    with new_file(path, force) as temporary:
-        temporary.write_bytes(header + data.tobytes())
+    return header + data.tobytes()
 
 
 def read_wav(path: Path) -> tuple[Array, int]:
-    """`(audio, sample_rate_hz)` of any sound file libsndfile reads; audio is float32 (channel, sample)."""
+    """`(audio, sample_rate_hz)` of any sound file libsndfile reads; audio is float32 (channel, sample).
+
+    Raises InputError for a file that is missing, no sound file, empty, or holds NaN or infinity.
+    """
     try:
         data, sample_rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, OSError) as error:
         raise InputError(f"{path}: not a readable sound file ({error}); expected a WAV") from None
+    if not data.size:
+        raise InputError(f"{path}: holds no samples; expected a sound file with audio in it")
+    if not np.isfinite(data).all():
+        raise InputError(f"{path}: holds NaN or infinity; expected finite samples, write it again")
     return np.ascontiguousarray(data.T), int(sample_rate_hz)
+
+
+def fitted(audio: Array, rate_hz: int, wanted_rate_hz: int, shape: tuple[int, ...]) -> Array:
+    """(channel, sample) audio as a model takes it: float32 of `shape` (1, channel, sample) at `wanted_rate_hz`.
+
+    Resampled (soxr, very high quality), mono doubled, channels beyond the wanted left out, mixed down for a mono
+    model; then cut, or continued with silence. The rules of stable-audio-tools `prepare_audio`, whose resampler is
+    torchaudio's.
+    """
+    _, channels, samples = shape
+    if rate_hz != wanted_rate_hz:
+        import soxr  # here because generating from noise does without
+
+        audio = soxr.resample(audio.T, rate_hz, wanted_rate_hz, quality="VHQ").T
+    if channels == 1:
+        audio = audio.mean(axis=0, keepdims=True)
+    elif audio.shape[0] == 1:
+        audio = np.repeat(audio, channels, axis=0)
+    if audio.shape[0] < channels:
+        raise InputError(f"init audio has {audio.shape[0]} channels, the model takes {channels}; give it that or mono")
+    window = np.zeros(shape, np.float32)
+    kept = audio[:channels, :samples]
+    window[0, :, : kept.shape[1]] = kept
+    return window
+
+
+def trimmed(audio: Array, sample_rate_hz: int, seconds: float) -> Array:
+    """(channel, sample) audio cut to `seconds`, or whole where it is shorter; at least one sample."""
+    return audio[:, : max(1, round(seconds * sample_rate_hz))]

@@ -146,7 +146,7 @@ def _read_diffusion(section: Section) -> tuple[DiTSpec, str, ShiftSpec | None]:
     objective = section.choice("diffusion_objective", OBJECTIVES)
     shift = (
         _read_shift(section.section("distribution_shift_options"))
-        if section.has("distribution_shift_options")
+        if section.filled("distribution_shift_options")
         else None
     )
     config = section.section("config")

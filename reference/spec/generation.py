@@ -46,6 +46,7 @@ class Pipeline:
     stages: Stages
     tokenizer: Tokenizer
     latent_shape: tuple[int, ...]
+    audio_shape: tuple[int, ...]
     sample_rate_hz: int
     level_shift: LevelShift | None = None
 

@@ -171,6 +171,11 @@ class ModelSpec:
         return (1, self.latent_channels, self.latent_frames)
 
     @property
+    def audio_shape(self) -> tuple[int, int, int]:
+        """(batch 1, audio channel, sample)."""
+        return (1, self.audio_channels, self.sample_size)
+
+    @property
     def level_shift(self) -> LevelShift | None:
         """The shift of a full window."""
         return None if self.shift is None else self.shift.at(self.latent_frames)

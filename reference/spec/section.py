@@ -77,6 +77,12 @@ class Section:
         """Whether `key` is there and not taken yet."""
         return key in self._left
 
+    def filled(self, key: str) -> bool:
+        """Whether `key` is there and not null; a null counts as taken."""
+        if self._left.get(key) is None:
+            self._left.pop(key, None)
+        return key in self._left
+
     def ignore(self, *keys: str) -> None:
         """Drop keys that are known and have no effect on inference."""
         for key in keys:
