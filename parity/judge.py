@@ -17,12 +17,12 @@ from parity.cases import Case
 from parity.envelope import ErrorSizes, distances, envelope
 from parity.ladder import CONDITIONING, Measurement, float32_inputs, measure, teacher_forced, unequal_values
 from parity.verdict import ARTIFACT, FREE_RUNNING, TEACHER_FORCED, Verdict
+from reference.model_files import SPIECE_NAME
 from reference.pipeline import Model, load_model
 from reference.spec.errors import InputError
 from reference.spec.files import sha256_of
 from reference.spec.generation import Pipeline, Stage, generate
 from reference.spec.noise import philox
-from reference.spec.prompt import SPIECE_NAME
 from reference.spec.tensors import ALL_STAGES, ENCODER, STAGES, Tensors, signatures
 
 REPEATS = 3
@@ -160,7 +160,7 @@ class Judge:
     def artifacts(self, recipe: str) -> list[Verdict]:
         """Whether a bundle's files are those its manifest and the model dir say."""
         bundle = self.bundles[recipe]
-        tokenizer = self.model.folder / self.model.spec.prompt.t5_folder / SPIECE_NAME
+        tokenizer = self.model.t5_folder / SPIECE_NAME
         faults = {
             ("conditioner", "foreign_tokenizer"): sha256_of(bundle.tokenizer_path) != sha256_of(tokenizer),
             ("bundle", "foreign_model"): bundle.manifest.source != source_of(self.model),

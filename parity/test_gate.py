@@ -15,8 +15,8 @@ from litert_pipeline.bundle import MANIFEST_NAME, Bundle
 from parity.__main__ import app
 from parity.report import Report
 from parity.verdict import FREE_RUNNING, TEACHER_FORCED
+from reference.model_files import SPIECE_NAME
 from reference.spec.files import sha256_of
-from reference.spec.prompt import SPIECE_NAME
 from reference.spec.tensors import ENCODER, STAGES
 
 DAMAGED_BYTES = 4096

@@ -11,18 +11,12 @@ from reference.model.conditioner import Conditioner
 from reference.model.decoder import Decoder
 from reference.model.dit import DiT
 from reference.model.encoder import Encoder
-from reference.model.weights import (
-    CHECKPOINT_NAMES,
-    T5_NAMES,
-    find_checkpoint,
-    load_into,
-    read_t5_tensors,
-    read_tensors,
-)
+from reference.model.weights import find_t5_weights, load_into, read_parts, read_t5_tensors
+from reference.model_files import SPIECE_NAME, ModelFiles, locate
 from reference.spec.config import read_model_spec
 from reference.spec.generation import Pipeline, Stage
 from reference.spec.model import ModelSpec
-from reference.spec.prompt import SPIECE_NAME, Tokenizer
+from reference.spec.prompt import Tokenizer
 from reference.spec.tensors import ALL_STAGES, Array, Signature, Tensors, signatures
 
 
@@ -30,7 +24,7 @@ from reference.spec.tensors import ALL_STAGES, Array, Signature, Tensors, signat
 class Model:
     """A loaded model dir. Modules are in evaluation mode; `modules` has one per stage and the encoder."""
 
-    folder: Path
+    files: ModelFiles
     spec: ModelSpec
     tokenizer: Tokenizer
     modules: Mapping[str, nn.Module]
@@ -41,7 +35,11 @@ class Model:
             fresh = build_modules(self.spec)
         for name, module in fresh.items():
             module.load_state_dict({k: v.to(dtype) for k, v in self.modules[name].state_dict().items()}, assign=True)
-        return Model(folder=self.folder, spec=self.spec, tokenizer=self.tokenizer, modules=frozen(fresh))
+        return Model(files=self.files, spec=self.spec, tokenizer=self.tokenizer, modules=frozen(fresh))
+
+    @property
+    def t5_folder(self) -> Path:
+        return self.files.t5_folder(self.spec.prompt.t5_name)
 
     def stage(self, name: str) -> Stage:
         """A stage as a function of named numpy arrays."""
@@ -73,18 +71,24 @@ class TorchStage:
         return {name: tensor.numpy() for name, tensor in outputs.items()}
 
 
-def load_model(folder: Path) -> Model:
-    """Load a model dir in float32. Raises InputError for anything missing, damaged, or not fitting together."""
-    spec = read_model_spec(folder)
-    t5_folder = folder / spec.prompt.t5_folder
+def load_model(model: Path) -> Model:
+    """Load a model in float32: a model dir, one of its weight files, or an id on the hub.
+
+    Raises InputError for anything missing, damaged, or not fitting together.
+    """
+    files = locate(model)
+    spec = read_model_spec(files.config, files.t5_folder)
+    t5_folder = files.t5_folder(spec.prompt.t5_name)
     with torch.device("meta"):  # no storage: the checkpoint's tensors become the parameters
         modules = build_modules(spec)
-    checkpoint = find_checkpoint(folder, CHECKPOINT_NAMES)
-    load_into(checkpoint_parts(modules), read_tensors(checkpoint), checkpoint)
-    t5_checkpoint = find_checkpoint(t5_folder, T5_NAMES)
-    load_into({"": modules["conditioner"].get_submodule("t5")}, read_t5_tensors(t5_checkpoint), t5_checkpoint)
+    parts = checkpoint_parts(modules)
+    state, files = read_parts(files, tuple(parts))
+    load_into(parts, state, files.weights)
+    del state  # the modules hold the tensors now, and only those
+    t5_weights = find_t5_weights(t5_folder)
+    load_into({"": modules["conditioner"].get_submodule("t5")}, read_t5_tensors(t5_weights), t5_weights)
     tokenizer = Tokenizer(t5_folder / SPIECE_NAME, spec.prompt.max_length, spec.t5.vocab_size)
-    return Model(folder=folder, spec=spec, tokenizer=tokenizer, modules=frozen(modules))
+    return Model(files=files, spec=spec, tokenizer=tokenizer, modules=frozen(modules))
 
 
 def checkpoint_parts(modules: Mapping[str, nn.Module]) -> dict[str, nn.Module]:

@@ -12,10 +12,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from fixtures import TINY_MODEL_DIR
+from reference.model_files import SPIECE_NAME
 from reference.pipeline import load_model
-from reference.spec.config import CONFIG_NAME, read_model_spec
+from reference.spec.config import CONFIG_NAME
 from reference.spec.errors import InputError
-from reference.spec.prompt import SPIECE_NAME
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_bad_configs_are_refused(copy: Path, name: str) -> None:
     spoil, words = BAD_CONFIGS[name]
     spoil(copy)
     with pytest.raises(InputError) as told:
-        read_model_spec(copy)
+        load_model(copy)
     assert words in str(told.value)
     assert CONFIG_NAME in str(told.value)
 
@@ -132,7 +132,10 @@ BAD_WEIGHTS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "truncated ckpt": (as_truncated_ckpt, "not a readable checkpoint"),
     "pickle payload": (as_pickle, "its pickle could run code"),
     "ckpt of a list": (as_list_ckpt, "holds list"),
-    "no weights": (lambda f: (f / "model.safetensors").unlink(), "expected one of model.safetensors, model.ckpt"),
+    "no weights": (
+        lambda f: (f / "model.safetensors").unlink(),
+        "expected one of model.safetensors, model.ckpt, base_model.safetensors",
+    ),
     "no t5 config": (lambda f: (f / "t5-tiny" / "config.json").unlink(), "no such file"),
     "no t5 weights": (lambda f: (f / "t5-tiny" / "model.safetensors").unlink(), "no weights found"),
     "no tokenizer": (lambda f: (f / "t5-tiny" / SPIECE_NAME).unlink(), "no such file"),

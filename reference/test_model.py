@@ -14,12 +14,13 @@ from fixtures import PROMPTS_FILE, TINY_MODEL_DIR
 from fixtures.make_model import make_model
 from parity import metrics
 from reference.model.t5 import relative_position_buckets
+from reference.model_files import SPIECE_NAME
 from reference.pipeline import Model, load_model
 from reference.spec.errors import InputError
 from reference.spec.files import sha256_of
 from reference.spec.generation import Request, generate
 from reference.spec.noise import philox
-from reference.spec.prompt import EOS_ID, PAD_ID, SPIECE_NAME, Tokenizer
+from reference.spec.prompt import EOS_ID, PAD_ID, Tokenizer
 from reference.spec.tensors import ALL_STAGES, Tensors, signatures
 
 PROMPT = "tight drum loop with dry snare and deep kick, 120 BPM"
@@ -105,7 +106,7 @@ def test_float64_is_float64_throughout(tiny: Model) -> None:
 def test_t5_is_transformers_t5(tiny: Model) -> None:
     from transformers import T5Config, T5EncoderModel
 
-    folder = TINY_MODEL_DIR / tiny.spec.prompt.t5_folder
+    folder = tiny.t5_folder
     oracle = T5EncoderModel(T5Config.from_json_file(folder / "config.json")).eval()
     missing, unexpected = oracle.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
     assert set(missing) <= {"encoder.embed_tokens.weight"}

@@ -11,11 +11,10 @@ from litert_pipeline.build.export import WRITERS
 from litert_pipeline.build.recipes import Recipe
 from litert_pipeline.build.rewrites import fold_oobleck, freeze_rope
 from litert_pipeline.bundle import Manifest, Source, StageFile, write_manifest
-from reference.model.weights import CHECKPOINT_NAMES, T5_NAMES, find_checkpoint
+from reference.model.weights import find_t5_weights
+from reference.model_files import SPIECE_NAME
 from reference.pipeline import Model, load_model
-from reference.spec.config import CONFIG_NAME
 from reference.spec.files import new_folder, sha256_of
-from reference.spec.prompt import SPIECE_NAME
 from reference.spec.sampler import SamplerSpec
 from reference.spec.tensors import ALL_STAGES, Signature, signatures
 
@@ -39,7 +38,7 @@ def convert(model_dir: Path, out: Path, recipe: Recipe, *, force: bool = False, 
         for stage in ALL_STAGES:
             say(f"converting {stage} to {recipe.format}")
             stages[stage] = _convert_stage(model, stage, declared[stage], recipe, folder)
-        shutil.copyfile(model_dir / model.spec.prompt.t5_folder / SPIECE_NAME, folder / SPIECE_NAME)
+        shutil.copyfile(model.t5_folder / SPIECE_NAME, folder / SPIECE_NAME)
         sampler = SamplerSpec()
         described = {name: getattr(sampler, name) for name in ("name", "steps", "sigma_max")}
         write_manifest(
@@ -61,11 +60,10 @@ def convert(model_dir: Path, out: Path, recipe: Recipe, *, force: bool = False, 
 
 def source_of(model: Model) -> Source:
     """The hashes that identify a model dir."""
-    t5_folder = model.folder / model.spec.prompt.t5_folder
     return Source(
-        config_sha256=sha256_of(model.folder / CONFIG_NAME),
-        weights_sha256=sha256_of(find_checkpoint(model.folder, CHECKPOINT_NAMES)),
-        t5_sha256=sha256_of(find_checkpoint(t5_folder, T5_NAMES)),
+        config_sha256=sha256_of(model.files.config),
+        weights_sha256=model.files.weights_sha256(),
+        t5_sha256=sha256_of(find_t5_weights(model.t5_folder)),
     )
 
 

@@ -18,6 +18,11 @@ QK_NORM_EPS = 1e-6
 Rotate = Callable[[Tensor], Tensor]
 
 
+def inverse_frequencies(dim: int) -> Tensor:
+    """Radians per position of each pair of channels, (dim / 2,)."""
+    return ROPE_BASE ** (-torch.arange(0, dim, 2) / dim)
+
+
 class RotaryEmbedding(nn.Module):
     """Holds the checkpoint's inverse frequencies and turns a length into cos and sin tables."""
 
@@ -25,7 +30,7 @@ class RotaryEmbedding(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self.register_buffer("inv_freq", ROPE_BASE ** (-torch.arange(0, dim, 2) / dim))
+        self.register_buffer("inv_freq", inverse_frequencies(dim))
 
     def forward(self, length: int) -> tuple[Tensor, Tensor]:
         """cos and sin, each (length, dim): the angles of the first half repeat in the second."""

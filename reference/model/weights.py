@@ -2,7 +2,8 @@
 
 import pickle
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -10,21 +11,58 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from reference.model_files import T5_WEIGHTS, ModelFiles
 from reference.spec.errors import InputError
 
 StateDict = dict[str, Tensor]
-CHECKPOINT_NAMES = ("model.safetensors", "model.ckpt")
-T5_NAMES = ("model.safetensors", "pytorch_model.bin")
 T5_UNUSED = ("decoder.", "lm_head.")  # a full T5 checkpoint also holds these; the encoder needs neither
 T5_ALIAS, T5_SHARED = "encoder.embed_tokens.weight", "shared.weight"
+DIT_MARK = "transformer.project_in.weight"
+DIT_PREFIX, AUTOENCODER_PREFIX = "model.model.", "pretransform.model."
+TRAINING_PREFIXES = ("diffusion.", "diffusion_ema.")
 
 
-def find_checkpoint(folder: Path, names: Iterable[str]) -> Path:
-    """The first of `names` that exists in `folder`. Raises InputError listing them if none does."""
-    for name in names:
+def find_t5_weights(folder: Path) -> Path:
+    """The weights of a T5 folder. Raises InputError if there are none."""
+    for name in T5_WEIGHTS:
         if (folder / name).is_file():
             return folder / name
-    raise InputError(f"{folder}: no weights found; expected one of {', '.join(names)}")
+    raise InputError(f"{folder}: no weights found; expected one of {', '.join(T5_WEIGHTS)}")
+
+
+def read_parts(files: ModelFiles, prefixes: tuple[str, ...]) -> tuple[StateDict, ModelFiles]:
+    """The checkpoint's tensors under the official names, and the files they came from.
+
+    Fine-tunes are passed around without the autoencoder, or as the bare DiT: parts a checkpoint lacks as a whole come
+    from its companions, so far as they are needed. `prefixes` are those of all parts.
+    """
+    state = _official_names(read_tensors(files.weights), files.weights)
+    if not any(name.startswith(DIT_PREFIX) for name in state):
+        raise InputError(
+            f"{files.weights}: holds no diffusion transformer ({_some(sorted(state))}); expected '{DIT_PREFIX}...'"
+        )
+    used = []
+    for companion in files.companions:
+        absent = tuple(prefix for prefix in prefixes if not any(name.startswith(prefix) for name in state))
+        if not absent:
+            break
+        others = _official_names(read_tensors(companion), companion)
+        found = {name: value for name, value in others.items() if name.startswith(absent)}
+        used += [companion] if found else []
+        state |= found
+    return state, replace(files, companions=tuple(used))
+
+
+def _official_names(state: StateDict, path: Path) -> StateDict:
+    """Names as in the official checkpoint, from a bare DiT's or a bare autoencoder's."""
+    if any(name.startswith(TRAINING_PREFIXES) for name in state):
+        raise InputError(f"{path}: is a training checkpoint; unwrap it with stable-audio-tools' unwrap_model.py first")
+    for outer in ("model.", ""):
+        if f"{outer}{DIT_MARK}" in state:
+            return {f"{DIT_PREFIX}{name.removeprefix(outer)}": value for name, value in state.items()}
+    if state and all(name.startswith(("encoder.", "decoder.")) for name in state):
+        return {f"{AUTOENCODER_PREFIX}{name}": value for name, value in state.items()}
+    return state
 
 
 def read_tensors(path: Path) -> StateDict:

@@ -1,5 +1,6 @@
 """Read a `model_config.json` in the official format strictly: unknown and unsupported keys are refused by name."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from reference.spec.errors import InputError
@@ -13,15 +14,13 @@ GLOBAL_COND_TYPES = ("prepend", "adaLN")
 MIN_HEAD_DIM = 32  # RoPE turns at least 32 channels of a head
 
 
-def read_model_spec(model_dir: Path) -> ModelSpec:
-    """Read `model_config.json` and the T5 folder's `config.json` of a model dir.
+def read_model_spec(config: Path, t5_folder: Callable[[str], Path]) -> ModelSpec:
+    """Read a `model_config.json`, and the `config.json` of the T5 folder that goes with the name it gives.
 
     Raises InputError for a missing file or key, a wrong type, an unsupported value, an unknown key,
     and for numbers that contradict each other.
     """
-    if not model_dir.is_dir():
-        raise InputError(f"{model_dir}: no such folder; expected a model dir with {CONFIG_NAME} and weights")
-    top = read_json(model_dir / CONFIG_NAME)
+    top = read_json(config)
     top.choice("model_type", ("diffusion_cond",))
     sample_size, audio_channels = top.positive("sample_size"), top.positive("audio_channels")
     sample_rate_hz = top.positive("sample_rate")
@@ -48,9 +47,9 @@ def read_model_spec(model_dir: Path) -> ModelSpec:
         decoder=decoder,
         chunks=chunks,
         shift=shift,
-        t5=_read_t5(read_json(model_dir / prompt.t5_folder / "config.json")),
+        t5=_read_t5(read_json(t5_folder(prompt.t5_name) / "config.json")),
     )
-    _check_agreement(spec, model_dir / CONFIG_NAME)
+    _check_agreement(spec, config)
     return spec
 
 
@@ -120,9 +119,8 @@ def _read_conditioning(section: Section) -> tuple[PromptSpec, SecondsSpec, int]:
             raise InputError(f"{section.file}: '{section.path('configs')}' has no entry with id '{name}'")
     section.done()
     prompt, seconds = found["prompt"], found["seconds_total"]
-    folder = prompt.take("t5_model_name", str).rsplit("/", 1)[-1]
     specs = (
-        PromptSpec(t5_folder=folder, max_length=prompt.positive("max_length")),
+        PromptSpec(t5_name=prompt.take("t5_model_name", str), max_length=prompt.positive("max_length")),
         SecondsSpec(min_s=seconds.take("min_val", float), max_s=seconds.take("max_val", float)),
     )
     prompt.done()

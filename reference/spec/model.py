@@ -23,9 +23,9 @@ class T5Spec:
 
 @dataclass(frozen=True, kw_only=True)
 class PromptSpec:
-    """Text conditioner: which T5 folder, and how many tokens a prompt is cut or padded to (EOS included)."""
+    """Text conditioner: which T5, and how many tokens a prompt is cut or padded to (EOS included)."""
 
-    t5_folder: str
+    t5_name: str
     max_length: int
 
 

@@ -9,7 +9,6 @@ from reference.spec.errors import InputError
 from reference.spec.tensors import Array
 
 PAD_ID, EOS_ID, UNK_ID = 0, 1, 2
-SPIECE_NAME = "spiece.model"
 
 
 class Tokenizer:

@@ -1,0 +1,85 @@
+"""Which files make a model: a config, weights, a T5 folder; from a folder, one of its weight files, or the hub."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from reference.spec.config import CONFIG_NAME
+from reference.spec.errors import InputError
+from reference.spec.files import sha256_of
+
+WEIGHT_SUFFIXES = (".safetensors", ".ckpt")
+CHECKPOINT_STEMS = ("model", "base_model")  # the hub's names: distilled, and what it was distilled from
+AUTOENCODER_STEMS = ("vae", "autoencoder", *CHECKPOINT_STEMS)  # where a diffusion-only checkpoint's other half may be
+T5_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+SPIECE_NAME = "spiece.model"
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFiles:
+    """The files of one model. `companions` may hold what `weights` lacks; `on_hub`: missing parts can be fetched."""
+
+    config: Path
+    weights: Path
+    companions: tuple[Path, ...] = ()
+    on_hub: bool = False
+
+    def t5_folder(self, name: str) -> Path:
+        """The T5 folder called `name`: beside the config, or fetched where the model came from the hub."""
+        folder = self.config.parent / name.rsplit("/", 1)[-1]
+        if folder.is_dir() or not self.on_hub:
+            return folder
+        from reference.hub import fetch
+
+        return fetch(name, ["config.json", *T5_WEIGHTS[:1], SPIECE_NAME])
+
+    def weights_sha256(self) -> str:
+        """One hash for the weights: the file's own, or that of all files' hashes."""
+        digests = [sha256_of(path) for path in (self.weights, *self.companions)]
+        return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def locate(model: Path) -> ModelFiles:
+    """The files of `model`: a folder, a weight file in it, or an id on the hub such as owner/name.
+
+    A folder's `model.*` goes with `model_config.json`; a weight file `X.*` with `X_config.json` where that exists.
+    Raises InputError saying what is missing, and how to get it.
+    """
+    if model.is_dir():
+        return _in_folder(model)
+    if model.is_file():
+        return _around(model)
+    if HUB_ID.fullmatch(str(model)) and not model.parent.is_dir():
+        from reference.hub import fetch
+
+        return _in_folder(fetch(str(model), [CONFIG_NAME, "model.safetensors"]), on_hub=True)
+    raise InputError(
+        f"{model}: no such folder or weight file; expected a model dir with {CONFIG_NAME} and weights, "
+        "or an id on the hub such as stabilityai/stable-audio-open-small"
+    )
+
+
+def find_weights(folder: Path, stems: tuple[str, ...]) -> list[Path]:
+    """Weight files in `folder` by stem, in order of preference."""
+    paths = (folder / f"{stem}{suffix}" for stem in stems for suffix in WEIGHT_SUFFIXES)
+    return [path for path in paths if path.is_file()]
+
+
+def _in_folder(folder: Path, on_hub: bool = False) -> ModelFiles:
+    found = find_weights(folder, CHECKPOINT_STEMS)
+    if not found:
+        names = ", ".join(f"{stem}{suffix}" for stem in CHECKPOINT_STEMS for suffix in WEIGHT_SUFFIXES)
+        raise InputError(f"{folder}: no weights found; expected one of {names}")
+    return _around(found[0], on_hub)
+
+
+def _around(weights: Path, on_hub: bool = False) -> ModelFiles:
+    """The files that belong to a weight file."""
+    if weights.suffix not in WEIGHT_SUFFIXES:
+        raise InputError(f"{weights}: is no weight file; expected {' or '.join(WEIGHT_SUFFIXES)}, or a model dir")
+    own = weights.with_name(f"{weights.stem}_config.json")
+    config = own if own.is_file() else weights.with_name(CONFIG_NAME)
+    companions = [path for path in find_weights(weights.parent, AUTOENCODER_STEMS) if path != weights]
+    return ModelFiles(config=config, weights=weights, companions=tuple(companions), on_hub=on_hub)
