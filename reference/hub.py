@@ -22,5 +22,5 @@ def fetch(repository: str, names: list[str]) -> Path:
     except LocalEntryNotFoundError:
         reason = "is not in the local cache and the hub cannot be reached"
     except (HfHubHTTPError, OSError) as error:
-        reason = f"could not be fetched from the hub ({str(error).splitlines()[0]})"
+        reason = f"could not be fetched from the hub ({(str(error) or type(error).__name__).splitlines()[0]})"
     raise InputError(f"{repository}: {reason}; or download it elsewhere and pass the folder")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
 from safetensors.torch import load_file, save_file
 
 from fixtures import TINY_MODEL_DIR
@@ -153,13 +154,162 @@ def test_bad_weights_are_refused(copy: Path, name: str) -> None:
     assert not (copy / "executed").exists()
 
 
-def test_ckpt_with_wrapper_loads_the_same_weights(copy: Path) -> None:
-    plain = load_model(copy)
-    state = load_file(copy / "model.safetensors")
-    (copy / "model.safetensors").unlink()
-    torch.save({"state_dict": state, "global_step": 7}, copy / "model.ckpt")
-    for name, module in load_model(copy).modules.items():
-        for (key, ours), (_, theirs) in zip(
-            module.state_dict().items(), plain.modules[name].state_dict().items(), strict=True
-        ):
-            assert torch.equal(ours, theirs), key
+def as_ckpt(folder: Path) -> Path:
+    """The official `.ckpt`: a dict around the tensors, and training's bookkeeping beside them."""
+    state = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    torch.save({"state_dict": state, "global_step": 7}, folder / "model.ckpt")
+    return folder
+
+
+def as_base_model(folder: Path) -> Path:
+    """The weights the distilled model came from lie beside it, with a config of their own; ask for them by file."""
+    (folder / "model.safetensors").rename(folder / "base_model.safetensors")
+    (folder / CONFIG_NAME).rename(folder / "base_model_config.json")
+    (folder / CONFIG_NAME).write_text("{}")
+    (folder / "model.safetensors").write_bytes(b"another model")
+    return folder / "base_model.safetensors"
+
+
+def as_base_model_alone(folder: Path) -> Path:
+    as_base_model(folder)
+    (folder / "model.safetensors").unlink()
+    (folder / CONFIG_NAME).unlink()
+    return folder
+
+
+def split_off_autoencoder(folder: Path, prefix: str, rename: Callable[[str], str] = str) -> dict[str, torch.Tensor]:
+    """Move the autoencoder's tensors into `vae.safetensors`, and return the others."""
+    state = load_file(folder / "model.safetensors")
+    others = {name: value for name, value in state.items() if not name.startswith("pretransform.")}
+    autoencoder = {rename(name): value for name, value in state.items() if name.startswith(prefix)}
+    save_file(autoencoder, folder / "vae.safetensors")
+    (folder / "model.safetensors").unlink()
+    return others
+
+
+def as_diffusion_only(folder: Path) -> Path:
+    save_file(split_off_autoencoder(folder, "pretransform."), folder / "model.safetensors")
+    return folder
+
+
+def as_bare_autoencoder(folder: Path) -> Path:
+    bare = split_off_autoencoder(folder, "pretransform.", lambda name: name.removeprefix("pretransform.model."))
+    save_file(bare, folder / "model.safetensors")
+    return folder
+
+
+def as_bare_dit(folder: Path) -> Path:
+    """A fine-tuned DiT under its own names beside the full checkpoint it started from."""
+    state = load_file(folder / "model.safetensors")
+    dit = {name.removeprefix("model.model."): v for name, v in state.items() if name.startswith("model.model.")}
+    save_file(dit, folder / "finetune.safetensors")
+    save_file(
+        {name: v * 0 if name.startswith("model.model.") else v for name, v in state.items()},
+        folder / "model.safetensors",
+    )
+    return folder / "finetune.safetensors"
+
+
+WRAPPINGS = [as_ckpt, as_base_model, as_base_model_alone, as_diffusion_only, as_bare_autoencoder, as_bare_dit]
+
+
+@pytest.mark.parametrize("wrap", WRAPPINGS, ids=lambda wrap: wrap.__name__)
+def test_other_wrappings_load_the_same_weights(copy: Path, wrap: Callable[[Path], Path]) -> None:
+    plain, wrapped = load_model(TINY_MODEL_DIR), load_model(wrap(copy))
+    for name, module in wrapped.modules.items():
+        theirs = plain.modules[name].state_dict()
+        assert module.state_dict().keys() == theirs.keys()
+        assert all(torch.equal(value, theirs[key]) for key, value in module.state_dict().items())
+
+
+def test_half_stored_weights_load_as_stored(copy: Path) -> None:
+    state = {name: value.half() for name, value in load_file(copy / "model.safetensors").items()}
+    save_file(state, copy / "model.safetensors")
+    weight = load_model(copy).modules["dit"].get_parameter("transformer.project_out.weight")
+    assert weight.dtype == torch.float32
+    assert torch.equal(weight, state[PROJECT_OUT].float())
+
+
+def test_weights_are_identified_by_all_files_they_came_from(copy: Path) -> None:
+    whole = load_model(copy).files
+    assert whole.companions == ()
+    split = load_model(as_diffusion_only(copy)).files
+    assert [path.name for path in split.companions] == ["vae.safetensors"]
+    before = split.weights_sha256()
+    edit = load_file(copy / "vae.safetensors")
+    save_file({name: value + 1 for name, value in edit.items()}, copy / "vae.safetensors")
+    assert load_model(copy).files.weights_sha256() != before != whole.weights_sha256
+
+
+def without_autoencoder(folder: Path) -> Path:
+    as_diffusion_only(folder)
+    (folder / "vae.safetensors").unlink()
+    return folder
+
+
+def only_autoencoder(folder: Path) -> Path:
+    split_off_autoencoder(folder, "pretransform.")
+    return folder / "vae.safetensors"
+
+
+def as_training_checkpoint(folder: Path) -> Path:
+    state = load_file(folder / "model.safetensors")
+    save_file({f"diffusion.{name}": value for name, value in state.items()}, folder / "model.safetensors")
+    return folder
+
+
+BAD_PARTS: dict[Callable[[Path], Path], str] = {
+    without_autoencoder: "missing: pretransform.model.decoder",
+    only_autoencoder: "holds no diffusion transformer",
+    as_training_checkpoint: "unwrap it with stable-audio-tools' unwrap_model.py",
+    lambda folder: folder / "model_config.json": "is no weight file",
+    lambda folder: folder / "nothing" / "here": "no such folder or weight file",
+}
+
+
+@pytest.mark.parametrize("spoil", BAD_PARTS, ids=["no autoencoder", "no dit", "training", "a config", "nothing"])
+def test_bad_parts_are_refused(copy: Path, spoil: Callable[[Path], Path]) -> None:
+    with pytest.raises(InputError, match=BAD_PARTS[spoil]):
+        load_model(spoil(copy))
+
+
+def hub_of(folders: dict[str, Path]) -> Callable[..., str]:
+    """A hub that has these repositories."""
+
+    def snapshot_download(repository: str, allow_patterns: list[str]) -> str:
+        assert "model.safetensors" in allow_patterns
+        return str(folders[repository])
+
+    return snapshot_download
+
+
+def test_a_hub_id_brings_the_model_and_its_t5(copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (copy / "t5-tiny").rename(tmp_path / "elsewhere")
+    hub = hub_of({"someone/small": copy, "t5-tiny": tmp_path / "elsewhere"})
+    monkeypatch.setattr("huggingface_hub.snapshot_download", hub)
+    model = load_model(Path("someone/small"))
+    assert model.t5_folder == tmp_path / "elsewhere"
+    assert model.files.config == copy / CONFIG_NAME
+
+
+HUB_ERRORS = {
+    "gated": (GatedRepoError, "is gated: accept its licence on its page, then run 'hf auth login'"),
+    "unknown": (RepositoryNotFoundError, "was not found on the hub"),
+    "offline": (LocalEntryNotFoundError, "the hub cannot be reached"),
+    "broken": (OSError, "could not be fetched from the hub"),
+}
+
+
+@pytest.mark.parametrize("name", HUB_ERRORS)
+def test_a_hub_that_says_no_is_told_in_one_sentence(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    kind, words = HUB_ERRORS[name]
+
+    def refuse(*ignored: object, **also: object) -> str:
+        raise kind.__new__(kind, "no") if kind is OSError else kind.__new__(kind)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
+    with pytest.raises(InputError) as told:
+        load_model(Path("stabilityai/stable-audio-open-small"))
+    assert words in str(told.value)
+    assert str(told.value).endswith("or download it elsewhere and pass the folder")

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from litert_pipeline.bundle import Bundle
-from parity.backends import litert, onnx, torch_
+from parity.backends import litert, onnx, torch_, upstream
 from reference.pipeline import Model
 from reference.spec.errors import InputError
 from reference.spec.generation import Stage
@@ -26,6 +26,7 @@ YARDSTICK = "torch_fp32"  # the reference's own float32 rounding, which float va
 
 VARIANTS: Mapping[str, Variant] = {
     YARDSTICK: Variant(recipe=None, open=torch_.open_stage),
+    "torch_upstream": Variant(recipe=None, open=upstream.open_stage),
     "onnx_fp32": Variant(recipe="onnx_fp32", open=onnx.open_stage),
     "litert_fp32": Variant(recipe="fp32", open=litert.opener(compute="fp32")),
     "litert_fp16": Variant(recipe="fp32", open=litert.opener(compute="fp16")),
