@@ -107,7 +107,7 @@ BUDGETS: dict[tuple[str, str], StageBudget] = {
     (YARDSTICK, "dit"): _dit(_reference(64), _reference(64)),
     (YARDSTICK, "decoder"): _decoder(_reference(128), _PEAK, _DC, _STEREO),
     (YARDSTICK, "encoder"): _encoder(_reference(64)),
-    ("torch_upstream", "conditioner"): _conditioner(_reduced(3e-3, 5e-5, "6.2e-4 to 1.0e-3"), FLOAT),
+    ("torch_upstream", "conditioner"): _conditioner(_reduced(3e-3, 5e-5, "6.6e-4 to 1.1e-3"), FLOAT),
     ("torch_upstream", "dit"): _FLOAT_DIT,
     ("torch_upstream", "decoder"): _FLOAT_DECODER,
     ("torch_upstream", "encoder"): _FLOAT_ENCODER,
