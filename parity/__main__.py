@@ -50,6 +50,20 @@ def gate_command(
     raise typer.Exit(EXIT_OK if outcome.publish else EXIT_REFUSE)
 
 
+@app.command("goldens")
+def goldens_command(
+    out: Annotated[Path, typer.Option(help="Folder to write: the arrays and an index.json.")],
+    model: Annotated[Path, typer.Option(help="Model dir; the embedded tiny model if left out.")] = TINY_MODEL_DIR,
+    force: command.Force = False,
+) -> None:
+    """Record the truth's numbers of a few cases, for a later version to be compared with."""
+    with told_in_one_line():
+        from parity.goldens import record
+
+        count = record(model, out, force)
+    typer.echo(f"wrote {out} ({count} arrays)")
+
+
 def _names(text: str | None) -> list[str] | None:
     return None if text is None else [name.strip() for name in text.split(",")]
 
