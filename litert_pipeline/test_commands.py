@@ -155,6 +155,13 @@ def test_generating_with_a_bundle_never_imports_torch(bundles: Mapping[str, Bund
     assert out.stat().st_size == 44 + 2 * 81920 * 4
 
 
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sound") / "silence.wav"
+    soundfile.write(path, np.zeros((10, 2)), 44_100)
+    return path
+
+
 BAD_OPTIONS = {
     "steps zero": (["--steps", "0"], "steps is 0, expected at least 1"),
     "steps negative": (["--steps", "-2"], "steps is -2"),
@@ -167,6 +174,8 @@ BAD_OPTIONS = {
     "unknown encoding": (["--encoding", "mp3"], "valid encodings: float32, pcm16, pcm24"),
     "missing init audio": (["--init-audio", "none.wav"], "not a readable sound file"),
     "negative prompt unused": (["--negative-prompt", "noise"], "no effect at cfg_scale 1"),
+    "init noise level alone": (["--init-noise-level", "0.5"], "no effect without init audio"),
+    "init noise level": (["--init-audio", "SOUND", "--init-noise-level", "1.5"], "sigma_max is 1.5, expected 0 to 1"),
     "guidance interval": (["--cfg-interval", "0.8", "0.2"], "in rising order"),
     "guidance nan": (["--cfg-scale", "nan"], "cfg_scale is nan"),
     "rescale": (["--cfg-scale", "2", "--scale-phi", "1.5"], "scale_phi is 1.5"),
@@ -175,8 +184,11 @@ BAD_OPTIONS = {
 
 @pytest.mark.parametrize("name", BAD_OPTIONS)
 @pytest.mark.parametrize("app", [REFERENCE, LITERT], ids=["reference", "litert"])
-def test_bad_options_are_refused(bundles: Mapping[str, Bundle], tmp_path: Path, app: Typer, name: str) -> None:
+def test_bad_options_are_refused(
+    bundles: Mapping[str, Bundle], tmp_path: Path, sound: Path, app: Typer, name: str
+) -> None:
     options, words = BAD_OPTIONS[name]
+    options = [str(sound) if word == "SOUND" else word for word in options]
     extra = ["--bundle", bundles["fp32"].folder] if app is LITERT else []
     code, output = call(app, "generate", PROMPT, "--out", tmp_path / "a.wav", *extra, *options)
     assert code == 2

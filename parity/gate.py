@@ -19,6 +19,7 @@ from parity.judge import Judge
 from parity.ladder import teacher_forced
 from parity.report import Report, artifact_entries
 from parity.verdict import Verdict
+from reference.pipeline import Model
 from reference.spec.errors import InputError
 from reference.spec.files import new_folder
 from reference.spec.tensors import ENCODER
@@ -51,18 +52,34 @@ def run_gate(options: GateOptions, say: Say) -> Report:
             given_bundles(options.bundles) if options.bundles else make_bundles(options.model, folder / "bundles", say)
         )
         judge = stack.enter_context(Judge.of(options.model, bundles, options.threads))
+        spec = judge.model.spec
+        say(f"model: {spec.objective}, {spec.window_s:.2f} s at {spec.sample_rate_hz} Hz, coded {spec.coding}")
         cases = load_cases(judge.model.tokenizer, judge.model.spec.seconds, options.cases)
         variants = choose_variants(options.variants, set(bundles))
         used = [bundle for recipe, bundle in bundles.items() if any(VARIANTS[v].recipe == recipe for v in variants)]
         report = Report(
             checks=list(_checks(judge, variants, cases, say)),
             steps=list(_steps(judge, variants, cases)),
+            model=_described(judge.model),
             environment=environment(options.threads),
             artifacts=artifact_entries(used),
         )
         if options.report is not None:
             report.write(folder)
     return report
+
+
+def _described(model: Model) -> dict[str, Any]:
+    """What was judged, for the report."""
+    spec = model.spec
+    return {
+        "weights_sha256": model.files.weights_sha256(),
+        "objective": spec.objective,
+        "sample_rate_hz": spec.sample_rate_hz,
+        "window_s": spec.window_s,
+        "latent_frames": spec.latent_frames,
+        "coded": spec.coding,
+    }
 
 
 def make_bundles(model: Path, folder: Path, say: Say) -> dict[str, Bundle]:

@@ -28,6 +28,7 @@ class Report:
 
     checks: list[Verdict]
     steps: list[dict[str, Any]]
+    model: dict[str, Any]
     environment: dict[str, Any]
     artifacts: list[dict[str, Any]]
 
@@ -60,6 +61,7 @@ class Report:
             "checks": [check.to_json() for check in self.checks],
             "blame": self.blame(),
             "dit_steps": self.steps,
+            "model": self.model,
             "environment": self.environment,
             "artifacts": self.artifacts,
             "latency": [],

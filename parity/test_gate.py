@@ -222,7 +222,7 @@ def test_damaged_onnx_cannot_be_judged(bundles: Mapping[str, Bundle], tmp_path: 
 
 
 def test_a_run_that_measured_nothing_is_not_published() -> None:
-    assert not Report(checks=[], steps=[], environment={}, artifacts=[]).publish
+    assert not Report(checks=[], steps=[], model={}, environment={}, artifacts=[]).publish
 
 
 def test_a_failed_run_keeps_the_report_it_was_told_to_replace(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def faulty_judge(judge: Judge, stage: str, wrap: Callable[[Stage], Stage]) -> tu
 
 
 def blamed(checks: list[Verdict]) -> list[str]:
-    return [entry["stage"] for entry in Report(checks=checks, steps=[], environment={}, artifacts=[]).blame()]
+    return [entry["stage"] for entry in Report(checks=checks, steps=[], model={}, environment={}, artifacts=[]).blame()]
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -9,6 +9,7 @@ import typer
 from fixtures import TINY_MODEL_DIR
 from reference import command
 from reference.spec.errors import told_in_one_line
+from reference.spec.model import WHOLE
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 
@@ -30,7 +31,10 @@ def generate_command(
         # Imported here so that a mistyped option is told at once, not after torch has loaded.
         from reference.pipeline import load_model
 
-        job.run(lambda: nullcontext(load_model(model).pipeline()))
+        loaded = load_model(model)
+        if loaded.spec.coding != WHOLE:
+            typer.echo(f"decoding {loaded.spec.coding}, as the config says")
+        job.run(lambda: nullcontext(loaded.pipeline()))
 
 
 if __name__ == "__main__":

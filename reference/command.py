@@ -20,6 +20,7 @@ from reference.spec.sampler import SAMPLERS, SamplerSpec
 
 Force = Annotated[bool, typer.Option("--force", help="Replace existing output.")]
 Levels = tuple[float, float]
+INIT_NOISE_LEVEL = 0.7
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +41,8 @@ class GenerateOptions:
     scale_phi: Annotated[float, typer.Option(help="Share of guidance rescaled to the unguided deviation.")] = 0.0
     init_audio: Annotated[Path | None, typer.Option(help="Sound file to start from (audio-to-audio).")] = None
     init_noise_level: Annotated[
-        float, typer.Option(help="With --init-audio: level to start at, 0 (unchanged) to 1 (pure noise).")
-    ] = 0.7
+        float | None, typer.Option(help="With --init-audio: level to start at, 0 (unchanged) to 1 (pure noise); 0.7.")
+    ] = None
     noise: Annotated[
         str, typer.Option(help=f"Noise stream: {', '.join(STREAMS)}, or an .npz with noise_0, noise_1, ...")
     ] = "philox"
@@ -54,7 +55,10 @@ class GenerateOptions:
             check_free(path, self.force)
         if self.encoding not in ENCODINGS:
             raise InputError(f"encoding '{self.encoding}' is unknown; valid encodings: {', '.join(ENCODINGS)}")
-        sigma_max = 1.0 if self.init_audio is None else self.init_noise_level
+        if self.init_audio is None and self.init_noise_level is not None:
+            raise InputError("init_noise_level has no effect without init audio; give --init-audio or leave it out")
+        level = INIT_NOISE_LEVEL if self.init_noise_level is None else self.init_noise_level
+        sigma_max = 1.0 if self.init_audio is None else level
         sampler = SamplerSpec(name=self.sampler, steps=self.steps, sigma_max=1.0)
         guidance = Guidance(
             scale=self.cfg_scale, negative_prompt=self.negative_prompt, interval=self.cfg_interval, phi=self.scale_phi

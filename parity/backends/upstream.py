@@ -26,8 +26,8 @@ class UpstreamConditioner:
             from transformers import T5EncoderModel
 
             # Cast after loading, as upstream does: asked for float16, transformers keeps some layers in float32.
-            self.t5: Any = T5EncoderModel.from_pretrained(model.t5_folder, dtype=torch.float32)
-            self.t5.half()
+            loaded: Any = T5EncoderModel.from_pretrained(model.t5_folder, dtype=torch.float32)
+        self.t5 = loaded.half()
         self.number = model.modules["conditioner"].get_submodule("conditioners.seconds_total")
         self.signature = signatures(model.spec)["conditioner"]
 

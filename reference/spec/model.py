@@ -5,6 +5,8 @@ from math import prod
 
 from reference.spec.sampler import LevelShift
 
+WHOLE = "whole"  # not chunked
+
 
 @dataclass(frozen=True, kw_only=True)
 class T5Spec:
@@ -174,6 +176,13 @@ class ModelSpec:
     def audio_shape(self) -> tuple[int, int, int]:
         """(batch 1, audio channel, sample)."""
         return (1, self.audio_channels, self.sample_size)
+
+    @property
+    def coding(self) -> str:
+        """How latents are encoded and decoded, in words."""
+        if self.chunks is None or self.latent_frames <= self.chunks.frames:
+            return WHOLE
+        return f"in windows of {self.chunks.frames} latent frames, {self.chunks.overlap} overlapping"
 
     @property
     def level_shift(self) -> LevelShift | None:
