@@ -16,6 +16,7 @@ from parity.budgets import BUDGETS, ENVELOPE_FACTOR, Budget
 from parity.cases import Case
 from parity.envelope import ErrorSizes, distances, envelope
 from parity.ladder import CONDITIONING, Measurement, float32_inputs, measure, teacher_forced, unequal_values
+from parity.recognise import with_known_cause
 from parity.verdict import ARTIFACT, FREE_RUNNING, TEACHER_FORCED, Verdict
 from reference.model_files import SPIECE_NAME
 from reference.pipeline import Model, load_model
@@ -111,10 +112,13 @@ class Judge:
     def teacher_forced(self, stage: str, variant: str, case: Case) -> list[Verdict]:
         """The stage fed with the truth's inputs, against its budgets."""
         yardstick = {(m.metric, m.step): m.value for m in self.measured(stage, YARDSTICK, case)}
-        return [
+        verdicts = [
             _judged(stage, variant, case, m, BUDGETS[variant, stage][m.metric], yardstick[m.metric, m.step])
             for m in self.measured(stage, variant, case)
         ]
+        if stage == "conditioner":
+            return with_known_cause(verdicts, self.model, self.stage(variant, stage), self.truth(case))
+        return verdicts
 
     def free_running(self, variant: str, case: Case) -> list[Verdict]:
         """The variant feeding itself from prompt to audio, against the envelope of its own error size."""

@@ -8,6 +8,7 @@ import pytest
 
 from parity.cases import Case, load_cases
 from parity.judge import Judge
+from parity.recognise import HALF_T5, half_t5
 from parity.report import Report
 from parity.verdict import FREE_RUNNING, TEACHER_FORCED, Verdict
 from reference.spec.generation import Stage
@@ -89,6 +90,23 @@ def test_free_running_ladder_notices_and_a_fault_does_not_widen_its_own_limits(j
     checks = faulty.free_running(VARIANT, case)
     assert {check.ladder for check in checks} == {FREE_RUNNING}
     assert not all(check.ok for check in checks)
+
+
+def test_t5_in_float16_is_recognised(judge: Judge) -> None:
+    """A float32 bundle made by upstream's scripts: refused, and told why."""
+    faulty, case = faulty_judge(judge, "conditioner", lambda run: in_float32(half_t5(judge.model)))
+    failed = [check for check in faulty.teacher_forced("conditioner", VARIANT, case) if not check.ok]
+    assert [check.metric for check in failed] == ["relative_l2.cross_attention_cond"]
+    assert HALF_T5 in str(failed[0])
+
+
+def test_another_fault_is_not_taken_for_t5_in_float16(judge: Judge) -> None:
+    faulty, case = faulty_judge(judge, *FAULTS["padding rows not zero"])
+    assert not any(HALF_T5 in str(check) for check in faulty.teacher_forced("conditioner", VARIANT, case))
+
+
+def in_float32(run: Stage) -> Stage:
+    return lambda feed: {name: array.astype(np.float32) for name, array in run(feed).items()}
 
 
 def test_a_stage_that_answers_differently_the_second_time_fails(judge: Judge) -> None:
