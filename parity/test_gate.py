@@ -189,7 +189,7 @@ def test_bundle_that_cannot_be_judged(
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
-    (("--variants", "litert_fp8"), "valid variants: torch_fp32, onnx_fp32"),
+    (("--variants", "litert_fp8"), "valid variants: torch_fp32, torch_upstream, onnx_fp32"),
     (("--model", "no_such_dir"), "no such folder"),
     (("--bundle", "no_such_dir"), "no such folder"),
 ], ids=["unknown variant", "no model", "no bundle"])  # fmt: skip
