@@ -1,5 +1,6 @@
 """Command-line options, the run header and the session's fixtures."""
 
+import functools
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -65,9 +66,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="session")
 def bundles(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Bundle]:
     """Bundles by recipe: those given, or converted once per run."""
-    given = given_bundles(request.config.getoption("--bundle"))
+    option = request.config.getoption
     folder = tmp_path_factory.mktemp("converted") / "bundles"
-    return given or make_bundles(request.config.getoption("--model"), folder, lambda text: print(text, file=sys.stderr))
+    recipes = {row.recipe for row in VARIANTS.values() if row.recipe}
+    say = functools.partial(print, file=sys.stderr)
+    return given_bundles(option("--bundle")) or make_bundles(option("--model"), folder, recipes, say)
 
 
 @pytest.fixture(scope="session")

@@ -6,11 +6,13 @@ from typing import Annotated
 import typer
 
 from fixtures import TINY_MODEL_DIR
+from litert_pipeline.build.recipes import RECIPES
 from reference import command
 from reference.spec.errors import told_in_one_line
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 
+QUANTIZATIONS = [name for name, recipe in RECIPES.items() if recipe.quantize]
 OutBundle = Annotated[Path, typer.Option(help="Bundle folder to write.")]
 
 
@@ -38,7 +40,7 @@ def convert_command(
 @app.command("quantize")
 def quantize_command(
     bundle: Annotated[Path, typer.Argument(help="An fp32 LiteRT bundle.")],
-    recipe: Annotated[str, typer.Option(help="int8, or a .json file with an ai-edge-quantizer recipe per stage.")],
+    recipe: Annotated[str, typer.Option(help=f"{', '.join(QUANTIZATIONS)}, or a .json file with rules per stage.")],
     out: OutBundle,
     force: command.Force = False,
 ) -> None:

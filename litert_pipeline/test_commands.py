@@ -222,9 +222,9 @@ def test_unwritable_folder_is_refused(arguments: tuple[str, ...]) -> None:
     (("convert", "--recipe", "int8"), "valid recipes: fp32, onnx_fp32; make an fp32 bundle first"),
     (("convert", "--recipe", "fp9"), "valid recipes: fp32, onnx_fp32"),
     (("convert", "--model", "no_such_dir"), "no such folder"),
-    (("quantize", "FP32", "--recipe", "int9"), "valid: int8, or a .json file"),
+    (("quantize", "FP32", "--recipe", "int9"), "valid: onnx_int8, fp16_weights, int8, "),
     (("quantize", "FP32", "--recipe", "BAD.json"), "unknown or unsupported key 'quantise'"),
-    (("quantize", "INT8", "--recipe", "int8"), "quantize starts from an fp32 LiteRT bundle"),
+    (("quantize", "INT8", "--recipe", "int8"), "starts from an unquantized litert bundle, such as 'fp32'"),
     (("quantize", "no_such_dir", "--recipe", "int8"), "no such folder"),
 ], ids=["int8", "unknown", "no model", "unknown int8", "bad file", "twice", "no bundle"])  # fmt: skip
 def test_bad_conversions_are_refused(

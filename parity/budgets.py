@@ -60,6 +60,11 @@ def _reduced(limit: float, low_limit: float, measured: str) -> Fixed:
     return Fixed(limit=limit, low_limit=low_limit, why=f"measured {measured}; a smaller error means full precision")
 
 
+def _up_to(limit: float, measured: float) -> Fixed:
+    """One side: a difference of two numbers may well be zero."""
+    return Fixed(limit=limit, why=f"measured up to {measured:.1e}")
+
+
 def _conditioner(cross: Budget, glob: Budget) -> StageBudget:
     return {"nonfinite_values": NONE, "relative_l2.cross_attention_cond": cross, "relative_l2.global_cond": glob}
 
@@ -90,45 +95,67 @@ _PEAK = Fixed(limit=1e-5, why="measured up to 8e-7")
 _DC = Fixed(limit=1e-6, why="measured up to 1e-7")
 _STEREO = Fixed(limit=2e-7, why="measured up to 1.7e-8")
 
-_FLOAT_CONDITIONER = _conditioner(FLOAT, FLOAT)
-_FLOAT_DIT = _dit(FLOAT, FLOAT)
-_FLOAT_DECODER = _decoder(FLOAT, _PEAK, _DC, _STEREO)
-_FLOAT_ENCODER = _encoder(FLOAT)
-_FP16_ENCODER = _encoder(_reduced(6e-3, 1e-4, "1.6e-3 to 2.0e-3"))
-_FP16_DECODER = _decoder(
-    _reduced(1e-2, 1e-4, "3.2e-3 to 3.8e-3 (50 to 48 dB SNR)"),
-    Fixed(limit=5e-3, why="measured up to 1.4e-3"),
-    Fixed(limit=1.5e-3, why="measured up to 3.8e-4"),
-    Fixed(limit=5e-4, why="measured up to 1.1e-4"),
-)
+_FLOAT: dict[str, StageBudget] = {
+    "conditioner": _conditioner(FLOAT, FLOAT),
+    "dit": _dit(FLOAT, FLOAT),
+    "decoder": _decoder(FLOAT, _PEAK, _DC, _STEREO),
+    "encoder": _encoder(FLOAT),
+}
+_FP16_COMPUTE: dict[str, StageBudget] = {
+    "conditioner": _conditioner(_reduced(3e-3, 1e-5, "4.5e-4 to 9.1e-4"), _reduced(8e-3, 1e-5, "3.0e-4 to 2.6e-3")),
+    "dit": _dit(_reduced(4e-3, 2e-5, "2.9e-4 to 1.2e-3"), _reduced(6e-3, 5e-5, "1.1e-3 to 2.0e-3")),
+    "decoder": _decoder(
+        _reduced(1e-2, 1e-4, "3.2e-3 to 3.8e-3 (50 to 48 dB SNR)"), _up_to(5e-3, 1.4e-3), _up_to(1.5e-3, 3.8e-4),
+        _up_to(5e-4, 1.1e-4),
+    ),
+    "encoder": _encoder(_reduced(6e-3, 1e-4, "1.6e-3 to 2.0e-3")),
+}  # fmt: skip
+_FP16_WEIGHTS: dict[str, StageBudget] = {
+    "conditioner": _conditioner(_reduced(1.6e-3, 5e-5, "2.8e-4 to 5.3e-4"), _reduced(7e-4, 4e-5, "1.9e-4 to 2.2e-4")),
+    "dit": _dit(_reduced(1.5e-3, 2e-5, "1.2e-4 to 4.7e-4"), _reduced(2.5e-3, 8e-5, "4.3e-4 to 8.5e-4")),
+    "decoder": _decoder(
+        _reduced(4.5e-3, 2.5e-4, "1.3e-3 to 1.5e-3"), _up_to(2.5e-3, 6.8e-4), _up_to(5e-4, 1.4e-4), _up_to(1e-4, 2.7e-5)
+    ),
+    "encoder": _encoder(_reduced(1.7e-3, 8e-5, "3.9e-4 to 5.6e-4")),
+}
+
+# What each variant's stages are held to; a stage that is not named is held to what a float stage is.
+_VARIANTS: dict[str, dict[str, StageBudget]] = {
+    YARDSTICK: {
+        "conditioner": _conditioner(_reference(32), _reference(32)),
+        "dit": _dit(_reference(64), _reference(64)),
+        "decoder": _decoder(_reference(128), _PEAK, _DC, _STEREO),
+        "encoder": _encoder(_reference(64)),
+    },
+    "torch_upstream": {"conditioner": _conditioner(_reduced(3e-3, 5e-5, "6.6e-4 to 1.1e-3"), FLOAT)},
+    "onnx_fp32": {},
+    "onnx_int8": {"dit": _dit(_reduced(8e-2, 1.2e-3, "5.9e-3 to 2.7e-2"), _reduced(1.4e-1, 4.6e-3, "2.3e-2 to 4.7e-2"))},
+    "litert_fp32": {},
+    "litert_fp32_builtin": {},
+    "litert_fp32_interpreter": {},
+    "litert_fp16": _FP16_COMPUTE,
+    "litert_fp16_weights": _FP16_WEIGHTS,
+    "litert_int8": {
+        "dit": _dit(_reduced(6e-2, 1e-3, "5.0e-3 to 2.0e-2"), _reduced(1e-1, 4e-3, "1.9e-2 to 3.5e-2")),
+        "decoder": _FP16_COMPUTE["decoder"],
+        "encoder": _FP16_COMPUTE["encoder"],
+    },
+    "litert_int8_weight_only": {
+        "dit": _dit(_reduced(4.2e-2, 7e-4, "3.5e-3 to 1.4e-2"), _reduced(8e-2, 2.6e-3, "1.3e-2 to 2.6e-2"))
+    },
+    "litert_int8_decoder": {
+        "decoder": _decoder(
+            _reduced(1.4e-1, 8e-3, "4.2e-2 to 4.8e-2 (27 dB SNR)"), _up_to(7e-2, 2.2e-2), _up_to(3e-2, 9.4e-3),
+            _up_to(1e-2, 3.0e-3),
+        )
+    },
+    "litert_int4_blockwise": {
+        "dit": _dit(_reduced(3.5e-1, 1e-2, "5.0e-2 to 1.7e-1"), _reduced(6.2e-1, 3e-2, "1.5e-1 to 3.1e-1"))
+    },
+}  # fmt: skip
 
 BUDGETS: dict[tuple[str, str], StageBudget] = {
-    (YARDSTICK, "conditioner"): _conditioner(_reference(32), _reference(32)),
-    (YARDSTICK, "dit"): _dit(_reference(64), _reference(64)),
-    (YARDSTICK, "decoder"): _decoder(_reference(128), _PEAK, _DC, _STEREO),
-    (YARDSTICK, "encoder"): _encoder(_reference(64)),
-    ("torch_upstream", "conditioner"): _conditioner(_reduced(3e-3, 5e-5, "6.6e-4 to 1.1e-3"), FLOAT),
-    ("torch_upstream", "dit"): _FLOAT_DIT,
-    ("torch_upstream", "decoder"): _FLOAT_DECODER,
-    ("torch_upstream", "encoder"): _FLOAT_ENCODER,
-    ("onnx_fp32", "conditioner"): _FLOAT_CONDITIONER,
-    ("onnx_fp32", "dit"): _FLOAT_DIT,
-    ("onnx_fp32", "decoder"): _FLOAT_DECODER,
-    ("onnx_fp32", "encoder"): _FLOAT_ENCODER,
-    ("litert_fp32", "conditioner"): _FLOAT_CONDITIONER,
-    ("litert_fp32", "dit"): _FLOAT_DIT,
-    ("litert_fp32", "decoder"): _FLOAT_DECODER,
-    ("litert_fp32", "encoder"): _FLOAT_ENCODER,
-    ("litert_fp16", "conditioner"): _conditioner(
-        _reduced(3e-3, 1e-5, "4.5e-4 to 9.1e-4"), _reduced(8e-3, 1e-5, "3.0e-4 to 2.6e-3")
-    ),
-    ("litert_fp16", "dit"): _dit(_reduced(4e-3, 2e-5, "2.9e-4 to 1.2e-3"), _reduced(6e-3, 5e-5, "1.1e-3 to 2.0e-3")),
-    ("litert_fp16", "decoder"): _FP16_DECODER,
-    ("litert_fp16", "encoder"): _FP16_ENCODER,
-    ("litert_int8", "conditioner"): _FLOAT_CONDITIONER,
-    ("litert_int8", "dit"): _dit(_reduced(6e-2, 1e-3, "5.0e-3 to 2.0e-2"), _reduced(1e-1, 4e-3, "1.9e-2 to 3.5e-2")),
-    ("litert_int8", "decoder"): _FP16_DECODER,
-    ("litert_int8", "encoder"): _FP16_ENCODER,
+    (variant, stage): named.get(stage, _FLOAT[stage]) for variant, named in _VARIANTS.items() for stage in ALL_STAGES
 }
 
 

@@ -1,8 +1,12 @@
 """How far apart two correct generations may drift: the truth's own response to noise of a variant's size.
 
 Ping-pong amplifies small differences, so a fixed limit on the final audio is either blind or wrong. Instead the
-reference generates again, `DRAWS` times, with every stage's output disturbed by seeded white noise as large as the
-error the variant showed when fed the truth. The variant's audio has to lie inside that cloud.
+reference generates again, `DRAWS` times, with every stage's output disturbed by as much as the variant erred when fed
+the truth. The variant's audio has to lie inside that cloud.
+
+Conditioning and velocities are disturbed by seeded white noise. The decoder's error is heard as it is, and it is not
+white: quantized weights change gain and stereo image, which white noise of the same size leaves alone. So the audio is
+disturbed by the error itself, its sign drawn.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,11 +25,15 @@ DRAWS = 16
 
 @dataclass(frozen=True, kw_only=True)
 class ErrorSizes:
-    """Relative L2 error of each stage output, per DiT step, as measured teacher-forced and capped by its budget."""
+    """Relative L2 error of each stage output, per DiT step, as measured teacher-forced and capped by its budget.
+
+    `audio_error` is the decoder's error as a waveform; only its shape counts, its size is `audio`'s.
+    """
 
     conditioning: Mapping[str, float]
     velocity: tuple[float, ...]
     audio: float
+    audio_error: Array
 
 
 def distances(truth: Tensors, other: Tensors, sample_rate_hz: int) -> dict[str, dict[str, float]]:
@@ -61,13 +69,21 @@ def _disturbed(stages: Mapping[str, Stage], sizes: ErrorSizes, rng: np.random.Ge
         return {"velocity": _noisy(stages["dit"](feed)["velocity"], next(steps), rng)}
 
     def decoder(feed: Mapping[str, Array]) -> Tensors:
-        return {"audio": _noisy(stages["decoder"](feed)["audio"], sizes.audio, rng)}
+        audio = stages["decoder"](feed)["audio"]
+        sign = rng.choice([-1.0, 1.0])
+        return {"audio": _disturbed_by(audio, sizes.audio, sign * sizes.audio_error)}
 
     yield from {"conditioner": conditioner, "dit": dit, "decoder": decoder}.items()
 
 
 def _noisy(array: Array, size: float, rng: np.random.Generator) -> Array:
     """`array` plus white noise of relative L2 `size`."""
-    rms = np.sqrt(np.mean(np.square(array, dtype=np.float64)))
-    noisy: Array = (array + size * rms * rng.standard_normal(array.shape)).astype(np.float32)
-    return noisy
+    return _disturbed_by(array, size, rng.standard_normal(array.shape))
+
+
+def _disturbed_by(array: Array, size: float, error: Array) -> Array:
+    """`array` plus an error of relative L2 `size` and the shape of `error`; nothing where that is zero."""
+    length = float(np.linalg.norm(error))
+    scale = size * float(np.linalg.norm(array.astype(np.float64))) / length if length else 0.0
+    disturbed: Array = (array + scale * error).astype(np.float32)
+    return disturbed

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from litert_pipeline.build.recipes import RECIPES, Recipe
 from litert_pipeline.bundle import Bundle, read_bundle
 from litert_pipeline.run.probe import require_loadable
 from parity import metrics
@@ -25,6 +26,7 @@ from reference.spec.files import new_folder
 from reference.spec.tensors import ENCODER
 
 Say = Callable[[str], None]
+PROCESSES = 2  # at a time; more than one converter per core only slows all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,10 +49,12 @@ def run_gate(options: GateOptions, say: Say) -> Report:
             folder = stack.enter_context(new_folder(options.report, options.force))
         else:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        choose_variants(options.variants, {v.recipe for v in VARIANTS.values() if v.recipe})  # spelling, before work
-        bundles = (
-            given_bundles(options.bundles) if options.bundles else make_bundles(options.model, folder / "bundles", say)
-        )
+        all_recipes = {v.recipe for v in VARIANTS.values() if v.recipe}
+        chosen = choose_variants(options.variants, all_recipes)  # spelling is told before any work
+        if options.bundles:
+            bundles = given_bundles(options.bundles)
+        else:
+            bundles = make_bundles(options.model, folder / "bundles", recipes_of(chosen), say)
         judge = stack.enter_context(Judge.of(options.model, bundles, options.threads))
         spec = judge.model.spec
         say(f"model: {spec.objective}, {spec.window_s:.2f} s at {spec.sample_rate_hz} Hz, coded {spec.coding}")
@@ -69,6 +73,11 @@ def run_gate(options: GateOptions, say: Say) -> Report:
     return report
 
 
+def recipes_of(variants: list[str]) -> set[str]:
+    """The recipes whose bundles these variants run."""
+    return {recipe for name in variants if (recipe := VARIANTS[name].recipe) is not None}
+
+
 def _described(model: Model) -> dict[str, Any]:
     """What was judged, for the report."""
     spec = model.spec
@@ -82,18 +91,33 @@ def _described(model: Model) -> dict[str, Any]:
     }
 
 
-def make_bundles(model: Path, folder: Path, say: Say) -> dict[str, Bundle]:
-    """Convert and quantize `model` into every recipe the variants need.
+def make_bundles(model: Path, folder: Path, recipes: set[str], say: Say) -> dict[str, Bundle]:
+    """Convert and quantize `model` into every one of `recipes`.
 
     In processes of their own: converters are large, and their settings must not reach the process that judges.
     """
-    say("converting: fp32, onnx_fp32")
+    wanted = [recipe for recipe in RECIPES.values() if recipe.name in recipes]
+    converted = list(dict.fromkeys(recipe.source for recipe in wanted))
+    quantized = [recipe for recipe in wanted if recipe.quantize]
+    say(f"converting: {', '.join(converted)}")
     folder.mkdir(parents=True)
     convert = ["convert", "--model", str(model)]
-    _run_together(*([*convert, "--recipe", name, "--out", str(folder / name)] for name in ("fp32", "onnx_fp32")))
-    say("quantizing: int8")
-    _run_together(["quantize", str(folder / "fp32"), "--recipe", "int8", "--out", str(folder / "int8")])
-    return {name: read_bundle(folder / name) for name in ("fp32", "onnx_fp32", "int8")}
+    _run_together(*([*convert, "--recipe", name, "--out", str(folder / name)] for name in converted))
+    if quantized:
+        say(f"quantizing: {', '.join(recipe.name for recipe in quantized)}")
+    for pair in _pairs(quantized):
+        _run_together(
+            *(
+                ["quantize", str(folder / r.source), "--recipe", r.name, "--out", str(folder / r.name)]
+                for r in pair
+            )
+        )
+    return {recipe.name: read_bundle(folder / recipe.name) for recipe in wanted}
+
+
+def _pairs(recipes: list[Recipe]) -> Iterable[list[Recipe]]:
+    for start in range(0, len(recipes), PROCESSES):
+        yield recipes[start : start + PROCESSES]
 
 
 def _run_together(*arguments: list[str]) -> None:

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 
+import numpy as np
 import torch
 
 from litert_pipeline.build.convert import source_of
@@ -24,7 +25,7 @@ from reference.spec.errors import InputError
 from reference.spec.files import sha256_of
 from reference.spec.generation import Pipeline, Stage, generate
 from reference.spec.noise import philox
-from reference.spec.tensors import ALL_STAGES, ENCODER, STAGES, Tensors, signatures
+from reference.spec.tensors import ALL_STAGES, ENCODER, STAGES, Array, Tensors, signatures
 
 REPEATS = 3
 ENCODER_SEED_OFFSET = 2**31  # the encoder is judged on noise no generation of the same case uses
@@ -191,7 +192,15 @@ class Judge:
             conditioning={name: size["conditioner", f"relative_l2.{name}"][0] for name in CONDITIONING},
             velocity=tuple(size["dit", "relative_l2"]),
             audio=size["decoder", "relative_l2"][0],
+            audio_error=self._decoder_error(variant, case),
         )
+
+    def _decoder_error(self, variant: str, case: Case) -> Array:
+        """What the variant's decoder adds to the truth's audio; zero where it is not finite, which fails elsewhere."""
+        truth = self.truth(case)
+        (output,) = teacher_forced("decoder", self.stage(variant, "decoder"), truth)
+        error: Array = output["audio"].astype(np.float64) - truth["audio"]
+        return error if np.isfinite(error).all() else np.zeros_like(error)
 
 
 ARTIFACT_REASONS = {

@@ -15,12 +15,14 @@ from reference.spec.files import new_folder
 def quantize(source: Path, out: Path, recipe: Recipe, *, force: bool = False, say: Say = lambda _: None) -> None:
     """Quantize the stages `recipe` names, copy the others, write the new bundle, whole or not at all.
 
-    Raises InputError if `source` is no intact, unquantized LiteRT bundle, or the quantizer refuses the recipe.
+    Raises InputError if `source` is no intact, unquantized bundle of the recipe's format, or the quantizer refuses.
     """
     bundle = read_bundle(source)
-    if bundle.manifest.format != "litert" or any(f.source_sha256 for f in bundle.manifest.stages.values()):
+    quantized = any(entry.source_sha256 for entry in bundle.manifest.stages.values())
+    if bundle.manifest.format != recipe.format or quantized:
         raise InputError(
-            f"{source}: is a '{bundle.manifest.recipe}' bundle; quantize starts from an fp32 LiteRT bundle"
+            f"{source}: is a '{bundle.manifest.recipe}' bundle; recipe '{recipe.name}' starts from an "
+            f"unquantized {recipe.format} bundle, such as '{recipe.source}'"
         )
     bundle.require_intact()
     with new_folder(out, force) as folder:
@@ -30,7 +32,7 @@ def quantize(source: Path, out: Path, recipe: Recipe, *, force: bool = False, sa
             compute = recipe.compute.get(stage, "fp32")
             if stage in recipe.quantize:
                 say(f"quantizing {stage}")
-                _quantize_file(bundle.path(stage), path, recipe.quantize[stage], recipe.name)
+                QUANTIZERS[recipe.format](bundle.path(stage), path, recipe.quantize[stage], recipe.name)
                 stages[stage] = stage_file(path, entry.signature, compute, source_sha256=entry.sha256)
             else:
                 shutil.copyfile(bundle.path(stage), path)
@@ -42,7 +44,7 @@ def quantize(source: Path, out: Path, recipe: Recipe, *, force: bool = False, sa
         write_manifest(folder, manifest)
 
 
-def _quantize_file(source: Path, target: Path, entries: QuantizerRecipe, name: str) -> None:
+def _quantize_litert(source: Path, target: Path, entries: QuantizerRecipe, name: str) -> None:
     with quiet():
         from ai_edge_quantizer.quantizer import Quantizer
 
@@ -50,3 +52,19 @@ def _quantize_file(source: Path, target: Path, entries: QuantizerRecipe, name: s
             Quantizer(str(source), entries).quantize().export_model(str(target))
         except (ValueError, KeyError, TypeError, RuntimeError) as error:
             raise InputError(f"recipe '{name}': ai-edge-quantizer refuses it for {source.name} ({error})") from None
+
+
+def _quantize_onnx(source: Path, target: Path, entries: QuantizerRecipe, name: str) -> None:
+    with quiet():
+        import onnx
+        from onnxruntime.quantization import quantize_dynamic
+
+        (entry,) = entries
+        model = onnx.load(source)
+        del model.graph.value_info[:]  # the exporter folds transposes into weights and leaves the old shapes behind
+        quantize_dynamic(
+            model, str(target), op_types_to_quantize=entry["op_types"], per_channel=entry["per_channel"]
+        )
+
+
+QUANTIZERS = {"litert": _quantize_litert, "onnx": _quantize_onnx}

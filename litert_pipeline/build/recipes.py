@@ -12,19 +12,32 @@ from reference.spec.tensors import ALL_STAGES
 
 QuantizerRecipe = list[dict[str, Any]]  # as ai-edge-quantizer reads it
 
-# Weights int8 per output channel, activations quantized on the fly, integer arithmetic: what Arm and Google ship.
-DYNAMIC_INT8: QuantizerRecipe = [
-    {
-        "regex": ".*",
-        "operation": "*",
-        "algorithm_key": "min_max_uniform_quantize",
-        "op_config": {
-            "weight_tensor_config": {"num_bits": 8, "symmetric": True, "granularity": "CHANNELWISE", "dtype": "INT"},
-            "compute_precision": "INTEGER",
-            "explicit_dequantize": False,
-        },
+
+
+def _entry(
+    *, regex: str = ".*", operation: str = "*", algorithm: str = "min_max_uniform_quantize", bits: int = 8,
+    granularity: str = "CHANNELWISE", dtype: str = "INT", integer_compute: bool = True,
+) -> QuantizerRecipe:  # fmt: skip
+    """One ai-edge-quantizer rule. Without integer compute, weights are stored small and calculated with in float."""
+    weights = {"num_bits": bits, "symmetric": True, "granularity": granularity, "dtype": dtype}
+    config = {
+        "weight_tensor_config": weights,
+        "compute_precision": "INTEGER" if integer_compute else "FLOAT",
+        "explicit_dequantize": not integer_compute,
     }
-]
+    return [{"regex": regex, "operation": operation, "algorithm_key": algorithm, "op_config": config}]
+
+
+# Weights int8 per output channel, activations quantized on the fly, integer arithmetic: what Arm and Google ship.
+DYNAMIC_INT8 = _entry()
+INT8_WEIGHTS = _entry(integer_compute=False)
+FP16_WEIGHTS = _entry(algorithm="float_casting", bits=16, granularity="TENSORWISE", dtype="FLOAT", integer_compute=False)
+# The decoder's transposed convolutions are left out: the quantizer cannot take them.
+INT8_CONVOLUTIONS = _entry(operation="CONV_2D")
+# Only the layers, whose widths are whole blocks in every configuration; projections to the latents are narrow.
+INT4_BLOCKS = _entry(regex=r".*Layer_\d+.*", operation="FULLY_CONNECTED", bits=4, granularity="BLOCKWISE_32")
+# onnxruntime's dynamic quantization: per channel, signed weights, unsigned activations.
+ONNX_INT8: QuantizerRecipe = [{"op_types": ["MatMul", "Gemm"], "per_channel": True}]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,13 +49,23 @@ class Recipe:
     quantize: Mapping[str, QuantizerRecipe] = field(default_factory=dict)
     compute: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def source(self) -> str:
+        """The recipe of the bundle this one is quantized from."""
+        return {"litert": "fp32", "onnx": "onnx_fp32"}[self.format]
+
 
 RECIPES = {
     recipe.name: recipe
     for recipe in (
         Recipe(name="fp32"),
         Recipe(name="onnx_fp32", format="onnx"),
+        Recipe(name="onnx_int8", format="onnx", quantize={"dit": ONNX_INT8}),
+        Recipe(name="fp16_weights", quantize=dict.fromkeys(ALL_STAGES, FP16_WEIGHTS)),
         Recipe(name="int8", quantize={"dit": DYNAMIC_INT8}, compute={"decoder": "fp16", "encoder": "fp16"}),
+        Recipe(name="int8_weight_only", quantize={"dit": INT8_WEIGHTS}),
+        Recipe(name="int8_decoder", quantize={"decoder": INT8_CONVOLUTIONS}),
+        Recipe(name="int4_blockwise", quantize={"dit": INT4_BLOCKS}),
     )
 }
 

@@ -11,10 +11,13 @@ from reference.spec.prompt import Tokenizer
 from reference.spec.tensors import ENCODER, STAGES
 
 
-def open_stage(bundle: Bundle, name: str, *, compute: str | None = None, threads: int = 1) -> LiteRTStage:
+def open_stage(
+    bundle: Bundle, name: str, *, compute: str | None = None, threads: int = 1, kernels: str = "xnnpack"
+) -> LiteRTStage:
     """One stage of a bundle, in the arithmetic its manifest asks for unless `compute` says otherwise."""
     entry = bundle.manifest.stages[name]
-    return LiteRTStage(bundle.path(name), entry.signature, compute=compute or entry.compute, threads=threads)
+    compute = compute or entry.compute
+    return LiteRTStage(bundle.path(name), entry.signature, compute=compute, threads=threads, kernels=kernels)
 
 
 @contextmanager

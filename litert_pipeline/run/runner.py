@@ -17,24 +17,31 @@ from reference.spec.tensors import Array, Signature, Tensor, Tensors
 
 XNNPACK_FORCE_FP16 = 0x04  # TFLITE_XNNPACK_DELEGATE_FLAG_FORCE_FP16
 XNNPACK_FLAGS = {"fp32": None, "fp16": XNNPACK_FORCE_FP16}
+KERNEL_MODES = {"xnnpack": "DELEGATE", "builtin": "BUILTIN"}
 
 
 class LiteRTStage:
-    """A `.tflite` file opened with CompiledModel on the CPU (XNNPACK).
+    """A `.tflite` file opened with CompiledModel on the CPU.
 
-    `compute` is "fp32", or "fp16" to make XNNPACK calculate in half precision whatever the file holds. Buffers
-    belong to the runtime and are reused between calls, so outputs are copies.
+    `compute` is "fp32", or "fp16" to make XNNPACK calculate in half precision whatever the file holds. `kernels` is
+    "xnnpack", or "builtin" for LiteRT's own. Buffers belong to the runtime and are reused between calls, so outputs
+    are copies.
     """
 
-    def __init__(self, path: Path, signature: Signature, *, compute: str = "fp32", threads: int = 1) -> None:
+    def __init__(
+        self, path: Path, signature: Signature, *, compute: str = "fp32", threads: int = 1, kernels: str = "xnnpack"
+    ) -> None:
         """Raises InputError if the file is no LiteRT model or its tensors are not those of `signature`."""
         self.path, self.signature = path, signature
         with native_log() as log:
-            from ai_edge_litert.compiled_model import CompiledModel, CpuOptions, Options  # logs when imported
+            from ai_edge_litert.compiled_model import CompiledModel, CpuKernelMode, CpuOptions, Options  # logs, too
 
             atexit.unregister(_mute_exit)
             atexit.register(_mute_exit)
-            options = Options(cpu_options=CpuOptions(num_threads=threads, xnnpack_flags=XNNPACK_FLAGS[compute]))
+            cpu = CpuOptions(
+                num_threads=threads, xnnpack_flags=XNNPACK_FLAGS[compute], kernel_mode=CpuKernelMode[KERNEL_MODES[kernels]]
+            )
+            options = Options(cpu_options=cpu)
             try:
                 self._model: Any = CompiledModel.from_file(str(path), options=options)
             except RuntimeError as error:

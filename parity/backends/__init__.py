@@ -28,9 +28,16 @@ VARIANTS: Mapping[str, Variant] = {
     YARDSTICK: Variant(recipe=None, open=torch_.open_stage),
     "torch_upstream": Variant(recipe=None, open=upstream.open_stage),
     "onnx_fp32": Variant(recipe="onnx_fp32", open=onnx.open_stage),
+    "onnx_int8": Variant(recipe="onnx_int8", open=onnx.open_stage),
     "litert_fp32": Variant(recipe="fp32", open=litert.opener(compute="fp32")),
+    "litert_fp32_builtin": Variant(recipe="fp32", open=litert.opener(compute="fp32", kernels="builtin")),
+    "litert_fp32_interpreter": Variant(recipe="fp32", open=litert.open_classic),
     "litert_fp16": Variant(recipe="fp32", open=litert.opener(compute="fp16")),
+    "litert_fp16_weights": Variant(recipe="fp16_weights", open=litert.opener(compute=None)),
     "litert_int8": Variant(recipe="int8", open=litert.opener(compute=None)),
+    "litert_int8_weight_only": Variant(recipe="int8_weight_only", open=litert.opener(compute=None)),
+    "litert_int8_decoder": Variant(recipe="int8_decoder", open=litert.opener(compute=None)),
+    "litert_int4_blockwise": Variant(recipe="int4_blockwise", open=litert.opener(compute=None)),
 }
 
 
