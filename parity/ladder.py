@@ -21,13 +21,18 @@ class Measurement:
     step: int | None = None
 
 
+def stage_feed(stage: str, truth: Tensors, step: int = 0) -> Tensors:
+    """What the truth feeds a stage, float32; the DiT at `step`."""
+    feed = float32_inputs(truth)
+    if stage != "dit":
+        return feed
+    return dit_feed(feed[f"x_{step}"], float(feed["levels"][step]), {name: feed[name] for name in CONDITIONING})
+
+
 def teacher_forced(stage: str, run: Stage, truth: Tensors) -> list[Tensors]:
     """The stage's outputs when fed the truth's own inputs: one dict, or one per step for the DiT."""
-    if stage != "dit":
-        return [run(float32_inputs(truth))]
-    conditioning = float32_inputs({name: truth[name] for name in CONDITIONING})
-    levels = truth["levels"][:-1]
-    return [run(dit_feed(truth[f"x_{step}"], float(level), conditioning)) for step, level in enumerate(levels)]
+    steps = len(truth["levels"]) - 1 if stage == "dit" else 1
+    return [run(stage_feed(stage, truth, step)) for step in range(steps)]
 
 
 def float32_inputs(truth: Tensors) -> Tensors:

@@ -67,7 +67,9 @@ class InterpreterStage:
 
 
 @contextmanager
-def open_interpreter(path: Path, signature: Signature, *, threads: int = 1, keep_all: bool = False) -> Iterator[InterpreterStage]:
+def open_interpreter(
+    path: Path, signature: Signature, *, threads: int = 1, keep_all: bool = False
+) -> Iterator[InterpreterStage]:
     """An InterpreterStage that is closed without a word on stderr."""
     stage = InterpreterStage(path, signature, threads=threads, keep_all=keep_all)
     try:

@@ -1,0 +1,103 @@
+"""A single wrong layer is found, whichever it is, in float and in quantized graphs; a clean graph has none."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from litert_pipeline.build.convert import exportable
+from litert_pipeline.bundle import Bundle
+from litert_pipeline.run.interpreter import open_interpreter
+from parity.judge import Judge
+from parity.ladder import stage_feed
+from parity.localize import ModuleError, first_fault, localize
+from parity.test_parity import case_called
+from reference.spec.tensors import ALL_STAGES, Array
+
+STEP = 3
+GAIN = 1.05
+# Layers whose weights stand in the file as they are: before the others the converter folds a norm's gain into them.
+FAULTS = {
+    "T5, first attention": ("conditioner", "t5.encoder.block.0.layer.0.SelfAttention.o"),
+    "T5, second feed-forward": ("conditioner", "t5.encoder.block.1.layer.1.DenseReluDense.wo"),
+    "T5, last attention": ("conditioner", "t5.encoder.block.2.layer.0.SelfAttention.o"),
+    "DiT, conditioning": ("dit", "to_cond_embed.2"),
+    "DiT, first self-attention": ("dit", "transformer.layers.0.self_attn.to_out"),
+    "DiT, second cross-attention": ("dit", "transformer.layers.1.cross_attn.to_out"),
+    "DiT, last feed-forward": ("dit", "transformer.layers.2.ff.ff.2"),
+    "DiT, last projection": ("dit", "transformer.project_out"),
+    "decoder, first convolution": ("decoder", "layers.0"),
+    "decoder, second upsampling": ("decoder", "layers.2.layers.1"),
+    "decoder, fourth block": ("decoder", "layers.4.layers.3.layers.1"),
+    "decoder, last convolution": ("decoder", "layers.7"),
+}
+
+
+def spoiled(path: Path, module: nn.Module, target: Path) -> Path:
+    """A copy of a `.tflite` file in which one module's weights are GAIN times what they were."""
+    weight = (
+        module.get_parameter("weight") if "weight" in dict(module.named_parameters()) else module.get_buffer("weight")
+    )
+    data = path.read_bytes()
+    for layout in layouts(weight.detach().numpy()):
+        raw = layout.tobytes()
+        if data.count(raw) == 1:
+            target.write_bytes(data.replace(raw, (layout * np.float32(GAIN)).tobytes()))
+            return target
+    raise AssertionError(f"{path}: does not hold these weights as they are")
+
+
+def layouts(weight: Array) -> Iterator[Array]:
+    """Orders of axes in which LiteRT may keep a kernel: as it is, channels last, or a transposed convolution's."""
+    orders = [(0, 1), (1, 0)] if weight.ndim == 2 else [(0, 1, 2), (0, 2, 1), (1, 2, 0)]
+    return (np.ascontiguousarray(weight.transpose(order)) for order in orders)
+
+
+def errors_of(judge: Judge, bundle: Bundle, stage: str, path: Path) -> list[ModuleError]:
+    feed = stage_feed(stage, judge.truth(case_called(judge, "drums")), STEP)
+    exact = exportable(judge.model.to(torch.float64), stage)
+    with open_interpreter(path, bundle.manifest.stages[stage].signature, keep_all=True) as run:
+        return localize(exact, exportable(judge.model, stage), run, feed)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_wrong_layer_is_named(judge: Judge, bundles: Mapping[str, Bundle], tmp_path: Path, fault: str) -> None:
+    stage, wrong = FAULTS[fault]
+    bundle = bundles["fp32"]
+    file = spoiled(bundle.path(stage), exportable(judge.model, stage).get_submodule(wrong), tmp_path / "spoiled.tflite")
+    found = first_fault(errors_of(judge, bundle, stage, file))
+    assert found is not None
+    assert found.path == wrong
+    assert found.isolated == pytest.approx(GAIN - 1, rel=0.5)
+
+
+@pytest.mark.parametrize(
+    "recipe", ["fp32", "int8", "int8_weight_only", "int8_decoder", "fp16_weights", "int4_blockwise"]
+)
+@pytest.mark.parametrize("stage", ALL_STAGES)
+def test_a_clean_graph_has_no_fault(judge: Judge, bundles: Mapping[str, Bundle], stage: str, recipe: str) -> None:
+    bundle = bundles[recipe]
+    if recipe != "fp32" and bundle.manifest.stages[stage].source_sha256 is None:
+        return  # the fp32 file once more
+    errors = errors_of(judge, bundle, stage, bundle.path(stage))
+    assert len(errors) >= 10
+    assert first_fault(errors) is None
+
+
+@pytest.mark.parametrize("gain", [0.5, 2.0, -1.0])
+def test_a_wrong_layer_is_named_in_an_int8_graph(
+    judge: Judge, bundles: Mapping[str, Bundle], tmp_path: Path, gain: float
+) -> None:
+    """Per-channel scales of one layer off: found by its siblings, which err a hundred times less."""
+    bundle, wrong = bundles["int8"], "transformer.layers.1.self_attn.to_out"
+    weight = judge.model.modules["dit"].get_parameter(f"{wrong}.weight").detach().numpy()
+    scales = (np.abs(weight).max(axis=1) / np.float32(127)).astype(np.float32)
+    data = bundle.path("dit").read_bytes()
+    assert data.count(scales.tobytes()) == 1
+    (tmp_path / "spoiled.tflite").write_bytes(data.replace(scales.tobytes(), (scales * np.float32(gain)).tobytes()))
+    found = first_fault(errors_of(judge, bundle, "dit", tmp_path / "spoiled.tflite"))
+    assert found is not None
+    assert found.path == wrong
