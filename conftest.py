@@ -12,8 +12,8 @@ from fixtures.oracle.agreement import Agreement
 from litert_pipeline.bundle import Bundle
 from parity.backends import VARIANTS, choose_variants
 from parity.budgets import check_complete
+from parity.bundles import given_bundles, make_bundles
 from parity.environment import environment
-from parity.gate import given_bundles, make_bundles
 from parity.judge import Judge
 from parity.selection import spelled_out
 

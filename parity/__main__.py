@@ -26,7 +26,7 @@ def gate_command(
         list[Path] | None,
         typer.Option(help="Bundle to judge; repeatable. Without it the gate converts the model itself."),
     ] = None,
-    report: Annotated[Path | None, typer.Option(help="Folder for report.json and junit.xml.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Folder for report.html, report.json and junit.xml.")] = None,
     variants: Annotated[str | None, typer.Option(help="Variants to judge, comma-separated; all if left out.")] = None,
     cases: Annotated[str | None, typer.Option(help="Cases to judge, comma-separated; all if left out.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of every runtime.")] = 1,
@@ -44,7 +44,8 @@ def gate_command(
         outcome = run_gate(options, lambda text: console.print(text, highlight=False))
     outcome.show(console)
     if report is not None:
-        console.print(f"wrote {report / 'report.json'} and {report / 'junit.xml'}", highlight=False, soft_wrap=True)
+        names = ("report.html", "report.json", "junit.xml")
+        console.print(f"wrote {', '.join(str(report / name) for name in names)}", highlight=False, soft_wrap=True)
     peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     console.print(f"largest process: {peak / 2**20:.2f} GiB resident", highlight=False)
     raise typer.Exit(EXIT_OK if outcome.publish else EXIT_REFUSE)

@@ -71,8 +71,13 @@ class Judge:
         self._stack.close()
 
     @cached_property
+    def exact(self) -> Model:
+        """The model in float64."""
+        return self.model.to(torch.float64)
+
+    @cached_property
     def _exact(self) -> Pipeline:
-        return self.model.to(torch.float64).pipeline()
+        return self.exact.pipeline()
 
     def truth(self, case: Case) -> Tensors:
         """The float64 trace of a case, and the encoding of its audio."""

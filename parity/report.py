@@ -4,7 +4,7 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -13,13 +13,14 @@ from rich.console import Console
 from rich.table import Table
 
 from litert_pipeline.bundle import Bundle
+from parity.blame import PIPELINE_ORDER, Layers, suspects
+from parity.localize import ModuleError, first_fault
+from parity.page import render
 from parity.verdict import ARTIFACT, FREE_RUNNING, TEACHER_FORCED, Verdict
 from reference.spec.files import sha256_of
-from reference.spec.tensors import ALL_STAGES
 
 SCHEMA = 1
 LADDER_ORDER = (ARTIFACT, TEACHER_FORCED, FREE_RUNNING)
-PIPELINE_ORDER = ("bundle", *ALL_STAGES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,7 @@ class Report:
 
     checks: list[Verdict]
     steps: list[dict[str, Any]]
+    layers: Layers
     model: dict[str, Any]
     environment: dict[str, Any]
     artifacts: list[dict[str, Any]]
@@ -38,35 +40,40 @@ class Report:
         return bool(self.checks) and all(check.ok for check in self.checks)
 
     def blame(self) -> list[dict[str, Any]]:
-        """For each variant with a failure the first stage at fault.
-
-        A stage fed the truth's inputs answers for itself, so teacher-forced failures outrank free-running ones, and
-        among them a stage of the pipeline outranks a note about the bundle as a whole.
-        """
-        failed: dict[str, list[Verdict]] = defaultdict(list)
-        for check in self.checks:
-            if not check.ok:
-                failed[check.variant].append(check)
-        blamed = [min(checks, key=_suspicion) for checks in failed.values()]
+        """For each variant with a failure the stage at fault, and the module where it could be found."""
         return [
-            {"stage": check.stage, "variant": check.variant, "step": check.step, "layer": None, "why": str(check)}
-            for check in blamed
+            {
+                "stage": check.stage,
+                "variant": check.variant,
+                "step": check.step,
+                "layer": _faulty_module(self.layers.get((check.variant, check.stage), [])),
+                "why": str(check),
+            }
+            for check in suspects(self.checks)
         ]
 
     def write(self, folder: Path) -> None:
-        """Write `report.json` and `junit.xml`."""
+        """Write `report.json`, `junit.xml` and `report.html`."""
         content = {
             "schema": SCHEMA,
             "verdict": "publish" if self.publish else "refuse",
             "checks": [check.to_json() for check in self.checks],
             "blame": self.blame(),
             "dit_steps": self.steps,
+            "layers": [
+                {"variant": variant, "stage": stage, **asdict(error), "ok": error.ok}
+                for (variant, stage), errors in self.layers.items()
+                for error in errors
+            ],
             "model": self.model,
             "environment": self.environment,
             "artifacts": self.artifacts,
             "latency": [],
         }
         (folder / "report.json").write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        own = {field.name: getattr(self, field.name) for field in fields(self)}
+        page = render(publish=self.publish, blame=self.blame(), **own)
+        (folder / "report.html").write_text(page, encoding="utf-8")
         ElementTree.ElementTree(_junit(self.checks)).write(folder / "junit.xml", encoding="utf-8", xml_declaration=True)
 
     def show(self, console: Console) -> None:
@@ -89,7 +96,9 @@ class Report:
             table.add_row(*_row(checks))
         console.print(table)
         for blamed in self.blame():
-            console.print(f"[red]blame[/red] {blamed['stage']}: {blamed['why']}", soft_wrap=True, highlight=False)
+            layer = f", module {blamed['layer']}" if blamed["layer"] else ""
+            sentence = f"[red]blame[/red] {blamed['stage']}{layer}: {blamed['why']}"
+            console.print(sentence, soft_wrap=True, highlight=False)
         word = "[green]PUBLISH[/green]" if self.publish else "[red]REFUSE[/red]"
         failures = sum(not check.ok for check in self.checks)
         console.print(f"{word}: {len(self.checks)} checks, {failures} failed", highlight=False)
@@ -108,10 +117,9 @@ def artifact_entries(bundles: Iterable[Bundle]) -> list[dict[str, Any]]:
     ]
 
 
-def _suspicion(check: Verdict) -> tuple[int, int, float]:
-    stage = PIPELINE_ORDER.index(check.stage)
-    free = check.ladder == FREE_RUNNING
-    return (2 if free else 1 if check.stage == "bundle" else 0, stage, -check.share_of_limit)
+def _faulty_module(errors: list[ModuleError]) -> str | None:
+    fault = first_fault(errors)
+    return None if fault is None else fault.path
 
 
 def _by_row(checks: list[Verdict]) -> list[list[Verdict]]:

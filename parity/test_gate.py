@@ -83,6 +83,12 @@ def test_damaged_weights_are_refused_and_blamed(
     content = json.loads((report / "report.json").read_text())
     assert content["verdict"] == "refuse"
     assert {blamed["stage"] for blamed in content["blame"]} == {stage}
+    named = {blamed["layer"] for blamed in content["blame"]} - {None}
+    assert named
+    assert named <= {error["path"] for error in content["layers"] if not error["ok"]}
+    page = (report / "report.html").read_text()
+    assert page.index("REFUSE") < page.index("Who is at fault") < page.index("Stage by variant")
+    assert all(layer in page for layer in named)
     failed = {check["ladder"] for check in content["checks"] if not check["ok"] and check["stage"] == stage}
     assert TEACHER_FORCED in failed
 
@@ -222,7 +228,7 @@ def test_damaged_onnx_cannot_be_judged(bundles: Mapping[str, Bundle], tmp_path: 
 
 
 def test_a_run_that_measured_nothing_is_not_published() -> None:
-    assert not Report(checks=[], steps=[], model={}, environment={}, artifacts=[]).publish
+    assert not Report(checks=[], steps=[], layers={}, model={}, environment={}, artifacts=[]).publish
 
 
 def test_a_failed_run_keeps_the_report_it_was_told_to_replace(tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ from itertools import count
 import numpy as np
 import pytest
 
+from parity.blame import suspects
 from parity.cases import Case, load_cases
 from parity.judge import Judge
 from parity.recognise import HALF_T5, half_t5
-from parity.report import Report
 from parity.verdict import FREE_RUNNING, TEACHER_FORCED, Verdict
 from reference.spec.generation import Stage
 from reference.spec.tensors import ALL_STAGES, Array, Tensors
@@ -71,7 +71,7 @@ def faulty_judge(judge: Judge, stage: str, wrap: Callable[[Stage], Stage]) -> tu
 
 
 def blamed(checks: list[Verdict]) -> list[str]:
-    return [entry["stage"] for entry in Report(checks=checks, steps=[], model={}, environment={}, artifacts=[]).blame()]
+    return [check.stage for check in suspects(checks)]
 
 
 @pytest.mark.parametrize("fault", FAULTS)

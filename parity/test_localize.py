@@ -1,19 +1,18 @@
 """A single wrong layer is found, whichever it is, in float and in quantized graphs; a clean graph has none."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from torch import nn
 
 from litert_pipeline.build.convert import exportable
 from litert_pipeline.bundle import Bundle
-from litert_pipeline.run.interpreter import open_interpreter
+from parity.blame import module_errors
 from parity.judge import Judge
-from parity.ladder import stage_feed
-from parity.localize import ModuleError, first_fault, localize
+from parity.localize import ModuleError, first_fault
 from parity.test_parity import case_called
 from reference.spec.tensors import ALL_STAGES, Array
 
@@ -56,11 +55,14 @@ def layouts(weight: Array) -> Iterator[Array]:
     return (np.ascontiguousarray(weight.transpose(order)) for order in orders)
 
 
-def errors_of(judge: Judge, bundle: Bundle, stage: str, path: Path) -> list[ModuleError]:
-    feed = stage_feed(stage, judge.truth(case_called(judge, "drums")), STEP)
-    exact = exportable(judge.model.to(torch.float64), stage)
-    with open_interpreter(path, bundle.manifest.stages[stage].signature, keep_all=True) as run:
-        return localize(exact, exportable(judge.model, stage), run, feed)
+def errors_of(judge: Judge, stage: str, recipe: str, file: Path | None = None) -> list[ModuleError]:
+    """Module errors of a bundle's stage, or of another file in its place."""
+    bundle = judge.bundles[recipe]
+    if file is not None:
+        entry = replace(bundle.manifest.stages[stage], file=str(file))  # absolute, so the folder does not matter
+        bundle = replace(bundle, manifest=replace(bundle.manifest, stages={**bundle.manifest.stages, stage: entry}))
+    with_file = replace(judge, bundles={**judge.bundles, recipe: bundle})
+    return module_errors(with_file, stage, recipe, case_called(judge, "drums"), STEP)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -68,7 +70,7 @@ def test_a_wrong_layer_is_named(judge: Judge, bundles: Mapping[str, Bundle], tmp
     stage, wrong = FAULTS[fault]
     bundle = bundles["fp32"]
     file = spoiled(bundle.path(stage), exportable(judge.model, stage).get_submodule(wrong), tmp_path / "spoiled.tflite")
-    found = first_fault(errors_of(judge, bundle, stage, file))
+    found = first_fault(errors_of(judge, stage, "fp32", file))
     assert found is not None
     assert found.path == wrong
     assert found.isolated == pytest.approx(GAIN - 1, rel=0.5)
@@ -82,7 +84,7 @@ def test_a_clean_graph_has_no_fault(judge: Judge, bundles: Mapping[str, Bundle],
     bundle = bundles[recipe]
     if recipe != "fp32" and bundle.manifest.stages[stage].source_sha256 is None:
         return  # the fp32 file once more
-    errors = errors_of(judge, bundle, stage, bundle.path(stage))
+    errors = errors_of(judge, stage, recipe)
     assert len(errors) >= 10
     assert first_fault(errors) is None
 
@@ -98,6 +100,6 @@ def test_a_wrong_layer_is_named_in_an_int8_graph(
     data = bundle.path("dit").read_bytes()
     assert data.count(scales.tobytes()) == 1
     (tmp_path / "spoiled.tflite").write_bytes(data.replace(scales.tobytes(), (scales * np.float32(gain)).tobytes()))
-    found = first_fault(errors_of(judge, bundle, "dit", tmp_path / "spoiled.tflite"))
+    found = first_fault(errors_of(judge, "dit", "int8", tmp_path / "spoiled.tflite"))
     assert found is not None
     assert found.path == wrong

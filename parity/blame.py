@@ -1,0 +1,59 @@
+"""Who is at fault: the first stage of a variant that fails, and the module inside it."""
+
+from collections import defaultdict
+
+from litert_pipeline.build.convert import exportable
+from litert_pipeline.run.interpreter import open_interpreter
+from parity.backends import VARIANTS
+from parity.bundles import Say
+from parity.cases import Case
+from parity.judge import Judge
+from parity.ladder import stage_feed
+from parity.localize import ModuleError, localize
+from parity.verdict import FREE_RUNNING, TEACHER_FORCED, Verdict
+from reference.spec.tensors import ALL_STAGES
+
+PIPELINE_ORDER = ("bundle", *ALL_STAGES)
+Layers = dict[tuple[str, str], list[ModuleError]]  # by (variant, stage)
+
+
+def suspects(checks: list[Verdict]) -> list[Verdict]:
+    """For each variant with a failure the check that tells most about it.
+
+    A stage fed the truth's inputs answers for itself, so teacher-forced failures outrank free-running ones, and among
+    them a stage of the pipeline outranks a note about the bundle as a whole.
+    """
+    failed: dict[str, list[Verdict]] = defaultdict(list)
+    for check in checks:
+        if not check.ok:
+            failed[check.variant].append(check)
+    return [min(found, key=_suspicion) for found in failed.values()]
+
+
+def localized(judge: Judge, checks: list[Verdict], cases: list[Case], say: Say) -> Layers:
+    """Module errors of every suspected stage that is a LiteRT graph and failed on the truth's inputs."""
+    found: Layers = {}
+    by_id = {case.id: case for case in cases}
+    for check in suspects(checks):
+        recipe = VARIANTS[check.variant].recipe if check.variant in VARIANTS else None
+        if check.ladder != TEACHER_FORCED or recipe is None or judge.bundles[recipe].manifest.format != "litert":
+            continue
+        say(f"looking for the fault inside {check.stage} of {check.variant}")
+        errors = module_errors(judge, check.stage, recipe, by_id[check.case], check.step or 0)
+        found[check.variant, check.stage] = errors
+    return found
+
+
+def module_errors(judge: Judge, stage: str, recipe: str, case: Case, step: int = 0) -> list[ModuleError]:
+    """How wrong each module of a bundle's stage is on the truth's inputs, with LiteRT's own kernels."""
+    bundle = judge.bundles[recipe]
+    feed = stage_feed(stage, judge.truth(case), step)
+    exact, rounded = exportable(judge.exact, stage), exportable(judge.model, stage)
+    with open_interpreter(bundle.path(stage), bundle.manifest.stages[stage].signature, keep_all=True) as run:
+        return localize(exact, rounded, run, feed)
+
+
+def _suspicion(check: Verdict) -> tuple[int, int, float]:
+    stage = PIPELINE_ORDER.index(check.stage)
+    free = check.ladder == FREE_RUNNING
+    return (2 if free else 1 if check.stage == "bundle" else 0, stage, -check.share_of_limit)

@@ -1,0 +1,81 @@
+"""The bundles a run judges: the user's own, or made for the occasion."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from pathlib import Path
+
+from litert_pipeline.build.recipes import RECIPES, Recipe
+from litert_pipeline.bundle import Bundle, read_bundle
+from litert_pipeline.run.probe import require_loadable
+from parity.backends import VARIANTS
+from reference.spec.errors import InputError
+
+Say = Callable[[str], None]
+PROCESSES = 2  # at a time; more than one converter per core only slows all
+
+
+def recipes_of(variants: list[str]) -> set[str]:
+    """The recipes whose bundles these variants run."""
+    return {recipe for name in variants if (recipe := VARIANTS[name].recipe) is not None}
+
+
+def make_bundles(model: Path, folder: Path, recipes: set[str], say: Say) -> dict[str, Bundle]:
+    """Convert and quantize `model` into every one of `recipes`.
+
+    In processes of their own: converters are large, and their settings must not reach the process that judges.
+    """
+    wanted = [recipe for recipe in RECIPES.values() if recipe.name in recipes]
+    converted = list(dict.fromkeys(recipe.source for recipe in wanted))
+    quantized = [recipe for recipe in wanted if recipe.quantize]
+    say(f"converting: {', '.join(converted)}")
+    folder.mkdir(parents=True)
+    convert = ["convert", "--model", str(model)]
+    _run_together(*([*convert, "--recipe", name, "--out", str(folder / name)] for name in converted))
+    if quantized:
+        say(f"quantizing: {', '.join(recipe.name for recipe in quantized)}")
+    for pair in _pairs(quantized):
+        _run_together(
+            *(["quantize", str(folder / r.source), "--recipe", r.name, "--out", str(folder / r.name)] for r in pair)
+        )
+    return {recipe.name: read_bundle(folder / recipe.name) for recipe in wanted}
+
+
+def _pairs(recipes: list[Recipe]) -> Iterable[list[Recipe]]:
+    for start in range(0, len(recipes), PROCESSES):
+        yield recipes[start : start + PROCESSES]
+
+
+def _run_together(*arguments: list[str]) -> None:
+    """Run `litert_pipeline` commands at the same time; when all have ended, raise what the first failed one told."""
+    with ExitStack() as stack:
+        processes = []
+        for line in arguments:
+            command = [sys.executable, "-m", "litert_pipeline", *line]
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            processes.append(stack.enter_context(process))  # leaving waits, so nobody writes on behind our back
+            stack.callback(process.kill)
+        told = [process.communicate()[1] for process in processes]
+    for process, errors in zip(processes, told, strict=True):
+        if process.returncode:
+            lines = [line for line in errors.splitlines() if line.startswith("error: ")] or errors.splitlines()[-1:]
+            raise InputError(
+                (lines or [f"conversion ended with exit code {process.returncode}"])[-1].removeprefix("error: ")
+            )
+
+
+def given_bundles(folders: list[Path]) -> dict[str, Bundle]:
+    """The user's bundles by recipe, each proven to open without crashing the runtime."""
+    bundles: dict[str, Bundle] = {}
+    known = {variant.recipe for variant in VARIANTS.values()}
+    for folder in folders:
+        bundle = read_bundle(folder)
+        recipe = bundle.manifest.recipe
+        if recipe not in known or recipe in bundles:
+            state = "given twice" if recipe in bundles else "one no variant runs"
+            valid = ", ".join(sorted(name for name in known if name))
+            raise InputError(f"{folder}: its recipe '{recipe}' is {state}; valid recipes, one bundle each: {valid}")
+        require_loadable(bundle)
+        bundles[recipe] = bundle
+    return bundles
