@@ -51,6 +51,18 @@ def gate_command(
     raise typer.Exit(EXIT_OK if outcome.publish else EXIT_REFUSE)
 
 
+@app.command("headroom")
+def headroom_command(
+    report: Annotated[Path, typer.Argument(help="A report folder, or its report.json.")],
+) -> None:
+    """Print every budget with what a gate run measured, its limit, and the room between them."""
+    with told_in_one_line():
+        from parity.headroom import headroom_table, read_checks
+
+        table = headroom_table(read_checks(report))
+    Console(width=None if Console().is_terminal else 170).print(table)
+
+
 @app.command("goldens")
 def goldens_command(
     out: Annotated[Path, typer.Option(help="Folder to write: the arrays and an index.json.")],

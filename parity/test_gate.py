@@ -62,6 +62,12 @@ def test_clean_bundle_is_published_with_a_full_report(bundles: Mapping[str, Bund
     assert len({check["id"] for check in report["checks"]}) == len(report["checks"])
     for entry in report["artifacts"]:
         assert sha256_of(bundles["fp32"].folder.parent / entry["path"]) == entry["sha256"]
+    shown = CliRunner().invoke(app, ["headroom", str(tmp_path / "report")])
+    assert shown.exit_code == 0
+    assert (
+        shown.output.count("litert_fp16 ")
+        >= len({c["metric"] for c in report["checks"] if c["variant"] == "litert_fp16"}) - 2
+    )
     suite = ElementTree.parse(tmp_path / "report" / "junit.xml").getroot()
     assert int(suite.attrib["tests"]) == len(report["checks"])
 
@@ -249,6 +255,15 @@ def test_bundle_of_a_model_of_another_shape_cannot_be_judged(bundles: Mapping[st
     code, output = gate("--model", model, "--bundle", bundles["fp32"].folder)
     assert code == 2
     assert "foreign signature, its tensors are not those of stage 'dit'" in output
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", '{"schema": 1}'], ids=["missing", "empty", "list", "other"])
+def test_headroom_of_what_is_no_report_is_refused(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "report.json").write_text(content)
+    result = CliRunner().invoke(app, ["headroom", str(tmp_path / "report.json")])
+    assert result.exit_code == 2
+    assert "not a gate's report.json" in result.output
 
 
 def test_unknown_case_lists_the_valid(bundles: Mapping[str, Bundle]) -> None:
