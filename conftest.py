@@ -15,7 +15,7 @@ from parity.budgets import check_complete
 from parity.bundles import given_bundles, make_bundles
 from parity.environment import environment
 from parity.judge import Judge
-from parity.selection import spelled_out
+from parity.selection import STAGE_KEYWORD, spelled_out
 
 AGREEMENT = pytest.StashKey[Agreement]()
 
@@ -38,6 +38,12 @@ def pytest_report_header(config: pytest.Config) -> str:
     here = environment(config.getoption("--threads"))
     machine = f"{here['cpu_model']} ({' '.join(here['cpu_features'])}), {here['threads']} threads"
     return f"parity: {machine}, model {config.getoption('--model')}"
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    stage = item.callspec.params.get("stage") if isinstance(item, pytest.Function) and hasattr(item, "callspec") else None
+    if stage is not None:
+        item.extra_keyword_matches.add(f"{STAGE_KEYWORD}{stage}")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

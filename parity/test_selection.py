@@ -21,6 +21,8 @@ SELECTIONS = {
     ("not dit", "not (dit and not conditioner)"),
     ("dit or conditioner", "(dit and not conditioner) or conditioner"),
     ("conditioner", "conditioner"),
+    ("decoder", "(decoder and (stage_is_decoder or not int8_decoder))"),
+    ("int8_decoder", "int8_decoder"),
     ("", ""),
 ])  # fmt: skip
 def test_only_the_bare_word_is_spelled_out(expression: str, expected: str) -> None:

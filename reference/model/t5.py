@@ -1,7 +1,8 @@
 """T5 encoder, written out so that it is exact in float64 (library versions fall back to float32 in norm and softmax).
 
 Source: Raffel et al. 2020, "Exploring the Limits of Transfer Learning"; parameter names as in Hugging Face's
-`T5EncoderModel` checkpoints. Checked against transformers in `reference/test_t5.py`.
+`T5EncoderModel` checkpoints. Checked against transformers in `reference/test_model.py`, and within upstream's
+conditioner in `reference/test_oracle.py`.
 """
 
 import math
