@@ -10,7 +10,7 @@ ORACLE := stable-audio-tools==0.0.19
 
 .PHONY: gate test bench lock goldens tiny-model clean
 
-gate: $(STAMP) ## convert the embedded tiny model into every core variant and judge it
+gate: $(STAMP) ## convert the embedded tiny model for every variant and judge it
 	$(BIN)/python -m parity gate --report $(REPORT) --force
 
 test: $(STAMP) ## lint, types and all tests
