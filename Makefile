@@ -7,18 +7,22 @@ REPORT ?= out/gate
 # The oracle of the tests. Its own dependencies are pinned to packages that no longer install together; the extra
 # `oracle` names the few it needs to be imported.
 ORACLE := stable-audio-tools==0.0.19
+# A converter whose TensorFlow and numpy cannot live beside ours, in an environment of its own (2.6 GB).
+ONNX2TF := onnx2tf==1.29.24 tensorflow==2.19.0
+ONNX2TF_VENV := .venv-onnx2tf
+ONNX2TF_STAMP := $(ONNX2TF_VENV)/installed
 
-.PHONY: gate test bench lock goldens tiny-model clean
+.PHONY: gate test bench lock goldens tiny-model onnx2tf clean
 
-gate: $(STAMP) ## convert the embedded tiny model for every variant and judge it
+gate: $(STAMP) $(ONNX2TF_STAMP) ## convert the embedded tiny model for every variant and judge it
 	$(BIN)/python -m parity gate --report $(REPORT) --force
 
-test: $(STAMP) ## lint, types and all tests
+test: $(STAMP) $(ONNX2TF_STAMP) ## lint, types and all tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --benchmark-disable
 
-bench: $(STAMP) ## latency of every stage and variant on this machine
+bench: $(STAMP) $(ONNX2TF_STAMP) ## latency of every stage and variant on this machine
 	$(BIN)/python -m pytest parity/ --benchmark-only
 
 goldens: $(STAMP) ## record the truth's numbers again
@@ -27,12 +31,19 @@ goldens: $(STAMP) ## record the truth's numbers again
 tiny-model: $(STAMP) ## write fixtures/tiny_model again from its seed
 	$(BIN)/python -m fixtures make-model --config tiny --seed 0 --out fixtures/tiny_model --force
 
-lock: ## write requirements.lock again from pyproject.toml
+onnx2tf: $(ONNX2TF_STAMP) ## the environment of the converter onnx2tf
+
+lock: ## write both lock files again
 	$(PYTHON) -m venv $(VENV)-lock
 	$(VENV)-lock/bin/python -m pip install -qq -e '.[dev]'
 	$(VENV)-lock/bin/python -m pip install -qq --no-deps $(ORACLE)
 	echo "# The exact set the gate and the tests run with. Written by 'make lock'." > requirements.lock
 	$(VENV)-lock/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' >> requirements.lock
+	rm -rf $(VENV)-lock
+	$(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/python -m pip install -qq $(ONNX2TF)
+	echo "# The environment of the converter onnx2tf. Written by 'make lock'." > requirements-onnx2tf.lock
+	$(VENV)-lock/bin/python -m pip freeze >> requirements-onnx2tf.lock
 	rm -rf $(VENV)-lock
 
 $(STAMP): requirements.lock pyproject.toml
@@ -41,5 +52,10 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install -qq -c requirements.lock --no-deps $(ORACLE)
 	touch $(STAMP)
 
+$(ONNX2TF_STAMP): requirements-onnx2tf.lock
+	$(PYTHON) -m venv $(ONNX2TF_VENV)
+	$(ONNX2TF_VENV)/bin/python -m pip install -qq -c requirements-onnx2tf.lock $(ONNX2TF)
+	touch $(ONNX2TF_STAMP)
+
 clean:
-	rm -rf $(VENV) out
+	rm -rf $(VENV) $(ONNX2TF_VENV) out

@@ -12,6 +12,7 @@ from reference.spec.errors import told_in_one_line
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 
+CONVERSIONS = [name for name, recipe in RECIPES.items() if not recipe.quantize]
 QUANTIZATIONS = [name for name, recipe in RECIPES.items() if recipe.quantize]
 OutBundle = Annotated[Path, typer.Option(help="Bundle folder to write.")]
 
@@ -25,15 +26,20 @@ def main() -> None:
 def convert_command(
     out: OutBundle,
     model: Annotated[Path, typer.Option(help="Model dir; the embedded tiny model if left out.")] = TINY_MODEL_DIR,
-    recipe: Annotated[str, typer.Option(help="fp32 (LiteRT) or onnx_fp32.")] = "fp32",
+    recipe: Annotated[str, typer.Option(help=f"{', '.join(CONVERSIONS)}.")] = "fp32",
+    base: Annotated[
+        Path | None, typer.Option(help="With an onnx2tf recipe: fp32 bundle to take the other stages from.")
+    ] = None,
     force: command.Force = False,
 ) -> None:
     """Convert a model dir to a bundle of LiteRT or ONNX models."""
     with told_in_one_line():
         from litert_pipeline.build.convert import convert
         from litert_pipeline.build.recipes import conversion_recipe
+        from litert_pipeline.bundle import read_bundle
 
-        convert(model, out, conversion_recipe(recipe), force=force, say=typer.echo)
+        chosen, taken = conversion_recipe(recipe), None if base is None else read_bundle(base)
+        convert(model, out, chosen, base=taken, force=force, say=typer.echo)
     typer.echo(f"wrote {out}")
 
 

@@ -48,7 +48,7 @@ def module_errors(judge: Judge, stage: str, recipe: str, case: Case, step: int =
     """How wrong each module of a bundle's stage is on the truth's inputs, with LiteRT's own kernels."""
     bundle = judge.bundles[recipe]
     feed = stage_feed(stage, judge.truth(case), step)
-    exact, rounded = exportable(judge.exact, stage), exportable(judge.model, stage)
+    exact, rounded = exportable(judge.truths.exact(stage), stage), exportable(judge.model, stage)
     with open_interpreter(bundle.path(stage), bundle.manifest.stages[stage].signature, keep_all=True) as run:
         return localize(exact, rounded, run, feed)
 

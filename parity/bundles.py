@@ -28,18 +28,26 @@ def make_bundles(model: Path, folder: Path, recipes: set[str], say: Say) -> dict
     """
     wanted = [recipe for recipe in RECIPES.values() if recipe.name in recipes]
     converted = list(dict.fromkeys(recipe.source for recipe in wanted))
-    quantized = [recipe for recipe in wanted if recipe.quantize]
+    derived = [recipe for recipe in wanted if recipe.derived]
     say(f"converting: {', '.join(converted)}")
     folder.mkdir(parents=True)
-    convert = ["convert", "--model", str(model)]
-    _run_together(*([*convert, "--recipe", name, "--out", str(folder / name)] for name in converted))
-    if quantized:
-        say(f"quantizing: {', '.join(recipe.name for recipe in quantized)}")
-    for pair in _pairs(quantized):
-        _run_together(
-            *(["quantize", str(folder / r.source), "--recipe", r.name, "--out", str(folder / r.name)] for r in pair)
-        )
+    _run_together(*(["convert", "--model", str(model), *_named(folder, name)] for name in converted))
+    if derived:
+        say(f"from these: {', '.join(recipe.name for recipe in derived)}")
+    for pair in _pairs(derived):
+        _run_together(*(_derivation(recipe, model, folder) for recipe in pair))
     return {recipe.name: read_bundle(folder / recipe.name) for recipe in wanted}
+
+
+def _derivation(recipe: Recipe, model: Path, folder: Path) -> list[str]:
+    """The command that makes a bundle from the one of its source recipe."""
+    source = str(folder / recipe.source)
+    start = ["quantize", source] if recipe.quantize else ["convert", "--model", str(model), "--base", source]
+    return [*start, *_named(folder, recipe.name)]
+
+
+def _named(folder: Path, recipe: str) -> list[str]:
+    return ["--recipe", recipe, "--out", str(folder / recipe)]
 
 
 def _pairs(recipes: list[Recipe]) -> Iterable[list[Recipe]]:

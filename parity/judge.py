@@ -16,8 +16,10 @@ from parity.backends import VARIANTS, YARDSTICK
 from parity.budgets import BUDGETS, ENVELOPE_FACTOR, Budget
 from parity.cases import Case
 from parity.envelope import ErrorSizes, distances, envelope
-from parity.ladder import CONDITIONING, Measurement, float32_inputs, measure, teacher_forced, unequal_values
+from parity.ladder import CONDITIONING, Measurement, measure, teacher_forced, unequal_values
 from parity.recognise import with_known_cause
+from parity.store import Store
+from parity.truth import Truth
 from parity.verdict import ARTIFACT, FREE_RUNNING, TEACHER_FORCED, Verdict
 from reference.model_files import SPIECE_NAME
 from reference.pipeline import Model, load_model
@@ -25,10 +27,9 @@ from reference.spec.errors import InputError
 from reference.spec.files import sha256_of
 from reference.spec.generation import Pipeline, Stage, generate
 from reference.spec.noise import philox
-from reference.spec.tensors import ALL_STAGES, ENCODER, STAGES, Array, Tensors, signatures
+from reference.spec.tensors import ALL_STAGES, STAGES, Array, Tensors, signatures
 
 REPEATS = 3
-ENCODER_SEED_OFFSET = 2**31  # the encoder is judged on noise no generation of the same case uses
 
 
 @dataclass
@@ -38,13 +39,13 @@ class Judge:
     model: Model
     bundles: Mapping[str, Bundle]  # by recipe
     threads: int = 1
+    store: Store = field(default_factory=Store)
     _stack: ExitStack = field(default_factory=ExitStack)
     opened: dict[tuple[str, str], Stage] = field(default_factory=dict)  # by (variant, stage)
-    _truths: dict[str, Tensors] = field(default_factory=dict)
     _forced: dict[tuple[str, str, str], list[Measurement]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, model_dir: Path, bundles: Mapping[str, Bundle], threads: int = 1) -> "Judge":
+    def of(cls, model_dir: Path, bundles: Mapping[str, Bundle], threads: int = 1, store: Store | None = None) -> "Judge":
         """Load the model. Raises InputError for a bad model dir, and for a bundle of a model of another shape.
 
         Every runtime gets `threads`; torch's count is a setting of the process, so it is set here.
@@ -59,7 +60,7 @@ class Judge:
                         f"{bundle.path(stage)}: foreign signature, its tensors are not those of stage '{stage}' "
                         f"of {model_dir}; judge it with the model it was converted from"
                     )
-        return cls(model=model, bundles=bundles, threads=threads)
+        return cls(model=model, bundles=bundles, threads=threads, store=store or Store())
 
     def __enter__(self) -> "Judge":
         return self
@@ -71,22 +72,13 @@ class Judge:
         self._stack.close()
 
     @cached_property
-    def exact(self) -> Model:
+    def truths(self) -> Truth:
         """The model in float64."""
-        return self.model.to(torch.float64)
-
-    @cached_property
-    def _exact(self) -> Pipeline:
-        return self.exact.pipeline()
+        return Truth(model=self.model, store=self.store)
 
     def truth(self, case: Case) -> Tensors:
         """The float64 trace of a case, and the encoding of its audio."""
-        if case.id not in self._truths:
-            shape = self._exact.latent_shape
-            truth = generate(self._exact, case.request, philox(shape, case.seed))
-            truth["encoder_noise"] = next(philox(shape, case.seed + ENCODER_SEED_OFFSET))
-            self._truths[case.id] = truth | self._exact.stages[ENCODER](float32_inputs(truth))
-        return self._truths[case.id]
+        return self.truths.trace(case)
 
     def stages(self, variant: str) -> list[str]:
         """The stages a variant has: all of them, but its bundle may lack the encoder."""

@@ -34,7 +34,7 @@ def with_known_cause(verdicts: list[Verdict], model: Model, run: Stage, truth: T
 
 def half_t5(model: Model) -> TorchStage:
     """The conditioner in float64 with T5's weights rounded to float16: what a float32 export of upstream's T5 holds."""
-    module = model.to(torch.float64).modules["conditioner"]
+    module = model.to(torch.float64, ("conditioner",)).modules["conditioner"]
     for parameter in module.get_submodule("t5").parameters():
         parameter.copy_(parameter.half())
     return TorchStage(module, signatures(model.spec)["conditioner"])

@@ -22,17 +22,18 @@ from reference.spec.tensors import ALL_STAGES, Array, Signature, Tensors, signat
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """A loaded model dir. Modules are in evaluation mode; `modules` has one per stage and the encoder."""
+    """A loaded model dir. Modules are in evaluation mode; `modules` has one per stage, the encoder among them."""
 
     files: ModelFiles
     spec: ModelSpec
     tokenizer: Tokenizer
     modules: Mapping[str, nn.Module]
 
-    def to(self, dtype: torch.dtype) -> "Model":
-        """A copy computing in `dtype` from the same stored weights."""
+    def to(self, dtype: torch.dtype, stages: tuple[str, ...] = ALL_STAGES) -> "Model":
+        """A copy computing in `dtype` from the same stored weights, with `stages` only."""
         with torch.device("meta"):
-            fresh = build_modules(self.spec)
+            built = build_modules(self.spec)
+        fresh = {name: built[name] for name in stages}
         for name, module in fresh.items():
             module.load_state_dict({k: v.to(dtype) for k, v in self.modules[name].state_dict().items()}, assign=True)
         return Model(files=self.files, spec=self.spec, tokenizer=self.tokenizer, modules=frozen(fresh))
@@ -48,7 +49,7 @@ class Model:
     def pipeline(self) -> Pipeline:
         """All stages, ready to generate."""
         return Pipeline(
-            stages={name: self.stage(name) for name in ALL_STAGES},
+            stages={name: self.stage(name) for name in self.modules},
             tokenizer=self.tokenizer,
             latent_shape=self.spec.latent_shape,
             audio_shape=self.spec.audio_shape,

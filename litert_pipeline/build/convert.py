@@ -2,18 +2,21 @@
 
 import shutil
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from torch import nn
 
-from litert_pipeline.build.export import WRITERS
+from litert_pipeline.build.export import write_litert, write_onnx
+from litert_pipeline.build.onnx2tf import write_onnx2tf
 from litert_pipeline.build.recipes import Recipe
 from litert_pipeline.build.rewrites import fold_oobleck, freeze_rope
-from litert_pipeline.bundle import Manifest, Source, StageFile, write_manifest
+from litert_pipeline.bundle import Bundle, Manifest, Source, StageFile, write_manifest
 from reference.model.weights import find_t5_weights
 from reference.model_files import SPIECE_NAME
 from reference.pipeline import Model, load_model
+from reference.spec.errors import InputError
 from reference.spec.files import new_folder, sha256_of
 from reference.spec.sampler import SamplerSpec
 from reference.spec.tensors import ALL_STAGES, Signature, signatures
@@ -24,19 +27,43 @@ RECORDED_PACKAGES = (
 )  # fmt: skip
 
 Say = Callable[[str], None]
+Writer = Callable[[nn.Module, Signature, Path], None]
+
+# By what name a recipe asks for a converter: the suffix of what it writes, and the converter.
+WRITERS: dict[str, tuple[str, Writer]] = {
+    "litert": (".tflite", write_litert),
+    "onnx": (".onnx", write_onnx),
+    "onnx2tf": (".tflite", partial(write_onnx2tf, precision="float32")),
+    "onnx2tf_float16": (".tflite", partial(write_onnx2tf, precision="float16")),
+}
 
 
-def convert(model_dir: Path, out: Path, recipe: Recipe, *, force: bool = False, say: Say = lambda _: None) -> None:
+def convert(
+    model_dir: Path,
+    out: Path,
+    recipe: Recipe,
+    *,
+    base: Bundle | None = None,
+    force: bool = False,
+    say: Say = lambda _: None,
+) -> None:
     """Convert every stage of a model dir and write the bundle, whole or not at all.
 
-    Raises InputError for a bad model dir or an existing `out` without `force`.
+    Where the recipe has a route of its own for some stages, the others are copied from `base` if it is given.
+    Raises InputError for a bad model dir, an existing `out` without `force`, or a base of another model or recipe.
     """
     with new_folder(out, force) as folder:
         model = load_model(model_dir)
         declared = signatures(model.spec)
+        if base is not None:
+            _check_base(base, recipe, model)
         stages = {}
         for stage in ALL_STAGES:
-            say(f"converting {stage} to {recipe.format}")
+            if base is not None and stage not in recipe.routes:
+                shutil.copyfile(base.path(stage), folder / base.manifest.stages[stage].file)
+                stages[stage] = base.manifest.stages[stage]
+                continue
+            say(f"converting {stage} to {recipe.routes.get(stage, recipe.format)}")
             stages[stage] = _convert_stage(model, stage, declared[stage], recipe, folder)
         shutil.copyfile(model.t5_folder / SPIECE_NAME, folder / SPIECE_NAME)
         sampler = SamplerSpec()
@@ -56,6 +83,16 @@ def convert(model_dir: Path, out: Path, recipe: Recipe, *, force: bool = False, 
                 versions=installed_versions(),
             ),
         )
+
+
+def _check_base(base: Bundle, recipe: Recipe, model: Model) -> None:
+    """Raise InputError if stages of `base` may not stand beside those of `recipe` made from `model`."""
+    if not recipe.routes or base.manifest.recipe != recipe.source:
+        takes = f"starts from a '{recipe.source}' bundle" if recipe.routes else "converts every stage itself"
+        raise InputError(f"{base.folder}: is a '{base.manifest.recipe}' bundle; recipe '{recipe.name}' {takes}")
+    if base.manifest.source != source_of(model):
+        raise InputError(f"{base.folder}: was not converted from {model.files.config.parent}; convert that model again")
+    base.require_intact()
 
 
 def source_of(model: Model) -> Source:
@@ -99,7 +136,7 @@ def installed_versions() -> dict[str, str]:
 
 
 def _convert_stage(model: Model, stage: str, signature: Signature, recipe: Recipe, folder: Path) -> StageFile:
-    suffix, write = WRITERS[recipe.format]
+    suffix, write = WRITERS[recipe.routes.get(stage, recipe.format)]
     path = folder / f"{stage}{suffix}"
     write(exportable(model, stage), signature, path)
     return stage_file(path, signature, recipe.compute.get(stage, "fp32"))

@@ -3,7 +3,7 @@
 import io
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
@@ -12,8 +12,6 @@ from torch import nn
 
 from litert_pipeline.run.runner import native_log
 from reference.spec.tensors import Signature
-
-Writer = Callable[[nn.Module, Signature, Path], None]
 
 ONNX_OPSET = 18
 
@@ -40,9 +38,6 @@ def write_onnx(module: nn.Module, signature: Signature, path: Path) -> None:
             input_names=[tensor.name for tensor in signature.inputs],
             output_names=[tensor.name for tensor in signature.outputs],
         )
-
-
-WRITERS: dict[str, tuple[str, Writer]] = {"litert": (".tflite", write_litert), "onnx": (".onnx", write_onnx)}
 
 
 def _sample(signature: Signature) -> dict[str, torch.Tensor]:

@@ -13,7 +13,6 @@ from reference.spec.tensors import ALL_STAGES
 QuantizerRecipe = list[dict[str, Any]]  # as ai-edge-quantizer reads it
 
 
-
 def _entry(
     *, regex: str = ".*", operation: str = "*", algorithm: str = "min_max_uniform_quantize", bits: int = 8,
     granularity: str = "CHANNELWISE", dtype: str = "INT", integer_compute: bool = True,
@@ -42,16 +41,25 @@ ONNX_INT8: QuantizerRecipe = [{"op_types": ["MatMul", "Gemm"], "per_channel": Tr
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """`quantize` maps a stage to its quantizer recipe, `compute` a stage to its arithmetic (fp32 where absent)."""
+    """`quantize` maps a stage to its quantizer recipe, `compute` a stage to its arithmetic (fp32 where absent).
+
+    `routes` maps a stage to the converter that writes it where that is not the format's own.
+    """
 
     name: str
     format: str = "litert"
+    routes: Mapping[str, str] = field(default_factory=dict)
     quantize: Mapping[str, QuantizerRecipe] = field(default_factory=dict)
     compute: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def derived(self) -> bool:
+        """Whether a bundle starts from another one, of recipe `source`."""
+        return bool(self.quantize or self.routes)
+
+    @property
     def source(self) -> str:
-        """The recipe of the bundle this one is quantized from."""
+        """The recipe of the bundle that is quantized, or whose other stages are taken."""
         return {"litert": "fp32", "onnx": "onnx_fp32"}[self.format]
 
 
@@ -66,6 +74,8 @@ RECIPES = {
         Recipe(name="int8_weight_only", quantize={"dit": INT8_WEIGHTS}),
         Recipe(name="int8_decoder", quantize={"decoder": INT8_CONVOLUTIONS}),
         Recipe(name="int4_blockwise", quantize={"dit": INT4_BLOCKS}),
+        Recipe(name="onnx2tf", routes={"conditioner": "onnx2tf"}),
+        Recipe(name="onnx2tf_float16", routes={"conditioner": "onnx2tf_float16"}),
     )
 }
 

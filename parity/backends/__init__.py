@@ -38,6 +38,8 @@ VARIANTS: Mapping[str, Variant] = {
     "litert_int8_weight_only": Variant(recipe="int8_weight_only", open=litert.opener(compute=None)),
     "litert_int8_decoder": Variant(recipe="int8_decoder", open=litert.opener(compute=None)),
     "litert_int4_blockwise": Variant(recipe="int4_blockwise", open=litert.opener(compute=None)),
+    "litert_onnx2tf": Variant(recipe="onnx2tf", open=litert.opener(compute=None)),
+    "litert_onnx2tf_float16": Variant(recipe="onnx2tf_float16", open=litert.opener(compute=None)),
 }
 
 

@@ -1,0 +1,66 @@
+"""The truth: the reference in float64, from the checkpoint's own weights, one stage in memory at a time."""
+
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import torch
+
+from litert_pipeline.build.convert import source_of
+from parity.cases import Case
+from parity.ladder import float32_inputs
+from parity.store import Store
+from reference.pipeline import Model
+from reference.spec.generation import Pipeline, Stage, generate
+from reference.spec.noise import philox
+from reference.spec.tensors import ALL_STAGES, ENCODER, Tensors
+
+ENCODER_SEED_OFFSET = 2**31  # the encoder is judged on noise no generation of the same case uses
+
+
+@dataclass
+class Truth:
+    """A model's float64 traces, each computed once and kept in `store`.
+
+    Float64 doubles the weights, so only the stage last asked for is held in it.
+    """
+
+    model: Model
+    store: Store
+    _traces: dict[str, Tensors] = field(default_factory=dict)
+    _held: dict[str, Model] = field(default_factory=dict)  # one stage at most
+
+    def exact(self, stage: str) -> Model:
+        """The model in float64, with this stage only."""
+        if stage not in self._held:
+            self._held.clear()  # first, so that never two are there
+            self._held[stage] = self.model.to(torch.float64, (stage,))
+        return self._held[stage]
+
+    def pipeline(self) -> Pipeline:
+        """All stages in float64, ready to generate."""
+        return replace(self.model.pipeline(), stages={stage: self._stage(stage) for stage in ALL_STAGES})
+
+    def trace(self, case: Case) -> Tensors:
+        """The float64 trace of a case, and the encoding of its audio."""
+        if case.id not in self._traces:
+            self._traces[case.id] = self.store.kept(self.described(case), lambda: self._computed(case))
+        return self._traces[case.id]
+
+    def described(self, case: Case) -> dict[str, Any]:
+        """Everything a case's trace follows from but the code."""
+        request = {name: value for name, value in asdict(case.request).items() if name != "init_audio"}
+        return {"kind": "truth", "model": self._source, "request": request, "seed": case.seed}
+
+    @cached_property
+    def _source(self) -> dict[str, str]:
+        return asdict(source_of(self.model))
+
+    def _stage(self, stage: str) -> Stage:
+        return lambda feed: self.exact(stage).stage(stage)(feed)
+
+    def _computed(self, case: Case) -> Tensors:
+        pipeline = self.pipeline()
+        trace = generate(pipeline, case.request, philox(pipeline.latent_shape, case.seed))
+        trace["encoder_noise"] = next(philox(pipeline.latent_shape, case.seed + ENCODER_SEED_OFFSET))
+        return trace | pipeline.stages[ENCODER](float32_inputs(trace))
