@@ -2,7 +2,7 @@
 
 import resource
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -10,6 +10,13 @@ from rich.console import Console
 from fixtures import TINY_MODEL_DIR
 from reference import command
 from reference.spec.errors import EXIT_OK, EXIT_REFUSE, told_in_one_line
+from reference.spec.tensors import ALL_STAGES
+
+if TYPE_CHECKING:
+    from parity.store import Store
+
+ModelDir = Annotated[Path, typer.Option(help="Model dir; the embedded tiny model if left out.")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Compute the truth again, read and keep nothing.")]
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 
@@ -21,7 +28,7 @@ def main() -> None:
 
 @app.command("gate")
 def gate_command(
-    model: Annotated[Path, typer.Option(help="Model dir; the embedded tiny model if left out.")] = TINY_MODEL_DIR,
+    model: ModelDir = TINY_MODEL_DIR,
     bundle: Annotated[
         list[Path] | None,
         typer.Option(help="Bundle to judge; repeatable. Without it the gate converts the model itself."),
@@ -30,10 +37,11 @@ def gate_command(
     variants: Annotated[str | None, typer.Option(help="Variants to judge, comma-separated; all if left out.")] = None,
     cases: Annotated[str | None, typer.Option(help="Cases to judge, comma-separated; all if left out.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of every runtime.")] = 1,
+    no_cache: NoCache = False,
     force: command.Force = False,
 ) -> None:
     """Say PUBLISH (exit code 0) or REFUSE (1) and why; 2 means the input could not be judged."""
-    console = Console(width=None if Console().is_terminal else 170)
+    console = _console()
     with told_in_one_line():
         from parity.gate import GateOptions, run_gate
 
@@ -41,14 +49,40 @@ def gate_command(
             model=model, bundles=bundle or [], report=report, variants=_names(variants), cases=_names(cases),
             threads=threads, force=force,
         )  # fmt: skip
-        outcome = run_gate(options, lambda text: console.print(text, highlight=False))
+        outcome = run_gate(options, _store(no_cache), lambda text: console.print(text, highlight=False))
     outcome.show(console)
     if report is not None:
         names = ("report.html", "report.json", "junit.xml")
         console.print(f"wrote {', '.join(str(report / name) for name in names)}", highlight=False, soft_wrap=True)
-    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    console.print(f"largest process: {peak / 2**20:.2f} GiB resident", highlight=False)
+    _print_peak(console)
     raise typer.Exit(EXIT_OK if outcome.publish else EXIT_REFUSE)
+
+
+@app.command("localize")
+def localize_command(
+    bundle: Annotated[Path, typer.Option(help="Bundle to look into.")],
+    stage: Annotated[str, typer.Option(help=f"{', '.join(ALL_STAGES)}.")],
+    model: ModelDir = TINY_MODEL_DIR,
+    case: Annotated[str, typer.Option(help="Case whose inputs the stage is fed.")] = "drums",
+    step: Annotated[int, typer.Option(help="Sampler step, for the DiT.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Folder for Model Explorer overlays.")] = None,
+    no_cache: NoCache = False,
+    force: command.Force = False,
+) -> None:
+    """Compare every module inside one stage with the reference; 1 if any adds more error than it may."""
+    console = _console()
+    with told_in_one_line():
+        from parity.blocks import block_table
+        from parity.inside import InsideOptions, look_inside
+        from parity.localize import first_fault
+
+        options = InsideOptions(model=model, bundle=bundle, stage=stage, case=case, step=step, out=out, force=force)
+        errors = look_inside(options, _store(no_cache), lambda text: console.print(text, highlight=False))
+    console.print(block_table(errors, f"{stage} of {bundle}, case {case}"))
+    fault = first_fault(errors)
+    console.print("no module is at fault" if fault is None else f"first fault: {fault.path}", highlight=False)
+    _print_peak(console)
+    raise typer.Exit(EXIT_OK if fault is None else EXIT_REFUSE)
 
 
 @app.command("headroom")
@@ -60,13 +94,13 @@ def headroom_command(
         from parity.headroom import headroom_table, read_checks
 
         table = headroom_table(read_checks(report))
-    Console(width=None if Console().is_terminal else 170).print(table)
+    _console().print(table)
 
 
 @app.command("goldens")
 def goldens_command(
     out: Annotated[Path, typer.Option(help="Folder to write: the arrays and an index.json.")],
-    model: Annotated[Path, typer.Option(help="Model dir; the embedded tiny model if left out.")] = TINY_MODEL_DIR,
+    model: ModelDir = TINY_MODEL_DIR,
     force: command.Force = False,
 ) -> None:
     """Record the truth's numbers of a few cases, for a later version to be compared with."""
@@ -75,6 +109,22 @@ def goldens_command(
 
         count = record(model, out, force)
     typer.echo(f"wrote {out} ({count} arrays)")
+
+
+def _console() -> Console:
+    """A terminal's own width; room for the tables in a file."""
+    return Console(width=None if Console().is_terminal else 170)
+
+
+def _store(no_cache: bool) -> "Store":
+    from parity.store import Store
+
+    return Store() if no_cache else Store.of_user()
+
+
+def _print_peak(console: Console) -> None:
+    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    console.print(f"largest process: {peak / 2**20:.2f} GiB resident", highlight=False)
 
 
 def _names(text: str | None) -> list[str] | None:

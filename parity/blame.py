@@ -3,10 +3,10 @@
 from collections import defaultdict
 
 from litert_pipeline.build.convert import exportable
-from litert_pipeline.run.interpreter import open_interpreter
 from parity.backends import VARIANTS
 from parity.bundles import Say
 from parity.cases import Case
+from parity.graphs import OPENERS
 from parity.judge import Judge
 from parity.ladder import stage_feed
 from parity.localize import ModuleError, localize
@@ -31,12 +31,12 @@ def suspects(checks: list[Verdict]) -> list[Verdict]:
 
 
 def localized(judge: Judge, checks: list[Verdict], cases: list[Case], say: Say) -> Layers:
-    """Module errors of every suspected stage that is a LiteRT graph and failed on the truth's inputs."""
+    """Module errors of every suspected stage that is a converted graph and failed on the truth's inputs."""
     found: Layers = {}
     by_id = {case.id: case for case in cases}
     for check in suspects(checks):
         recipe = VARIANTS[check.variant].recipe if check.variant in VARIANTS else None
-        if check.ladder != TEACHER_FORCED or recipe is None or judge.bundles[recipe].manifest.format != "litert":
+        if check.ladder != TEACHER_FORCED or recipe is None:
             continue
         say(f"looking for the fault inside {check.stage} of {check.variant}")
         errors = module_errors(judge, check.stage, recipe, by_id[check.case], check.step or 0)
@@ -45,12 +45,13 @@ def localized(judge: Judge, checks: list[Verdict], cases: list[Case], say: Say) 
 
 
 def module_errors(judge: Judge, stage: str, recipe: str, case: Case, step: int = 0) -> list[ModuleError]:
-    """How wrong each module of a bundle's stage is on the truth's inputs, with LiteRT's own kernels."""
+    """How wrong each module of a bundle's stage is on the truth's inputs."""
     bundle = judge.bundles[recipe]
-    feed = stage_feed(stage, judge.truth(case), step)
+    signature = bundle.manifest.stages[stage].signature
+    inputs = signature.bind(stage_feed(stage, judge.truth(case), step))
     exact, rounded = exportable(judge.truths.exact(stage), stage), exportable(judge.model, stage)
-    with open_interpreter(bundle.path(stage), bundle.manifest.stages[stage].signature, keep_all=True) as run:
-        return localize(exact, rounded, run, feed)
+    graph = OPENERS[bundle.manifest.format](bundle.path(stage), signature, rounded)
+    return localize(exact, rounded, graph, inputs)
 
 
 def _suspicion(check: Verdict) -> tuple[int, int, float]:

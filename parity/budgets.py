@@ -40,6 +40,7 @@ class Rounding:
 
 Budget = Fixed | Rounding
 
+ZERO = Fixed(limit=0.0, why="rows of padding are zero vectors, exactly")
 NONE = Fixed(limit=0.0, why="one such value is a fault")
 FLOAT = Rounding(factor=4.0, why="same arithmetic in another order: measured up to 2.5x (tiny), 2.6x (full size)")
 
@@ -65,8 +66,15 @@ def _up_to(limit: float, measured: float) -> Fixed:
     return Fixed(limit=limit, why=f"measured up to {measured:.1e}")
 
 
-def _conditioner(cross: Budget, glob: Budget) -> StageBudget:
-    return {"nonfinite_values": NONE, "relative_l2.cross_attention_cond": cross, "relative_l2.global_cond": glob}
+def _conditioner(prompt: Budget, seconds: Budget) -> StageBudget:
+    return {
+        "nonfinite_values": NONE,
+        "padding_peak": ZERO,
+        "relative_l2.cross_attention_cond": prompt,
+        "relative_l2.prompt_rows": prompt,
+        "relative_l2.seconds_row": seconds,
+        "relative_l2.global_cond": seconds,
+    }
 
 
 def _dit(denoised: Budget, velocity: Budget) -> StageBudget:
@@ -149,6 +157,8 @@ _VARIANTS: dict[str, dict[str, StageBudget]] = {
             _up_to(1e-2, 3.0e-3),
         )
     },
+    "litert_onnx2tf": {},
+    "litert_onnx2tf_float16": {"conditioner": _FP16_COMPUTE["conditioner"]},
     "litert_int4_blockwise": {
         "dit": _dit(_reduced(3.5e-1, 1e-2, "5.0e-2 to 1.7e-1"), _reduced(6.2e-1, 3e-2, "1.5e-1 to 3.1e-1"))
     },

@@ -91,8 +91,10 @@ def _seconds(value: float | str, spec: SecondsSpec) -> float:
 
 
 def _relative(text: str, names: dict[str, float]) -> float:
-    """`name`, `name+N` or `name-N`."""
-    match = re.fullmatch(r"(\w+?)([+-]\d+)?", text)
-    if match is None or match[1] not in names:
-        raise InputError(f"'{text}' is not understood; expected {' or '.join(names)}, with +N or -N after it or not")
-    return names[match[1]] + float(match[2] or 0)
+    """`name`, `N*name`, and either with `+N` or `-N` behind it."""
+    match = re.fullmatch(r"(?:(\d+)\*)?([a-z_]+)([+-]\d+)?", text)
+    if match is None or match[2] not in names:
+        raise InputError(
+            f"'{text}' is not understood; expected {' or '.join(names)}, with N* before or +N or -N after it or not"
+        )
+    return float(match[1] or 1) * names[match[2]] + float(match[3] or 0)

@@ -16,6 +16,7 @@ from parity.environment import environment
 from parity.judge import Judge
 from parity.ladder import teacher_forced
 from parity.report import Report, artifact_entries
+from parity.store import Store
 from parity.verdict import Verdict
 from reference.pipeline import Model
 from reference.spec.files import new_folder
@@ -35,7 +36,7 @@ class GateOptions:
     force: bool
 
 
-def run_gate(options: GateOptions, say: Say) -> Report:
+def run_gate(options: GateOptions, store: Store, say: Say) -> Report:
     """Judge and, with `report`, write the report folder, whole or not at all. Raises InputError for bad input."""
     with ExitStack() as stack:
         if options.report is not None:
@@ -48,7 +49,7 @@ def run_gate(options: GateOptions, say: Say) -> Report:
             bundles = given_bundles(options.bundles)
         else:
             bundles = make_bundles(options.model, folder / "bundles", recipes_of(chosen), say)
-        judge = stack.enter_context(Judge.of(options.model, bundles, options.threads))
+        judge = stack.enter_context(Judge.of(options.model, bundles, options.threads, store))
         spec = judge.model.spec
         say(f"model: {spec.objective}, {spec.window_s:.2f} s at {spec.sample_rate_hz} Hz, coded {spec.coding}")
         cases = load_cases(judge.model.tokenizer, judge.model.spec.seconds, options.cases)

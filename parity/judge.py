@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 
@@ -36,10 +35,9 @@ REPEATS = 3
 class Judge:
     """A model, the bundles made from it, and what has been computed so far. Use it as a context manager."""
 
-    model: Model
+    truths: Truth
     bundles: Mapping[str, Bundle]  # by recipe
     threads: int = 1
-    store: Store = field(default_factory=Store)
     _stack: ExitStack = field(default_factory=ExitStack)
     opened: dict[tuple[str, str], Stage] = field(default_factory=dict)  # by (variant, stage)
     _forced: dict[tuple[str, str, str], list[Measurement]] = field(default_factory=dict)
@@ -60,7 +58,7 @@ class Judge:
                         f"{bundle.path(stage)}: foreign signature, its tensors are not those of stage '{stage}' "
                         f"of {model_dir}; judge it with the model it was converted from"
                     )
-        return cls(model=model, bundles=bundles, threads=threads, store=store or Store())
+        return cls(truths=Truth(model=model, store=store or Store()), bundles=bundles, threads=threads)
 
     def __enter__(self) -> "Judge":
         return self
@@ -71,10 +69,10 @@ class Judge:
         self.opened.clear()
         self._stack.close()
 
-    @cached_property
-    def truths(self) -> Truth:
-        """The model in float64."""
-        return Truth(model=self.model, store=self.store)
+    @property
+    def model(self) -> Model:
+        """The reference in float32."""
+        return self.truths.model
 
     def truth(self, case: Case) -> Tensors:
         """The float64 trace of a case, and the encoding of its audio."""

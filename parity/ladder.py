@@ -47,9 +47,17 @@ def measure(stage: str, truth: Tensors, outputs: list[Tensors]) -> list[Measurem
 
 
 def _conditioner(truth: Tensors, outputs: list[Tensors]) -> list[Measurement]:
+    """Both outputs as a whole, and the rows of the first apart: a fault in one of them drowns among the others."""
+    pairs = {name: (truth[name], outputs[0][name]) for name in CONDITIONING}
+    exact, other = pairs["cross_attention_cond"]
+    valid = truth["attention_mask"][0] == 1
+    prompt, seconds = slice(0, valid.size), slice(valid.size, None)
+    pairs["prompt_rows"] = exact[0, prompt][valid], other[0, prompt][valid]
+    pairs["seconds_row"] = exact[0, seconds], other[0, seconds]
+    padding = float(np.abs(other[0, prompt][~valid]).max(initial=0.0))
     return [
-        Measurement(metric=f"relative_l2.{name}", value=metrics.relative_l2(truth[name], outputs[0][name]))
-        for name in CONDITIONING
+        *(Measurement(metric=f"relative_l2.{name}", value=metrics.relative_l2(*pair)) for name, pair in pairs.items()),
+        Measurement(metric="padding_peak", value=padding),
     ]
 
 

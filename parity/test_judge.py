@@ -67,7 +67,7 @@ def faulty_judge(judge: Judge, stage: str, wrap: Callable[[Stage], Stage]) -> tu
     opened = {(VARIANT, name): judge.stage(VARIANT, name) for name in ALL_STAGES}
     opened[VARIANT, stage] = wrap(opened[VARIANT, stage])
     case = load_cases(judge.model.tokenizer, judge.model.spec.seconds, ["drums"])[0]
-    return Judge(model=judge.model, bundles=judge.bundles, opened=opened), case
+    return Judge(truths=judge.truths, bundles=judge.bundles, opened=opened), case
 
 
 def blamed(checks: list[Verdict]) -> list[str]:

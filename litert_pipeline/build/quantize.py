@@ -62,9 +62,15 @@ def _quantize_onnx(source: Path, target: Path, entries: QuantizerRecipe, name: s
         (entry,) = entries
         model = onnx.load(source)
         del model.graph.value_info[:]  # the exporter folds transposes into weights and leaves the old shapes behind
+        noted = {node.output[0]: list(node.metadata_props) for node in model.graph.node}
         quantize_dynamic(
             model, str(target), op_types_to_quantize=entry["op_types"], per_channel=entry["per_channel"]
         )
+        quantized = onnx.load(target)
+        for node in quantized.graph.node:  # new nodes do not say which module they belong to
+            if not node.metadata_props:
+                node.metadata_props.extend(noted.get(node.output[0], ()))
+        onnx.save(quantized, target)
 
 
 QUANTIZERS = {"litert": _quantize_litert, "onnx": _quantize_onnx}

@@ -100,8 +100,8 @@ def fold_oobleck(module: nn.Module) -> nn.Module:
 
 
 def _replaced(module: nn.Module, table: dict[type[nn.Module], Callable[..., nn.Module]]) -> nn.Module:
-    """A deep copy of `module` with every part whose type is in `table` replaced."""
-    changed = copy.deepcopy(module)
+    """A copy of `module` with every part whose type is in `table` replaced; what stays shares its weights."""
+    changed = copy.deepcopy(module, {id(tensor): tensor for tensor in (*module.parameters(), *module.buffers())})
     for path, part in list(changed.named_modules()):
         if type(part) in table:
             parent, _, name = path.rpartition(".")

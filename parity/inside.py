@@ -1,0 +1,74 @@
+"""Look inside one stage of a bundle, whether or not it fails: `python -m parity localize`."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from litert_pipeline.build.convert import exportable
+from litert_pipeline.bundle import Bundle
+from parity.bundles import Say, given_bundles
+from parity.cases import load_cases
+from parity.graphs import OPENERS
+from parity.judge import Judge
+from parity.ladder import stage_feed
+from parity.localize import ModuleError, localize
+from parity.overlays import write_overlays
+from parity.store import Store
+from reference.pipeline import Model
+from reference.spec.errors import InputError
+from reference.spec.tensors import Tensors
+
+
+@dataclass(frozen=True, kw_only=True)
+class InsideOptions:
+    """Which stage of which bundle, on which of the truth's inputs, and where overlays go."""
+
+    model: Path
+    bundle: Path
+    stage: str
+    case: str
+    step: int
+    out: Path | None
+    force: bool
+
+
+def look_inside(options: InsideOptions, store: Store, say: Say) -> list[ModuleError]:
+    """The errors of the stage's modules; with `out` also written as overlays. Raises InputError for bad input."""
+    (bundle,) = given_bundles([options.bundle]).values()
+    if options.stage not in bundle.manifest.stages:
+        raise InputError(
+            f"{options.bundle}: has no stage '{options.stage}'; it has {', '.join(bundle.manifest.stages)}"
+        )
+    model, inputs = _stage_alone(options, bundle, store, say)
+    errors = _localized(model, bundle, options.stage, inputs, say)
+    if not errors:
+        raise InputError(
+            f"{bundle.path(options.stage)}: none of its tensors is named after a module of the reference; files "
+            "written by litert-torch and torch.onnx have such names"
+        )
+    if options.out is not None:
+        stem = f"{bundle.manifest.recipe}.{options.stage}"
+        for path in write_overlays(options.out, stem, errors, options.force):
+            say(f"wrote {path}")
+    return errors
+
+
+def _stage_alone(options: InsideOptions, bundle: Bundle, store: Store, say: Say) -> tuple[Model, Tensors]:
+    """The model with the one stage only, and what the truth feeds it; all else is let go of."""
+    with Judge.of(options.model, {bundle.manifest.recipe: bundle}, store=store) as judge:
+        (case,) = load_cases(judge.model.tokenizer, judge.model.spec.seconds, [options.case])
+        if not 0 <= options.step < case.request.sampler.steps:
+            raise InputError(f"step is {options.step}, expected 0 to {case.request.sampler.steps - 1}")
+        say(f"the truth of case {case.id}")
+        feed = stage_feed(options.stage, judge.truth(case), options.step)
+        alone = replace(judge.model, modules={options.stage: judge.model.modules[options.stage]})
+    return alone, bundle.manifest.stages[options.stage].signature.bind(feed)
+
+
+def _localized(model: Model, bundle: Bundle, stage: str, inputs: Tensors, say: Say) -> list[ModuleError]:
+    say(f"comparing {bundle.path(stage)} with the reference, module by module")
+    rounded = exportable(model, stage)
+    exact = exportable(model.to(torch.float64, (stage,)), stage)
+    graph = OPENERS[bundle.manifest.format](bundle.path(stage), bundle.manifest.stages[stage].signature, rounded)
+    return localize(exact, rounded, graph, inputs)
