@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from parity import metrics
 from parity.backends import VARIANTS, choose_variants
-from parity.blame import localized
 from parity.bundles import Say, given_bundles, make_bundles, recipes_of
 from parity.cases import Case, load_cases
 from parity.environment import environment
+from parity.evidence import gather
 from parity.judge import Judge
-from parity.ladder import teacher_forced
 from parity.report import Report, artifact_entries
 from parity.store import Store
 from parity.verdict import Verdict
@@ -58,8 +56,7 @@ def run_gate(options: GateOptions, store: Store, say: Say) -> Report:
         checks = list(_checks(judge, variants, cases, say))
         report = Report(
             checks=checks,
-            layers=localized(judge, checks, cases, say),
-            steps=list(_steps(judge, variants, cases)),
+            evidence=gather(judge, checks, variants, cases, say),
             model=_described(judge.model),
             environment=environment(options.threads),
             artifacts=artifact_entries(used),
@@ -102,24 +99,3 @@ def _checks(judge: Judge, variants: list[str], cases: list[Case], say: Say) -> I
 def _free_running(cases: list[Case]) -> list[Case]:
     """The cases marked for it; where the user chose none of those, the first one, so that the ladder is never empty."""
     return [case for case in cases if case.free_running] or cases[:1]
-
-
-def _steps(judge: Judge, variants: list[str], cases: list[Case]) -> Iterable[dict[str, Any]]:
-    """Per-step figures a reader wants beside the judged ones: velocity cosine and SNR for the first case."""
-    truth = judge.truth(cases[0])
-    for variant in variants:
-        outputs = teacher_forced("dit", judge.stage(variant, "dit"), truth)
-        for step, output in enumerate(outputs):
-            velocity, other = truth[f"v_{step}"], output["velocity"]
-            yield {
-                "variant": variant,
-                "case": cases[0].id,
-                "step": step,
-                "level": float(truth["levels"][step]),
-                "velocity_cosine": _finite(1 - metrics.cosine_distance(velocity, other)),
-                "velocity_snr_db": _finite(metrics.snr_db(velocity, other)),
-            }
-
-
-def _finite(value: float) -> float | str:
-    return value if abs(value) < float("inf") else str(value)

@@ -108,8 +108,13 @@ def stereo_difference(truth: Array, other: Array) -> float:
 
 def log_mel_distance_db(truth: Array, other: Array, sample_rate_hz: int) -> float:
     """RMS difference of mel-band levels over time, in decibels."""
-    a, b = (10 * np.log10(_mel_power(signal, sample_rate_hz) + SILENCE_POWER) for signal in (truth, other))
-    return float(np.sqrt(np.mean((b - a) ** 2)))
+    return float(np.sqrt(np.mean((log_mel_db(other, sample_rate_hz) - log_mel_db(truth, sample_rate_hz)) ** 2)))
+
+
+def log_mel_db(audio: Array, sample_rate_hz: int) -> Signal:
+    """(channel, band, frame) levels in mel bands, in decibels."""
+    level_db: Signal = 10 * np.log10(_mel_power(audio, sample_rate_hz) + SILENCE_POWER)
+    return level_db
 
 
 def mrstft_distance(truth: Array, other: Array) -> float:

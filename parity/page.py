@@ -1,19 +1,27 @@
 """`report.html`: the verdict for a person. One file, no scripts, everything from outside escaped."""
 
 import math
+from base64 import b64encode
 from collections.abc import Iterable, Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
-from parity.blame import Layers
+from parity.activations import WARN_SHARE, Activation
+from parity.blocks import by_block
+from parity.evidence import Evidence
+from parity.listening import Sound
+from parity.localize import ModuleError
+from parity.swap import SwapMatrix
 from parity.verdict import ARTIFACT, FREE_RUNNING, TEACHER_FORCED, Verdict
-from reference.spec.tensors import ALL_STAGES
+from reference.spec.tensors import ALL_STAGES, STAGES
 
 TEMPLATES = Path(__file__).parent / "templates"
 PLOT_WIDTH, PLOT_HEIGHT, MARGIN_LEFT, MARGIN = 900, 320, 50, 12
 TOP_DB, GRID_DB = 160.0, 20  # float32 rounding is near 130 dB
+MIXES = [mix for count in range(1, len(STAGES) + 1) for mix in combinations(STAGES, count)]
 BAR_PIXELS, BAR_MOST = 60, 300  # of a bar at its limit, and of the longest
 COLOURS = (
     "#4a78c5", "#d9822b", "#2e8b57", "#b5179e", "#8c564b", "#d62728", "#17a2b8", "#7f7f7f", "#9467bd", "#bcbd22",
@@ -26,8 +34,7 @@ def render(
     publish: bool,
     checks: list[Verdict],
     blame: list[dict[str, Any]],
-    steps: list[dict[str, Any]],
-    layers: Layers,
+    evidence: Evidence,
     model: Mapping[str, Any],
     environment: Mapping[str, Any],
     artifacts: list[dict[str, Any]],
@@ -46,14 +53,19 @@ def render(
         variants=list(dict.fromkeys(check.variant for check in judged)),
         columns=_columns(judged),
         matrix=_matrix(judged),
-        curves=list(_curves(steps)),
+        curves=list(_curves(evidence.steps)),
         plot={
             "width": PLOT_WIDTH,
             "height": PLOT_HEIGHT,
             "ticks": [_tick(db) for db in range(0, int(TOP_DB), GRID_DB)],
         },
-        steps_case=steps[0]["case"] if steps else "-",
-        layers=[_block(variant, stage, errors) for (variant, stage), errors in layers.items()],
+        steps_case=evidence.steps[0]["case"] if evidence.steps else "-",
+        layers=[_layer(variant, stage, errors) for (variant, stage), errors in evidence.layers.items()],
+        warnings=evidence.warnings(),
+        swaps=[_swap(matrix) for matrix in evidence.swaps],
+        mixes=MIXES,
+        activations=[_activation(found) for found in evidence.activations],
+        sounds=[_sound(sound) for sound in evidence.sounds],
         model=model,
         environment=environment,
         artifacts=artifacts,
@@ -107,19 +119,55 @@ def _tick(db: int) -> dict[str, Any]:
     return {"y": _y(db), "label": f"{db} dB"}
 
 
-def _block(variant: str, stage: str, errors: Iterable[Any]) -> dict[str, Any]:
-    rows = [
-        {
-            "path": error.path,
-            "ok": error.ok,
-            "isolated": f"{error.isolated:.1e}",
-            "expected": f"{error.expected:.1e}",
-            "accumulated": f"{error.accumulated:.1e}",
-            "width": _bar(error.isolated / error.expected),
-        }
-        for error in errors
+def _layer(variant: str, stage: str, errors: list[ModuleError]) -> dict[str, Any]:
+    """A stage at fault, block by block, each with its modules."""
+    blocks = [
+        {"name": block.name, "rows": [_row(error) for error in block.errors], **_row(block.worst)}
+        for block in by_block(errors)
     ]
-    return {"variant": variant, "stage": stage, "rows": rows}
+    return {"variant": variant, "stage": stage, "blocks": blocks}
+
+
+def _row(error: ModuleError) -> dict[str, Any]:
+    return {
+        "path": error.path,
+        "ok": error.ok,
+        "isolated": f"{error.isolated:.1e}",
+        "expected": f"{error.expected:.1e}",
+        "accumulated": f"{error.accumulated:.1e}",
+        "width": _bar(error.excess),
+    }
+
+
+def _swap(matrix: SwapMatrix) -> dict[str, Any]:
+    return {
+        "variant": matrix.variant,
+        "case": matrix.case,
+        "distances": [f"{matrix.distance_db[frozenset(mix)]:.2g}" for mix in MIXES],
+        "shares": [f"{matrix.share_db[stage]:.2g}" for stage in STAGES],
+    }
+
+
+def _activation(found: Activation) -> dict[str, Any]:
+    return {
+        "block": found.block,
+        "module": found.module,
+        "case": found.case,
+        "largest": f"{found.largest:.3g}",
+        "share": f"{100 * found.share:.2g} %",
+        "ok": found.safe,
+        "width": _bar(found.share / WARN_SHARE),
+    }
+
+
+def _sound(sound: Sound) -> dict[str, str]:
+    """The bytes as addresses that fetch nothing."""
+    return {
+        "variant": sound.variant,
+        "case": sound.case,
+        "audio": f"data:audio/flac;base64,{b64encode(sound.flac).decode()}",
+        "picture": f"data:image/png;base64,{b64encode(sound.png).decode()}",
+    }
 
 
 def _bar(ratio: float) -> int:

@@ -3,7 +3,7 @@
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,15 @@ from rich.console import Console
 from rich.table import Table
 
 from litert_pipeline.bundle import Bundle
-from parity.blame import PIPELINE_ORDER, Layers, suspects
+from parity.blame import PIPELINE_ORDER, suspects
+from parity.evidence import Evidence
 from parity.localize import ModuleError, first_fault
+from parity.overlays import write_overlays
 from parity.page import render
-from parity.verdict import ARTIFACT, FREE_RUNNING, TEACHER_FORCED, Verdict
+from parity.swap import SwapMatrix
+from parity.verdict import ARTIFACT, FREE_RUNNING, TEACHER_FORCED, Verdict, json_number
 from reference.spec.files import sha256_of
+from reference.spec.tensors import STAGES
 
 SCHEMA = 1
 LADDER_ORDER = (ARTIFACT, TEACHER_FORCED, FREE_RUNNING)
@@ -28,8 +32,7 @@ class Report:
     """All checks of a gate run and what follows from them."""
 
     checks: list[Verdict]
-    steps: list[dict[str, Any]]
-    layers: Layers
+    evidence: Evidence
     model: dict[str, Any]
     environment: dict[str, Any]
     artifacts: list[dict[str, Any]]
@@ -46,25 +49,28 @@ class Report:
                 "stage": check.stage,
                 "variant": check.variant,
                 "step": check.step,
-                "layer": _faulty_module(self.layers.get((check.variant, check.stage), [])),
+                "layer": _faulty_module(self.evidence.layers.get((check.variant, check.stage), [])),
                 "why": str(check),
             }
             for check in suspects(self.checks)
         ]
 
     def write(self, folder: Path) -> None:
-        """Write `report.json`, `junit.xml` and `report.html`."""
+        """Write `report.json`, `junit.xml`, `report.html` and overlays of the stages at fault."""
         content = {
             "schema": SCHEMA,
             "verdict": "publish" if self.publish else "refuse",
             "checks": [check.to_json() for check in self.checks],
             "blame": self.blame(),
-            "dit_steps": self.steps,
+            "dit_steps": self.evidence.steps,
             "layers": [
-                {"variant": variant, "stage": stage, **asdict(error), "ok": error.ok}
-                for (variant, stage), errors in self.layers.items()
+                {"variant": variant, "stage": stage, **_json_numbers(asdict(error)), "ok": error.ok}
+                for (variant, stage), errors in self.evidence.layers.items()
                 for error in errors
             ],
+            "swap": [_swap_json(matrix) for matrix in self.evidence.swaps],
+            "t5_activations": [_json_numbers(asdict(found)) for found in self.evidence.activations],
+            "warnings": self.evidence.warnings(),
             "model": self.model,
             "environment": self.environment,
             "artifacts": self.artifacts,
@@ -74,6 +80,9 @@ class Report:
         own = {field.name: getattr(self, field.name) for field in fields(self)}
         page = render(publish=self.publish, blame=self.blame(), **own)
         (folder / "report.html").write_text(page, encoding="utf-8")
+        for (variant, stage), errors in self.evidence.layers.items():
+            if errors:
+                write_overlays(folder / "overlays", f"{variant}.{stage}", errors)
         ElementTree.ElementTree(_junit(self.checks)).write(folder / "junit.xml", encoding="utf-8", xml_declaration=True)
 
     def show(self, console: Console) -> None:
@@ -99,6 +108,8 @@ class Report:
             layer = f", module {blamed['layer']}" if blamed["layer"] else ""
             sentence = f"[red]blame[/red] {blamed['stage']}{layer}: {blamed['why']}"
             console.print(sentence, soft_wrap=True, highlight=False)
+        for warning in self.evidence.warnings():
+            console.print(f"[yellow]warning[/yellow] {warning}", soft_wrap=True, highlight=False)
         word = "[green]PUBLISH[/green]" if self.publish else "[red]REFUSE[/red]"
         failures = sum(not check.ok for check in self.checks)
         console.print(f"{word}: {len(self.checks)} checks, {failures} failed", highlight=False)
@@ -115,6 +126,20 @@ def artifact_entries(bundles: Iterable[Bundle]) -> list[dict[str, Any]]:
         for bundle in bundles
         for stage, entry in bundle.manifest.stages.items()
     ]
+
+
+def _swap_json(matrix: SwapMatrix) -> dict[str, Any]:
+    distances = {"+".join(name for name in STAGES if name in swapped): d for swapped, d in matrix.distance_db.items()}
+    return {
+        "variant": matrix.variant,
+        "case": matrix.case,
+        "log_mel_distance_db": _json_numbers(distances),
+        "share_db": _json_numbers(matrix.share_db),
+    }
+
+
+def _json_numbers(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: json_number(value) for name, value in fields.items()}
 
 
 def _faulty_module(errors: list[ModuleError]) -> str | None:

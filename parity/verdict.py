@@ -50,9 +50,10 @@ class Verdict:
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in `report.json`; a value that is not finite becomes a string, JSON has no NaN."""
-        fields = {name: _json_number(value) for name, value in asdict(self).items()}
+        fields = {name: json_number(value) for name, value in asdict(self).items()}
         return {"id": self.id, **fields, "ok": self.ok}
 
 
-def _json_number(value: Any) -> Any:
+def json_number(value: Any) -> Any:
+    """A number as JSON can hold it: one that is not finite becomes a string."""
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,71 @@
+"""The swap matrix: every mix of the truth's stages and a variant's, to say which stage an end-to-end error comes from.
+
+A stage's share is its Shapley value: what swapping it in adds to the error, averaged over all orders in which the three
+stages can be swapped in. The shares sum to the error of the whole variant. Source: Shapley 1953, "A value for n-person
+games".
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import product
+from math import factorial
+
+import numpy as np
+
+from parity import metrics
+from parity.cases import Case
+from parity.judge import Judge
+from parity.ladder import float32_inputs
+from reference.spec.generation import generate
+from reference.spec.noise import philox
+from reference.spec.tensors import STAGES, Array
+
+Swapped = frozenset[str]  # the stages that are the variant's; the others are the truth's
+
+
+@dataclass(frozen=True, kw_only=True)
+class SwapMatrix:
+    """Distance of the audio from the truth's for every set of swapped stages, log-mel in dB."""
+
+    variant: str
+    case: str
+    distance_db: Mapping[Swapped, float]
+
+    @property
+    def share_db(self) -> dict[str, float]:
+        """What each stage contributes to the distance of the whole variant."""
+        return {stage: self._shapley(stage) for stage in STAGES}
+
+    def _shapley(self, stage: str) -> float:
+        total = 0.0
+        for swapped, distance in self.distance_db.items():
+            if stage in swapped:
+                others = len(swapped) - 1
+                weight = factorial(others) * factorial(len(STAGES) - 1 - others) / factorial(len(STAGES))
+                total += weight * (distance - self.distance_db[swapped - {stage}])
+        return total
+
+
+def swap_matrix(judge: Judge, variant: str, case: Case) -> SwapMatrix:
+    """Generate once for every mix of conditioner and DiT, and decode each with both decoders."""
+    truth, exact, own = judge.truth(case), judge.truths.pipeline(), judge.pipeline(variant)
+    distance_db: dict[Swapped, float] = {}
+    for mix in product((False, True), repeat=2):
+        swapped = frozenset(stage for stage, taken in zip(STAGES[:2], mix, strict=True) if taken)
+        audio = {"decoder": truth["audio"]}
+        latents = truth["latents"]
+        if swapped:
+            stages = {stage: (own if stage in swapped else exact).stages[stage] for stage in STAGES}
+            trace = generate(replace(exact, stages=stages), case.request, philox(exact.latent_shape, case.seed))
+            latents, audio["decoder"] = trace["latents"], trace["audio"]
+        audio["swapped"] = own.stages["decoder"](float32_inputs({"latents": latents}))["audio"]
+        distance_db[swapped] = _distance_db(truth["audio"], audio["decoder"], own.sample_rate_hz)
+        distance_db[swapped | {"decoder"}] = _distance_db(truth["audio"], audio["swapped"], own.sample_rate_hz)
+    return SwapMatrix(variant=variant, case=case.id, distance_db=distance_db)
+
+
+def _distance_db(truth: Array, audio: Array, sample_rate_hz: int) -> float:
+    """NaN where the audio is not finite."""
+    if not np.isfinite(audio).all():
+        return float("nan")
+    return metrics.log_mel_distance_db(truth[0], audio[0], sample_rate_hz)
