@@ -16,6 +16,7 @@ from parity.bundles import given_bundles, make_bundles
 from parity.environment import environment
 from parity.judge import Judge
 from parity.selection import STAGE_KEYWORD, spelled_out
+from parity.store import Store
 
 AGREEMENT = pytest.StashKey[Agreement]()
 
@@ -79,8 +80,17 @@ def bundles(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return given_bundles(option("--bundle")) or make_bundles(option("--model"), folder, recipes, say)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests, and the commands they start, neither read nor fill the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def judge(request: pytest.FixtureRequest, bundles: Mapping[str, Bundle]) -> Iterator[Judge]:
     """One judge for the session: truths and opened stages are shared by all tests."""
-    with Judge.of(request.config.getoption("--model"), bundles, request.config.getoption("--threads")) as judge:
+    option = request.config.getoption
+    with Judge.of(option("--model"), bundles, option("--threads"), Store.of_user()) as judge:
         yield judge

@@ -85,6 +85,25 @@ def localize_command(
     raise typer.Exit(EXIT_OK if fault is None else EXIT_REFUSE)
 
 
+@app.command("soak")
+def soak_command(
+    model: ModelDir = TINY_MODEL_DIR,
+    bundle: Annotated[list[Path] | None, typer.Option(help="Bundle to judge; repeatable. Converted if left out.")] = None,
+    variants: Annotated[str | None, typer.Option(help="Variants to judge, comma-separated; all if left out.")] = None,
+    runs: Annotated[int, typer.Option(min=1, help="How many gate runs.")] = 100,
+    seed: Annotated[int, typer.Option(min=0, help="Number of the first run; a run is drawn from its number.")] = 0,
+) -> None:
+    """Run the gate over and over on drawn prompts, seconds, seeds, steps and threads; 1 if any run refuses."""
+    console = _console()
+    with told_in_one_line():
+        from parity.soak import SoakOptions, soak
+
+        options = SoakOptions(model=model, bundles=bundle or [], variants=_names(variants), runs=runs, seed=seed)
+        refused = soak(options, lambda text: console.print(text, highlight=False, soft_wrap=True))
+    console.print(f"{runs - refused} of {runs} runs end PUBLISH", highlight=False)
+    raise typer.Exit(EXIT_REFUSE if refused else EXIT_OK)
+
+
 @app.command("headroom")
 def headroom_command(
     report: Annotated[Path, typer.Argument(help="A report folder, or its report.json.")],

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
+from litert_pipeline.build.onnx2tf import find_onnx2tf
 from litert_pipeline.build.recipes import RECIPES, Recipe
 from litert_pipeline.bundle import Bundle, read_bundle
 from litert_pipeline.run.probe import require_loadable
@@ -19,6 +20,16 @@ PROCESSES = 2  # at a time; more than one converter per core only slows all
 def recipes_of(variants: list[str]) -> set[str]:
     """The recipes whose bundles these variants run."""
     return {recipe for name in variants if (recipe := VARIANTS[name].recipe) is not None}
+
+
+def makeable(recipes: set[str], say: Say) -> set[str]:
+    """Those of `recipes` whose converter is installed. What is left out is said: nobody asked for it by name."""
+    if find_onnx2tf() is not None:
+        return recipes
+    left_out = {name for name in recipes if RECIPES[name].routes}
+    for name in sorted(left_out):
+        say(f"not judged: bundle {name}, its converter is not installed ('make onnx2tf' does it)")
+    return recipes - left_out
 
 
 def make_bundles(model: Path, folder: Path, recipes: set[str], say: Say) -> dict[str, Bundle]:

@@ -5,60 +5,64 @@ reference generates again, `DRAWS` times, with every stage's output disturbed by
 the truth. The variant's audio has to lie near that cloud: within a factor of the distance that `QUANTILE` of the draws
 stay below. A quantile, because the furthest of many draws says more about their number than about the model.
 
-Conditioning and velocities are disturbed by seeded white noise. The decoder's error is heard as it is, and it is not
-white: quantized weights change gain and stereo image, which white noise of the same size leaves alone. So the audio is
-disturbed by the error itself, its sign drawn.
+The disturbance is what the variant did wrong on the truth's inputs, its sign drawn anew for every output and step. White
+noise of the same size would not do: quantized weights change gain and stereo image, a rounded T5 shifts a prompt as a
+whole, and noise leaves all that alone.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from parity import metrics
 from parity.cases import Case
+from parity.hearing import listening_distances, portrait
+from parity.metrics import relative_l2
 from parity.truth import Truth
 from reference.spec.generation import Pipeline, Stage, generate
 from reference.spec.noise import philox
-from reference.spec.tensors import Array, Tensors
+from reference.spec.tensors import STAGES, Array, Tensors
 
 DRAWS = 32
 QUANTILE = 0.9
 
 
 @dataclass(frozen=True, kw_only=True)
-class ErrorSizes:
-    """Relative L2 error of each stage output, per DiT step, as measured teacher-forced and capped by its budget.
+class OwnErrors:
+    """What a variant adds to each output when fed the truth: by output name, one array or one per DiT step.
 
-    `audio_error` is the decoder's error as a waveform; only its shape counts, its size is `audio`'s.
+    `sizes` are their relative L2 norms, capped by the budgets, so that a fault does not widen its own envelope.
     """
 
-    conditioning: Mapping[str, float]
-    velocity: tuple[float, ...]
-    audio: float
-    audio_error: Array
+    arrays: Mapping[str, list[Array]]
+    sizes: Mapping[str, list[float]]
 
 
-def distances(truth: Tensors, other: Tensors, sample_rate_hz: int) -> dict[str, dict[str, float]]:
-    """What the free-running ladder judges, by stage and metric."""
-    audio, heard = truth["audio"][0], other["audio"][0]
-    return {
-        "dit": {"latents_relative_l2": metrics.relative_l2(truth["latents"], other["latents"])},
-        "decoder": metrics.listening_distances(audio, heard, sample_rate_hz),
-    }
+class Distances:
+    """What the free-running ladder judges: how far a generation is from a truth, by stage and metric."""
+
+    def __init__(self, truth: Tensors, sample_rate_hz: int) -> None:
+        self._latents, self._rate_hz = truth["latents"], sample_rate_hz
+        self._portrait = portrait(truth["audio"][0], sample_rate_hz)
+
+    def __call__(self, other: Tensors) -> dict[str, dict[str, float]]:
+        return {
+            "dit": {"latents_relative_l2": relative_l2(self._latents, other["latents"])},
+            "decoder": listening_distances(self._portrait, portrait(other["audio"][0], self._rate_hz)),
+        }
 
 
-def envelope(truths: Truth, case: Case, sizes: ErrorSizes) -> dict[str, dict[str, float]]:
+def envelope(truths: Truth, case: Case, errors: OwnErrors) -> dict[str, dict[str, float]]:
     """The `QUANTILE` of the draws' distances from the truth, by stage and metric."""
     described = {
         **truths.described(case),
         "kind": "envelope",
         "draws": DRAWS,
-        "sizes": [dict(sizes.conditioning), sizes.velocity, sizes.audio],
-        "audio_error": hashlib.sha256(sizes.audio_error.tobytes()).hexdigest(),
+        "sizes": dict(errors.sizes),
+        "errors": {name: [_hash(array) for array in arrays] for name, arrays in errors.arrays.items()},
     }
-    drawn = truths.store.kept(described, lambda: _drawn(truths.model.pipeline(), case, truths.trace(case), sizes))
+    drawn = truths.store.kept(described, lambda: _drawn(truths.model.pipeline(), case, truths.trace(case), errors))
     cloud: dict[str, dict[str, float]] = {}
     for name, found in drawn.items():
         stage, _, metric = name.partition(".")
@@ -66,47 +70,41 @@ def envelope(truths: Truth, case: Case, sizes: ErrorSizes) -> dict[str, dict[str
     return cloud
 
 
-def _drawn(pipeline: Pipeline, case: Case, truth: Tensors, sizes: ErrorSizes) -> Tensors:
+def _drawn(pipeline: Pipeline, case: Case, truth: Tensors, errors: OwnErrors) -> Tensors:
     """`stage.metric` to the distance of every draw. `pipeline` is the float32 reference."""
     drawn: dict[str, list[float]] = {}
+    distances = Distances(truth, pipeline.sample_rate_hz)
     for draw in range(DRAWS):
         rng = np.random.Generator(np.random.Philox(key=[case.seed, draw]))
         noise = philox(pipeline.latent_shape, case.seed)
-        disturbed = replace(pipeline, stages=dict(_disturbed(pipeline.stages, sizes, rng)))
-        found = distances(truth, generate(disturbed, case.request, noise), pipeline.sample_rate_hz)
+        disturbed = replace(pipeline, stages=_disturbed(pipeline.stages, errors, rng))
+        found = distances(generate(disturbed, case.request, noise))
         for stage, by_metric in found.items():
             for metric, value in by_metric.items():
                 drawn.setdefault(f"{stage}.{metric}", []).append(value)
     return {name: np.array(found) for name, found in drawn.items()}
 
 
-def _disturbed(stages: Mapping[str, Stage], sizes: ErrorSizes, rng: np.random.Generator) -> Iterator[tuple[str, Stage]]:
-    """The same stages, their outputs disturbed; the DiT's by the size of the step it is at."""
-    steps = iter(sizes.velocity)
+def _disturbed(stages: Mapping[str, Stage], errors: OwnErrors, rng: np.random.Generator) -> dict[str, Stage]:
+    """The same stages, what they put out disturbed; the DiT by the errors of the step it is at."""
+    drawn = {
+        name: iter([(rng.choice((-1.0, 1.0)) * array, size) for array, size in zip(arrays, errors.sizes[name], strict=True)])
+        for name, arrays in errors.arrays.items()
+    }
 
-    def conditioner(feed: Mapping[str, Array]) -> Tensors:
-        outputs = stages["conditioner"](feed)
-        return {name: _noisy(array, sizes.conditioning[name], rng) for name, array in outputs.items()}
+    def wrapped(run: Stage) -> Stage:
+        return lambda feed: {name: _moved(array, *next(drawn[name])) for name, array in run(feed).items()}
 
-    def dit(feed: Mapping[str, Array]) -> Tensors:
-        return {"velocity": _noisy(stages["dit"](feed)["velocity"], next(steps), rng)}
-
-    def decoder(feed: Mapping[str, Array]) -> Tensors:
-        audio = stages["decoder"](feed)["audio"]
-        sign = rng.choice([-1.0, 1.0])
-        return {"audio": _disturbed_by(audio, sizes.audio, sign * sizes.audio_error)}
-
-    yield from {"conditioner": conditioner, "dit": dit, "decoder": decoder}.items()
+    return {stage: wrapped(stages[stage]) for stage in STAGES}
 
 
-def _noisy(array: Array, size: float, rng: np.random.Generator) -> Array:
-    """`array` plus white noise of relative L2 `size`."""
-    return _disturbed_by(array, size, rng.standard_normal(array.shape))
-
-
-def _disturbed_by(array: Array, size: float, error: Array) -> Array:
+def _moved(array: Array, error: Array, size: float) -> Array:
     """`array` plus an error of relative L2 `size` and the shape of `error`; nothing where that is zero."""
     length = float(np.linalg.norm(error))
     scale = size * float(np.linalg.norm(array.astype(np.float64))) / length if length else 0.0
-    disturbed: Array = (array + scale * error).astype(np.float32)
-    return disturbed
+    moved: Array = (array + scale * error).astype(np.float32)
+    return moved
+
+
+def _hash(array: Array) -> str:
+    return hashlib.sha256(array.tobytes()).hexdigest()

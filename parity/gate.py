@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from parity.backends import VARIANTS, choose_variants
-from parity.bundles import Say, given_bundles, make_bundles, recipes_of
+from parity.bundles import Say, given_bundles, make_bundles, makeable, recipes_of
 from parity.cases import Case, load_cases
 from parity.environment import environment
 from parity.evidence import gather
@@ -46,14 +46,15 @@ def run_gate(options: GateOptions, store: Store, say: Say) -> Report:
         if options.bundles:
             bundles = given_bundles(options.bundles)
         else:
-            bundles = make_bundles(options.model, folder / "bundles", recipes_of(chosen), say)
+            recipes = recipes_of(chosen) if options.variants else makeable(recipes_of(chosen), say)
+            bundles = make_bundles(options.model, folder / "bundles", recipes, say)
         judge = stack.enter_context(Judge.of(options.model, bundles, options.threads, store))
         spec = judge.model.spec
         say(f"model: {spec.objective}, {spec.window_s:.2f} s at {spec.sample_rate_hz} Hz, coded {spec.coding}")
         cases = load_cases(judge.model.tokenizer, judge.model.spec.seconds, options.cases)
         variants = choose_variants(options.variants, set(bundles))
         used = [bundle for recipe, bundle in bundles.items() if any(VARIANTS[v].recipe == recipe for v in variants)]
-        checks = list(_checks(judge, variants, cases, say))
+        checks = list(all_checks(judge, variants, cases, say))
         report = Report(
             checks=checks,
             evidence=gather(judge, checks, variants, cases, say),
@@ -79,7 +80,8 @@ def _described(model: Model) -> dict[str, Any]:
     }
 
 
-def _checks(judge: Judge, variants: list[str], cases: list[Case], say: Say) -> Iterable[Verdict]:
+def all_checks(judge: Judge, variants: list[str], cases: list[Case], say: Say) -> Iterable[Verdict]:
+    """Every check of a gate run, bundle by bundle, then variant by variant."""
     recipes = {VARIANTS[variant].recipe for variant in variants}
     for recipe in judge.bundles:
         if recipe in recipes:

@@ -14,7 +14,7 @@ from litert_pipeline.bundle import Bundle
 from parity.backends import VARIANTS, YARDSTICK
 from parity.budgets import BUDGETS, ENVELOPE_FACTOR, Budget
 from parity.cases import Case
-from parity.envelope import DRAWS, QUANTILE, ErrorSizes, distances, envelope
+from parity.envelope import DRAWS, QUANTILE, Distances, OwnErrors, envelope
 from parity.ladder import CONDITIONING, Measurement, measure, teacher_forced, unequal_values
 from parity.recognise import with_known_cause
 from parity.store import Store
@@ -45,11 +45,7 @@ class Judge:
 
     @classmethod
     def of(cls, model_dir: Path, bundles: Mapping[str, Bundle], threads: int = 1, store: Store | None = None) -> "Judge":
-        """Load the model. Raises InputError for a bad model dir, and for a bundle of a model of another shape.
-
-        Every runtime gets `threads`; torch's count is a setting of the process, so it is set here.
-        """
-        torch.set_num_threads(threads)
+        """Load the model. Raises InputError for a bad model dir, and for a bundle of a model of another shape."""
         model = load_model(model_dir)
         for bundle in bundles.values():
             declared = signatures(model.spec)
@@ -62,6 +58,9 @@ class Judge:
         return cls(truths=Truth(model=model, store=store or Store()), bundles=bundles, threads=threads)
 
     def __enter__(self) -> "Judge":
+        """Every runtime gets `threads`; torch's count is a setting of the process, so it lasts as long as the judge."""
+        self._stack.callback(torch.set_num_threads, torch.get_num_threads())
+        torch.set_num_threads(self.threads)
         return self
 
     def __exit__(
@@ -127,8 +126,8 @@ class Judge:
     def free_running(self, variant: str, case: Case) -> list[Verdict]:
         """The variant feeding itself from prompt to audio, against the envelope of its own error size."""
         truth, heard = self.truth(case), self.heard(variant, case)
-        found = distances(truth, heard, self.model.spec.sample_rate_hz)
-        cloud = envelope(self.truths, case, self._error_sizes(variant, case))
+        found = Distances(truth, self.model.spec.sample_rate_hz)(heard)
+        cloud = envelope(self.truths, case, self._own_errors(variant, case))
         why = f"{ENVELOPE_FACTOR:g}x what {QUANTILE:.0%} of {DRAWS} generations disturbed by the variant's own error stay below"
         verdicts = [
             Verdict(
@@ -184,25 +183,21 @@ class Judge:
             for (stage, metric), fault in faults.items()
         ]  # fmt: skip
 
-    def _error_sizes(self, variant: str, case: Case) -> ErrorSizes:
-        """The variant's teacher-forced errors; a fault does not widen its own envelope, for budgets cap them."""
-        size: dict[tuple[str, str], list[float]] = {}
-        for stage in STAGES:
-            for verdict in self.teacher_forced(stage, variant, case):
-                size.setdefault((stage, verdict.metric), []).append(min(verdict.limit, verdict.value))
-        return ErrorSizes(
-            conditioning={name: size["conditioner", f"relative_l2.{name}"][0] for name in CONDITIONING},
-            velocity=tuple(size["dit", "relative_l2"]),
-            audio=size["decoder", "relative_l2"][0],
-            audio_error=self._decoder_error(variant, case),
-        )
-
-    def _decoder_error(self, variant: str, case: Case) -> Array:
-        """What the variant's decoder adds to the truth's audio; zero where it is not finite, which fails elsewhere."""
+    def _own_errors(self, variant: str, case: Case) -> OwnErrors:
+        """What the variant adds when fed the truth; nothing where it is not finite, which fails elsewhere."""
         truth = self.truth(case)
-        (output,) = teacher_forced("decoder", self.stage(variant, "decoder"), truth)
-        error: Array = output["audio"].astype(np.float64) - truth["audio"]
-        return error if np.isfinite(error).all() else np.zeros_like(error)
+        arrays: dict[str, list[Array]] = {}
+        sizes: dict[str, list[float]] = {}
+        for stage in STAGES:
+            outputs = teacher_forced(stage, self.stage(variant, stage), truth)
+            verdicts = self.teacher_forced(stage, variant, case)
+            for tensor in signatures(self.model.spec)[stage].outputs:
+                exact = [truth[f"v_{step}"] for step in range(len(outputs))] if stage == "dit" else [truth[tensor.name]]
+                errors = (output[tensor.name] - wanted for output, wanted in zip(outputs, exact, strict=True))
+                arrays[tensor.name] = [error if np.isfinite(error).all() else np.zeros_like(error) for error in errors]
+                metric = f"relative_l2.{tensor.name}" if stage == "conditioner" else "relative_l2"
+                sizes[tensor.name] = [min(v.limit, v.value) for v in verdicts if v.metric == metric]
+        return OwnErrors(arrays=arrays, sizes=sizes)
 
 
 ARTIFACT_REASONS = {

@@ -7,7 +7,7 @@ import numpy as np
 import soundfile
 from matplotlib.figure import Figure
 
-from parity import metrics
+from parity.hearing import portrait
 from reference.spec.tensors import Array
 
 TRUTH = "truth"
@@ -27,7 +27,7 @@ class Sound:
 
 def truth_sound(case: str, audio: Array, sample_rate_hz: int) -> Sound:
     """The truth's own audio, (channel, sample), and its spectrogram."""
-    level_db = metrics.log_mel_db(audio, sample_rate_hz).mean(0)
+    level_db = portrait(audio, sample_rate_hz).log_mel_db.mean(0)
     png = _picture(level_db, audio.shape[-1] / sample_rate_hz, "truth", "magma", None)
     return Sound(variant=TRUTH, case=case, flac=_flac(audio, sample_rate_hz), png=png)
 
@@ -35,7 +35,8 @@ def truth_sound(case: str, audio: Array, sample_rate_hz: int) -> Sound:
 def variant_sound(variant: str, case: str, truth: Array, audio: Array, sample_rate_hz: int) -> Sound:
     """A variant's audio, and its spectrogram minus the truth's."""
     with np.errstate(invalid="ignore"):
-        difference_db = (metrics.log_mel_db(audio, sample_rate_hz) - metrics.log_mel_db(truth, sample_rate_hz)).mean(0)
+        exact_db, heard_db = (portrait(sound, sample_rate_hz).log_mel_db for sound in (truth, audio))
+        difference_db = (heard_db - exact_db).mean(0)
         scale_db = max(LEAST_SCALE_DB, float(np.nan_to_num(np.abs(difference_db)).max()))
     png = _picture(difference_db, audio.shape[-1] / sample_rate_hz, f"{variant} minus truth", "RdBu_r", scale_db)
     return Sound(variant=variant, case=case, flac=_flac(audio, sample_rate_hz), png=png)

@@ -23,7 +23,9 @@ from parity.hooks import hooked
 from parity.slices import SLICE_BYTES, Sliced
 from reference.spec.tensors import Array
 
-ROUNDING_FACTOR = 8.0  # times the reference's own rounding in the same module; clean float graphs were measured up to 2
+# Times the reference's own rounding in the same module. Clean float graphs were measured up to 2.2 (tiny) and, where a
+# convolution sums 14,336 products, 6.3 (full size): XNNPACK adds one after the other, torch in blocks.
+ROUNDING_FACTOR = 16.0
 QUANTIZED_SHARE = 1 / 3  # of the modules with weights; recipes leave some of them in float
 SIBLING_FACTOR = 5.0  # times the median of a quantized stage's modules; clean ones were measured up to 2.8
 

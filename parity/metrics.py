@@ -8,21 +8,14 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import pyloudnorm
 from numpy.typing import NDArray
-from scipy.signal import stft
 
 from reference.spec.tensors import Array
 
 Signal = NDArray[np.float64]
 
-STFT_WINDOWS = (256, 1024, 4096)
-MEL_BANDS = 64
-ENVELOPE_HZ = 100
-LOUDNESS_WINDOW_S = 0.4  # the shortest block ITU-R BS.1770 integrates over
 BLOCK_VALUES = 2**22
 MEDIAN_VALUES = 2**20
-SILENCE_POWER = 1e-10  # floor under logarithms, 100 dB below full scale
 
 
 def relative_l2(truth: Array, other: Array) -> float:
@@ -103,47 +96,18 @@ def dc_difference(truth: Array, other: Array) -> float:
 
 def stereo_difference(truth: Array, other: Array) -> float:
     """Change of the correlation between left and right."""
-    return abs(_stereo_correlation(other) - _stereo_correlation(truth))
+    return abs(stereo_correlation(other) - stereo_correlation(truth))
 
 
-def log_mel_distance_db(truth: Array, other: Array, sample_rate_hz: int) -> float:
-    """RMS difference of mel-band levels over time, in decibels."""
-    return float(np.sqrt(np.mean((log_mel_db(other, sample_rate_hz) - log_mel_db(truth, sample_rate_hz)) ** 2)))
+def stereo_correlation(audio: Array) -> float:
+    """Correlation of left and right of a (channel, sample) signal."""
+    return correlation(*audio.astype(np.float64))
 
 
-def log_mel_db(audio: Array, sample_rate_hz: int) -> Signal:
-    """(channel, band, frame) levels in mel bands, in decibels."""
-    level_db: Signal = 10 * np.log10(_mel_power(audio, sample_rate_hz) + SILENCE_POWER)
-    return level_db
-
-
-def mrstft_distance(truth: Array, other: Array) -> float:
-    """Spectral convergence |S' - S| / |S| of magnitudes, averaged over three window lengths."""
-    return float(np.mean([relative_l2(_magnitude(truth, n), _magnitude(other, n)) for n in STFT_WINDOWS]))
-
-
-def envelope_decorrelation(truth: Array, other: Array, sample_rate_hz: int) -> float:
-    """1 - correlation of the two RMS envelopes (one value every 10 ms)."""
-    return 1 - _correlation(*(_envelope(signal, sample_rate_hz) for signal in (truth, other)))
-
-
-def loudness_difference_db(truth: Array, other: Array, sample_rate_hz: int) -> float:
-    """Difference of integrated loudness (ITU-R BS.1770), in decibels."""
-    meter = pyloudnorm.Meter(sample_rate_hz, block_size=LOUDNESS_WINDOW_S)
-    with np.errstate(invalid="ignore", divide="ignore"):  # silence is minus infinity
-        a, b = (meter.integrated_loudness(signal.astype(np.float64).T) for signal in (truth, other))
-    return abs(float(b) - float(a))
-
-
-def listening_distances(truth: Array, other: Array, sample_rate_hz: int) -> dict[str, float]:
-    """The distances that survive phase drift, for two (channel, sample) signals that diverged freely."""
-    return {
-        "log_mel_distance_db": log_mel_distance_db(truth, other, sample_rate_hz),
-        "mrstft_distance": mrstft_distance(truth, other),
-        "envelope_decorrelation": envelope_decorrelation(truth, other, sample_rate_hz),
-        "loudness_difference_db": loudness_difference_db(truth, other, sample_rate_hz),
-        "stereo_difference": stereo_difference(truth, other),
-    }
+def correlation(a: Signal, b: Signal) -> float:
+    """Pearson's; NaN where a signal does not vary, as silence does not."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return float(np.corrcoef(a, b)[0, 1])
 
 
 def _pair(truth: Array, other: Array) -> tuple[Signal, Signal]:
@@ -155,40 +119,3 @@ def _pair(truth: Array, other: Array) -> tuple[Signal, Signal]:
 def _finite(signal: Array) -> Array:
     """The signal; NaN if any sample is not finite, because a comparison with NaN is silently false."""
     return signal if np.isfinite(signal).all() else np.full_like(signal, np.nan)
-
-
-def _stereo_correlation(audio: Array) -> float:
-    return _correlation(*audio.astype(np.float64))
-
-
-def _correlation(a: Signal, b: Signal) -> float:
-    """Pearson's; NaN where a signal does not vary, as silence does not."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return float(np.corrcoef(a, b)[0, 1])
-
-
-def _magnitude(audio: Array, window: int) -> Signal:
-    _, _, spectrum = stft(audio.astype(np.float64), nperseg=window)
-    magnitude: Signal = np.abs(spectrum)
-    return magnitude
-
-
-def _mel_power(audio: Array, sample_rate_hz: int) -> Signal:
-    """(channel, band, frame) power in triangular mel bands."""
-    power = _magnitude(audio, 1024) ** 2
-    top_mel = 2595 * np.log10(1 + sample_rate_hz / 2 / 700)
-    edges_hz = 700 * (10 ** (np.linspace(0, top_mel, MEL_BANDS + 2) / 2595) - 1)
-    bins_hz = np.linspace(0, sample_rate_hz / 2, power.shape[-2])
-    rising = (bins_hz - edges_hz[:-2, None]) / np.diff(edges_hz)[:-1, None]
-    falling = (edges_hz[2:, None] - bins_hz) / np.diff(edges_hz)[1:, None]
-    bands: Signal = np.maximum(0, np.minimum(rising, falling)) @ power
-    return bands
-
-
-def _envelope(audio: Array, sample_rate_hz: int) -> Signal:
-    """RMS over both channels, `ENVELOPE_HZ` times a second."""
-    power = np.mean(audio.astype(np.float64) ** 2, axis=0)
-    hop = sample_rate_hz // ENVELOPE_HZ
-    frames = power[: power.size // hop * hop].reshape(-1, hop)
-    envelope: Signal = np.sqrt(frames.mean(-1))
-    return envelope

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from reference.spec.tensors import Array
 
-SLICE_BYTES = 2**30
+SLICE_BYTES = 2**28  # the largest tensor of a decoder of full size
 VALUE_BYTES = 4  # what is fetched is float32
 
 

@@ -27,7 +27,7 @@ from reference.spec.tensors import Tensors
 LIMIT_BYTES = 2 * 2**30  # some two hundred truths at full size
 DESCRIPTION = "description"  # the name of the array that holds it
 SOURCES = (Path(reference.__file__).parent, Path(parity.__file__).parent)
-OWN_MODULES = ("truth.py", "envelope.py", "metrics.py")  # of parity, those whose code an entry follows from
+OWN_MODULES = ("truth.py", "envelope.py", "metrics.py", "hearing.py")  # of parity, those whose code an entry follows from
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,7 @@ class Store:
 def _read(path: Path, text: str) -> Tensors | None:
     """The arrays of an entry, or None if it is not there, damaged, or follows from something else."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None

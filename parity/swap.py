@@ -12,8 +12,8 @@ from math import factorial
 
 import numpy as np
 
-from parity import metrics
 from parity.cases import Case
+from parity.hearing import log_mel_distance_db, portrait
 from parity.judge import Judge
 from parity.ladder import float32_inputs
 from reference.spec.generation import generate
@@ -68,4 +68,4 @@ def _distance_db(truth: Array, audio: Array, sample_rate_hz: int) -> float:
     """NaN where the audio is not finite."""
     if not np.isfinite(audio).all():
         return float("nan")
-    return metrics.log_mel_distance_db(truth[0], audio[0], sample_rate_hz)
+    return log_mel_distance_db(*(portrait(sound[0], sample_rate_hz) for sound in (truth, audio)))

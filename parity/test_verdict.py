@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parity import metrics
 from parity.backends import VARIANTS, choose_variants
 from parity.budgets import BUDGETS, FLOAT, UNIT_ROUNDOFF, check_complete
+from parity.hearing import listening_distances, portrait
 from parity.ladder import measure, unequal_values
 from parity.verdict import TEACHER_FORCED, Verdict
 from reference.spec.errors import InputError
@@ -92,6 +92,10 @@ def test_decoder_metric_sees(metric: str, fault: Callable[[Array], Array]) -> No
     assert not value <= BUDGETS["litert_fp16", "decoder"][metric].limits(0.0)[1]
 
 
+def heard_apart(truth: Array, other: Array) -> dict[str, float]:
+    return listening_distances(portrait(truth, RATE_HZ), portrait(other, RATE_HZ))
+
+
 @pytest.mark.parametrize(
     ("metric", "fault"), [(m, f) for m, faults in LISTENING_FAULTS.items() for f in faults],
     ids=lambda value: getattr(value, "__name__", value),
@@ -100,12 +104,12 @@ def test_listening_metric_sees(metric: str, fault: Callable[[Array], Array]) -> 
     truth = music()
     small = truth + np.float32(1e-3) * music(1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        faulty = metrics.listening_distances(truth, fault(truth), RATE_HZ)[metric]
-    assert not faulty <= 4 * metrics.listening_distances(truth, small, RATE_HZ)[metric]
+        faulty = heard_apart(truth, fault(truth))[metric]
+    assert not faulty <= 4 * heard_apart(truth, small)[metric]
 
 
 def test_equal_audio_has_no_distance() -> None:
-    distances = metrics.listening_distances(music(), music(), RATE_HZ)
+    distances = heard_apart(music(), music())
     assert {name: value for name, value in distances.items() if abs(value) > EXACT} == {}
 
 

@@ -4,6 +4,7 @@ The runtime's own way, keeping every tensor, needs tens of GB for a decoder of f
 """
 
 import mmap
+import os
 import shutil
 import struct
 import tempfile
@@ -63,7 +64,7 @@ class LiteRTGraph:
                 from ai_edge_litert.interpreter import Interpreter
 
                 try:
-                    interpreter: Any = Interpreter(model_path=str(copy), num_threads=1)
+                    interpreter: Any = Interpreter(model_path=str(copy), num_threads=os.cpu_count() or 1)
                     interpreter.allocate_tensors()
                 except (ValueError, RuntimeError) as error:
                     raise InputError(f"{self.path}: LiteRT's Interpreter cannot load it ({error})") from None

@@ -40,7 +40,7 @@ class OnnxGraph:
         self._model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in dict.fromkeys(names))
         try:
             options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads, options.log_severity_level = 1, WARNINGS_OFF
+            options.log_severity_level = WARNINGS_OFF
             session = onnxruntime.InferenceSession(
                 self._model.SerializeToString(), options, providers=["CPUExecutionProvider"]
             )

@@ -1,0 +1,84 @@
+"""Gate runs over drawn cases: a gate that refuses a correct model once in a hundred is not believed the other times."""
+
+import random
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from parity.backends import VARIANTS, choose_variants
+from parity.bundles import Say, given_bundles, make_bundles, makeable, recipes_of
+from parity.cases import Case
+from parity.gate import all_checks
+from parity.judge import Judge
+from parity.store import Store
+from parity.verdict import Verdict
+from reference.pipeline import Model
+from reference.spec.generation import Request
+from reference.spec.sampler import SamplerSpec
+
+WORDS = (
+    "warm", "tight", "drum", "loop", "90 BPM", "analog", "pad", "übersteuert", "rain on a roof", "雨", "🥁", "!!", "dry",
+    "snare,", "kick", "with", "slow", "filter", "sweep.", "birds", "at dawn", "distant thunder", "piano", "C minor",
+)  # fmt: skip
+MOST_WORDS, MOST_STEPS, THREADS = 40, 12, (1, 2, 4)
+BEYOND = 1.5  # seconds are drawn up to this many times the model's most
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoakOptions:
+    """How many runs, from which seed on, of which model and bundles."""
+
+    model: Path
+    bundles: list[Path]
+    variants: list[str] | None
+    runs: int
+    seed: int
+
+
+def soak(options: SoakOptions, say: Say) -> int:
+    """Run the gate's checks `runs` times, each on a case and a thread count of its own; returns how many refused.
+
+    Raises InputError for bad input.
+    """
+    refused = 0
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        chosen = choose_variants(options.variants, {v.recipe for v in VARIANTS.values() if v.recipe})
+        recipes = makeable(recipes_of(chosen), say)
+        given = given_bundles(options.bundles)
+        bundles = given or make_bundles(options.model, folder / "bundles", recipes, say)
+        variants = choose_variants(options.variants, set(bundles))
+        for run in range(options.seed, options.seed + options.runs):
+            rng = random.Random(run)
+            threads = rng.choice(THREADS)
+            with Judge.of(options.model, bundles, threads, Store(folder=folder / "cache")) as judge:
+                case = drawn_case(judge.model, rng, f"run {run}")
+                failed = [check for check in all_checks(judge, variants, [case], lambda _: None) if not check.ok]
+            say("; ".join([_told(case, threads, failed), *map(str, failed)]))
+            refused += bool(failed)
+    return refused
+
+
+def drawn_case(model: Model, rng: random.Random, name: str) -> Case:
+    """A case with drawn words, seconds, seed and steps."""
+    return Case(
+        id=name,
+        request=Request(
+            prompt=" ".join(rng.choices(WORDS, k=rng.randint(0, MOST_WORDS))),
+            seconds=round(rng.uniform(model.spec.seconds.min_s, BEYOND * model.spec.seconds.max_s), 3),
+            sampler=SamplerSpec(steps=rng.randint(1, MOST_STEPS)),
+        ),
+        seed=rng.randrange(2**31),
+        free_running=True,
+    )
+
+
+def _told(case: Case, threads: int, failed: list[Verdict]) -> str:
+    request = case.request
+    verdict = "REFUSE" if failed else "PUBLISH"
+    words = len(request.prompt.split())
+    return (
+        f"{verdict} {case.id}: {words} words, {request.seconds:g} s, seed {case.seed}, {request.sampler.steps} steps, "
+        f"threads {threads}"
+    )

@@ -1,0 +1,143 @@
+"""The cache: what is read back is what was computed; a stale or damaged entry is computed again; the size is bounded."""
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from parity import store as store_module
+from parity.judge import Judge
+from parity.store import Store
+from parity.test_parity import case_called
+from parity.truth import Truth
+from reference.spec.sampler import SamplerSpec
+from reference.spec.tensors import Tensors
+
+VALUES = 1000
+
+
+class Counted:
+    """Computes the same arrays every time and counts how often it was asked to."""
+
+    def __init__(self, values: int = VALUES) -> None:
+        self.times, self.values = 0, values
+
+    def __call__(self) -> Tensors:
+        self.times += 1
+        return {"a": np.arange(self.values, dtype=np.float64), "ids": np.array([[1, 2]], np.int32)}
+
+
+def only_entry(folder: Path) -> Path:
+    (entry,) = folder.iterdir()
+    return entry
+
+
+def test_an_entry_is_computed_once_and_comes_back_bit_for_bit(tmp_path: Path) -> None:
+    compute = Counted()
+    first, again = (Store(folder=tmp_path).kept({"case": "x"}, compute) for _ in range(2))
+    assert compute.times == 1
+    assert first.keys() == again.keys()
+    for name in first:
+        np.testing.assert_array_equal(first[name], again[name])
+        assert first[name].dtype == again[name].dtype
+
+
+def test_without_a_folder_nothing_is_kept() -> None:
+    compute = Counted()
+    for _ in range(2):
+        Store().kept({}, compute)
+    assert compute.times == 2
+
+
+def cut_off(entry: Path) -> None:
+    entry.write_bytes(entry.read_bytes()[: entry.stat().st_size // 2])
+
+
+def flip_a_bit(entry: Path) -> None:
+    data = bytearray(entry.read_bytes())
+    data[len(data) // 3] ^= 1
+    entry.write_bytes(data)
+
+
+def empty(entry: Path) -> None:
+    entry.write_bytes(b"")
+
+
+def another_ones(entry: Path) -> None:
+    """A sound entry of something else under this one's name."""
+    other = entry.parent / "other"
+    Store(folder=other).kept({"case": "another"}, lambda: {"a": np.zeros(3)})
+    only_entry(other).replace(entry)
+    other.rmdir()
+
+
+@pytest.mark.parametrize("spoil", [cut_off, flip_a_bit, empty, another_ones])
+def test_a_damaged_or_foreign_entry_is_computed_again_and_replaced(
+    tmp_path: Path, spoil: Callable[[Path], None]
+) -> None:
+    compute, store = Counted(), Store(folder=tmp_path)
+    store.kept({"case": "x"}, compute)
+    spoil(only_entry(tmp_path))
+    np.testing.assert_array_equal(store.kept({"case": "x"}, compute)["a"], compute()["a"])
+    assert compute.times == 3  # once at first, once because of the damage, once to compare with
+    store.kept({"case": "x"}, compute)
+    assert compute.times == 3
+
+
+def test_other_code_makes_an_entry_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compute, store = Counted(), Store(folder=tmp_path)
+    store.kept({}, compute)
+    monkeypatch.setattr(store_module, "code_version", lambda: "another")
+    store.kept({}, compute)
+    assert compute.times == 2
+
+
+def test_the_longest_unused_entries_go_first(tmp_path: Path) -> None:
+    store = Store(folder=tmp_path, limit_bytes=3 * VALUES * 8)  # two entries and a half
+    computed = {name: Counted() for name in "abc"}
+    for age_s, name in enumerate("aba"):
+        store.kept({"case": name}, computed[name])
+        newest = max(tmp_path.iterdir(), key=lambda entry: entry.stat().st_mtime_ns)
+        os.utime(newest, (age_s, age_s))  # in the order of use, however coarse the file system's clock
+    for name in "ca":
+        store.kept({"case": name}, computed[name])
+    assert sum(entry.stat().st_size for entry in tmp_path.iterdir()) <= store.limit_bytes
+    assert {name: compute.times for name, compute in computed.items()} == {"a": 1, "b": 1, "c": 1}
+    store.kept({"case": "b"}, computed["b"])
+    assert computed["b"].times == 2
+
+
+def test_an_entry_larger_than_the_limit_is_still_kept_until_the_next(tmp_path: Path) -> None:
+    compute, store = Counted(), Store(folder=tmp_path, limit_bytes=1)
+    for _ in range(2):
+        store.kept({"case": "x"}, compute)
+    assert compute.times == 1
+
+
+@pytest.mark.parametrize("change", ["seed", "prompt", "seconds", "steps", "weights"])
+def test_a_truth_of_something_else_is_not_taken(judge: Judge, change: str) -> None:
+    case = case_called(judge, "drums")
+    request = case.request
+    other = {
+        "seed": replace(case, seed=case.seed + 1),
+        "prompt": replace(case, request=replace(request, prompt="other")),
+        "seconds": replace(case, request=replace(request, seconds=request.seconds + 1)),
+        "steps": replace(case, request=replace(request, sampler=SamplerSpec(steps=3))),
+        "weights": case,
+    }[change]
+    truth = Truth(model=judge.model, store=Store())
+    if change == "weights":
+        truth.__dict__["_source"] = {"weights_sha256": "another"}
+    assert truth.described(other) != Truth(model=judge.model, store=Store()).described(case)
+
+
+def test_a_kept_truth_equals_a_computed_one(judge: Judge, tmp_path: Path) -> None:
+    case = case_called(judge, "drums")
+    store = Store(folder=tmp_path)
+    computed, kept = (Truth(model=judge.model, store=store).trace(case) for _ in range(2))
+    assert only_entry(tmp_path)
+    assert {name: array.tobytes() for name, array in computed.items()} == {n: a.tobytes() for n, a in kept.items()}
+    assert all(kept[name].dtype == array.dtype for name, array in computed.items())

@@ -1,0 +1,47 @@
+"""The swap matrix blames the stage that is wrong, and its shares add up."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parity.judge import Judge
+from parity.swap import SwapMatrix, swap_matrix
+from parity.test_judge import FAULTS, VARIANT, faulty_judge
+from reference.spec.tensors import STAGES
+
+SUBSETS = [frozenset(mix) for count in range(len(STAGES) + 1) for mix in combinations(STAGES, count)]
+ROUNDING_DB = 1e-9
+SHARE_OF_ALL = 0.9  # what the wrong stage contributes at least; the others are float32 and correct
+HEARD = ["seconds dropped", "velocity sign", "velocity gain", "channels swapped", "gain 1.05"]
+
+
+@given(st.lists(st.floats(min_value=0, max_value=60), min_size=len(SUBSETS) - 1, max_size=len(SUBSETS) - 1))
+def test_shares_add_up_to_the_distance_of_the_whole_variant(distances: list[float]) -> None:
+    by_subset = dict(zip(SUBSETS, [0.0, *distances], strict=True))
+    matrix = SwapMatrix(variant="v", case="c", distance_db=by_subset)
+    assert sum(matrix.share_db.values()) == pytest.approx(by_subset[frozenset(STAGES)], abs=ROUNDING_DB)
+
+
+def test_a_stage_that_changes_nothing_has_no_share() -> None:
+    matrix = SwapMatrix(variant="v", case="c", distance_db={subset: float("dit" in subset) for subset in SUBSETS})
+    assert matrix.share_db == pytest.approx({"conditioner": 0.0, "dit": 1.0, "decoder": 0.0})
+
+
+@pytest.mark.parametrize("fault", HEARD)
+def test_the_wrong_stage_has_the_share(judge: Judge, fault: str) -> None:
+    stage, wrap = FAULTS[fault]
+    faulty, case = faulty_judge(judge, stage, wrap)
+    matrix = swap_matrix(faulty, VARIANT, case)
+    assert set(matrix.distance_db) == set(SUBSETS)
+    assert matrix.distance_db[frozenset()] == 0
+    assert matrix.share_db[stage] >= SHARE_OF_ALL * matrix.distance_db[frozenset(STAGES)]
+    alone = matrix.distance_db[frozenset([stage])]
+    assert alone > max(matrix.distance_db[frozenset(STAGES) - {stage}], ROUNDING_DB)
+
+
+def test_what_is_not_a_number_stays_none(judge: Judge) -> None:
+    faulty, case = faulty_judge(judge, *FAULTS["nan in velocity"])
+    assert np.isnan(swap_matrix(faulty, VARIANT, case).share_db["dit"])
