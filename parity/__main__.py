@@ -107,13 +107,29 @@ def soak_command(
 @app.command("headroom")
 def headroom_command(
     report: Annotated[Path, typer.Argument(help="A report folder, or its report.json.")],
+    record: Annotated[Path | None, typer.Option(help="Also write the ledger of limits to this file.")] = None,
+    force: command.Force = False,
 ) -> None:
     """Print every budget with what a gate run measured, its limit, and the room between them."""
+    console = _console()
     with told_in_one_line():
-        from parity.headroom import headroom_table, read_checks
+        from parity import ledger
+        from parity.headroom import headroom_table, headrooms, read_report, worst
 
-        table = headroom_table(read_checks(report))
-    _console().print(table)
+        content = read_report(report)
+        found = headrooms(content["checks"])
+        if record is not None:
+            ledger.record(content, record, force)
+        outside = ledger.read_ledger(record or ledger.LEDGER).outside
+    console.print(headroom_table(found))
+    for row in worst(found).values():
+        console.print(f"{row.variant}: least room {row.room:.2g}x, {row.budget}", highlight=False, soft_wrap=True)
+    complaints = [told for row in worst(found).values() if (told := ledger.complaint(row, outside))]
+    for told in complaints:
+        console.print(f"[red]{told}[/red]", highlight=False, soft_wrap=True)
+    if record is not None:
+        console.print(f"wrote {record}", highlight=False)
+    raise typer.Exit(EXIT_REFUSE if complaints else EXIT_OK)
 
 
 @app.command("goldens")

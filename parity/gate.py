@@ -94,10 +94,10 @@ def all_checks(judge: Judge, variants: list[str], cases: list[Case], say: Say) -
             for case in cases:
                 yield from judge.teacher_forced(stage, variant, case)
             yield judge.determinism(stage, variant, cases[0])
-        for case in _free_running(cases):
+        for case in free_running_cases(cases):
             yield from judge.free_running(variant, case)
 
 
-def _free_running(cases: list[Case]) -> list[Case]:
+def free_running_cases(cases: list[Case]) -> list[Case]:
     """The cases marked for it; where the user chose none of those, the first one, so that the ladder is never empty."""
     return [case for case in cases if case.free_running] or cases[:1]

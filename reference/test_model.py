@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from fixtures import PROMPTS_FILE, TINY_MODEL_DIR
 from fixtures.make_model import make_model
 from parity import metrics
+from reference.model import oobleck
 from reference.model.t5 import relative_position_buckets
 from reference.model_files import SPIECE_NAME
 from reference.pipeline import Model, load_model
@@ -201,3 +202,19 @@ def test_cases_cover_the_edges(tiny: Model) -> None:
 def test_tokenizer_larger_than_the_embedding_is_refused() -> None:
     with pytest.raises(InputError, match="has room for 10"):
         Tokenizer(TINY_MODEL_DIR / "t5-tiny" / SPIECE_NAME, 28, vocab_size=10)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 4])
+@pytest.mark.parametrize("dilation", [1, 9])
+@pytest.mark.parametrize("values", [21, 200, 1000])
+def test_float64_convolution_in_blocks_is_the_convolution(
+    monkeypatch: pytest.MonkeyPatch, values: int, dilation: int, stride: int
+) -> None:
+    """Whatever the block, and where its last one is short."""
+    rng = np.random.Generator(np.random.Philox(values))
+    shapes = {"x": (2, 3, 157), "kernel": (5, 3, 7), "bias": (5,)}
+    x, kernel, bias = (torch.from_numpy(rng.standard_normal(shape)) for shape in shapes.values())
+    whole = torch.nn.functional.conv1d(x, kernel, bias, stride, 3 * dilation, dilation)
+    monkeypatch.setattr(oobleck, "UNFOLDED_VALUES", values)
+    blocks = oobleck.conv1d(x, kernel, bias, stride, 3 * dilation, dilation)
+    assert metrics.relative_l2(whole.numpy(), blocks.numpy()) <= FLOAT64_ROUNDING

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reference.model.attention import RotaryEmbedding
-from reference.model.oobleck import SNAKE_EPS, Conv, Snake, UpConv
+from reference.model.oobleck import SNAKE_EPS, Conv, Snake, UpConv, conv1d
 
 
 class FrozenRope(nn.Module):
@@ -65,7 +65,7 @@ class PlainConv(nn.Module):
         self.stride, self.padding, self.dilation = conv.stride, conv.padding, conv.dilation
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.conv1d(x, self.weight, self.bias, self.stride, self.padding, self.dilation)
+        return conv1d(x, self.weight, self.bias, self.stride, self.padding, self.dilation)
 
 
 class PlainUpConv(nn.Module):
