@@ -1,5 +1,6 @@
 """Look inside one stage of a bundle, whether or not it fails: `python -m parity localize`."""
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -40,6 +41,7 @@ def look_inside(options: InsideOptions, store: Store, say: Say) -> list[ModuleEr
         raise InputError(
             f"{options.bundle}: has no stage '{options.stage}'; it has {', '.join(bundle.manifest.stages)}"
         )
+    torch.set_num_threads(os.cpu_count() or 1)
     model, inputs = _stage_alone(options, bundle, store, say)
     errors = _localized(model, bundle, options.stage, inputs, say)
     if not errors:
@@ -56,7 +58,7 @@ def look_inside(options: InsideOptions, store: Store, say: Say) -> list[ModuleEr
 
 def _stage_alone(options: InsideOptions, bundle: Bundle, store: Store, say: Say) -> tuple[Model, Tensors]:
     """The model with the one stage only, and what the truth feeds it; all else is let go of."""
-    with Judge.of(options.model, {bundle.manifest.recipe: bundle}, store=store) as judge:
+    with Judge.of(options.model, {bundle.manifest.recipe: bundle}, torch.get_num_threads(), store) as judge:
         (case,) = load_cases(judge.model.tokenizer, judge.model.spec.seconds, [options.case])
         if not 0 <= options.step < case.request.sampler.steps:
             raise InputError(f"step is {options.step}, expected 0 to {case.request.sampler.steps - 1}")
