@@ -72,7 +72,7 @@ def record(report: Mapping[str, Any], path: Path, force: bool = False) -> None:
         if row.variant != variant:
             lines += ["", f"[variants.{row.variant}]"]
         variant = row.variant
-        figures = ", ".join(f"{name} = {getattr(row, name):.1e}" for name in ("least", "most", "limit"))
+        figures = ", ".join(f"{name} = {getattr(row, name):.3e}" for name in ("least", "most", "limit"))
         room = "inf" if row.room == float("inf") else f"{row.room:.1f}"
         lines.append(f"{_toml(row.budget)} = {{ {figures}, room = {room}, why = {_toml(row.why)} }}")
     with new_file(path, force) as temporary:
