@@ -1,22 +1,22 @@
 """Look inside one stage of a bundle, whether or not it fails: `python -m parity localize`."""
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from litert_pipeline.build.convert import exportable
 from litert_pipeline.bundle import Bundle
 from parity.bundles import Say, given_bundles
 from parity.cases import load_cases
-from parity.graphs import OPENERS
+from parity.graphs import OPENERS, Graph
 from parity.judge import Judge
 from parity.ladder import stage_feed
 from parity.localize import ModuleError, localize
 from parity.overlays import write_overlays
 from parity.store import Store
-from reference.pipeline import Model
 from reference.spec.errors import InputError
 from reference.spec.tensors import Tensors
 
@@ -42,8 +42,9 @@ def look_inside(options: InsideOptions, store: Store, say: Say) -> list[ModuleEr
             f"{options.bundle}: has no stage '{options.stage}'; it has {', '.join(bundle.manifest.stages)}"
         )
     torch.set_num_threads(os.cpu_count() or 1)
-    model, inputs = _stage_alone(options, bundle, store, say)
-    errors = _localized(model, bundle, options.stage, inputs, say)
+    compared = _prepared(options, bundle, store, say)
+    say(f"comparing {bundle.path(options.stage)} with the reference, module by module")
+    errors = localize(compared.exact, compared.rounded, compared.graph, compared.inputs)
     if not errors:
         raise InputError(
             f"{bundle.path(options.stage)}: none of its tensors is named after a module of the reference; files "
@@ -56,21 +57,25 @@ def look_inside(options: InsideOptions, store: Store, say: Say) -> list[ModuleEr
     return errors
 
 
-def _stage_alone(options: InsideOptions, bundle: Bundle, store: Store, say: Say) -> tuple[Model, Tensors]:
-    """The model with the one stage only, and what the truth feeds it; all else is let go of."""
+@dataclass(frozen=True, kw_only=True)
+class _Compared:
+    """All that is left in memory when the comparison begins."""
+
+    exact: nn.Module
+    rounded: nn.Module
+    graph: Graph
+    inputs: Tensors
+
+
+def _prepared(options: InsideOptions, bundle: Bundle, store: Store, say: Say) -> _Compared:
+    stage, entry = options.stage, bundle.manifest.stages[options.stage]
     with Judge.of(options.model, {bundle.manifest.recipe: bundle}, torch.get_num_threads(), store) as judge:
         (case,) = load_cases(judge.model.tokenizer, judge.model.spec.seconds, [options.case])
         if not 0 <= options.step < case.request.sampler.steps:
             raise InputError(f"step is {options.step}, expected 0 to {case.request.sampler.steps - 1}")
         say(f"the truth of case {case.id}")
-        feed = stage_feed(options.stage, judge.truth(case), options.step)
-        alone = replace(judge.model, modules={options.stage: judge.model.modules[options.stage]})
-    return alone, bundle.manifest.stages[options.stage].signature.bind(feed)
-
-
-def _localized(model: Model, bundle: Bundle, stage: str, inputs: Tensors, say: Say) -> list[ModuleError]:
-    say(f"comparing {bundle.path(stage)} with the reference, module by module")
-    rounded = exportable(model, stage)
-    exact = exportable(model.to(torch.float64, (stage,)), stage)
-    graph = OPENERS[bundle.manifest.format](bundle.path(stage), bundle.manifest.stages[stage].signature, rounded)
-    return localize(exact, rounded, graph, inputs)
+        feed = stage_feed(stage, judge.truth(case), options.step)
+        rounded = exportable(judge.model, stage)
+        exact = exportable(judge.truths.exact(stage), stage)
+    graph = OPENERS[bundle.manifest.format](bundle.path(stage), entry.signature, rounded)
+    return _Compared(exact=exact, rounded=rounded, graph=graph, inputs=entry.signature.bind(feed))

@@ -12,7 +12,7 @@ from reference.spec.tensors import Array
 
 TRUTH = "truth"
 LEAST_SCALE_DB = 0.1  # colours of a difference below this mean nothing to an ear
-PICTURE_INCHES, PICTURE_DPI = (7.0, 2.2), 90
+PICTURE_INCHES, PICTURE_DPI = (6.0, 2.0), 110
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,9 @@ from litert_pipeline.build.convert import source_of
 from parity.cases import Case
 from parity.ladder import float32_inputs
 from parity.store import Store
+from reference.model_files import SPIECE_NAME
 from reference.pipeline import Model
+from reference.spec.files import sha256_of
 from reference.spec.generation import Pipeline, Stage, generate
 from reference.spec.noise import philox
 from reference.spec.tensors import ALL_STAGES, ENCODER, Tensors
@@ -48,13 +50,14 @@ class Truth:
         return self._traces[case.id]
 
     def described(self, case: Case) -> dict[str, Any]:
-        """Everything a case's trace follows from but the code."""
+        """Everything a case's trace follows from but the code. Not the CPU: in float64 they differ by 1e-15."""
         request = {name: value for name, value in asdict(case.request).items() if name != "init_audio"}
         return {"kind": "truth", "model": self._source, "request": request, "seed": case.seed}
 
     @cached_property
     def _source(self) -> dict[str, str]:
-        return asdict(source_of(self.model))
+        tokenizer_sha256 = sha256_of(self.model.t5_folder / SPIECE_NAME)
+        return {**asdict(source_of(self.model)), "tokenizer_sha256": tokenizer_sha256}
 
     def _stage(self, stage: str) -> Stage:
         return lambda feed: self.exact(stage).stage(stage)(feed)
