@@ -10,7 +10,7 @@ from litert_pipeline.build.onnx2tf import find_onnx2tf
 from litert_pipeline.build.recipes import RECIPES, Recipe
 from litert_pipeline.bundle import Bundle, read_bundle
 from litert_pipeline.run.probe import require_loadable
-from parity.backends import VARIANTS
+from parity.backends import VARIANTS, choose_variants
 from reference.spec.errors import InputError
 
 Say = Callable[[str], None]
@@ -20,6 +20,20 @@ PROCESSES = 2  # at a time; more than one converter per core only slows all
 def recipes_of(variants: list[str]) -> set[str]:
     """The recipes whose bundles these variants run."""
     return {recipe for name in variants if (recipe := VARIANTS[name].recipe) is not None}
+
+
+def chosen_bundles(
+    model: Path, given: list[Path], names: list[str] | None, folder: Path, say: Say
+) -> tuple[dict[str, Bundle], list[str]]:
+    """The bundles to judge by recipe, given or made in `folder`, and the variants to run: `names`, or all they allow.
+
+    Raises InputError for a bad bundle, and for an unknown variant before any work.
+    """
+    wanted = recipes_of(choose_variants(names, recipes_of(list(VARIANTS))))
+    if not given and not names:
+        wanted = makeable(wanted, say)
+    bundles = given_bundles(given) or make_bundles(model, folder, wanted, say)
+    return bundles, choose_variants(names, set(bundles))
 
 
 def makeable(recipes: set[str], say: Say) -> set[str]:

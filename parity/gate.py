@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from parity.backends import VARIANTS, choose_variants
-from parity.bundles import Say, given_bundles, make_bundles, makeable, recipes_of
+from parity.backends import VARIANTS
+from parity.bundles import Say, chosen_bundles
 from parity.cases import Case, load_cases
 from parity.environment import environment
 from parity.evidence import gather
@@ -41,18 +41,11 @@ def run_gate(options: GateOptions, store: Store, say: Say) -> Report:
             folder = stack.enter_context(new_folder(options.report, options.force))
         else:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        all_recipes = {v.recipe for v in VARIANTS.values() if v.recipe}
-        chosen = choose_variants(options.variants, all_recipes)  # spelling is told before any work
-        if options.bundles:
-            bundles = given_bundles(options.bundles)
-        else:
-            recipes = recipes_of(chosen) if options.variants else makeable(recipes_of(chosen), say)
-            bundles = make_bundles(options.model, folder / "bundles", recipes, say)
+        bundles, variants = chosen_bundles(options.model, options.bundles, options.variants, folder / "bundles", say)
         judge = stack.enter_context(Judge.of(options.model, bundles, options.threads, store))
         spec = judge.model.spec
         say(f"model: {spec.objective}, {spec.window_s:.2f} s at {spec.sample_rate_hz} Hz, coded {spec.coding}")
         cases = load_cases(judge.model.tokenizer, judge.model.spec.seconds, options.cases)
-        variants = choose_variants(options.variants, set(bundles))
         used = [bundle for recipe, bundle in bundles.items() if any(VARIANTS[v].recipe == recipe for v in variants)]
         checks = list(all_checks(judge, variants, cases, say))
         report = Report(

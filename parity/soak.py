@@ -1,13 +1,11 @@
 """Gate runs over drawn cases: a gate that refuses a correct model once in a hundred is not believed the other times."""
 
 import random
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from parity.backends import VARIANTS, choose_variants
-from parity.bundles import Say, given_bundles, make_bundles, makeable, recipes_of
+from parity.bundles import Say, chosen_bundles
 from parity.cases import Case
 from parity.gate import all_checks
 from parity.judge import Judge
@@ -42,13 +40,9 @@ def soak(options: SoakOptions, say: Say) -> int:
     Raises InputError for bad input.
     """
     refused = 0
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory()))
-        chosen = choose_variants(options.variants, {v.recipe for v in VARIANTS.values() if v.recipe})
-        recipes = makeable(recipes_of(chosen), say)
-        given = given_bundles(options.bundles)
-        bundles = given or make_bundles(options.model, folder / "bundles", recipes, say)
-        variants = choose_variants(options.variants, set(bundles))
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        bundles, variants = chosen_bundles(options.model, options.bundles, options.variants, folder / "bundles", say)
         for run in range(options.seed, options.seed + options.runs):
             rng = random.Random(run)
             threads = rng.choice(THREADS)
