@@ -11,10 +11,10 @@ from litert_pipeline.build.convert import exportable
 from litert_pipeline.bundle import Bundle
 from parity.bundles import Say, given_bundles
 from parity.cases import load_cases
-from parity.graphs import OPENERS, Graph
+from parity.graphs import OPENERS, Outputs
 from parity.judge import Judge
 from parity.ladder import stage_feed
-from parity.localize import ModuleError, localize
+from parity.localize import ModuleError, located, module_errors, rounding_errors
 from parity.overlays import write_overlays
 from parity.store import Store
 from reference.spec.errors import InputError
@@ -42,9 +42,7 @@ def look_inside(options: InsideOptions, store: Store, say: Say) -> list[ModuleEr
             f"{options.bundle}: has no stage '{options.stage}'; it has {', '.join(bundle.manifest.stages)}"
         )
     torch.set_num_threads(os.cpu_count() or 1)
-    compared = _prepared(options, bundle, store, say)
-    say(f"comparing {bundle.path(options.stage)} with the reference, module by module")
-    errors = localize(compared.exact, compared.rounded, compared.graph, compared.inputs)
+    errors = module_errors(*_rounding(*_loaded(options, bundle, store, say), bundle, options.stage, say))
     if not errors:
         raise InputError(
             f"{bundle.path(options.stage)}: none of its tensors is named after a module of the reference; files "
@@ -57,25 +55,27 @@ def look_inside(options: InsideOptions, store: Store, say: Say) -> list[ModuleEr
     return errors
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Compared:
-    """All that is left in memory when the comparison begins."""
-
-    exact: nn.Module
-    rounded: nn.Module
-    graph: Graph
-    inputs: Tensors
-
-
-def _prepared(options: InsideOptions, bundle: Bundle, store: Store, say: Say) -> _Compared:
-    stage, entry = options.stage, bundle.manifest.stages[options.stage]
+def _loaded(
+    options: InsideOptions, bundle: Bundle, store: Store, say: Say
+) -> tuple[nn.Module, nn.Module, Tensors]:
+    """The stage in float64, in float32, and what the truth feeds it; all other stages are let go of on return."""
+    stage = options.stage
     with Judge.of(options.model, {bundle.manifest.recipe: bundle}, torch.get_num_threads(), store) as judge:
         (case,) = load_cases(judge.model.tokenizer, judge.model.spec.seconds, [options.case])
         if not 0 <= options.step < case.request.sampler.steps:
             raise InputError(f"step is {options.step}, expected 0 to {case.request.sampler.steps - 1}")
         say(f"the truth of case {case.id}")
-        feed = stage_feed(stage, judge.truth(case), options.step)
+        inputs = bundle.manifest.stages[stage].signature.bind(stage_feed(stage, judge.truth(case), options.step))
         rounded = exportable(judge.model, stage)
-        exact = exportable(judge.truths.exact(stage), stage)
-    graph = OPENERS[bundle.manifest.format](bundle.path(stage), entry.signature, rounded)
-    return _Compared(exact=exact, rounded=rounded, graph=graph, inputs=entry.signature.bind(feed))
+        return exportable(judge.truths.exact(stage), stage), rounded, inputs
+
+
+def _rounding(
+    exact: nn.Module, rounded: nn.Module, inputs: Tensors, bundle: Bundle, stage: str, say: Say
+) -> tuple[nn.Module, Outputs, Tensors, dict[str, float]]:
+    """What the graph is compared with; the float32 module has done its part then and is let go of on return."""
+    path = bundle.path(stage)
+    say(f"comparing {path} with the reference, module by module")
+    graph = OPENERS[bundle.manifest.format](path, bundle.manifest.stages[stage].signature, rounded)
+    outputs = located(rounded, graph, inputs)
+    return exact, outputs, inputs, rounding_errors(exact, rounded, outputs, inputs)

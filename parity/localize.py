@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from parity import metrics
 from parity.budgets import UNIT_ROUNDOFF
-from parity.graphs import Graph, find_outputs
+from parity.graphs import Graph, Outputs, find_outputs
 from parity.hooks import hooked
 from parity.slices import SLICE_BYTES, Sliced
 from reference.spec.tensors import Array
@@ -55,26 +55,48 @@ class ModuleError:
 
 
 def localize(
-    exact: nn.Module,
-    rounded: nn.Module,
-    graph: Graph,
-    inputs: Mapping[str, Array],
-    slice_bytes: int = SLICE_BYTES,
+    exact: nn.Module, rounded: nn.Module, graph: Graph, inputs: Mapping[str, Array], slice_bytes: int = SLICE_BYTES
 ) -> list[ModuleError]:
     """The errors of every module whose output the graph holds, in the order the reference computes them.
 
     `exact` and `rounded` are the same module in float64 and float32, `graph` the converted one, `inputs` what the
-    stage is fed. Where many modules with a weight matrix err beyond rounding, the stage is quantized, and a module may
-    add as much as its siblings do.
+    stage is fed.
     """
-    outputs = find_outputs(graph, {path: int(np.prod(shape)) for path, shape in output_shapes(rounded, inputs).items()})
-    sizes = {path: int(np.prod(tensor.shape)) for path, tensor in outputs.tensors.items()}
-    converted = Sliced(sizes, partial(outputs.values, feed=inputs), slice_bytes)
-    reference = Sliced(sizes, partial(_outputs, rounded, inputs), slice_bytes)
-    rounding = _walk(exact, inputs, reference, replace=True)
-    isolated = _walk(exact, inputs, converted, replace=True)
-    accumulated = _walk(exact, inputs, converted, replace=False)
-    expected = _expected(exact, rounding, isolated)
+    outputs = located(rounded, graph, inputs)
+    rounding = rounding_errors(exact, rounded, outputs, inputs, slice_bytes)
+    return module_errors(exact, outputs, inputs, rounding, slice_bytes)
+
+
+def located(module: nn.Module, graph: Graph, inputs: Mapping[str, Array]) -> Outputs:
+    """Which tensors of the graph hold outputs of the module's parts."""
+    shapes = output_shapes(module, inputs)
+    return find_outputs(graph, {path: int(np.prod(shape)) for path, shape in shapes.items()})
+
+
+def rounding_errors(
+    exact: nn.Module, rounded: nn.Module, outputs: Outputs, inputs: Mapping[str, Array], slice_bytes: int = SLICE_BYTES
+) -> dict[str, float]:
+    """The isolated error of each part of the float32 module: what rounding alone makes."""
+    values = Sliced(outputs.sizes, partial(_outputs, rounded, inputs), slice_bytes)
+    return {path: found.relative_l2 for path, found in _walk(exact, inputs, values, replace=True).items()}
+
+
+def module_errors(
+    exact: nn.Module,
+    outputs: Outputs,
+    inputs: Mapping[str, Array],
+    rounding: Mapping[str, float],
+    slice_bytes: int = SLICE_BYTES,
+) -> list[ModuleError]:
+    """The graph's errors beside what they may be.
+
+    Where many modules with a weight matrix err beyond rounding, the stage is quantized, and a module may add as much as
+    its siblings do.
+    """
+    values = Sliced(outputs.sizes, partial(outputs.values, feed=inputs), slice_bytes)
+    isolated = _walk(exact, inputs, values, replace=True)
+    accumulated = _walk(exact, inputs, values, replace=False)
+    expected = _expected(exact, rounding, {path: found.relative_l2 for path, found in isolated.items()})
     return [
         ModuleError(
             path=path,
@@ -116,14 +138,11 @@ def output_shapes(module: nn.Module, inputs: Mapping[str, Array]) -> dict[str, t
     return shapes
 
 
-def _expected(
-    module: nn.Module, rounding: Mapping[str, metrics.Apart], isolated: Mapping[str, metrics.Apart]
-) -> dict[str, float]:
+def _expected(module: nn.Module, rounding: Mapping[str, float], isolated: Mapping[str, float]) -> dict[str, float]:
     """What each module may add: a multiple of rounding or, in a quantized stage, of what its siblings add."""
-    expected = {path: ROUNDING_FACTOR * max(rounding[path].relative_l2, UNIT_ROUNDOFF) for path in isolated}
+    expected = {path: ROUNDING_FACTOR * max(rounding[path], UNIT_ROUNDOFF) for path in isolated}
     weighted = [path for path in isolated if _has_weights(module, path, isolated.keys())]
-    errors = {path: found.relative_l2 for path, found in isolated.items()}
-    coarse = [errors[path] for path in weighted if not errors[path] <= expected[path]]
+    coarse = [isolated[path] for path in weighted if not isolated[path] <= expected[path]]
     if len(coarse) <= QUANTIZED_SHARE * len(weighted):
         return expected
     typical = SIBLING_FACTOR * float(np.median(coarse))

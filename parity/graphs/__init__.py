@@ -33,6 +33,11 @@ class Outputs:
     graph: Graph
     tensors: Mapping[str, GraphTensor]
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How many values each output has."""
+        return {path: int(np.prod(tensor.shape)) for path, tensor in self.tensors.items()}
+
     def values(self, paths: list[str], feed: Mapping[str, Array]) -> dict[str, Array]:
         """The outputs of the modules at `paths` as the graph computed them."""
         return dict(zip(paths, self.graph.run([self.tensors[path] for path in paths], feed), strict=True))
