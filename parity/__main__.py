@@ -90,6 +90,7 @@ def soak_command(
     model: ModelDir = TINY_MODEL_DIR,
     bundle: Annotated[list[Path] | None, typer.Option(help="Bundle to judge; repeatable. Converted if left out.")] = None,
     variants: Annotated[str | None, typer.Option(help="Variants to judge, comma-separated; all if left out.")] = None,
+    drawn: Annotated[int | None, typer.Option(min=1, help="Draw so many variants for each run; all if left out.")] = None,
     runs: Annotated[int, typer.Option(min=1, help="How many gate runs.")] = 100,
     seed: Annotated[int, typer.Option(min=0, help="Number of the first run; a run is drawn from its number.")] = 0,
 ) -> None:
@@ -98,7 +99,9 @@ def soak_command(
     with told_in_one_line():
         from parity.soak import SoakOptions, soak
 
-        options = SoakOptions(model=model, bundles=bundle or [], variants=_names(variants), runs=runs, seed=seed)
+        options = SoakOptions(
+            model=model, bundles=bundle or [], variants=_names(variants), drawn=drawn, runs=runs, seed=seed
+        )
         refused = soak(options, lambda text: console.print(text, highlight=False, soft_wrap=True))
     console.print(f"{runs - refused} of {runs} runs end PUBLISH", highlight=False)
     raise typer.Exit(EXIT_REFUSE if refused else EXIT_OK)

@@ -11,7 +11,7 @@ from reference.pipeline import Model, TorchStage
 from reference.spec.generation import Stage
 from reference.spec.tensors import Tensors, signatures
 
-CROSS = "relative_l2.cross_attention_cond"
+CROSS, PROMPT = "relative_l2.cross_attention_cond", "relative_l2.prompt_rows"
 HALF_T5 = (
     "the output is that of T5 rounded to float16, which stable-audio-tools does behind the caller's back: convert from "
     "the float32 T5"
@@ -19,17 +19,16 @@ HALF_T5 = (
 
 
 def with_known_cause(verdicts: list[Verdict], model: Model, run: Stage, truth: Tensors) -> list[Verdict]:
-    """Verdicts about a conditioner, a failed one explained where T5 in float16 would pass it."""
-    failed = next((verdict for verdict in verdicts if verdict.metric == CROSS and not verdict.ok), None)
-    if failed is None:
+    """Verdicts about a conditioner, failed ones explained where T5 in float16 would pass them."""
+    failed = [verdict for verdict in verdicts if verdict.metric in (CROSS, PROMPT) and not verdict.ok]
+    if not failed:
         return verdicts
     feed = float32_inputs(truth)
     rounded = half_t5(model)(feed)["cross_attention_cond"]
     error = metrics.relative_l2(rounded, run(feed)["cross_attention_cond"])
-    if not error <= failed.limit:
+    if not error <= min(verdict.limit for verdict in failed):
         return verdicts
-    explained = replace(failed, why=f"{failed.why}; {HALF_T5}")
-    return [explained if verdict is failed else verdict for verdict in verdicts]
+    return [replace(verdict, why=f"{verdict.why}; {HALF_T5}") if verdict in failed else verdict for verdict in verdicts]
 
 
 def half_t5(model: Model) -> TorchStage:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from parity.backends import YARDSTICK
 from parity.bundles import Say, chosen_bundles
 from parity.cases import Case
 from parity.gate import all_checks
@@ -30,6 +31,7 @@ class SoakOptions:
     model: Path
     bundles: list[Path]
     variants: list[str] | None
+    drawn: int | None  # variants drawn for each run; all of them where it is None
     runs: int
     seed: int
 
@@ -48,10 +50,17 @@ def soak(options: SoakOptions, say: Say) -> int:
             threads = rng.choice(THREADS)
             with Judge.of(options.model, bundles, threads, Store(folder=folder / "cache")) as judge:
                 case = drawn_case(judge.model, rng, f"run {run}")
-                failed = [check for check in all_checks(judge, variants, [case], lambda _: None) if not check.ok]
-            say("; ".join([_told(case, threads, failed), *map(str, failed)]))
+                judged = variants if options.drawn is None else drawn_variants(variants, options.drawn, rng)
+                failed = [check for check in all_checks(judge, judged, [case], lambda _: None) if not check.ok]
+            say("; ".join([_told(case, threads, judged, failed), *map(str, failed)]))
             refused += bool(failed)
     return refused
+
+
+def drawn_variants(variants: list[str], count: int, rng: random.Random) -> list[str]:
+    """`count` of the variants beside the yardstick, which is always there."""
+    others = [variant for variant in variants if variant != YARDSTICK]
+    return [YARDSTICK, *rng.sample(others, min(count, len(others)))]
 
 
 def drawn_case(model: Model, rng: random.Random, name: str) -> Case:
@@ -68,11 +77,11 @@ def drawn_case(model: Model, rng: random.Random, name: str) -> Case:
     )
 
 
-def _told(case: Case, threads: int, failed: list[Verdict]) -> str:
+def _told(case: Case, threads: int, variants: list[str], failed: list[Verdict]) -> str:
     request = case.request
     verdict = "REFUSE" if failed else "PUBLISH"
     words = len(request.prompt.split())
     return (
         f"{verdict} {case.id}: {words} words, {request.seconds:g} s, seed {case.seed}, {request.sampler.steps} steps, "
-        f"threads {threads}"
+        f"threads {threads}, {len(variants)} variants"
     )

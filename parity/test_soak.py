@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 
 from litert_pipeline.bundle import Bundle
 from parity.__main__ import app
+from parity.backends import VARIANTS, YARDSTICK
 from parity.judge import Judge
-from parity.soak import BEYOND, MOST_STEPS, drawn_case
+from parity.soak import BEYOND, MOST_STEPS, drawn_case, drawn_variants
 from parity.test_gate import damage_weights
 from reference.spec.prompt import Tokenizer
 
@@ -36,6 +37,14 @@ def test_cases_are_drawn_wide_and_by_number_alone(judge: Judge) -> None:
     most = judge.model.spec.seconds.max_s
     assert most < max(case.request.seconds for case in first) <= BEYOND * most
     assert len({case.seed for case in first}) == RUNS
+
+
+def test_variants_are_drawn_beside_the_yardstick() -> None:
+    variants = list(VARIANTS)
+    drawn = [drawn_variants(variants, 5, random.Random(run)) for run in range(RUNS)]
+    assert all(names[0] == YARDSTICK and len(set(names)) == 6 for names in drawn)
+    assert set(variants) == {name for names in drawn for name in names}
+    assert set(drawn_variants(variants, 99, random.Random(0))) == set(variants)
 
 
 def test_a_clean_bundle_is_published_and_a_damaged_one_refused(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:
