@@ -113,7 +113,10 @@ def headroom_command(
     record: Annotated[Path | None, typer.Option(help="Also write the ledger of limits to this file.")] = None,
     force: command.Force = False,
 ) -> None:
-    """Print every budget with what a gate run measured, its limit, and the room between them."""
+    """Print every budget with what a gate run measured, its limit, and the room between them.
+
+    1 if a variant's worst room is outside the band and the ledger does not say why; the band is meant for the tiny model.
+    """
     console = _console()
     with told_in_one_line():
         from parity import ledger

@@ -4,6 +4,7 @@ Watched are the outputs of every module and the squares a norm averages, which a
 the cases at hand is refused as NaN elsewhere; this warns of the prompt that nobody tried.
 """
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -58,13 +59,18 @@ def t5_activations(model: Model, prompts: Iterable[tuple[str, str, float]]) -> l
         def note(path: str, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor, case: str = case) -> None:
             value = float((inputs[0].square() if isinstance(module, RMSNorm) else output.abs()).max())
             block = _block(path)
-            if block not in largest or not value <= largest[block].largest:
+            if block not in largest or _sortable(value) > _sortable(largest[block].largest):
                 largest[block] = Activation(block=block, module=f"{T5}.{path}", case=case, largest=value)
 
         feed = conditioner_feed(model.tokenizer, text, seconds)
         with hooked(t5, note), torch.inference_mode():
             t5(*(torch.from_numpy(feed[name]) for name in ("input_ids", "attention_mask")))
     return list(largest.values())
+
+
+def _sortable(value: float) -> float:
+    """NaN as the largest there is."""
+    return math.inf if math.isnan(value) else value
 
 
 def _block(path: str) -> str:

@@ -1,5 +1,6 @@
 """Module errors gathered by block: the blocks of T5, the DiT's layers, the decoder's and encoder's stages."""
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -20,7 +21,7 @@ class Block:
     @property
     def worst(self) -> ModuleError:
         """The module that most exceeds what it may add; one that adds NaN exceeds all."""
-        return max(self.errors, key=lambda error: (not error.ok, error.excess))
+        return max(self.errors, key=lambda error: math.inf if math.isnan(error.excess) else error.excess)
 
     @property
     def accumulated(self) -> float:

@@ -1,6 +1,6 @@
 """What survives when two generations drift apart: distances between sounds that no longer agree sample by sample.
 
-Everything about one sound is computed once, because a truth is compared with many.
+Everything about a sound is in its portrait, because a truth is compared with many.
 """
 
 from collections.abc import Mapping

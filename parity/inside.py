@@ -15,9 +15,10 @@ from parity.graphs import OPENERS, Outputs
 from parity.judge import Judge
 from parity.ladder import stage_feed
 from parity.localize import ModuleError, located, module_errors, rounding_errors
-from parity.overlays import write_overlays
+from parity.overlays import overlay_paths, write_overlays
 from parity.store import Store
 from reference.spec.errors import InputError
+from reference.spec.files import check_free
 from reference.spec.tensors import Tensors
 
 
@@ -37,19 +38,26 @@ class InsideOptions:
 def look_inside(options: InsideOptions, store: Store, say: Say) -> list[ModuleError]:
     """The errors of the stage's modules; with `out` also written as overlays. Raises InputError for bad input."""
     (bundle,) = given_bundles([options.bundle]).values()
+    stem = f"{bundle.manifest.recipe}.{options.stage}"
+    if options.out is not None:
+        for path in overlay_paths(options.out, stem):
+            check_free(path, options.force)
     if options.stage not in bundle.manifest.stages:
         raise InputError(
             f"{options.bundle}: has no stage '{options.stage}'; it has {', '.join(bundle.manifest.stages)}"
         )
+    threads = torch.get_num_threads()
     torch.set_num_threads(os.cpu_count() or 1)
-    errors = module_errors(*_rounding(*_loaded(options, bundle, store, say), bundle, options.stage, say))
+    try:
+        errors = module_errors(*_rounding(*_loaded(options, bundle, store, say), bundle, options.stage, say))
+    finally:
+        torch.set_num_threads(threads)
     if not errors:
         raise InputError(
             f"{bundle.path(options.stage)}: none of its tensors is named after a module of the reference; files "
             "written by litert-torch and torch.onnx have such names"
         )
     if options.out is not None:
-        stem = f"{bundle.manifest.recipe}.{options.stage}"
         for path in write_overlays(options.out, stem, errors, options.force):
             say(f"wrote {path}")
     return errors

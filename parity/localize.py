@@ -8,6 +8,7 @@ far (accumulated). The same walk over the float32 reference says how large an is
 At full size the values do not fit into memory together; both runtimes run again for every slice of them.
 """
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -143,9 +144,10 @@ def _expected(module: nn.Module, rounding: Mapping[str, float], isolated: Mappin
     expected = {path: ROUNDING_FACTOR * max(rounding[path], UNIT_ROUNDOFF) for path in isolated}
     weighted = [path for path in isolated if _has_weights(module, path, isolated.keys())]
     coarse = [isolated[path] for path in weighted if not isolated[path] <= expected[path]]
-    if len(coarse) <= QUANTIZED_SHARE * len(weighted):
+    finite = [error for error in coarse if math.isfinite(error)]
+    if len(coarse) <= QUANTIZED_SHARE * len(weighted) or not finite:
         return expected
-    typical = SIBLING_FACTOR * float(np.median(coarse))
+    typical = SIBLING_FACTOR * float(np.median(finite))
     return {path: max(limit, typical) if path in weighted else limit for path, limit in expected.items()}
 
 

@@ -48,12 +48,13 @@ def apart(truth: Array, other: Array) -> Apart:
     stride = -(-one.size // MEDIAN_VALUES)
     reference, error = _pair(one[::stride], two[::stride])
     with np.errstate(invalid="ignore", divide="ignore"):
-        ratio = np.float64(error_power) / np.float64(truth_power)
+        ratio = np.float64(error_power) / np.float64(truth_power) if error_power else np.float64(0)
+        ratios = np.where(error == 0, 0.0, np.abs(error) / np.abs(reference))  # 0/0 is no error
         return Apart(
             relative_l2=float(np.sqrt(ratio)),
             snr_db=float(-10 * np.log10(ratio)),
             max_abs=largest,
-            median_ratio=float(np.median(np.abs(error) / np.abs(reference))),
+            median_ratio=float(np.median(ratios)),
         )
 
 

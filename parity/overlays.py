@@ -24,14 +24,17 @@ GOOD, BAD, BROKEN = "#2e7d32", "#f9a825", "#c62828"
 
 def write_overlays(folder: Path, stem: str, errors: list[ModuleError], force: bool = False) -> list[Path]:
     """One file per overlay, `<stem>.<overlay>.json`; returns their paths. Raises InputError for existing ones."""
-    paths = []
-    for name in OVERLAYS:
-        path = folder / f"{stem}.{name}.json"
+    paths = overlay_paths(folder, stem)
+    for name, path in zip(OVERLAYS, paths, strict=True):
         with new_file(path, force) as temporary:
             text = json.dumps(overlay(name, errors), indent=1, allow_nan=False)
             temporary.write_text(text + "\n", encoding="utf-8")
-        paths.append(path)
     return paths
+
+
+def overlay_paths(folder: Path, stem: str) -> list[Path]:
+    """Where the overlays of `stem` go."""
+    return [folder / f"{stem}.{name}.json" for name in OVERLAYS]
 
 
 def overlay(name: str, errors: list[ModuleError]) -> dict[str, Any]:

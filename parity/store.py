@@ -1,15 +1,16 @@
 """What is costly to compute, kept on disk: arrays by the content they follow from.
 
 An entry's name is the hash of a description of everything it follows from, and the description is stored inside, so an
-entry of anything else, under whatever name, is not taken for it. The container's checksums tell damage. Either way
-the entry is computed again and replaced.
+entry of anything else, under whatever name, is not taken for it. A hash of its bytes at its start tells damage. Either
+way the entry is computed again and replaced. A folder that cannot be written is no reason not to judge.
 """
 
 import hashlib
+import io
 import json
 import os
-import zipfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -21,13 +22,15 @@ import platformdirs
 
 import parity
 import reference
+from reference.spec.errors import InputError
 from reference.spec.files import new_file, sha256_of
 from reference.spec.tensors import Tensors
 
 LIMIT_BYTES = 2 * 2**30  # some two hundred truths at full size
 DESCRIPTION = "description"  # the name of the array that holds it
+SUFFIX, HASH_BYTES = ".entry", 32
 SOURCES = (Path(reference.__file__).parent, Path(parity.__file__).parent)
-OWN_MODULES = ("truth.py", "envelope.py", "metrics.py", "hearing.py")  # of parity, those whose code an entry follows from
+OWN_MODULES = ("truth.py", "ladder.py", "envelope.py", "metrics.py", "hearing.py")  # those an entry follows from
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,37 +50,52 @@ class Store:
         if self.folder is None:
             return compute()
         text = json.dumps({**description, "code": code_version()}, sort_keys=True)
-        path = self.folder / f"{hashlib.sha256(text.encode()).hexdigest()}.npz"
+        path = self.folder / f"{hashlib.sha256(text.encode()).hexdigest()}{SUFFIX}"
         found = _read(path, text)
         if found is not None:
-            os.utime(path)
+            with suppress(OSError):  # another process may have removed it by now
+                os.utime(path)
             return found
         found = compute()
-        with new_file(path, force=True) as temporary, temporary.open("wb") as stream:
-            np.savez(stream, **{DESCRIPTION: np.array(text), **found})  # type: ignore[arg-type]
-        self._shrink(path)
+        with suppress(OSError, InputError):
+            with new_file(path, force=True) as temporary:
+                temporary.write_bytes(_packed({DESCRIPTION: np.array(text), **found}))
+            self._shrink(path)
         return found
 
     def _shrink(self, newest: Path) -> None:
         """Remove entries, the longest unused first, until the rest fits; never the one just written."""
         assert self.folder is not None
-        entries = sorted(self.folder.glob("*.npz"), key=lambda path: path.stat().st_mtime, reverse=True)
+        found = []
+        for path in self.folder.glob(f"[!.]*{SUFFIX}"):
+            with suppress(FileNotFoundError):  # another process may have been faster
+                found.append((path.stat().st_mtime, path.stat().st_size, path))
         total = 0
-        for path in entries:
-            total += path.stat().st_size
+        for _, size, path in sorted(found, reverse=True):
+            total += size
             if total > self.limit_bytes and path != newest:
-                path.unlink(missing_ok=True)  # another process may have been faster
+                path.unlink(missing_ok=True)
 
 
 def _read(path: Path, text: str) -> Tensors | None:
     """The arrays of an entry, or None if it is not there, damaged, or follows from something else."""
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        data = path.read_bytes()
+    except OSError:
         return None
+    if hashlib.sha256(data[HASH_BYTES:]).digest() != data[:HASH_BYTES]:
+        return None
+    with np.load(io.BytesIO(data[HASH_BYTES:]), allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in stored.files}
     described = arrays.pop(DESCRIPTION, None)
     return arrays if described is not None and str(described) == text else None
+
+
+def _packed(arrays: Tensors) -> bytes:
+    """An `.npz` behind the SHA-256 of its bytes."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    return hashlib.sha256(buffer.getvalue()).digest() + buffer.getvalue()
 
 
 @cache
@@ -86,5 +104,5 @@ def code_version() -> str:
     files = [path for path in SOURCES[0].rglob("*.py") if not path.name.startswith("test_")]
     files += [SOURCES[1] / name for name in OWN_MODULES]
     hashes = [sha256_of(path) for path in sorted(files)]
-    versions = [version(package) for package in ("torch", "numpy", "scipy", "pyloudnorm")]
+    versions = [version(package) for package in ("torch", "numpy", "scipy", "pyloudnorm", "sentencepiece")]
     return hashlib.sha256(json.dumps([hashes, versions]).encode()).hexdigest()

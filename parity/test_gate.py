@@ -112,12 +112,12 @@ def test_the_truth_is_kept_unless_told_otherwise(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     arguments = ("--bundle", bundles["fp32"].folder, "--variants", "torch_fp32", "--cases", "pad")
     assert gate(*arguments, "--no-cache")[0] == 0
-    assert list(tmp_path.rglob("*.npz")) == []
+    assert list(tmp_path.rglob("*.entry")) == []
     assert gate(*arguments)[0] == 0
-    kept = {path: path.stat().st_ino for path in tmp_path.rglob("*.npz")}
+    kept = {path: path.stat().st_ino for path in tmp_path.rglob("*.entry")}
     assert len(kept) == 2  # the truth and its envelope
     assert gate(*arguments)[0] == 0
-    assert {path: path.stat().st_ino for path in tmp_path.rglob("*.npz")} == kept  # read, not written again
+    assert {path: path.stat().st_ino for path in tmp_path.rglob("*.entry")} == kept  # read, not written again
 
 
 def test_int8_file_that_is_its_own_source_is_refused(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_recording_keeps_the_reasons_and_overwrites_only_by_force(tmp_path: Path
     record(REPORT, path)
     text = path.read_text()
     assert f'date = "{date.today().isoformat()}"' in text
-    path.write_text(text.replace("[outside]", '[outside]\nlitert_int8 = "it \\"says\\" why"'))
+    path.write_text(text.replace("\n[outside]\n", '\n[outside]\nlitert_int8 = "it \\"says\\" why"\n'))
     with pytest.raises(InputError, match="already exists"):
         record(REPORT, path)
     record(REPORT, path, force=True)

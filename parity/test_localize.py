@@ -9,10 +9,14 @@ import pytest
 from torch import nn
 
 from litert_pipeline.build.convert import exportable
+from litert_pipeline.build.recipes import RECIPES
 from litert_pipeline.bundle import Bundle
 from parity.blame import module_errors
+from parity.graphs import OPENERS, Outputs
 from parity.judge import Judge
-from parity.localize import ModuleError, first_fault
+from parity.ladder import stage_feed
+from parity.localize import ModuleError, first_fault, located, rounding_errors
+from parity.localize import module_errors as module_errors_of
 from parity.test_parity import case_called
 from reference.spec.tensors import ALL_STAGES, Array
 
@@ -32,7 +36,11 @@ FAULTS = {
     "decoder, second upsampling": ("decoder", "layers.2.layers.1"),
     "decoder, fourth block": ("decoder", "layers.4.layers.3.layers.1"),
     "decoder, last convolution": ("decoder", "layers.7"),
+    "encoder, second block": ("encoder", "layers.2.layers.4"),
 }
+# Every file there is: unquantized ones, and of a quantized bundle the stages its recipe changes.
+CLEAN = [(recipe, stage) for recipe in ("fp32", "onnx_fp32") for stage in ALL_STAGES]
+CLEAN += [(recipe.name, stage) for recipe in RECIPES.values() for stage in recipe.quantize]
 
 
 def spoiled(path: Path, module: nn.Module, target: Path) -> Path:
@@ -79,18 +87,33 @@ def test_a_wrong_layer_is_named(
     assert found.isolated == pytest.approx(GAIN - 1, rel=0.5)
 
 
-@pytest.mark.parametrize(
-    "recipe",
-    ["fp32", "onnx_fp32", "onnx_int8", "int8", "int8_weight_only", "int8_decoder", "fp16_weights", "int4_blockwise"],
-)
-@pytest.mark.parametrize("stage", ALL_STAGES)
-def test_a_clean_graph_has_no_fault(judge: Judge, bundles: Mapping[str, Bundle], stage: str, recipe: str) -> None:
-    bundle = bundles[recipe]
-    if recipe not in ("fp32", "onnx_fp32") and bundle.manifest.stages[stage].source_sha256 is None:
-        return  # the fp32 file once more
+@pytest.mark.parametrize(("recipe", "stage"), CLEAN)
+def test_a_clean_graph_has_no_fault(judge: Judge, stage: str, recipe: str) -> None:
     errors = errors_of(judge, stage, recipe)
     assert len(errors) >= 10
     assert first_fault(errors) is None
+
+
+@pytest.mark.parametrize("value", [np.nan, 0.0])
+def test_a_value_that_is_no_number_is_blamed_where_it_arises(judge: Judge, value: float) -> None:
+    """In a quantized stage, where a limit follows from the siblings; equal silence on both sides is no fault."""
+    exact, rounded = exportable(judge.truths.exact("dit"), "dit"), exportable(judge.model, "dit")
+    bundle = judge.bundles["int8"]
+    signature = bundle.manifest.stages["dit"].signature
+    inputs = signature.bind(stage_feed("dit", judge.truth(case_called(judge, "drums")), STEP))
+    outputs = located(rounded, OPENERS["litert"](bundle.path("dit"), signature, rounded), inputs)
+    wrong = "transformer.layers.1.self_attn.to_out"
+
+    class Spoiled(Outputs):
+        def values(self, paths: list[str], feed: Mapping[str, Array]) -> dict[str, Array]:
+            found = super().values(paths, feed)
+            return found | ({wrong: np.full_like(found[wrong], value)} if wrong in found else {})
+
+    spoiled_outputs = Spoiled(graph=outputs.graph, tensors=outputs.tensors)
+    rounding = rounding_errors(exact, rounded, spoiled_outputs, inputs)
+    found = first_fault(module_errors_of(exact, spoiled_outputs, inputs, rounding))
+    assert found is not None
+    assert found.path == wrong
 
 
 @pytest.mark.parametrize("gain", [0.5, 1.2, 2.0])

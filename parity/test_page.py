@@ -12,10 +12,11 @@ import pytest
 import soundfile
 
 from parity.activations import Activation
+from parity.backends import VARIANTS
 from parity.evidence import Evidence
 from parity.listening import truth_sound, variant_sound
 from parity.localize import ModuleError
-from parity.page import render
+from parity.page import COLOURS, render
 from parity.swap import SwapMatrix
 from parity.verdict import FREE_RUNNING, TEACHER_FORCED, Verdict
 from reference.spec.tensors import STAGES
@@ -112,6 +113,10 @@ def test_what_comes_from_outside_is_escaped(place: str) -> None:
     assert HOSTILE not in text
     assert "alert(" in text, "the place is not on the page at all"
     assert "script" not in Tags(text).tags
+
+
+def test_no_two_variants_share_a_colour() -> None:
+    assert len(set(COLOURS)) == len(COLOURS) >= len(VARIANTS)
 
 
 def test_the_verdict_comes_first_and_failures_say_their_sentence() -> None:

@@ -56,10 +56,15 @@ def cut_off(entry: Path) -> None:
     entry.write_bytes(entry.read_bytes()[: entry.stat().st_size // 2])
 
 
-def flip_a_bit(entry: Path) -> None:
-    data = bytearray(entry.read_bytes())
-    data[len(data) // 3] ^= 1
-    entry.write_bytes(data)
+def flipped(share: float) -> Callable[[Path], None]:
+    """Flip a bit so far into the file: in its hash, its arrays, or the directory at its end."""
+
+    def spoil(entry: Path) -> None:
+        data = bytearray(entry.read_bytes())
+        data[int(share * (len(data) - 1))] ^= 1
+        entry.write_bytes(data)
+
+    return spoil
 
 
 def empty(entry: Path) -> None:
@@ -74,7 +79,7 @@ def another_ones(entry: Path) -> None:
     other.rmdir()
 
 
-@pytest.mark.parametrize("spoil", [cut_off, flip_a_bit, empty, another_ones])
+@pytest.mark.parametrize("spoil", [cut_off, *map(flipped, (0, 0.01, 0.3, 0.9, 0.97, 0.99, 1)), empty, another_ones])
 def test_a_damaged_or_foreign_entry_is_computed_again_and_replaced(
     tmp_path: Path, spoil: Callable[[Path], None]
 ) -> None:
@@ -115,6 +120,14 @@ def test_an_entry_larger_than_the_limit_is_still_kept_until_the_next(tmp_path: P
     for _ in range(2):
         store.kept({"case": "x"}, compute)
     assert compute.times == 1
+
+
+def test_a_folder_that_cannot_be_written_is_no_reason_to_stop(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    compute = Counted()
+    for _ in range(2):
+        Store(folder=tmp_path / "file" / "cache").kept({}, compute)
+    assert compute.times == 2
 
 
 @pytest.mark.parametrize("change", ["seed", "prompt", "seconds", "steps", "weights"])

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
+from hashlib import sha256
 from typing import Any
 
 import torch
@@ -51,13 +52,15 @@ class Truth:
 
     def described(self, case: Case) -> dict[str, Any]:
         """Everything a case's trace follows from but the code. Not the CPU: in float64 they differ by 1e-15."""
-        request = {name: value for name, value in asdict(case.request).items() if name != "init_audio"}
+        request = asdict(case.request)
+        init_audio = request.pop("init_audio")
+        request["init_audio_sha256"] = None if init_audio is None else sha256(init_audio.tobytes()).hexdigest()
         return {"kind": "truth", "model": self._source, "request": request, "seed": case.seed}
 
     @cached_property
     def _source(self) -> dict[str, str]:
         tokenizer_sha256 = sha256_of(self.model.t5_folder / SPIECE_NAME)
-        return {**asdict(source_of(self.model)), "tokenizer_sha256": tokenizer_sha256}
+        return {**asdict(source_of(self.model)), "tokenizer_sha256": tokenizer_sha256, "spec": repr(self.model.spec)}
 
     def _stage(self, stage: str) -> Stage:
         return lambda feed: self.exact(stage).stage(stage)(feed)

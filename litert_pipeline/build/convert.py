@@ -49,7 +49,7 @@ def convert(
 ) -> None:
     """Convert every stage of a model dir and write the bundle, whole or not at all.
 
-    Where the recipe has a route of its own for some stages, the others are copied from `base` if it is given.
+    Where the recipe has a route of its own for some stages, the others are copied from `base` so far as it has them.
     Raises InputError for a bad model dir, an existing `out` without `force`, or a base of another model or recipe.
     """
     with new_folder(out, force) as folder:
@@ -59,7 +59,7 @@ def convert(
             _check_base(base, recipe, model)
         stages = {}
         for stage in ALL_STAGES:
-            if base is not None and stage not in recipe.routes:
+            if base is not None and stage not in recipe.routes and stage in base.manifest.stages:
                 shutil.copyfile(base.path(stage), folder / base.manifest.stages[stage].file)
                 stages[stage] = base.manifest.stages[stage]
                 continue
