@@ -79,7 +79,11 @@ def another_ones(entry: Path) -> None:
     other.rmdir()
 
 
-@pytest.mark.parametrize("spoil", [cut_off, *map(flipped, (0, 0.01, 0.3, 0.9, 0.97, 0.99, 1)), empty, another_ones])
+SPOILT = {function.__name__: function for function in (cut_off, empty, another_ones)}
+SPOILT |= {f"bit flipped at {share:g}": flipped(share) for share in (0, 0.01, 0.3, 0.9, 0.97, 0.99, 1)}
+
+
+@pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT.keys())
 def test_a_damaged_or_foreign_entry_is_computed_again_and_replaced(
     tmp_path: Path, spoil: Callable[[Path], None]
 ) -> None:
