@@ -61,6 +61,15 @@ def test_a_base_that_does_not_belong_is_refused(bundles: Mapping[str, Bundle], t
     assert not (tmp_path / "out").exists()
 
 
+def test_a_base_without_an_encoder_has_it_converted(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(bundles["fp32"].folder, tmp_path / "base"))
+    manifest = json.loads((folder / MANIFEST_NAME).read_text())
+    del manifest["stages"]["encoder"]
+    (folder / MANIFEST_NAME).write_text(json.dumps(manifest))
+    code, output = convert(folder, tmp_path / "out")
+    assert (code, "converting encoder" in output, "converting dit" in output) == (0, True, False), output
+
+
 @pytest.mark.parametrize(("base", "recipe"), [("onnx_fp32", "onnx2tf"), ("int8", "onnx2tf"), ("fp32", "fp32")])
 def test_a_base_of_another_recipe_is_refused(
     bundles: Mapping[str, Bundle], tmp_path: Path, base: str, recipe: str

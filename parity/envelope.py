@@ -1,4 +1,4 @@
-"""How far apart two correct generations may drift: the truth's own response to noise of a variant's size.
+"""How far apart two correct generations may drift: the truth's own response to errors such as a variant's.
 
 Ping-pong amplifies small differences, so a fixed limit on the final audio is either blind or wrong. Instead the
 reference generates again, `DRAWS` times, with every stage's output disturbed by as much as the variant erred when fed

@@ -14,7 +14,7 @@ from parity.cases import load_cases
 from parity.graphs import OPENERS, Outputs
 from parity.judge import Judge
 from parity.ladder import stage_feed
-from parity.localize import ModuleError, located, module_errors, rounding_errors
+from parity.localize import ModuleError, conversion_errors, located, rounding_errors
 from parity.overlays import overlay_paths, write_overlays
 from parity.store import Store
 from reference.spec.errors import InputError
@@ -49,7 +49,7 @@ def look_inside(options: InsideOptions, store: Store, say: Say) -> list[ModuleEr
     threads = torch.get_num_threads()
     torch.set_num_threads(os.cpu_count() or 1)
     try:
-        errors = module_errors(*_rounding(*_loaded(options, bundle, store, say), bundle, options.stage, say))
+        errors = conversion_errors(*_rounding(*_loaded(options, bundle, store, say), bundle, options.stage, say))
     finally:
         torch.set_num_threads(threads)
     if not errors:

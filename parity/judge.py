@@ -29,6 +29,9 @@ from reference.spec.noise import philox
 from reference.spec.tensors import ALL_STAGES, STAGES, Array, Tensors, signatures
 
 REPEATS = 3
+ENVELOPE_WHY = (
+    f"{ENVELOPE_FACTOR:g}x what {QUANTILE:.0%} of {DRAWS} generations disturbed by the variant's own error stay below"
+)
 
 
 @dataclass
@@ -124,15 +127,14 @@ class Judge:
         return verdicts
 
     def free_running(self, variant: str, case: Case) -> list[Verdict]:
-        """The variant feeding itself from prompt to audio, against the envelope of its own error size."""
+        """The variant feeding itself from prompt to audio, against the envelope of its own errors."""
         truth, heard = self.truth(case), self.heard(variant, case)
         found = Distances(truth, self.model.spec.sample_rate_hz)(heard)
         cloud = envelope(self.truths, case, self._own_errors(variant, case))
-        why = f"{ENVELOPE_FACTOR:g}x what {QUANTILE:.0%} of {DRAWS} generations disturbed by the variant's own error stay below"
         verdicts = [
             Verdict(
                 stage=stage, variant=variant, case=case.id, ladder=FREE_RUNNING, metric=metric, value=value,
-                limit=ENVELOPE_FACTOR * cloud[stage][metric], why=why,
+                limit=ENVELOPE_FACTOR * cloud[stage][metric], why=ENVELOPE_WHY,
             )
             for stage, by_metric in found.items()
             for metric, value in by_metric.items()

@@ -65,7 +65,7 @@ def localize(
     """
     outputs = located(rounded, graph, inputs)
     rounding = rounding_errors(exact, rounded, outputs, inputs, slice_bytes)
-    return module_errors(exact, outputs, inputs, rounding, slice_bytes)
+    return conversion_errors(exact, outputs, inputs, rounding, slice_bytes)
 
 
 def located(module: nn.Module, graph: Graph, inputs: Mapping[str, Array]) -> Outputs:
@@ -82,7 +82,7 @@ def rounding_errors(
     return {path: found.relative_l2 for path, found in _walk(exact, inputs, values, replace=True).items()}
 
 
-def module_errors(
+def conversion_errors(
     exact: nn.Module,
     outputs: Outputs,
     inputs: Mapping[str, Array],

@@ -13,7 +13,7 @@ from math import factorial
 import numpy as np
 
 from parity.cases import Case
-from parity.hearing import log_mel_distance_db, portrait
+from parity.hearing import Portrait, log_mel_distance_db, portrait
 from parity.judge import Judge
 from parity.ladder import float32_inputs
 from reference.spec.generation import generate
@@ -49,23 +49,22 @@ class SwapMatrix:
 def swap_matrix(judge: Judge, variant: str, case: Case) -> SwapMatrix:
     """Generate once for every mix of conditioner and DiT, and decode each with both decoders."""
     truth, exact, own = judge.truth(case), judge.truths.pipeline(), judge.pipeline(variant)
+    heard = portrait(truth["audio"][0], own.sample_rate_hz)
     distance_db: dict[Swapped, float] = {}
     for mix in product((False, True), repeat=2):
         swapped = frozenset(stage for stage, taken in zip(STAGES[:2], mix, strict=True) if taken)
-        audio = {"decoder": truth["audio"]}
-        latents = truth["latents"]
+        trace = truth
         if swapped:
             stages = {stage: (own if stage in swapped else exact).stages[stage] for stage in STAGES}
             trace = generate(replace(exact, stages=stages), case.request, philox(exact.latent_shape, case.seed))
-            latents, audio["decoder"] = trace["latents"], trace["audio"]
-        audio["swapped"] = own.stages["decoder"](float32_inputs({"latents": latents}))["audio"]
-        distance_db[swapped] = _distance_db(truth["audio"], audio["decoder"], own.sample_rate_hz)
-        distance_db[swapped | {"decoder"}] = _distance_db(truth["audio"], audio["swapped"], own.sample_rate_hz)
+        decoded = own.stages["decoder"](float32_inputs({"latents": trace["latents"]}))
+        distance_db[swapped] = _distance_db(heard, trace["audio"], own.sample_rate_hz)
+        distance_db[swapped | {"decoder"}] = _distance_db(heard, decoded["audio"], own.sample_rate_hz)
     return SwapMatrix(variant=variant, case=case.id, distance_db=distance_db)
 
 
-def _distance_db(truth: Array, audio: Array, sample_rate_hz: int) -> float:
+def _distance_db(truth: Portrait, audio: Array, sample_rate_hz: int) -> float:
     """NaN where the audio is not finite."""
     if not np.isfinite(audio).all():
         return float("nan")
-    return log_mel_distance_db(*(portrait(sound[0], sample_rate_hz) for sound in (truth, audio)))
+    return log_mel_distance_db(truth, portrait(audio[0], sample_rate_hz))

@@ -5,6 +5,7 @@ from itertools import count
 
 import numpy as np
 import pytest
+import torch
 
 from parity.blame import suspects
 from parity.cases import Case, load_cases
@@ -103,6 +104,39 @@ def test_t5_in_float16_is_recognised(judge: Judge) -> None:
 def test_another_fault_is_not_taken_for_t5_in_float16(judge: Judge) -> None:
     faulty, case = faulty_judge(judge, *FAULTS["padding rows not zero"])
     assert not any(HALF_T5 in str(check) for check in faulty.teacher_forced("conditioner", VARIANT, case))
+
+
+def rows_off(rows: slice, error: float) -> Callable[[Stage], Stage]:
+    """Some rows of the conditioning off by `error`, relative to themselves or, where they are zero, to one."""
+
+    def change(cond: Array) -> Array:
+        changed = cond.copy()
+        changed[:, rows] += np.float32(error) * np.where(cond[:, rows], np.abs(cond[:, rows]), np.float32(1))
+        return changed
+
+    return changed_output("cross_attention_cond", change)
+
+
+# Faults that drown in the output as a whole: rows, relative error, the metric that alone sees it.
+QUIET_FAULTS = {
+    "a whisper in the padding": (slice(-3, -1), 1e-10, "padding_peak"),
+    "the seconds row": (slice(-1, None), 2e-6, "relative_l2.seconds_row"),
+}
+
+
+@pytest.mark.parametrize("fault", QUIET_FAULTS)
+def test_rows_of_the_conditioning_are_judged_apart(judge: Judge, fault: str) -> None:
+    rows, error, metric = QUIET_FAULTS[fault]
+    faulty, case = faulty_judge(judge, "conditioner", rows_off(rows, error))
+    failed = [check.metric for check in faulty.teacher_forced("conditioner", VARIANT, case) if not check.ok]
+    assert failed == [metric]
+
+
+def test_the_threads_of_the_process_are_given_back(judge: Judge) -> None:
+    before = torch.get_num_threads()
+    with Judge(truths=judge.truths, bundles={}, threads=before + 1):
+        assert torch.get_num_threads() == before + 1
+    assert torch.get_num_threads() == before
 
 
 def in_float32(run: Stage) -> Stage:

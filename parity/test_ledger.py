@@ -13,9 +13,10 @@ from parity.__main__ import app
 from parity.backends import VARIANTS
 from parity.budgets import BUDGETS, Fixed
 from parity.cases import load_cases
+from parity.envelope import DRAWS
 from parity.gate import free_running_cases
 from parity.headroom import COUNTS, Headroom, headrooms, worst
-from parity.judge import Judge
+from parity.judge import ENVELOPE_WHY, Judge
 from parity.ledger import LEAST_ROOM, MOST_ROOM, complaint, read_ledger, record
 from parity.test_page import CHECK
 from parity.verdict import FREE_RUNNING, TEACHER_FORCED
@@ -23,6 +24,7 @@ from reference.spec.errors import InputError
 from reference.spec.tensors import ALL_STAGES
 
 RECORDED_DIGITS = 1e-3
+LEAST_DRAWS = 32  # fewer do not place a quantile of 0.9
 REPORT: dict[str, Any] = {
     "checks": [CHECK.to_json()],
     "model": {"weights_sha256": "00"},
@@ -42,6 +44,9 @@ def test_every_budget_is_in_the_ledger_at_its_present_limit() -> None:
                 present = [pytest.approx(limit, rel=RECORDED_DIGITS) for limit in (budget.limit, budget.low_limit)]
                 assert row["limit"] in present
     assert {variant for variant, _ in ledger.budgets} == set(VARIANTS)
+    free = {row["why"] for (_, name), row in ledger.budgets.items() if FREE_RUNNING in name and "conditioner" not in name}
+    assert free == {ENVELOPE_WHY}
+    assert DRAWS >= LEAST_DRAWS
 
 
 def test_worst_headroom_is_within_the_band_here_and_now(judge: Judge, variant: str) -> None:

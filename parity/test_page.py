@@ -13,6 +13,7 @@ import soundfile
 
 from parity.activations import Activation
 from parity.backends import VARIANTS
+from parity.blocks import by_block
 from parity.evidence import Evidence
 from parity.listening import truth_sound, variant_sound
 from parity.localize import ModuleError
@@ -126,6 +127,13 @@ def test_the_verdict_comes_first_and_failures_say_their_sentence() -> None:
     body = text[text.index("<body>") :]
     assert body.index("REFUSE") < body.index("transformer.layers.1") < body.index("Stage by variant")
     assert "denoised_error is 2, allowed at most 1" in text
+
+
+def test_nan_is_the_worst_of_a_block() -> None:
+    errors = [replace(ERROR, isolated=value) for value in (5.0, math.nan, 7.0)]
+    (block,) = by_block(errors)
+    assert math.isnan(block.worst.isolated)
+    assert by_block([errors[0], errors[2]])[0].worst.isolated == 7.0
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, 0.0, 1e300])

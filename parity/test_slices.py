@@ -17,6 +17,7 @@ from parity.slices import VALUE_BYTES, Sliced
 from parity.test_parity import case_called
 
 SMALL_SLICE_BYTES = 40_000
+ABOUT = 0.5  # exposing fewer tensors lets kernels fuse, which rounds otherwise
 
 
 @given(st.lists(st.integers(min_value=1, max_value=50), max_size=30), st.integers(min_value=1, max_value=400))
@@ -53,5 +54,5 @@ def test_slices_change_nothing(judge: Judge, bundles: Mapping[str, Bundle], reci
     whole, sliced = (localize(exact, rounded, graph, inputs, size) for size in (2**30, SMALL_SLICE_BYTES))
     assert [error.path for error in whole] == [error.path for error in sliced]
     for one, other in zip(whole, sliced, strict=True):
-        assert other.isolated == pytest.approx(one.isolated, rel=0.5), one.path  # exposing fewer tensors lets kernels fuse
+        assert other.isolated == pytest.approx(one.isolated, rel=ABOUT), one.path
         assert one.ok == other.ok

@@ -1,6 +1,7 @@
 """The cache: what is read back is what was computed; a stale or damaged entry is computed again; the size is bounded."""
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -102,6 +103,18 @@ def test_other_code_makes_an_entry_stale(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(store_module, "code_version", lambda: "another")
     store.kept({}, compute)
     assert compute.times == 2
+
+
+def test_the_code_an_entry_follows_from_is_all_there_is() -> None:
+    """Every module of parity that truth and envelope import is hashed, or is one that computes no number of theirs."""
+    folder, seen = Path(store_module.__file__).parent, set[str]()
+    waiting = ["truth", "envelope"]
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting += re.findall(r"^from parity\.(\w+) import", (folder / f"{name}.py").read_text(), re.MULTILINE)
+    assert seen - {"cases", "store"} == {Path(name).stem for name in store_module.OWN_MODULES}
 
 
 def test_the_longest_unused_entries_go_first(tmp_path: Path) -> None:
