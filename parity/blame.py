@@ -11,17 +11,16 @@ from parity.judge import Judge
 from parity.ladder import stage_feed
 from parity.localize import ModuleError, localize
 from parity.verdict import FREE_RUNNING, TEACHER_FORCED, Verdict
-from reference.spec.tensors import ALL_STAGES
 
-PIPELINE_ORDER = ("bundle", *ALL_STAGES)
+PIPELINE_ORDER = ("bundle", "conditioner", "dit", "sampler", "decoder", "encoder")
 Layers = dict[tuple[str, str], list[ModuleError]]  # by (variant, stage)
 
 
 def suspects(checks: list[Verdict]) -> list[Verdict]:
     """For each variant with a failure the check that tells most about it.
 
-    A stage fed the truth's inputs answers for itself, so teacher-forced failures outrank free-running ones, and among
-    them a stage of the pipeline outranks a note about the bundle as a whole.
+    A stage fed the truth's inputs answers for itself, and what is replayed answers for what is between the stages, so
+    both outrank free-running failures, and among them a stage of the pipeline outranks a note about the whole bundle.
     """
     failed: dict[str, list[Verdict]] = defaultdict(list)
     for check in checks:

@@ -87,6 +87,9 @@ def all_checks(judge: Judge, variants: list[str], cases: list[Case], say: Say) -
             for case in cases:
                 yield from judge.teacher_forced(stage, variant, case)
             yield judge.determinism(stage, variant, cases[0])
+        for case in cases:
+            yield from judge.replayed(variant, case)
+        yield from judge.replayed(variant, cases[0], from_audio=True)
         for case in free_running_cases(cases):
             yield from judge.free_running(variant, case)
 

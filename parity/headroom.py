@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
-from parity.verdict import ARTIFACT
+from parity.verdict import ARTIFACT, REPLAYED
 from reference.spec.errors import InputError
 from reference.spec.section import read_json
 
@@ -45,7 +45,7 @@ def headrooms(checks: Iterable[Mapping[str, Any]]) -> list[Headroom]:
     """One per budget, in the order of the checks; each check is a verdict as it stands in `report.json`."""
     rows: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
     for check in checks:
-        if check["ladder"] != ARTIFACT and check["metric"] not in COUNTS:
+        if check["ladder"] not in (ARTIFACT, REPLAYED) and check["metric"] not in COUNTS:
             rows[check["variant"], f"{check['stage']} {check['ladder']} {check['metric']}"].append(check)
     return [_headroom(variant, budget, found) for (variant, budget), found in rows.items()]
 

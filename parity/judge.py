@@ -9,21 +9,21 @@ from types import TracebackType
 import numpy as np
 import torch
 
-from litert_pipeline.build.convert import source_of
 from litert_pipeline.bundle import Bundle
+from litert_pipeline.run.pipeline import assembled
+from parity.artifacts import artifact_checks
 from parity.backends import VARIANTS, YARDSTICK
-from parity.budgets import BUDGETS, ENVELOPE_FACTOR, Budget
+from parity.budgets import BETWEEN, BUDGETS, ENVELOPE_FACTOR, Budget
 from parity.cases import Case
 from parity.envelope import DRAWS, QUANTILE, Distances, OwnErrors, envelope
 from parity.ladder import CONDITIONING, Measurement, measure, teacher_forced, unequal_values
-from parity.recognise import with_known_cause
+from parity.recognise import half_precision_t5, never_quantized
+from parity.replay import Generate, asked, audio_to_audio, compare
 from parity.store import Store
 from parity.truth import Truth
-from parity.verdict import ARTIFACT, FREE_RUNNING, TEACHER_FORCED, Verdict
-from reference.model_files import SPIECE_NAME
+from parity.verdict import FREE_RUNNING, REPLAYED, TEACHER_FORCED, Verdict
 from reference.pipeline import Model, load_model
 from reference.spec.errors import InputError
-from reference.spec.files import sha256_of
 from reference.spec.generation import Pipeline, Stage, generate
 from reference.spec.noise import philox
 from reference.spec.tensors import ALL_STAGES, STAGES, Array, Tensors, signatures
@@ -32,6 +32,14 @@ REPEATS = 3
 ENVELOPE_WHY = (
     f"{ENVELOPE_FACTOR:g}x what {QUANTILE:.0%} of {DRAWS} generations disturbed by the variant's own error stay below"
 )
+
+# The budget that caps what an output may add to its own envelope.
+ERROR_METRICS = {
+    "cross_attention_cond": "relative_l2.prompt_rows",
+    "global_cond": "relative_l2.global_cond",
+    "velocity": "relative_l2",
+    "audio": "relative_l2",
+}
 
 
 @dataclass
@@ -43,11 +51,15 @@ class Judge:
     threads: int = 1
     _stack: ExitStack = field(default_factory=ExitStack)
     opened: dict[tuple[str, str], Stage] = field(default_factory=dict)  # by (variant, stage)
+    generators: Mapping[str, Generate] = field(default_factory=dict)  # by variant, where it is not ours
+    worn: dict[tuple[str, str], Stage] = field(default_factory=dict)  # stages that differ in generations
     _forced: dict[tuple[str, str, str], list[Measurement]] = field(default_factory=dict)
     _heard: dict[tuple[str, str], Tensors] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, model_dir: Path, bundles: Mapping[str, Bundle], threads: int = 1, store: Store | None = None) -> "Judge":
+    def of(
+        cls, model_dir: Path, bundles: Mapping[str, Bundle], threads: int = 1, store: Store | None = None
+    ) -> "Judge":
         """Load the model. Raises InputError for a bad model dir, and for a bundle of a model of another shape."""
         model = load_model(model_dir)
         for bundle in bundles.values():
@@ -97,15 +109,70 @@ class Judge:
         return self.opened[variant, stage]
 
     def pipeline(self, variant: str) -> Pipeline:
-        """All stages of a variant, ready to generate."""
-        return replace(self.model.pipeline(), stages={stage: self.stage(variant, stage) for stage in STAGES})
+        """All stages of a variant, ready to generate, with the tokenizer and settings of its bundle."""
+        stages = {stage: self.worn.get((variant, stage)) or self.stage(variant, stage) for stage in self.stages(variant)}
+        recipe = VARIANTS[variant].recipe
+        if recipe is None:
+            return replace(self.model.pipeline(), stages=stages)
+        return assembled(self.bundles[recipe], stages)
+
+    def generator(self, variant: str) -> Generate:
+        """What takes the variant from stage to stage."""
+        return self.generators.get(variant, generate)
+
+    def instead(
+        self,
+        variant: str,
+        *,
+        stages: Mapping[str, Stage] | None = None,
+        worn: Mapping[str, Stage] | None = None,
+        generator: Generate | None = None,
+        bundle: Bundle | None = None,
+        changed: tuple[str, ...] = ALL_STAGES,
+    ) -> "Judge":
+        """A judge that shares what this one has computed and sees one variant otherwise: some stages of it, in
+        generations only where they are `worn`, what takes it from stage to stage, or its bundle, of which the
+        `changed` stages are opened anew."""
+        changed = tuple(stages or ()) if bundle is None else changed
+        recipe = VARIANTS[variant].recipe
+        return Judge(
+            truths=self.truths,
+            bundles=self.bundles if bundle is None or recipe is None else {**self.bundles, recipe: bundle},
+            threads=self.threads,
+            opened={key: run for key, run in self.opened.items() if key[0] != variant or key[1] not in changed}
+            | {(variant, stage): run for stage, run in (stages or {}).items()},
+            worn=self.worn | {(variant, stage): run for stage, run in (worn or {}).items()},
+            generators={**self.generators, **({variant: generator} if generator else {})},
+            _forced={key: found for key, found in self._forced.items() if key[1] != variant or key[0] not in changed},
+        )
 
     def heard(self, variant: str, case: Case) -> Tensors:
         """The trace of a variant feeding itself from prompt to audio, generated once."""
         if (variant, case.id) not in self._heard:
             own = self.pipeline(variant)
-            self._heard[variant, case.id] = generate(own, case.request, philox(own.latent_shape, case.seed))
+            noise = philox(own.latent_shape, case.seed)
+            self._heard[variant, case.id] = self.generator(variant)(own, case.request, noise)
         return self._heard[variant, case.id]
+
+    def replayed(self, variant: str, case: Case, *, from_audio: bool = False) -> list[Verdict]:
+        """What the variant's pipeline does between stages that answer with the truth, beside what the reference does."""
+        truth = self.truth(case)
+        request = audio_to_audio(case.request, truth) if from_audio else case.request
+        expected = asked(self.model.pipeline(), generate, request, case.seed, truth)
+        found = asked(self.pipeline(variant), self.generator(variant), request, case.seed, truth)
+        return [
+            _judged(
+                stage,
+                variant,
+                f"{case.id}, from audio" if from_audio else case.id,
+                m,
+                BETWEEN[stage][m.metric],
+                0.0,
+                REPLAYED,
+            )
+            for stage, measurements in compare(expected, found).items()
+            for m in measurements
+        ]
 
     def measured(self, stage: str, variant: str, case: Case) -> list[Measurement]:
         """Teacher-forced measurements, taken once."""
@@ -119,11 +186,14 @@ class Judge:
         """The stage fed with the truth's inputs, against its budgets."""
         yardstick = {(m.metric, m.step): m.value for m in self.measured(stage, YARDSTICK, case)}
         verdicts = [
-            _judged(stage, variant, case, m, BUDGETS[variant, stage][m.metric], yardstick[m.metric, m.step])
+            _judged(stage, variant, case.id, m, BUDGETS[variant, stage][m.metric], yardstick[m.metric, m.step])
             for m in self.measured(stage, variant, case)
         ]
+        recipe = VARIANTS[variant].recipe
+        if recipe is not None:
+            verdicts = never_quantized(verdicts, self.bundles[recipe], stage)
         if stage == "conditioner":
-            return with_known_cause(verdicts, self.model, self.stage(variant, stage), self.truth(case))
+            verdicts = half_precision_t5(verdicts, self.model, self.stage(variant, stage), self.truth(case))
         return verdicts
 
     def free_running(self, variant: str, case: Case) -> list[Verdict]:
@@ -145,7 +215,7 @@ class Judge:
             _judged(
                 "conditioner",
                 variant,
-                case,
+                case.id,
                 m,
                 BUDGETS[variant, "conditioner"][m.metric],
                 yardstick[m.metric],
@@ -167,23 +237,7 @@ class Judge:
 
     def artifacts(self, recipe: str) -> list[Verdict]:
         """Whether a bundle's files are those its manifest and the model dir say."""
-        bundle = self.bundles[recipe]
-        tokenizer = self.model.t5_folder / SPIECE_NAME
-        faults = {
-            ("conditioner", "foreign_tokenizer"): sha256_of(bundle.tokenizer_path) != sha256_of(tokenizer),
-            ("bundle", "foreign_model"): bundle.manifest.source != source_of(self.model),
-        }
-        for stage, entry in bundle.manifest.stages.items():
-            faults[stage, "altered_file"] = bundle.altered(stage)
-            if entry.source_sha256 is not None:
-                faults[stage, "not_quantized"] = sha256_of(bundle.path(stage)) == entry.source_sha256
-        return [
-            Verdict(
-                stage=stage, variant=recipe, case="-", ladder=ARTIFACT, metric=metric,
-                value=float(fault), limit=0.0, why=ARTIFACT_REASONS[metric],
-            )
-            for (stage, metric), fault in faults.items()
-        ]  # fmt: skip
+        return artifact_checks(self.bundles[recipe], self.model)
 
     def _own_errors(self, variant: str, case: Case) -> OwnErrors:
         """What the variant adds when fed the truth; nothing where it is not finite, which fails elsewhere."""
@@ -192,28 +246,28 @@ class Judge:
         sizes: dict[str, list[float]] = {}
         for stage in STAGES:
             outputs = teacher_forced(stage, self.stage(variant, stage), truth)
-            verdicts = self.teacher_forced(stage, variant, case)
+            limits = {(v.metric, v.step): v.limit for v in self.teacher_forced(stage, variant, case)}
             for tensor in signatures(self.model.spec)[stage].outputs:
-                exact = [truth[f"v_{step}"] for step in range(len(outputs))] if stage == "dit" else [truth[tensor.name]]
-                errors = (output[tensor.name] - wanted for output, wanted in zip(outputs, exact, strict=True))
-                arrays[tensor.name] = [error if np.isfinite(error).all() else np.zeros_like(error) for error in errors]
-                metric = f"relative_l2.{tensor.name}" if stage == "conditioner" else "relative_l2"
-                sizes[tensor.name] = [min(v.limit, v.value) for v in verdicts if v.metric == metric]
+                steps = range(len(outputs)) if stage == "dit" else [None]
+                exact = [truth[tensor.name if step is None else f"v_{step}"] for step in steps]
+                errors = [output[tensor.name] - wanted for output, wanted in zip(outputs, exact, strict=True)]
+                errors = [error if np.isfinite(error).all() else np.zeros_like(error) for error in errors]
+                arrays[tensor.name] = errors
+                sizes[tensor.name] = [
+                    min(limits.get((ERROR_METRICS[tensor.name], step), 0.0), _size(error, wanted))
+                    for step, error, wanted in zip(steps, errors, exact, strict=True)
+                ]
         return OwnErrors(arrays=arrays, sizes=sizes)
 
 
-ARTIFACT_REASONS = {
-    "altered_file": "the file's SHA-256 must be the one in the manifest",
-    "not_quantized": "a quantized file must differ from the file it was made from",
-    "foreign_tokenizer": "the bundle's SentencePiece model must be the model dir's",
-    "foreign_model": "config, weights and T5 the bundle was converted from must be the model dir's",
-}
+def _size(error: Array, exact: Array) -> float:
+    return float(np.linalg.norm(error.astype(np.float64)) / np.linalg.norm(exact.astype(np.float64)))
 
 
 def _judged(
     stage: str,
     variant: str,
-    case: Case,
+    case: str,
     found: Measurement,
     budget: Budget,
     yardstick: float,
@@ -221,6 +275,6 @@ def _judged(
 ) -> Verdict:
     low_limit, limit = budget.limits(yardstick)
     return Verdict(
-        stage=stage, variant=variant, case=case.id, ladder=ladder, metric=found.metric, step=found.step,
+        stage=stage, variant=variant, case=case, ladder=ladder, metric=found.metric, step=found.step,
         value=found.value, limit=limit, low_limit=low_limit, why=budget.why,
     )  # fmt: skip

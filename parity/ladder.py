@@ -10,6 +10,7 @@ from reference.spec.generation import Stage, dit_feed
 from reference.spec.tensors import Array, Tensors
 
 CONDITIONING = ("cross_attention_cond", "global_cond")
+NONFINITE = "nonfinite_values"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,19 +42,22 @@ def float32_inputs(truth: Tensors) -> Tensors:
 
 
 def measure(stage: str, truth: Tensors, outputs: list[Tensors]) -> list[Measurement]:
-    """Every judged number about a stage's teacher-forced outputs; counts of non-finite values come first."""
+    """Every judged number about a stage's teacher-forced outputs; where some are not finite, how many, and no distance."""
     bad = sum(int(np.count_nonzero(~np.isfinite(array))) for output in outputs for array in output.values())
-    return [Measurement(metric="nonfinite_values", value=bad), *MEASURES[stage](truth, outputs)]
+    counted = Measurement(metric=NONFINITE, value=bad)
+    return [counted] if bad else [counted, *MEASURES[stage](truth, outputs)]
 
 
 def _conditioner(truth: Tensors, outputs: list[Tensors]) -> list[Measurement]:
-    """Both outputs as a whole, and the rows of the first apart: a fault in one of them drowns among the others."""
-    pairs = {name: (truth[name], outputs[0][name]) for name in CONDITIONING}
-    exact, other = pairs["cross_attention_cond"]
+    """The rows of the cross-attention conditioning apart: a fault in one kind drowns among the others."""
+    exact, other = truth["cross_attention_cond"], outputs[0]["cross_attention_cond"]
     valid = truth["attention_mask"][0] == 1
     prompt, seconds = slice(0, valid.size), slice(valid.size, None)
-    pairs["prompt_rows"] = exact[0, prompt][valid], other[0, prompt][valid]
-    pairs["seconds_row"] = exact[0, seconds], other[0, seconds]
+    pairs = {
+        "prompt_rows": (exact[0, prompt][valid], other[0, prompt][valid]),
+        "seconds_row": (exact[0, seconds], other[0, seconds]),
+        "global_cond": (truth["global_cond"], outputs[0]["global_cond"]),
+    }
     padding = float(np.abs(other[0, prompt][~valid]).max(initial=0.0))
     return [
         *(Measurement(metric=f"relative_l2.{name}", value=metrics.relative_l2(*pair)) for name, pair in pairs.items()),

@@ -10,13 +10,14 @@ from typing import Any
 import jinja2
 
 from parity.activations import WARN_SHARE, Activation
+from parity.blame import PIPELINE_ORDER
 from parity.blocks import by_block
 from parity.evidence import Evidence
 from parity.listening import Sound
 from parity.localize import ModuleError
 from parity.swap import SwapMatrix
-from parity.verdict import ARTIFACT, FREE_RUNNING, TEACHER_FORCED, Verdict
-from reference.spec.tensors import ALL_STAGES, STAGES
+from parity.verdict import ARTIFACT, LADDERS, Verdict
+from reference.spec.tensors import STAGES
 
 TEMPLATES = Path(__file__).parent / "templates"
 PLOT_WIDTH, PLOT_HEIGHT, MARGIN_LEFT, MARGIN = 900, 320, 50, 12
@@ -75,7 +76,7 @@ def render(
 def _columns(checks: list[Verdict]) -> list[tuple[str, str]]:
     """(stage, ladder) pairs there are, in the order of the pipeline."""
     there = {(check.stage, check.ladder) for check in checks}
-    order = [(stage, ladder) for ladder in (TEACHER_FORCED, FREE_RUNNING) for stage in ALL_STAGES]
+    order = [(stage, ladder) for ladder in LADDERS for stage in PIPELINE_ORDER]
     return [column for column in order if column in there]
 
 

@@ -19,12 +19,12 @@ from parity.localize import ModuleError, first_fault
 from parity.overlays import write_overlays
 from parity.page import render
 from parity.swap import SwapMatrix
-from parity.verdict import ARTIFACT, FREE_RUNNING, TEACHER_FORCED, Verdict, json_number
+from parity.verdict import ARTIFACT, LADDERS, REPLAYED, Verdict, json_number
 from reference.spec.files import sha256_of
 from reference.spec.tensors import STAGES
 
 SCHEMA = 1
-LADDER_ORDER = (ARTIFACT, TEACHER_FORCED, FREE_RUNNING)
+ONE_ROW = {ARTIFACT: "bundle", REPLAYED: "sampler"}  # ladders whose checks share a row, and where it stands
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,9 +150,9 @@ def _faulty_module(errors: list[ModuleError]) -> str | None:
 def _by_row(checks: list[Verdict]) -> list[list[Verdict]]:
     rows: dict[tuple[str, str, str], list[Verdict]] = defaultdict(list)
     for check in checks:
-        stage = PIPELINE_ORDER[0] if check.ladder == ARTIFACT else check.stage  # a bundle's files share one row
+        stage = ONE_ROW.get(check.ladder, check.stage)
         rows[stage, check.variant, check.ladder].append(check)
-    order = sorted(rows, key=lambda row: (LADDER_ORDER.index(row[2]), PIPELINE_ORDER.index(row[0])))
+    order = sorted(rows, key=lambda row: (LADDERS.index(row[2]), PIPELINE_ORDER.index(row[0])))
     return [rows[row] for row in order]
 
 

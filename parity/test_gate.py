@@ -16,6 +16,7 @@ from parity.__main__ import app
 from parity.evidence import Evidence
 from parity.headroom import headrooms
 from parity.overlays import OVERLAYS
+from parity.recognise import NOT_QUANTIZED
 from parity.report import Report
 from parity.verdict import ARTIFACT, FREE_RUNNING, TEACHER_FORCED
 from reference.model_files import SPIECE_NAME
@@ -131,7 +132,8 @@ def test_int8_file_that_is_its_own_source_is_refused(bundles: Mapping[str, Bundl
     assert code == 1, output
     checks = json.loads((tmp_path / "report" / "report.json").read_text())["checks"]
     failed = {check["metric"] for check in checks if not check["ok"]}
-    assert {"not_quantized", "denoised_error"} <= failed
+    assert {"relative_l2", "denoised_error"} <= failed
+    assert NOT_QUANTIZED in output
 
 
 def test_bundle_of_another_model_is_refused(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-TEACHER_FORCED, FREE_RUNNING, ARTIFACT = "teacher-forced", "free-running", "artifact"
+ARTIFACT, REPLAYED, TEACHER_FORCED, FREE_RUNNING = "artifact", "replayed", "teacher-forced", "free-running"
+LADDERS = (ARTIFACT, REPLAYED, TEACHER_FORCED, FREE_RUNNING)  # in the order they are judged
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -66,15 +67,13 @@ def convert(
             say(f"converting {stage} to {recipe.routes.get(stage, recipe.format)}")
             stages[stage] = _convert_stage(model, stage, declared[stage], recipe, folder)
         shutil.copyfile(model.t5_folder / SPIECE_NAME, folder / SPIECE_NAME)
-        sampler = SamplerSpec()
-        described = {name: getattr(sampler, name) for name in ("name", "steps", "sigma_max")}
         write_manifest(
             folder,
             Manifest(
                 recipe=recipe.name,
                 format=recipe.format,
                 source=source_of(model),
-                sampler={**described, "levels": list(sampler.levels())},
+                sampler=declared_sampler(),
                 level_shift=model.spec.level_shift,
                 sample_rate_hz=model.spec.sample_rate_hz,
                 tokenizer_file=SPIECE_NAME,
@@ -93,6 +92,13 @@ def _check_base(base: Bundle, recipe: Recipe, model: Model) -> None:
     if base.manifest.source != source_of(model):
         raise InputError(f"{base.folder}: was not converted from {model.files.config.parent}; convert that model again")
     base.require_intact()
+
+
+def declared_sampler() -> dict[str, Any]:
+    """The sampler a bundle says it is made for: that of the distilled checkpoints, with its levels."""
+    sampler = SamplerSpec()
+    described = {name: getattr(sampler, name) for name in ("name", "steps", "sigma_max")}
+    return {**described, "levels": list(sampler.levels())}
 
 
 def source_of(model: Model) -> Source:

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from litert_pipeline.bundle import Bundle
 from litert_pipeline.run.runner import LiteRTStage
 from reference.spec.errors import InputError
-from reference.spec.generation import Pipeline
+from reference.spec.generation import Pipeline, Stages
 from reference.spec.prompt import Tokenizer
 from reference.spec.tensors import ENCODER, STAGES
 
@@ -38,16 +38,25 @@ def open_pipeline(
     if init_audio and ENCODER not in manifest.stages:
         raise InputError(f"{bundle.folder}: has no encoder, which init audio needs; convert the model again")
     bundle.require_intact()
-    token_ids = manifest.stages["conditioner"].signature.inputs[0]
     with ExitStack() as stack:
-        stages = {
-            name: stack.enter_context(open_stage(bundle, name, compute=compute, threads=threads)) for name in names
-        }
-        yield Pipeline(
-            stages=stages,
-            tokenizer=Tokenizer(bundle.tokenizer_path, max_length=token_ids.shape[-1]),
-            latent_shape=manifest.stages["decoder"].signature.inputs[0].shape,
-            audio_shape=manifest.stages["decoder"].signature.outputs[0].shape,
-            sample_rate_hz=manifest.sample_rate_hz,
-            level_shift=manifest.level_shift,
+        yield assembled(
+            bundle,
+            {name: stack.enter_context(open_stage(bundle, name, compute=compute, threads=threads)) for name in names},
         )
+
+
+def assembled(bundle: Bundle, stages: Stages) -> Pipeline:
+    """Open stages and what a bundle says about everything between them.
+
+    Raises InputError for a tokenizer that cannot be read.
+    """
+    manifest = bundle.manifest
+    (ids,) = (tensor for tensor in manifest.stages["conditioner"].signature.inputs if tensor.name == "input_ids")
+    return Pipeline(
+        stages=stages,
+        tokenizer=Tokenizer(bundle.tokenizer_path, max_length=ids.shape[-1]),
+        latent_shape=manifest.stages["decoder"].signature.inputs[0].shape,
+        audio_shape=manifest.stages["decoder"].signature.outputs[0].shape,
+        sample_rate_hz=manifest.sample_rate_hz,
+        level_shift=manifest.level_shift,
+    )

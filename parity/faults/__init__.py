@@ -1,0 +1,1 @@
+"""The faults that real conversions suffered, and what the gate makes of each."""

@@ -1,0 +1,69 @@
+"""A clean judge, and what injections into it share."""
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from parity.backends import VARIANTS
+from parity.judge import Judge
+from reference.pipeline import Model, TorchStage
+from reference.spec.generation import Stage
+from reference.spec.tensors import Array, Tensors, signatures
+
+Edit = Callable[[nn.Module], nn.Module]  # a module to one that is wrong; may change the copy it is given
+
+
+@dataclass(kw_only=True)
+class Bench:
+    """`folder` takes altered files, `converted` holds files made of wrong modules, by fault."""
+
+    judge: Judge
+    folder: Path
+    converted: dict[str, Path] = field(default_factory=dict)
+    _remembered: dict[tuple[str, str], Stage] = field(default_factory=dict)
+
+    def right(self, variant: str, stage: str) -> Stage:
+        """The clean variant's stage, which computes each answer once."""
+        key = (variant, stage)
+        if key not in self._remembered:
+            self._remembered[key] = Remembered(self.judge.stage(variant, stage))
+        return self._remembered[key]
+
+    def exact(self, stage: str) -> Stage:
+        """The stage in float64, which computes each answer once."""
+        return self._remembered.setdefault(("", stage), Remembered(self.judge.truths.exact(stage).stage(stage)))
+
+    def wrong(self, stage: str, edit: Edit) -> Stage:
+        """The stage made of an edited module, in float64."""
+        model = self.judge.truths.exact(stage)
+        return Remembered(TorchStage(edited(model, stage, edit), signatures(model.spec)[stage]))
+
+    def recipe(self, variant: str) -> str:
+        """The recipe a variant's files are made by."""
+        recipe = VARIANTS[variant].recipe
+        assert recipe is not None, "faults are injected into converted variants"
+        return recipe
+
+
+class Remembered:
+    """A stage that gives the same array again for an input it has seen. Answers are read, never written."""
+
+    def __init__(self, run: Stage) -> None:
+        self._run, self._answers = run, dict[str, Tensors]()
+
+    def __call__(self, feed: Mapping[str, Array]) -> Tensors:
+        key = sha256(b"".join(name.encode() + feed[name].tobytes() for name in sorted(feed))).hexdigest()
+        if key not in self._answers:
+            self._answers[key] = self._run(feed)
+        return self._answers[key]
+
+
+def edited(model: Model, stage: str, edit: Edit) -> nn.Module:
+    """A wrong copy of the module of a stage."""
+    with torch.no_grad():
+        return edit(copy.deepcopy(model.modules[stage])).eval().requires_grad_(False)

@@ -1,0 +1,90 @@
+"""The gate's checks on a variant with a fault, in the gate's order, and what they say."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+
+from parity.backends import VARIANTS
+from parity.blame import suspects
+from parity.cases import Case
+from parity.faults.bench import Bench
+from parity.faults.fault import Fault
+from parity.gate import free_running_cases
+from parity.judge import Judge
+from parity.verdict import Verdict
+from reference.spec.errors import InputError
+from reference.spec.tensors import ALL_STAGES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What the gate says about a variant: the failed checks, or the sentence with which it could not judge."""
+
+    failed: list[Verdict]
+    error: str | None = None
+
+    @property
+    def caught(self) -> bool:
+        return bool(self.failed) or self.error is not None
+
+    @cached_property
+    def first(self) -> Verdict | None:
+        """The check that the gate blames."""
+        return next(iter(suspects(self.failed)), None)
+
+    @property
+    def metrics(self) -> set[tuple[str, str, str]]:
+        """(ladder, stage, metric) of every failed check."""
+        return {(check.ladder, check.stage, check.metric) for check in self.failed}
+
+    def blames(self, stage: str) -> bool:
+        """Whether the stage is blamed, or its file named where nothing could be judged."""
+        if self.error is not None:
+            return f"{stage}." in self.error
+        return self.first is not None and self.first.stage == stage
+
+
+def find(judge: Judge, variant: str, cases: list[Case], *, touched: set[str], deep: bool = True) -> Finding:
+    """All checks but the free-running ladder and, where these found nothing and it is to be `deep`, that one too."""
+    try:
+        failed = [check for check in _cheap(judge, variant, cases, touched) if not check.ok]
+        if not failed and deep:
+            failed = [check for check in _dear(judge, variant, cases) if not check.ok]
+        return Finding(failed=failed)
+    except InputError as error:
+        return Finding(failed=[], error=str(error))
+
+
+def injected(
+    bench: Bench, faults: list[Fault], variant: str, cases: list[Case], share: float = 1.0, *, deep: bool = True
+) -> Finding:
+    """What the gate finds with some faults at once."""
+    with ExitStack() as stack:
+        judge = bench.judge
+        try:
+            for fault in faults:
+                judge = stack.enter_context(fault.inject(bench, judge, variant, share))
+        except InputError as error:
+            return Finding(failed=[], error=str(error))
+        return find(judge, variant, cases, touched={fault.stage for fault in faults}, deep=deep)
+
+
+def _cheap(judge: Judge, variant: str, cases: list[Case], touched: set[str]) -> Iterator[Verdict]:
+    recipe = VARIANTS[variant].recipe
+    if recipe is not None:
+        yield from judge.artifacts(recipe)
+    for stage in judge.stages(variant):
+        for case in cases:
+            yield from judge.teacher_forced(stage, variant, case)
+    for stage in ALL_STAGES:
+        if stage in touched:
+            yield judge.determinism(stage, variant, cases[0])
+    for case in cases:
+        yield from judge.replayed(variant, case)
+    yield from judge.replayed(variant, cases[0], from_audio=True)
+
+
+def _dear(judge: Judge, variant: str, cases: list[Case]) -> Iterator[Verdict]:
+    for case in free_running_cases(cases)[:1]:
+        yield from judge.free_running(variant, case)

@@ -1,0 +1,51 @@
+"""Faults of modules as files: the wrong module really converted, and quantized where a recipe asks for it."""
+
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+
+from litert_pipeline.build.convert import exportable
+from litert_pipeline.build.export import write_litert
+from litert_pipeline.build.quantize import QUANTIZERS
+from litert_pipeline.build.recipes import RECIPES
+from parity.bundles import PROCESSES, Say
+from parity.faults.bench import Bench, edited
+from parity.faults.catalogue import CATALOGUE
+from parity.faults.fault import Fault
+from parity.faults.injection import InModule, with_file
+from parity.judge import Judge
+from reference.pipeline import load_model
+from reference.spec.tensors import signatures
+
+
+def convert_all(faults: list[Fault], model: Path, folder: Path, say: Say) -> dict[str, Path]:
+    """A `.tflite` of every fault that is one of a module, by its name; in processes of their own, as converters are."""
+    names = [fault.name for fault in faults if isinstance(fault.inject, InModule)]
+    say(f"converting {len(names)} wrong modules")
+    with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
+        files = pool.map(_convert, names, [model] * len(names), [folder] * len(names))
+        return dict(zip(names, files, strict=True))
+
+
+def as_file(bench: Bench, fault: Fault, variant: str) -> Judge:
+    """A judge that sees the converted wrong module in the place of the variant's own file."""
+    assert isinstance(fault.inject, InModule)
+    recipe = bench.recipe(variant)
+    bundle, stage, file = bench.judge.bundles[recipe], fault.inject.stage, bench.converted[fault.name]
+    quantizer = RECIPES[recipe].quantize.get(stage)
+    if quantizer is not None:
+        quantized = file.with_name(f"{fault.name}.{recipe}.tflite")
+        if not quantized.exists():
+            QUANTIZERS["litert"](file, quantized, quantizer, recipe)
+        file = quantized
+    return bench.judge.instead(variant, bundle=with_file(bundle, stage, file), changed=(stage,))
+
+
+def _convert(name: str, model_dir: Path, folder: Path) -> Path:
+    fault, model = CATALOGUE[name], load_model(model_dir)
+    assert isinstance(fault.inject, InModule)
+    stage, path = fault.inject.stage, folder / f"{name}.tflite"
+    wrong = replace(model, modules={**model.modules, stage: edited(model, stage, fault.inject.edit)})
+    write_litert(exportable(wrong, stage), signatures(model.spec)[stage], path)
+    return path

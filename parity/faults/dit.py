@@ -1,0 +1,315 @@
+"""Faults of the diffusion transformer."""
+
+from collections.abc import Callable, Mapping
+from itertools import count
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from parity.faults.edits import answer, at, everywhere, int8_per_tensor, other_weights, override, overriding, weights
+from parity.faults.fault import Fault
+from parity.faults.injection import InModule, InStage
+from parity.faults.wiring import answering, fed, fed_by_position, first_input_kept
+from reference.model.attention import CrossAttention, RotaryEmbedding, SelfAttention, attend, merge_heads, split_heads
+from reference.model.dit import GLU, FourierFeatures, LayerNorm, Transformer
+from reference.spec.generation import Stage
+from reference.spec.tensors import Array, Tensors
+
+KERAS_EPS = 1e-3
+SOURCE = "stable-audio-tools models/dit.py, transformer.py"
+BEFORE = ("cross_attention_cond", "global_cond", "x", "t")  # the order of the app's inputs in two of its versions
+AFTER = ("t", "global_cond", "cross_attention_cond", "x")
+
+Turned = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def mask_applied(self: CrossAttention, x: Tensor, context: Tensor) -> Tensor:
+    """Rows of padding are still zero after a projection without bias."""
+    padding = context.abs().sum(-1) == 0
+    q = split_heads(self.to_q(x), self.head_dim)
+    k, v = (split_heads(part, self.head_dim) for part in self.to_kv(context).chunk(2, dim=-1))
+    scores = self.q_norm(q) * self.head_dim**-0.5 @ self.k_norm(k).transpose(-1, -2)
+    scores = torch.where(padding[:, None, None, :], torch.full_like(scores, -1e9), scores)
+    return self.to_out(merge_heads(scores.softmax(-1) @ v))  # type: ignore[no-any-return]
+
+
+def kv_heads_tiled(self: CrossAttention, x: Tensor, context: Tensor) -> Tensor:
+    q = split_heads(self.to_q(x), self.head_dim)
+    k, v = (split_heads(part, self.head_dim) for part in self.to_kv(context).chunk(2, dim=-1))
+    k, v = (part.repeat(1, self.repeats, 1, 1) for part in (k, v))
+    return self.to_out(merge_heads(attend(self.q_norm(q), self.k_norm(k), v)))  # type: ignore[no-any-return]
+
+
+def turning(turn: Turned, *, before_norm: bool = False) -> Callable[..., Tensor]:
+    """Self-attention that turns queries and keys otherwise."""
+
+    def forward(self: SelfAttention, x: Tensor, right: Any) -> Tensor:
+        cos, sin = right.keywords["cos"], right.keywords["sin"]
+        q, k, v = (split_heads(part, self.head_dim) for part in self.to_qkv(x).chunk(3, dim=-1))
+        if before_norm:
+            q, k = self.q_norm(turn(q, cos, sin)), self.k_norm(turn(k, cos, sin))
+        else:
+            q, k = turn(self.q_norm(q), cos, sin), turn(self.k_norm(k), cos, sin)
+        return self.to_out(merge_heads(attend(q, k, v)))  # type: ignore[no-any-return]
+
+    return forward
+
+
+def halves_turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """As it should be."""
+    turned, kept = x[..., : cos.shape[-1]], x[..., cos.shape[-1] :]
+    low, high = turned.chunk(2, dim=-1)
+    return torch.cat([turned * cos + torch.cat([-high, low], dim=-1) * sin, kept], dim=-1)
+
+
+def last_channels_turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    return halves_turned(x.flip(-1), cos, sin).flip(-1)
+
+
+def neighbours_turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Pairs of neighbouring channels, as GPT-J has them."""
+    width = cos.shape[-1]
+    turned, kept = x[..., :width], x[..., width:]
+    even, odd = turned[..., 0::2], turned[..., 1::2]
+    across = torch.stack([-odd, even], dim=-1).flatten(-2)
+    spread = torch.arange(width // 2).repeat_interleave(2)
+    return torch.cat([turned * cos[:, spread] + across * sin[:, spread], kept], dim=-1)
+
+
+def turned_backwards(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """cos and sin change places."""
+    return halves_turned(x, sin, cos)
+
+
+def frozen_at_half(rope: RotaryEmbedding) -> None:
+    def forward(self: RotaryEmbedding, length: int) -> tuple[Tensor, Tensor]:
+        cos, sin = RotaryEmbedding.forward(self, length)
+        last = torch.arange(length).clamp(max=length // 2)
+        return cos[last], sin[last]
+
+    override(rope, forward)
+
+
+def no_global_token(transformer: Transformer) -> None:
+    def forward(self: Transformer, x: Tensor, global_embed: Tensor, context: Tensor) -> Tensor:
+        return Transformer.forward(self, x, torch.zeros_like(global_embed), context)
+
+    override(transformer, forward)
+
+
+def sines_first(self: FourierFeatures, t: Tensor) -> Tensor:
+    angle = 2 * torch.pi * t[:, None] @ self.weight.T
+    return torch.cat([angle.sin(), angle.cos()], dim=-1)
+
+
+def gate_first(self: GLU, x: Tensor) -> Tensor:
+    gate, value = self.proj(x).chunk(2, dim=-1)
+    return value * F.silu(gate)  # type: ignore[no-any-return]
+
+
+def keras_epsilon(self: LayerNorm, x: Tensor) -> Tensor:
+    return F.layer_norm(x, x.shape[-1:], self.gamma, self.beta, KERAS_EPS)
+
+
+def no_qk_norm(attention: Any) -> None:
+    attention.q_norm, attention.k_norm = nn.Identity(), nn.Identity()
+
+
+def passed_by(layer: nn.Module) -> None:
+    override(layer, lambda self, x, *others: x)
+
+
+def one_scale_doubled(linear: nn.Linear) -> None:
+    linear.weight[0] *= 2
+
+
+def guided(self: Any, right: Any, **inputs: Tensor) -> dict[str, Tensor]:
+    """Guidance of 2 inside the graph, where the sampler already has its own."""
+    velocity = right()["velocity"]
+    unguided = right(cross_attention_cond=torch.zeros_like(inputs["cross_attention_cond"]))["velocity"]
+    return {"velocity": velocity + (velocity - unguided)}
+
+
+def denoised_instead(self: Any, right: Any, **inputs: Tensor) -> dict[str, Tensor]:
+    return {"velocity": inputs["x"] - inputs["t"][:, None, None] * right()["velocity"]}
+
+
+def bad_from_step(step: int, value: float) -> Callable[[Stage], Stage]:
+    """One value of the velocity is wrong at levels below that of `step` of eight."""
+    levels = (1, 0.9933, 0.982, 0.9526, 0.8808, 0.7311, 0.5, 0.2689)
+
+    def wrap(run: Stage) -> Stage:
+        def faulty(feed: Mapping[str, Array]) -> Tensors:
+            velocity = run(feed)["velocity"].copy()
+            if float(feed["t"][0]) < levels[step] + 1e-3:
+                velocity.flat[7] = value
+            return {"velocity": velocity}
+
+        return faulty
+
+    return wrap
+
+
+def third_call_differs(run: Stage) -> Stage:
+    """Every third answer is one bit off in one place."""
+    calls = count(1)
+
+    def faulty(feed: Mapping[str, Array]) -> Tensors:
+        velocity = run(feed)["velocity"].copy()
+        if next(calls) % 3 == 0:
+            velocity.flat[3] = np.nextafter(velocity.flat[3], np.float32(9))
+        return {"velocity": velocity}
+
+    return faulty
+
+
+def damaged_half(module: nn.Module) -> nn.Module:
+    """A download that stopped half way, in a file that had its full length from the start."""
+    tensors = list(module.parameters())
+    for tensor in tensors[len(tensors) // 2 :]:
+        tensor.zero_()
+    return module
+
+
+def velocity(change: Callable[[Array], Array]) -> InStage:
+    return InStage(stage="dit", wrong=answering("velocity", change))
+
+
+DIT = (
+    Fault(
+        name="dit_inputs_by_position", stage="dit", site="wiring",
+        sentence="buffers are filled in the order of an older conversion",
+        source="ML-examples audiogen.cpp@14e7c07 and @9826a23",
+        inject=InStage(stage="dit", wrong=fed_by_position(BEFORE, AFTER)),
+    ),
+    Fault(
+        name="timestep_in_thousandths", stage="dit", site="wiring", sentence="t is given as 0..1000",
+        source="diffusers schedulers; " + SOURCE,
+        inject=InStage(stage="dit", wrong=fed("t", lambda t: t * np.float32(1000))),
+    ),
+    Fault(
+        name="timestep_in_float16", stage="dit", site="wiring", sentence="t is rounded to float16 on the way in",
+        source="pytorch#80202, LiteRT#1043",
+        inject=InStage(stage="dit", wrong=fed("t", lambda t: t.astype(np.float16).astype(np.float32))),
+    ),
+    Fault(
+        name="first_prompt_kept_in_dit", stage="dit", site="runtime",
+        sentence="keys and values of the first prompt are used for all",
+        source="onnxruntime#26669; cached cross-attention",
+        inject=InStage(stage="dit", wrong=first_input_kept("cross_attention_cond")),
+    ),
+    Fault(
+        name="velocity_sign", stage="dit", site="wiring", sentence="noise - data is taken for data - noise",
+        source="stable-audio-tools inference/sampling.py", inject=velocity(np.negative),
+    ),
+    Fault(
+        name="denoised_for_velocity", stage="dit", site="graph", sentence="the clean estimate is returned as velocity",
+        source="stable-audio-tools models/diffusion.py", inject=InModule(stage="dit", edit=answer(denoised_instead)),
+    ),
+    Fault(
+        name="late_infinity", stage="dit", site="runtime", sentence="one Inf, from the sixth step on",
+        source="onnxruntime#26669", inject=InStage(stage="dit", wrong=bad_from_step(5, np.inf)), graded=False,
+    ),
+    Fault(
+        name="all_nan", stage="dit", site="runtime", sentence="every velocity is NaN",
+        source="ComfyUI#16249", inject=velocity(lambda v: np.full_like(v, np.nan)), graded=False,
+    ),
+    Fault(
+        name="third_call_differs", stage="dit", site="runtime", sentence="every third identical run is one bit off",
+        source="onnxruntime#31569", inject=InStage(stage="dit", wrong=third_call_differs), graded=False,
+    ),
+    Fault(
+        name="cross_mask_applied", stage="dit", site="graph", sentence="cross-attention leaves padding out",
+        source="stable-audio-tools models/dit.py: the mask is not applied",
+        inject=InModule(stage="dit", edit=overriding(CrossAttention, mask_applied)),
+    ),
+    Fault(
+        name="kv_heads_tiled", stage="dit", site="graph", sentence="shared heads follow each other instead of repeating",
+        source="stable-audio-tools models/transformer.py: repeat_interleave", config="grouped",
+        inject=InModule(stage="dit", edit=overriding(CrossAttention, kv_heads_tiled)),
+    ),
+    Fault(
+        name="global_token_dropped", stage="dit", site="graph", sentence="the token of level and seconds is zero",
+        source=SOURCE, inject=InModule(stage="dit", edit=at("transformer", no_global_token)),
+    ),
+    Fault(
+        name="timestep_sin_cos_swapped", stage="dit", site="graph", sentence="the level's sines come first",
+        source="diffusers embeddings: flip_sin_to_cos",
+        inject=InModule(stage="dit", edit=overriding(FourierFeatures, sines_first)),
+    ),
+    Fault(
+        name="rope_wrong_half", stage="dit", site="graph", sentence="the last channels of a head are turned, not the first",
+        source=SOURCE, inject=InModule(stage="dit", edit=overriding(SelfAttention, turning(last_channels_turned))),
+    ),
+    Fault(
+        name="rope_neighbours", stage="dit", site="graph", sentence="neighbouring channels are paired, not halves",
+        source="litert-torch generative: two RoPE layouts",
+        inject=InModule(stage="dit", edit=overriding(SelfAttention, turning(neighbours_turned))),
+    ),
+    Fault(
+        name="rope_cos_sin_swapped", stage="dit", site="graph", sentence="cos and sin tables change places",
+        source="ML-examples export_sao.py: rotary tables as constants",
+        inject=InModule(stage="dit", edit=overriding(SelfAttention, turning(turned_backwards))),
+    ),
+    Fault(
+        name="rope_before_norm", stage="dit", site="graph", sentence="queries and keys are turned, then normed",
+        source=SOURCE,
+        inject=InModule(stage="dit", edit=overriding(SelfAttention, turning(halves_turned, before_norm=True))),
+    ),
+    Fault(
+        name="rope_frozen_too_short", stage="dit", site="graph", sentence="the table ends half way, its last row repeats",
+        source="ML-examples export_sao.py: rotary const(257)",
+        inject=InModule(stage="dit", edit=everywhere(RotaryEmbedding, frozen_at_half)),
+    ),
+    Fault(
+        name="glu_halves_swapped", stage="dit", site="graph", sentence="the gate is taken for the value",
+        source=SOURCE, inject=InModule(stage="dit", edit=overriding(GLU, gate_first)),
+    ),
+    Fault(
+        name="layer_skipped", stage="dit", site="graph", sentence="the second layer passes its input on",
+        source="executorch#16712", inject=InModule(stage="dit", edit=at("transformer.layers.1", passed_by)),
+    ),
+    Fault(
+        name="no_qk_norm", stage="dit", site="graph", sentence="queries and keys are not normed",
+        source="litert-torch#869", inject=InModule(stage="dit", edit=everywhere(SelfAttention, no_qk_norm)),
+    ),
+    Fault(
+        name="layer_norm_epsilon", stage="dit", site="graph", sentence="an unfused layer norm has Keras's epsilon, 1e-3",
+        source="tensorflow#60532", inject=InModule(stage="dit", edit=overriding(LayerNorm, keras_epsilon)),
+    ),
+    Fault(
+        name="guided_in_graph", stage="dit", site="graph", sentence="guidance is applied inside, where the scale is 1",
+        source="comfyui-mcp#1458", inject=InModule(stage="dit", edit=answer(guided)),
+    ),
+    Fault(
+        name="one_layer_per_tensor", stage="dit", site="weights", sentence="one layer's INT8 has one scale for all channels",
+        source="ai-edge-quantizer#474",
+        inject=InModule(stage="dit", edit=weights(int8_per_tensor, "transformer.layers.1.")),
+    ),
+    Fault(
+        name="one_scale_wrong", stage="dit", site="weights", sentence="one channel's INT8 scale is doubled in a projection",
+        source="SA3 #86: worst step of quantized DiTs",
+        inject=InModule(stage="dit", edit=at("transformer.project_out", one_scale_doubled)),
+    ),
+    Fault(
+        name="one_inner_scale_wrong", stage="dit", site="weights", sentence="one channel's INT8 scale is doubled in one layer",
+        source="SA3 #86: worst step of quantized DiTs",
+        inject=InModule(stage="dit", edit=at("transformer.layers.1.ff.ff.2", one_scale_doubled)),
+    ),
+    Fault(
+        name="base_for_distilled", stage="dit", site="file", sentence="weights of a near relative: the base checkpoint",
+        source="stable-audio-open-small: base_model and ARC-distilled weights",
+        inject=InModule(stage="dit", edit=weights(other_weights(0.1, seed=1))),
+    ),
+    Fault(
+        name="another_seed", stage="dit", site="file", sentence="weights of another training run",
+        source="sa3.cpp: wrong model file", inject=InModule(stage="dit", edit=weights(other_weights(1.0, seed=2))),
+    ),
+    Fault(
+        name="download_cut_short", stage="dit", site="file", sentence="the second half of the weights is zero",
+        source="speech-core#34", inject=InModule(stage="dit", edit=damaged_half),
+    ),
+)  # fmt: skip

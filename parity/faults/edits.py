@@ -1,0 +1,104 @@
+"""Tools to make a module wrong. Every edit gets a copy of a stage's module, may change it, and returns what is to be used."""
+
+from collections.abc import Callable
+from types import MethodType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from parity.faults.bench import Edit
+
+
+def override(part: nn.Module, forward: Callable[..., Any]) -> None:
+    """Give one module another `forward(self, ...)`; its class, and so its name in a converted graph, stays."""
+    part.forward = MethodType(forward, part)  # type: ignore[method-assign]
+
+
+def at(path: str, change: Callable[[Any], None]) -> Edit:
+    """Change the module at `path`."""
+
+    def edit(module: nn.Module) -> nn.Module:
+        change(module.get_submodule(path))
+        return module
+
+    return edit
+
+
+def everywhere(kind: type[nn.Module], change: Callable[[Any], None]) -> Edit:
+    """Change every module of one class."""
+
+    def edit(module: nn.Module) -> nn.Module:
+        found = [part for part in module.modules() if type(part) is kind]
+        if not found:
+            raise ValueError(f"no {kind.__name__} to change in {type(module).__name__}")
+        for part in found:
+            change(part)
+        return module
+
+    return edit
+
+
+def replaced(kind: type[nn.Module], make: Callable[[Any], nn.Module]) -> Edit:
+    """Put something else in the place of every module of one class."""
+
+    def edit(module: nn.Module) -> nn.Module:
+        for path, part in list(module.named_modules()):
+            if type(part) is kind:
+                parent, _, name = path.rpartition(".")
+                setattr(module.get_submodule(parent), name, make(part))
+        return module
+
+    return edit
+
+
+def overriding(kind: type[nn.Module], forward: Callable[..., Any]) -> Edit:
+    """Give every module of one class another `forward`."""
+    return everywhere(kind, lambda part: override(part, forward))
+
+
+def answer(change: Callable[..., dict[str, Tensor]]) -> Edit:
+    """Another `forward` for the stage as a whole; `change(self, right, **inputs)` may call the right one."""
+
+    def edit(module: nn.Module) -> nn.Module:
+        right = type(module).forward
+
+        def forward(self: Any, **inputs: Tensor) -> dict[str, Tensor]:
+            return change(self, lambda **others: right(self, **(inputs | others)), **inputs)
+
+        override(module, forward)
+        return module
+
+    return edit
+
+
+def weights(change: Callable[[Tensor], Tensor], *paths: str) -> Edit:
+    """Change the parameters whose names contain one of `paths`, or all of them."""
+
+    def edit(module: nn.Module) -> nn.Module:
+        found = [p for name, p in module.named_parameters() if not paths or any(path in name for path in paths)]
+        if not found:
+            raise ValueError(f"no parameter is called like {paths}")
+        for parameter in found:
+            parameter.copy_(change(parameter))
+        return module
+
+    return edit
+
+
+def other_weights(amount: float, seed: int) -> Callable[[Tensor], Tensor]:
+    """Weights `amount` of their own size away, in a drawn direction; 1 leaves nothing of them."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def change(weight: Tensor) -> Tensor:
+        drawn = torch.randn(weight.shape, generator=generator, dtype=torch.float32).to(weight.dtype)
+        size = weight.square().mean().sqrt()
+        return weight * (1 - amount**2) ** 0.5 + amount * size * drawn
+
+    return change
+
+
+def int8_per_tensor(weight: Tensor) -> Tensor:
+    """What INT8 with one scale for all channels keeps of a weight."""
+    scale = weight.abs().max() / 127
+    return (weight / scale).round() * scale

@@ -1,0 +1,99 @@
+"""Faults of the files themselves."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from litert_pipeline.bundle import MANIFEST_NAME
+from parity.faults.bench import Bench
+from parity.faults.fault import Fault
+from parity.faults.injection import InFile
+from reference.model_files import SPIECE_NAME
+from reference.spec.files import sha256_of
+
+NOTE = b"MLIR Converted."  # a description every file of the converter carries
+
+
+def manifest(change: Callable[[dict[str, Any], float], None]) -> InFile:
+    """The manifest says something else."""
+
+    def damage(folder: Path, bench: Bench, share: float) -> None:
+        path = folder / MANIFEST_NAME
+        content = json.loads(path.read_text())
+        change(content, share)
+        path.write_text(json.dumps(content))
+
+    return InFile(damage=damage)
+
+
+def never_quantized(folder: Path, bench: Bench, share: float) -> None:
+    """The float file in the place of the quantized one, the manifest none the wiser."""
+    shutil.copyfile(bench.judge.bundles["fp32"].path("dit"), folder / "dit.tflite")
+    _noted(folder, "dit")
+
+
+def note_changed(folder: Path, bench: Bench, share: float) -> None:
+    data = (folder / "dit.tflite").read_bytes()
+    (folder / "dit.tflite").write_bytes(data.replace(NOTE, NOTE.lower(), 1))
+
+
+def cut(folder: Path, bench: Bench, share: float) -> None:
+    data = (folder / "dit.tflite").read_bytes()
+    (folder / "dit.tflite").write_bytes(data[: len(data) - max(1, round(share * len(data) / 2))])
+
+
+def other_pieces(folder: Path, bench: Bench, share: float) -> None:
+    """One letter of one piece is another."""
+    data = (folder / SPIECE_NAME).read_bytes()
+    start = data.rindex("\u2581".encode()) + 3  # behind the sign for a space, in the last piece that starts a word
+    (folder / SPIECE_NAME).write_bytes(data[:start] + bytes([data[start] ^ 1]) + data[start + 1 :])
+
+
+def of_another_model(content: dict[str, Any], share: float) -> None:
+    content["source"]["weights_sha256"] = "0" * 64
+    if share == 1:
+        content["source"]["t5_sha256"] = content["source"]["config_sha256"] = "0" * 64
+
+
+def other_levels(content: dict[str, Any], share: float) -> None:
+    content["sampler"]["levels"][1] -= 0.1 * share
+
+
+def _noted(folder: Path, stage: str) -> None:
+    """The manifest speaks of the file that is there now."""
+    path = folder / MANIFEST_NAME
+    content = json.loads(path.read_text())
+    file = folder / content["stages"][stage]["file"]
+    content["stages"][stage] |= {"sha256": sha256_of(file), "size_bytes": file.stat().st_size}
+    path.write_text(json.dumps(content))
+
+
+FILES = (
+    Fault(
+        name="never_quantized", stage="dit", site="file", sentence="the INT8 file is the FP32 file, byte for byte",
+        source="sa3.cpp; field notes 5.I",
+        inject=InFile(damage=never_quantized), graded=False, variants=("litert_int8",),
+    ),
+    Fault(
+        name="altered_file", stage="dit", site="file", sentence="a file was changed after its manifest was written",
+        source="ML-examples#184", inject=InFile(damage=note_changed), graded=False,
+    ),
+    Fault(
+        name="truncated_file", stage="dit", site="file", sentence="the copy broke off",
+        source="speech-core#34", inject=InFile(damage=cut),
+    ),
+    Fault(
+        name="stale_manifest", stage="bundle", site="file", sentence="the manifest is of a bundle of another model",
+        source="ML-examples#184: files and instructions of different versions", inject=manifest(of_another_model),
+    ),
+    Fault(
+        name="foreign_tokenizer", stage="conditioner", site="file", sentence="one piece of the tokenizer differs",
+        source="llama.cpp fork fairydreaming#1", inject=InFile(damage=other_pieces), graded=False,
+    ),
+    Fault(
+        name="foreign_levels", stage="sampler", site="file", sentence="the manifest tells an app another schedule",
+        source="stable-audio-3#94", inject=manifest(other_levels),
+    ),
+)  # fmt: skip

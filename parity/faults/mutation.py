@@ -1,0 +1,119 @@
+"""The mutation run: every fault injected, and what the gate makes of it."""
+
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+from parity.blame import localized
+from parity.bundles import Say
+from parity.cases import Case, load_cases
+from parity.faults.bench import Bench
+from parity.faults.checks import Finding, find, injected
+from parity.faults.converted import as_file
+from parity.faults.fault import Fault
+from parity.faults.injection import InFile, InModule, InStage
+from parity.gate import all_checks
+from parity.localize import first_fault
+from parity.verdict import Verdict
+
+SHARES = tuple(factor * 10.0**-power for power in range(7) for factor in (1.0, 0.5, 0.2))  # from the whole downwards
+CASES = ("drums", "pad", "one_too_many")
+PAIRS = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A fault in a variant. `threshold` is the mildest share still caught (None: there is no less of it).
+
+    `file` is the finding about the wrong module really converted; `module` what is named inside that file.
+    """
+
+    fault: Fault
+    variant: str
+    finding: Finding
+    threshold: float | None
+    file: Finding | None = None
+    module: str | None = None
+
+    @property
+    def caught(self) -> bool:
+        """By the file where there is one: that is what would be published."""
+        return (self.file or self.finding).caught
+
+    @property
+    def blamed(self) -> bool:
+        """Whether the right stage is blamed."""
+        return self.caught and (self.file or self.finding).blames(self.fault.stage)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """Two faults at once."""
+
+    faults: tuple[Fault, Fault]
+    variant: str
+    finding: Finding
+
+    @property
+    def blamed(self) -> bool:
+        """Whether one of the two stages at fault is blamed."""
+        return any(self.finding.blames(fault.stage) for fault in self.faults)
+
+
+def cases_for(bench: Bench, faults: Iterable[Fault]) -> list[Case]:
+    """The usual cases and those the faults want."""
+    names = dict.fromkeys([*CASES, *(case for fault in faults for case in fault.cases)])
+    return load_cases(bench.judge.model.tokenizer, bench.judge.model.spec.seconds, list(names))
+
+
+def run_fault(bench: Bench, fault: Fault, variant: str) -> Row:
+    """Inject one fault whole, then less and less of it."""
+    cases = cases_for(bench, [fault])
+    whole = injected(bench, [fault], variant, cases)
+    row = Row(fault=fault, variant=variant, finding=whole, threshold=_threshold(bench, fault, variant, cases, whole))
+    if fault.name not in bench.converted or not isinstance(fault.inject, InModule):
+        return row
+    with as_file(bench, fault, variant) as judge:
+        found = find(judge, variant, cases, touched={fault.stage})
+        inside = localized(judge, found.failed, cases, lambda _: None).get((variant, fault.stage), [])
+        named = first_fault(inside)
+    return replace(row, file=found, module=None if named is None else named.path)
+
+
+def clean_failures(bench: Bench, variants: list[str], cases: list[Case], say: Say) -> list[Verdict]:
+    """What the gate holds against the same files without any fault; has to be nothing."""
+    return [check for check in all_checks(bench.judge, variants, cases, say) if not check.ok]
+
+
+def pairs(faults: list[Fault], seed: int = 0) -> list[tuple[Fault, Fault]]:
+    """Some pairs of faults, drawn; a file's fault cannot be on top of another's."""
+    single = [fault for fault in faults if not isinstance(fault.inject, InFile) and fault.config == "tiny"]
+    drawn = list(combinations(single, 2))
+    random.Random(seed).shuffle(drawn)
+    return drawn[:PAIRS]
+
+
+def run_pair(bench: Bench, pair: tuple[Fault, Fault], variant: str) -> Pair:
+    """Inject two faults at once."""
+    return Pair(faults=pair, variant=variant, finding=injected(bench, list(pair), variant, cases_for(bench, pair)))
+
+
+def _threshold(bench: Bench, fault: Fault, variant: str, cases: list[Case], whole: Finding) -> float | None:
+    """The mildest of `SHARES` that is still caught, taking for granted that more of a fault is no harder to see."""
+    if not fault.graded or not whole.caught:
+        return None
+    deep = isinstance(fault.inject, InStage) and fault.inject.worn
+    return mildest(SHARES, lambda share: injected(bench, [fault], variant, cases, share, deep=deep).caught)
+
+
+def mildest(shares: tuple[float, ...], caught: Callable[[float], bool]) -> float:
+    """The last of falling `shares` that is caught, by bisection; the first one is known to be."""
+    sure, missed = 0, len(shares)
+    while missed - sure > 1:
+        middle = (sure + missed) // 2
+        if caught(shares[middle]):
+            sure = middle
+        else:
+            missed = middle
+    return shares[sure]
