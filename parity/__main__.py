@@ -1,6 +1,7 @@
 """`python -m parity`: judge converted models."""
 
 import resource
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ from rich.console import Console
 from fixtures import TINY_MODEL_DIR
 from reference import command
 from reference.spec.errors import EXIT_OK, EXIT_REFUSE, told_in_one_line
+from reference.spec.files import new_file
 from reference.spec.tensors import ALL_STAGES
 
 if TYPE_CHECKING:
@@ -105,6 +107,35 @@ def soak_command(
         refused = soak(options, lambda text: console.print(text, highlight=False, soft_wrap=True))
     console.print(f"{runs - refused} of {runs} runs end PUBLISH", highlight=False)
     raise typer.Exit(EXIT_REFUSE if refused else EXIT_OK)
+
+
+@app.command("faults")
+def faults_command(
+    model: ModelDir = TINY_MODEL_DIR,
+    bundle: Annotated[list[Path] | None, typer.Option(help="Clean bundle; repeatable. Converted if left out.")] = None,
+    variants: Annotated[str | None, typer.Option(help="Variants to spoil; FP32, FP16 and INT8 LiteRT if left out.")] = None,
+    only: Annotated[str | None, typer.Option(help="Faults to inject, comma-separated; all if left out.")] = None,
+    files: Annotated[bool, typer.Option(help="Also convert every wrong module for real.")] = True,
+    out: Annotated[Path | None, typer.Option(help="Write the table as Markdown.")] = None,
+    no_cache: NoCache = False,
+    force: command.Force = False,
+) -> None:
+    """Inject every fault of the catalogue and see whether the gate refuses and blames the right stage; 1 if it does not."""
+    console = _console()
+    with told_in_one_line():
+        from parity.faults.run import FaultOptions, run_faults
+        from parity.faults.table import page, show
+
+        options = FaultOptions(model=model, bundles=bundle or [], variants=_names(variants), only=_names(only), files=files)
+        with new_file(out, force) if out is not None else nullcontext() as file:
+            outcome = run_faults(options, _store(no_cache), lambda text: console.print(text, highlight=False, soft_wrap=True))
+            if file is not None:
+                file.write_text(page(outcome), encoding="utf-8")
+    show(outcome, console)
+    if out is not None:
+        console.print(f"wrote {out}", highlight=False)
+    _print_peak(console)
+    raise typer.Exit(EXIT_REFUSE if outcome.complaints() else EXIT_OK)
 
 
 @app.command("headroom")

@@ -3,17 +3,15 @@
 Everything about a sound is in its portrait, because a truth is compared with many.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pyloudnorm
 from scipy.signal import stft
 
-from parity.metrics import Signal, correlation, relative_l2, stereo_correlation
+from parity.metrics import Signal, correlation, stereo_correlation
 from reference.spec.tensors import Array
 
-STFT_WINDOWS = (256, 1024, 4096)
 MEL_WINDOW, MEL_BANDS = 1024, 64
 ENVELOPE_HZ = 100
 LOUDNESS_WINDOW_S = 0.4  # the shortest block ITU-R BS.1770 integrates over
@@ -24,11 +22,10 @@ SILENCE_POWER = 1e-10  # floor under logarithms, 100 dB below full scale
 class Portrait:
     """A (channel, sample) sound as it is heard.
 
-    `magnitudes` are its spectra by window length, `log_mel_db` (channel, band, frame) its levels in mel bands,
-    `envelope` its RMS `ENVELOPE_HZ` times a second, `loudness_db` its integrated loudness (ITU-R BS.1770).
+    `log_mel_db` (channel, band, frame) are its levels in mel bands, `envelope` its RMS `ENVELOPE_HZ` times a second,
+    `loudness_db` its integrated loudness (ITU-R BS.1770).
     """
 
-    magnitudes: Mapping[int, Signal]
     log_mel_db: Signal
     envelope: Signal
     loudness_db: float
@@ -38,13 +35,11 @@ class Portrait:
 def portrait(audio: Array, sample_rate_hz: int) -> Portrait:
     """Of a sound at least `LOUDNESS_WINDOW_S` long."""
     samples = audio.astype(np.float64)
-    magnitudes = {window: np.abs(stft(samples, nperseg=window)[2]) for window in STFT_WINDOWS}
     meter = pyloudnorm.Meter(sample_rate_hz, block_size=LOUDNESS_WINDOW_S)
     with np.errstate(invalid="ignore", divide="ignore"):  # silence is minus infinity
         loudness_db = float(meter.integrated_loudness(samples.T))
     return Portrait(
-        magnitudes=magnitudes,
-        log_mel_db=_log_mel_db(magnitudes[MEL_WINDOW], sample_rate_hz),
+        log_mel_db=_log_mel_db(np.abs(stft(samples, nperseg=MEL_WINDOW)[2]), sample_rate_hz),
         envelope=_envelope(samples, sample_rate_hz),
         loudness_db=loudness_db,
         stereo_correlation=stereo_correlation(samples),
@@ -55,7 +50,6 @@ def listening_distances(truth: Portrait, other: Portrait) -> dict[str, float]:
     """The distances that survive phase drift; all are 0 for equal sounds, and NaN where a sound holds one."""
     return {
         "log_mel_distance_db": log_mel_distance_db(truth, other),
-        "mrstft_distance": mrstft_distance(truth, other),
         "envelope_decorrelation": 1 - correlation(truth.envelope, other.envelope),
         "loudness_difference_db": abs(other.loudness_db - truth.loudness_db),
         "stereo_difference": abs(other.stereo_correlation - truth.stereo_correlation),
@@ -65,11 +59,6 @@ def listening_distances(truth: Portrait, other: Portrait) -> dict[str, float]:
 def log_mel_distance_db(truth: Portrait, other: Portrait) -> float:
     """RMS difference of mel-band levels over time, in decibels."""
     return float(np.sqrt(np.mean((other.log_mel_db - truth.log_mel_db) ** 2)))
-
-
-def mrstft_distance(truth: Portrait, other: Portrait) -> float:
-    """Spectral convergence |S' - S| / |S| of magnitudes, averaged over three window lengths."""
-    return float(np.mean([relative_l2(truth.magnitudes[n], other.magnitudes[n]) for n in STFT_WINDOWS]))
 
 
 def _log_mel_db(magnitude: Signal, sample_rate_hz: int) -> Signal:

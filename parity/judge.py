@@ -6,17 +6,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 
-import numpy as np
 import torch
 
 from litert_pipeline.bundle import Bundle
 from litert_pipeline.run.pipeline import assembled
 from parity.artifacts import artifact_checks
-from parity.backends import VARIANTS, YARDSTICK
+from parity.backends import VARIANTS
 from parity.budgets import BETWEEN, BUDGETS, ENVELOPE_FACTOR, Budget
 from parity.cases import Case
 from parity.envelope import DRAWS, QUANTILE, Distances, OwnErrors, envelope
 from parity.ladder import CONDITIONING, Measurement, measure, teacher_forced, unequal_values
+from parity.own_errors import own_errors
+from parity.precision import PRECISIONS, reduced
 from parity.recognise import half_precision_t5, never_quantized
 from parity.replay import Generate, asked, audio_to_audio, compare
 from parity.store import Store
@@ -26,21 +27,12 @@ from reference.pipeline import Model, load_model
 from reference.spec.errors import InputError
 from reference.spec.generation import Pipeline, Stage, generate
 from reference.spec.noise import philox
-from reference.spec.tensors import ALL_STAGES, STAGES, Array, Tensors, signatures
+from reference.spec.tensors import ALL_STAGES, STAGES, Tensors, signatures
 
 REPEATS = 3
 ENVELOPE_WHY = (
     f"{ENVELOPE_FACTOR:g}x what {QUANTILE:.0%} of {DRAWS} generations disturbed by the variant's own error stay below"
 )
-
-# The budget that caps what an output may add to its own envelope.
-ERROR_METRICS = {
-    "cross_attention_cond": "relative_l2.prompt_rows",
-    "global_cond": "relative_l2.global_cond",
-    "velocity": "relative_l2",
-    "audio": "relative_l2",
-}
-
 
 @dataclass
 class Judge:
@@ -100,7 +92,12 @@ class Judge:
         return [stage for stage in ALL_STAGES if stage in present]
 
     def stage(self, variant: str, stage: str) -> Stage:
-        """A variant's stage, opened once. Raises InputError if its file cannot be opened or is foreign."""
+        """A variant's stage, or the reference's at one of `PRECISIONS`, opened once.
+
+        Raises InputError if its file cannot be opened or is foreign.
+        """
+        if (variant, stage) not in self.opened and variant in PRECISIONS:
+            self.opened[variant, stage] = reduced(self.model, stage, variant)
         if (variant, stage) not in self.opened:
             row = VARIANTS[variant]
             bundle = None if row.recipe is None else self.bundles[row.recipe]
@@ -184,11 +181,7 @@ class Judge:
 
     def teacher_forced(self, stage: str, variant: str, case: Case) -> list[Verdict]:
         """The stage fed with the truth's inputs, against its budgets."""
-        yardstick = {(m.metric, m.step): m.value for m in self.measured(stage, YARDSTICK, case)}
-        verdicts = [
-            _judged(stage, variant, case.id, m, BUDGETS[variant, stage][m.metric], yardstick[m.metric, m.step])
-            for m in self.measured(stage, variant, case)
-        ]
+        verdicts = [self._held(stage, variant, case, m) for m in self.measured(stage, variant, case)]
         recipe = VARIANTS[variant].recipe
         if recipe is not None:
             verdicts = never_quantized(verdicts, self.bundles[recipe], stage)
@@ -210,19 +203,7 @@ class Judge:
             for metric, value in by_metric.items()
         ]  # fmt: skip
         conditioning = measure("conditioner", truth, [{name: heard[name] for name in CONDITIONING}])
-        yardstick = {m.metric: m.value for m in self.measured("conditioner", YARDSTICK, case)}
-        return [
-            _judged(
-                "conditioner",
-                variant,
-                case.id,
-                m,
-                BUDGETS[variant, "conditioner"][m.metric],
-                yardstick[m.metric],
-                FREE_RUNNING,
-            )
-            for m in conditioning
-        ] + verdicts
+        return [self._held("conditioner", variant, case, m, FREE_RUNNING) for m in conditioning] + verdicts
 
     def determinism(self, stage: str, variant: str, case: Case) -> Verdict:
         """Three identical runs on the truth's inputs must agree bit for bit."""
@@ -239,29 +220,17 @@ class Judge:
         """Whether a bundle's files are those its manifest and the model dir say."""
         return artifact_checks(self.bundles[recipe], self.model)
 
+    def _held(self, stage: str, variant: str, case: Case, found: Measurement, ladder: str = TEACHER_FORCED) -> Verdict:
+        """A measurement against its budget, which may follow what a yardstick measures on the same output."""
+        budget = BUDGETS[variant, stage][found.metric]
+        beside = {(m.metric, m.step): m.value for m in self.measured(stage, budget.yardstick, case)}
+        return _judged(stage, variant, case.id, found, budget, beside[found.metric, found.step], ladder)
+
     def _own_errors(self, variant: str, case: Case) -> OwnErrors:
-        """What the variant adds when fed the truth; nothing where it is not finite, which fails elsewhere."""
+        """What the variant adds when fed the truth."""
         truth = self.truth(case)
-        arrays: dict[str, list[Array]] = {}
-        sizes: dict[str, list[float]] = {}
-        for stage in STAGES:
-            outputs = teacher_forced(stage, self.stage(variant, stage), truth)
-            limits = {(v.metric, v.step): v.limit for v in self.teacher_forced(stage, variant, case)}
-            for tensor in signatures(self.model.spec)[stage].outputs:
-                steps = range(len(outputs)) if stage == "dit" else [None]
-                exact = [truth[tensor.name if step is None else f"v_{step}"] for step in steps]
-                errors = [output[tensor.name] - wanted for output, wanted in zip(outputs, exact, strict=True)]
-                errors = [error if np.isfinite(error).all() else np.zeros_like(error) for error in errors]
-                arrays[tensor.name] = errors
-                sizes[tensor.name] = [
-                    min(limits.get((ERROR_METRICS[tensor.name], step), 0.0), _size(error, wanted))
-                    for step, error, wanted in zip(steps, errors, exact, strict=True)
-                ]
-        return OwnErrors(arrays=arrays, sizes=sizes)
-
-
-def _size(error: Array, exact: Array) -> float:
-    return float(np.linalg.norm(error.astype(np.float64)) / np.linalg.norm(exact.astype(np.float64)))
+        outputs = {stage: teacher_forced(stage, self.stage(variant, stage), truth) for stage in STAGES}
+        return own_errors(outputs, {stage: self.teacher_forced(stage, variant, case) for stage in STAGES}, truth)
 
 
 def _judged(

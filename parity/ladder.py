@@ -71,8 +71,6 @@ def _dit(truth: Tensors, outputs: list[Tensors]) -> list[Measurement]:
         velocity, level = truth[f"v_{step}"], float(truth["levels"][step])
         error = metrics.denoised_error(truth[f"denoised_{step}"], level, velocity, output["velocity"])
         found.append(Measurement(metric="denoised_error", value=error, step=step))
-        direct = metrics.relative_l2(velocity, output["velocity"])
-        found.append(Measurement(metric="relative_l2", value=direct, step=step))
     return found
 
 
@@ -81,7 +79,6 @@ def _decoder(truth: Tensors, outputs: list[Tensors]) -> list[Measurement]:
     found: dict[str, Callable[[Array, Array], float]] = {
         "relative_l2": metrics.relative_l2,
         "peak_difference": metrics.peak_difference,
-        "clipping_difference": metrics.clipping_difference,
         "dc_difference": metrics.dc_difference,
         "stereo_difference": metrics.stereo_difference,
     }

@@ -83,12 +83,6 @@ def peak_difference(truth: Array, other: Array) -> float:
     return float(abs(float(b) - float(a)) / float(a))
 
 
-def clipping_difference(truth: Array, other: Array) -> float:
-    """Difference of the shares of samples beyond full scale."""
-    a, b = (float(np.mean(np.abs(signal) > 1.0)) for signal in (_finite(truth), _finite(other)))
-    return abs(b - a)
-
-
 def dc_difference(truth: Array, other: Array) -> float:
     """Largest change of a channel's mean, relative to the truth's RMS."""
     a, b = truth.astype(np.float64), other.astype(np.float64)
@@ -115,8 +109,3 @@ def _pair(truth: Array, other: Array) -> tuple[Signal, Signal]:
     """Truth and error in float64, flat."""
     reference = truth.astype(np.float64).ravel()
     return reference, other.astype(np.float64).ravel() - reference
-
-
-def _finite(signal: Array) -> Array:
-    """The signal; NaN if any sample is not finite, because a comparison with NaN is silently false."""
-    return signal if np.isfinite(signal).all() else np.full_like(signal, np.nan)

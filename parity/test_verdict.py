@@ -18,6 +18,7 @@ from reference.spec.errors import InputError
 from reference.spec.tensors import Array
 
 RATE_HZ = 44_100
+FP16_ERROR = 4e-3  # relative L2 of a decoder in FP16
 EXACT = 1e-12  # what float64 bookkeeping may add to a distance of a signal to itself
 
 
@@ -68,13 +69,11 @@ def mono(audio: Array) -> Array:
 DECODER_FAULTS = {
     "relative_l2": (gain, swap_channels, shift_one_sample, flip_polarity, silence),
     "peak_difference": (gain, overdrive, silence),
-    "clipping_difference": (overdrive,),
     "dc_difference": (add_dc,),
     "stereo_difference": (mono,),
 }
 LISTENING_FAULTS: dict[str, tuple[Callable[[Array], Array], ...]] = {
     "log_mel_distance_db": (overdrive, silence, reverse_time, mono),
-    "mrstft_distance": (gain, reverse_time, swap_channels),
     "envelope_decorrelation": (reverse_time,),
     "loudness_difference_db": (gain, overdrive, silence),
     "stereo_difference": (mono,),
@@ -89,7 +88,7 @@ def test_decoder_metric_sees(metric: str, fault: Callable[[Array], Array]) -> No
     truth = music()
     found = measure("decoder", {"audio": truth[None]}, [{"audio": fault(truth)[None]}])
     value = next(m.value for m in found if m.metric == metric)
-    assert not value <= BUDGETS["litert_fp16", "decoder"][metric].limits(0.0)[1]
+    assert not value <= BUDGETS["litert_fp16", "decoder"][metric].limits(FP16_ERROR)[1]
 
 
 def heard_apart(truth: Array, other: Array) -> dict[str, float]:

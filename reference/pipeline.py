@@ -61,9 +61,10 @@ class Model:
 class TorchStage:
     """A module behind the stage interface: float32 and int32 arrays in, arrays of the module's dtype out."""
 
-    def __init__(self, module: nn.Module, signature: Signature) -> None:
+    def __init__(self, module: nn.Module, signature: Signature, dtype: torch.dtype | None = None) -> None:
+        """`dtype` is what the module computes in; its parameters' unless given."""
         self.module, self.signature = module, signature
-        self.dtype = next(module.parameters()).dtype
+        self.dtype = dtype or next(module.parameters()).dtype
 
     def __call__(self, feed: Mapping[str, Array]) -> Tensors:
         tensors = {name: torch.from_numpy(array) for name, array in self.signature.bind(feed).items()}

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from parity.backends import VARIANTS
+from parity.cases import Case
 from parity.judge import Judge
 from reference.pipeline import Model, TorchStage
 from reference.spec.generation import Stage
@@ -26,6 +27,7 @@ class Bench:
     folder: Path
     converted: dict[str, Path] = field(default_factory=dict)
     _remembered: dict[tuple[str, str], Stage] = field(default_factory=dict)
+    _wrong: tuple[Edit, Stage] | None = None
 
     def right(self, variant: str, stage: str) -> Stage:
         """The clean variant's stage, which computes each answer once."""
@@ -39,9 +41,17 @@ class Bench:
         return self._remembered.setdefault(("", stage), Remembered(self.judge.truths.exact(stage).stage(stage)))
 
     def wrong(self, stage: str, edit: Edit) -> Stage:
-        """The stage made of an edited module, in float64."""
-        model = self.judge.truths.exact(stage)
-        return Remembered(TorchStage(edited(model, stage, edit), signatures(model.spec)[stage]))
+        """The stage made of an edited module, in float64, which computes each answer once, till the next edit."""
+        if self._wrong is None or self._wrong[0] is not edit:
+            model = self.judge.truths.exact(stage)
+            self._wrong = edit, Remembered(TorchStage(edited(model, stage, edit), signatures(model.spec)[stage]))
+        return self._wrong[1]
+
+    def warm(self, variant: str, cases: list[Case]) -> None:
+        """Measure a clean variant and the yardstick, so that judges with a fault find that done."""
+        for stage in self.judge.stages(variant):
+            for case in cases:
+                self.judge.teacher_forced(stage, variant, case)
 
     def recipe(self, variant: str) -> str:
         """The recipe a variant's files are made by."""

@@ -8,7 +8,8 @@ from parity.faults.dit import DIT
 from parity.faults.fault import Fault
 from parity.faults.files import FILES
 from parity.faults.sampler import SAMPLER
+from parity.faults.worn import WORN
 
 CATALOGUE: Mapping[str, Fault] = {
-    fault.name: fault for fault in (*CONDITIONER, *DIT, *SAMPLER, *DECODER, *ENCODER, *FILES)
+    fault.name: fault for fault in (*CONDITIONER, *DIT, *SAMPLER, *DECODER, *ENCODER, *WORN, *FILES)
 }

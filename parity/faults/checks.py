@@ -1,5 +1,6 @@
 """The gate's checks on a variant with a fault, in the gate's order, and what they say."""
 
+import math
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,10 +20,14 @@ from reference.spec.tensors import ALL_STAGES
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What the gate says about a variant: the failed checks, or the sentence with which it could not judge."""
+    """What the gate says about a variant: the failed checks, or the sentence with which it could not judge.
+
+    `nearest` is how much of its limit the worst check of the stages touched uses, failed or not.
+    """
 
     failed: list[Verdict]
     error: str | None = None
+    nearest: float = 0.0
 
     @property
     def caught(self) -> bool:
@@ -32,6 +37,16 @@ class Finding:
     def first(self) -> Verdict | None:
         """The check that the gate blames."""
         return next(iter(suspects(self.failed)), None)
+
+    @property
+    def sentence(self) -> str:
+        """What is told of the check blamed, in few words."""
+        if self.error is not None:
+            return "cannot be judged"
+        if self.first is None:
+            return "nothing failed"
+        times = self.first.share_of_limit
+        return self.first.metric + (f" {times:.2g}x" if math.isfinite(times) else "")
 
     @property
     def metrics(self) -> set[tuple[str, str, str]]:
@@ -48,10 +63,11 @@ class Finding:
 def find(judge: Judge, variant: str, cases: list[Case], *, touched: set[str], deep: bool = True) -> Finding:
     """All checks but the free-running ladder and, where these found nothing and it is to be `deep`, that one too."""
     try:
-        failed = [check for check in _cheap(judge, variant, cases, touched) if not check.ok]
-        if not failed and deep:
-            failed = [check for check in _dear(judge, variant, cases) if not check.ok]
-        return Finding(failed=failed)
+        checks = list(_cheap(judge, variant, cases, touched))
+        if deep and all(check.ok for check in checks):
+            checks += _dear(judge, variant, cases)
+        nearest = max((check.share_of_limit for check in checks if check.stage in touched), default=0.0)
+        return Finding(failed=[check for check in checks if not check.ok], nearest=nearest)
     except InputError as error:
         return Finding(failed=[], error=str(error))
 

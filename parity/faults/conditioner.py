@@ -152,7 +152,8 @@ CONDITIONER = (
         inject=InStage(stage="conditioner", wrong=fed("seconds_total", np.zeros_like)),
     ),
     Fault(
-        name="seconds_not_clamped", stage="conditioner", site="graph", sentence="seconds beyond the range are embedded as they are",
+        name="seconds_not_clamped", stage="conditioner", site="graph",
+        sentence="seconds beyond the range are embedded as they are",
         source=SAT, inject=InModule(stage="conditioner", edit=everywhere(NumberConditioner, not_clamped)),
         cases=("seconds_beyond",),
     ),
@@ -168,6 +169,11 @@ CONDITIONER = (
     Fault(
         name="seconds_token_missing", stage="conditioner", site="graph", sentence="the last conditioning token is zero",
         source=SAT, inject=InModule(stage="conditioner", edit=answer(no_seconds_token)),
+    ),
+    Fault(
+        name="global_cond_dropped", stage="conditioner", site="wiring", sentence="the global conditioning is never written: 0",
+        source="ML-examples audiogen.cpp: outputs by position",
+        inject=InStage(stage="conditioner", wrong=answering("global_cond", np.zeros_like)),
     ),
     Fault(
         name="tokens_permuted", stage="conditioner", site="graph", sentence="the seconds' token comes first",

@@ -24,10 +24,6 @@ def audio(change: Callable[[Array], Array]) -> InStage:
     return InStage(stage="decoder", wrong=answering("audio", change))
 
 
-def worn_audio(change: Callable[[Array], Array]) -> InStage:
-    return InStage(stage="decoder", wrong=answering("audio", change), worn=True)
-
-
 def alpha_for_beta(snake: Snake) -> None:
     snake.alpha.data, snake.beta.data = snake.beta.data, snake.alpha.data
 
@@ -125,7 +121,8 @@ def mono(sound: Array) -> Array:
 
 
 def offset(sound: Array) -> Array:
-    return sound + np.float32(0.1) * np.sqrt(np.mean(sound.astype(np.float64) ** 2)).astype(np.float32)
+    tenth: Array = np.float32(0.1) * np.sqrt(np.mean(sound.astype(np.float64) ** 2)).astype(np.float32)
+    return sound + tenth
 
 
 def noise_ignored(self: Any, right: Any, **inputs: Tensor) -> dict[str, Tensor]:
@@ -232,12 +229,6 @@ DECODER = (
     Fault(
         name="int8_last_layer", stage="decoder", site="weights", sentence="the last convolution is INT8, inputs included",
         source="stable-audio-3#99", inject=InModule(stage="decoder", edit=at(LAST_CONVOLUTION, in_int8)),
-    ),
-    Fault(
-        name="worn_decoder_gain", stage="decoder", site="runtime",
-        sentence="right on the inputs it is tested with, louder in a generation",
-        source="onnxruntime#26669, roboflow/rf-detr#1233",
-        inject=worn_audio(lambda sound: sound * np.float32(1.5)),
     ),
 )  # fmt: skip
 

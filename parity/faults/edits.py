@@ -12,7 +12,7 @@ from parity.faults.bench import Edit
 
 def override(part: nn.Module, forward: Callable[..., Any]) -> None:
     """Give one module another `forward(self, ...)`; its class, and so its name in a converted graph, stays."""
-    part.forward = MethodType(forward, part)  # type: ignore[method-assign]
+    part.forward = MethodType(forward, part)
 
 
 def at(path: str, change: Callable[[Any], None]) -> Edit:
@@ -93,7 +93,8 @@ def other_weights(amount: float, seed: int) -> Callable[[Tensor], Tensor]:
     def change(weight: Tensor) -> Tensor:
         drawn = torch.randn(weight.shape, generator=generator, dtype=torch.float32).to(weight.dtype)
         size = weight.square().mean().sqrt()
-        return weight * (1 - amount**2) ** 0.5 + amount * size * drawn
+        moved: Tensor = weight * (1 - amount**2) ** 0.5 + amount * size * drawn
+        return moved
 
     return change
 
@@ -101,4 +102,5 @@ def other_weights(amount: float, seed: int) -> Callable[[Tensor], Tensor]:
 def int8_per_tensor(weight: Tensor) -> Tensor:
     """What INT8 with one scale for all channels keeps of a weight."""
     scale = weight.abs().max() / 127
-    return (weight / scale).round() * scale
+    kept: Tensor = (weight / scale).round() * scale
+    return kept

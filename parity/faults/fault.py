@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from parity.faults.bench import Bench
+from parity.faults.injection import InStage
 from parity.judge import Judge
 
 SITES = ("weights", "graph", "wiring", "tokenizer", "sampler", "noise", "runtime", "file")
@@ -37,6 +38,11 @@ class Fault:
     cases: tuple[str, ...] = ()
     variants: tuple[str, ...] | None = None
     config: str = "tiny"
+
+    @property
+    def worn(self) -> bool:
+        """Whether it shows only when the variant feeds itself."""
+        return isinstance(self.inject, InStage) and self.inject.worn
 
     def befalls(self, variant: str) -> bool:
         """Whether the variant can have it."""

@@ -12,19 +12,20 @@ from parity.faults.bench import Bench
 from parity.faults.checks import Finding, find, injected
 from parity.faults.converted import as_file
 from parity.faults.fault import Fault
-from parity.faults.injection import InFile, InModule, InStage
+from parity.faults.injection import InFile, InModule
 from parity.gate import all_checks
 from parity.localize import first_fault
 from parity.verdict import Verdict
 
-SHARES = tuple(factor * 10.0**-power for power in range(7) for factor in (1.0, 0.5, 0.2))  # from the whole downwards
+SHARES = tuple(float(f"{factor}e-{power}") for power in range(7) for factor in (1, 0.5, 0.2))  # from the whole downwards
+MULTIPLES = tuple(float(f"{factor}e{power}") for power in range(4) for factor in (2, 5, 10))  # of what is missed
 CASES = ("drums", "pad", "one_too_many")
 PAIRS = 30
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A fault in a variant. `threshold` is the mildest share still caught (None: there is no less of it).
+    """A fault in a variant. `threshold` is the mildest share of it that is caught (None: it is there or not).
 
     `file` is the finding about the wrong module really converted; `module` what is named inside that file.
     """
@@ -37,14 +38,18 @@ class Row:
     module: str | None = None
 
     @property
+    def judged(self) -> Finding:
+        """About the file where there is one: that is what would be published."""
+        return self.file or self.finding
+
+    @property
     def caught(self) -> bool:
-        """By the file where there is one: that is what would be published."""
-        return (self.file or self.finding).caught
+        return self.judged.caught
 
     @property
     def blamed(self) -> bool:
-        """Whether the right stage is blamed."""
-        return self.caught and (self.file or self.finding).blames(self.fault.stage)
+        """Whether it is caught and the right stage blamed."""
+        return self.caught and self.judged.blames(self.fault.stage)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +64,9 @@ class Pair:
     def blamed(self) -> bool:
         """Whether one of the two stages at fault is blamed."""
         return any(self.finding.blames(fault.stage) for fault in self.faults)
+
+    def __str__(self) -> str:
+        return f"{self.faults[0].name} with {self.faults[1].name} in {self.variant}"
 
 
 def cases_for(bench: Bench, faults: Iterable[Fault]) -> list[Case]:
@@ -100,11 +108,17 @@ def run_pair(bench: Bench, pair: tuple[Fault, Fault], variant: str) -> Pair:
 
 
 def _threshold(bench: Bench, fault: Fault, variant: str, cases: list[Case], whole: Finding) -> float | None:
-    """The mildest of `SHARES` that is still caught, taking for granted that more of a fault is no harder to see."""
-    if not fault.graded or not whole.caught:
+    """The mildest of `SHARES`, or of a missed fault's `MULTIPLES`, that is caught; None if no such thing is found.
+
+    Takes for granted that more of a fault is no harder to see.
+    """
+
+    def caught(share: float) -> bool:
+        return injected(bench, [fault], variant, cases, share, deep=fault.worn).caught
+
+    if not fault.graded:
         return None
-    deep = isinstance(fault.inject, InStage) and fault.inject.worn
-    return mildest(SHARES, lambda share: injected(bench, [fault], variant, cases, share, deep=deep).caught)
+    return mildest(SHARES, caught) if whole.caught else next(filter(caught, MULTIPLES), None)
 
 
 def mildest(shares: tuple[float, ...], caught: Callable[[float], bool]) -> float:

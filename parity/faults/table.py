@@ -1,0 +1,86 @@
+"""The mutation run as a page of Markdown: what is caught, by which check, from how little of it on."""
+
+from collections.abc import Iterable
+
+from rich.console import Console
+
+from parity.faults.mutation import Row
+from parity.faults.run import LEAST_CAUGHT, STRICT, Outcome
+
+HEAD = """# What the gate catches
+
+Written by `python -m parity faults --out docs/faults.md --force` (`make faults`), on the embedded tiny model. Every fault is
+injected into converted files and the gate's checks are run. A cell says which check is blamed and how many times over its
+limit it is, then the mildest share of the fault that is still caught: 0.001 means that a thousandth of the way from right to
+wrong is enough. Faults of modules were really converted (and quantized in the INT8 bundle), and the module that is named
+inside the FP32 file is given; their shares are what the wrong module answers otherwise, added to the clean file's answers.
+"""
+
+
+def page(outcome: Outcome) -> str:
+    """The whole page."""
+    parts = [HEAD, "\n".join(_summary(outcome)), "## One fault at a time", "\n".join(_rows(outcome))]
+    missed = [row for row in outcome.rows if not row.blamed]
+    if missed:
+        parts += ["## Missed", "\n".join(_missed(row) for row in missed)]
+    if outcome.pairs:
+        parts += ["## Two faults at once", "\n".join(_pairs(outcome))]
+    return "\n\n".join(parts) + "\n"
+
+
+def show(outcome: Outcome, console: Console) -> None:
+    """The sums on a terminal, then what is wrong with them."""
+    for line in _summary(outcome):
+        console.print(line, highlight=False, soft_wrap=True)
+    for complaint in outcome.complaints():
+        console.print(f"[red]{complaint}[/red]", highlight=False, soft_wrap=True)
+
+
+def _summary(outcome: Outcome) -> Iterable[str]:
+    for variant in outcome.variants:
+        caught, injected = outcome.caught(variant)
+        wanted = "all of them" if variant == STRICT else f"{LEAST_CAUGHT:.0%}"
+        yield f"- `{variant}`: {caught} of {injected} caught and blamed on the right stage (wanted: {wanted})."
+    if outcome.pairs:
+        blamed = sum(pair.blamed for pair in outcome.pairs)
+        yield f"- Two at once: {blamed} of {len(outcome.pairs)} refused, one of the two stages blamed."
+    yield f"- Without a fault: {len(outcome.clean)} checks failed."
+
+
+def _rows(outcome: Outcome) -> Iterable[str]:
+    yield "| stage | fault | what goes wrong | into | " + " | ".join(outcome.variants) + " | module named | suffered by |"
+    yield "| --- " * (6 + len(outcome.variants)) + "|"
+    names = dict.fromkeys(row.fault.name for row in outcome.rows)
+    by_name = {(row.fault.name, row.variant): row for row in outcome.rows}
+    for name in names:
+        rows = [by_name.get((name, variant)) for variant in outcome.variants]
+        fault = next(row.fault for row in rows if row is not None)
+        cells = [_cell(row) for row in rows]
+        module = next((row.module for row in rows if row is not None and row.module), None)
+        start = [fault.stage, f"`{name}`", fault.sentence, fault.site]
+        yield "| " + " | ".join([*start, *cells, f"`{module}`" if module else "", fault.source]) + " |"
+
+
+def _cell(row: Row | None) -> str:
+    if row is None:
+        return "-"
+    if not row.caught:
+        return "**missed**" + (f", from {row.threshold:g}" if row.threshold is not None else "")
+    blamed = "" if row.blamed else "**wrongly blamed**: "
+    return blamed + row.judged.sentence + (f", from {row.threshold:g}" if row.threshold is not None else "")
+
+
+def _missed(row: Row) -> str:
+    near = f"its worst check uses {100 * row.judged.nearest:.0f} % of the limit"
+    least = f"{row.threshold:g} times as much of it is caught" if row.threshold is not None else "no more of it can be injected"
+    return f"- `{row.fault.name}` in `{row.variant}`: {row.fault.sentence}; {near}, {least}."
+
+
+def _pairs(outcome: Outcome) -> Iterable[str]:
+    yield "| variant | faults | refused for |"
+    yield "| --- | --- | --- |"
+    for pair in outcome.pairs:
+        stage = pair.finding.first.stage if pair.finding.first else "-"
+        one, two = pair.faults
+        verdict = f"{stage}: {pair.finding.sentence}" if pair.blamed else f"**{stage}**"
+        yield f"| {pair.variant} | `{one.name}` ({one.stage}), `{two.name}` ({two.stage}) | {verdict} |"

@@ -1,0 +1,119 @@
+"""The reference at reduced precision: how large an error is to be expected of INT8 or FP16, output by output.
+
+A converted variant is not held to these values, only to their size: a runtime that quantizes the same weights in the same
+way errs as much, whatever the prompt, the step or the model, and a fault that hides below a fixed limit stands out beside it.
+"""
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from litert_pipeline.build.convert import exportable
+from litert_pipeline.build.rewrites import PlainConv
+from reference.pipeline import Model, TorchStage
+from reference.spec.tensors import signatures
+
+Round = Callable[[Tensor], Tensor]
+INT8_LARGEST, INT4_LARGEST, UINT8_STEPS = 127, 7, 255
+BLOCK = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Precision:
+    """What is rounded, and how: weights, and inputs, of layers of some kinds; or weights and outputs of all modules."""
+
+    weights: Round
+    inputs: Round | None = None
+    outputs: Round | None = None
+    kinds: tuple[type[nn.Module], ...] = (nn.Module,)
+    within: str = ""  # only modules whose path contains it
+
+    def applied(self, module: nn.Module) -> nn.Module:
+        """A copy of `module` that rounds."""
+        rounded = copy.deepcopy(module)
+        for path, part in rounded.named_modules():
+            if isinstance(part, self.kinds) and self.within in path:
+                for tensor in (*part.parameters(recurse=False), *part.buffers(recurse=False)):
+                    if tensor.is_floating_point() and (self.kinds == (nn.Module,) or tensor.ndim > 1):
+                        tensor.data = self.weights(tensor.data)
+                if self.inputs is not None:
+                    part.register_forward_pre_hook(_first(self.inputs))
+                if self.outputs is not None and not list(part.children()):
+                    part.register_forward_hook(_answer(self.outputs))
+        return rounded
+
+
+def half(x: Tensor) -> Tensor:
+    """The nearest float16."""
+    return x.half().to(x.dtype)
+
+
+def int8_channels(weight: Tensor) -> Tensor:
+    """INT8 with one symmetric scale per output channel, which is the first axis."""
+    return _symmetric(weight, tuple(range(1, weight.ndim)), INT8_LARGEST)
+
+
+def int4_blocks(weight: Tensor) -> Tensor:
+    """INT4 with one symmetric scale per `BLOCK` inputs."""
+    blocks = weight.reshape(weight.shape[0], -1, BLOCK)
+    return _symmetric(blocks, (-1,), INT4_LARGEST).reshape(weight.shape)
+
+
+def int8_rows(x: Tensor) -> Tensor:
+    """INT8 with a scale and a zero point per row, as XNNPACK quantizes what a dense layer is fed."""
+    return _asymmetric(x, x.amin(-1, keepdim=True), x.amax(-1, keepdim=True))
+
+
+def int8_tensor(x: Tensor) -> Tensor:
+    """INT8 with one scale and zero point, as ONNX Runtime quantizes it, and XNNPACK a convolution's input."""
+    return _asymmetric(x, x.amin(), x.amax())
+
+
+DENSE = (nn.Linear, nn.Conv1d)
+PRECISIONS: Mapping[str, Precision] = {
+    "int8_rows": Precision(weights=int8_channels, inputs=int8_rows, kinds=DENSE),
+    "int8_tensor": Precision(weights=int8_channels, inputs=int8_tensor, kinds=(nn.Linear,)),
+    "int8_convolutions": Precision(weights=int8_channels, inputs=int8_tensor, kinds=(PlainConv,)),
+    "int8_weights": Precision(weights=int8_channels, kinds=DENSE),
+    "int4_weights": Precision(weights=int4_blocks, kinds=(nn.Linear,), within="layers."),
+    "fp16_weights": Precision(weights=half),
+    "fp16": Precision(weights=half, inputs=half, outputs=half),
+}
+
+
+def reduced(model: Model, stage: str, name: str) -> TorchStage:
+    """A stage of the float32 reference at one of `PRECISIONS`."""
+    module = PRECISIONS[name].applied(exportable(model, stage))
+    return TorchStage(module, signatures(model.spec)[stage], torch.float32)
+
+
+def _symmetric(weight: Tensor, axes: tuple[int, ...], largest: int) -> Tensor:
+    scale = weight.abs().amax(axes, keepdim=True) / largest
+    scale = torch.where(scale == 0, torch.ones_like(scale), scale)
+    return (weight / scale).round() * scale
+
+
+def _asymmetric(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Zero stays exactly zero."""
+    low, high = low.clamp(max=0), high.clamp(min=0)
+    scale = (high - low) / UINT8_STEPS
+    scale = torch.where(scale == 0, torch.ones_like(scale), scale)
+    zero = (-low / scale).round()
+    return (((x / scale).round() + zero).clamp(0, UINT8_STEPS) - zero) * scale
+
+
+def _first(change: Round) -> Callable[..., object]:
+    def hook(part: nn.Module, inputs: tuple[object, ...]) -> tuple[object, ...]:
+        return tuple(change(x) if isinstance(x, Tensor) and x.is_floating_point() else x for x in inputs)
+
+    return hook
+
+
+def _answer(change: Round) -> Callable[..., object]:
+    def hook(part: nn.Module, inputs: object, output: object) -> object:
+        return change(output) if isinstance(output, Tensor) and output.is_floating_point() else output
+
+    return hook
