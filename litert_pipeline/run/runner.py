@@ -4,7 +4,7 @@ import atexit
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -41,20 +41,15 @@ class LiteRTStage:
             cpu = CpuOptions(
                 num_threads=threads, xnnpack_flags=XNNPACK_FLAGS[compute], kernel_mode=CpuKernelMode[KERNEL_MODES[kernels]]
             )
-            options = Options(cpu_options=cpu)
+            self._model: Any = None
+            self._inputs: dict[str, Any] = {}
+            self._outputs: dict[str, Any] = {}
             try:
-                self._model: Any = CompiledModel.from_file(str(path), options=options)
-            except RuntimeError as error:
-                raise InputError(f"{path}: LiteRT cannot load it ({_reason(error, log())}); convert it again") from None
-        self._key = self._only_signature()
-        self._check(self._model.get_input_tensor_details(self._key), signature.inputs, "input")
-        self._check(self._model.get_output_tensor_details(self._key), signature.outputs, "output")
-        make_in, make_out = self._model.create_input_buffer_by_name, self._model.create_output_buffer_by_name
-        with native_log():  # the first access to a buffer makes the runtime log once more
-            self._inputs = {tensor.name: make_in(self._key, tensor.name) for tensor in signature.inputs}
-            self._outputs = {tensor.name: make_out(self._key, tensor.name) for tensor in signature.outputs}
-            for tensor in signature.inputs:
-                self._inputs[tensor.name].write(np.zeros(tensor.shape, tensor.dtype))
+                with _told(path, log):
+                    self._open(CompiledModel, Options(cpu_options=cpu))
+            except InputError:
+                self._release()  # while the runtime's parting words are still caught
+                raise
 
     def __call__(self, feed: Mapping[str, Array]) -> Tensors:
         for name, array in self.signature.bind(feed).items():
@@ -69,9 +64,25 @@ class LiteRTStage:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with native_log():
-            self._inputs, self._outputs = {}, {}
+            self._release()
+
+    def _open(self, compiled: Any, options: Any) -> None:
+        """Some files load and fail later, when tensors are laid out or buffers first written."""
+        self._model = compiled.from_file(str(self.path), options=options)
+        self._key = self._only_signature()
+        self._check(self._model.get_input_tensor_details(self._key), self.signature.inputs, "input")
+        self._check(self._model.get_output_tensor_details(self._key), self.signature.outputs, "output")
+        for tensor in self.signature.inputs:
+            self._inputs[tensor.name] = self._model.create_input_buffer_by_name(self._key, tensor.name)
+            self._inputs[tensor.name].write(np.zeros(tensor.shape, tensor.dtype))
+        for tensor in self.signature.outputs:
+            self._outputs[tensor.name] = self._model.create_output_buffer_by_name(self._key, tensor.name)
+
+    def _release(self) -> None:
+        self._inputs, self._outputs = {}, {}
+        if self._model is not None:
             self._model.close()
-            self._model = None
+        self._model = None
 
     def _read(self, tensor: Tensor) -> Array:
         flat = self._outputs[tensor.name].read(int(np.prod(tensor.shape)), np.dtype(tensor.dtype).type)
@@ -111,6 +122,17 @@ def native_log() -> Iterator[Any]:
         finally:
             os.dup2(saved, 2)
             os.close(saved)
+
+
+@contextmanager
+def _told(path: Path, log: Callable[[], str]) -> Iterator[None]:
+    """What the runtime raises, as one sentence about the file; nothing is kept of the error, whose frames hold the model."""
+    try:
+        yield
+        return
+    except RuntimeError as error:
+        reason = _reason(error, log())
+    raise InputError(f"{path}: LiteRT cannot load it ({reason}); convert it again")
 
 
 def _mute_exit() -> None:

@@ -35,7 +35,7 @@ def as_file(bench: Bench, fault: Fault, variant: str) -> Judge:
     bundle, stage, file = bench.judge.bundles[recipe], fault.inject.stage, bench.converted[fault.name]
     quantizer = RECIPES[recipe].quantize.get(stage)
     if quantizer is not None:
-        quantized = file.with_name(f"{fault.name}.{recipe}.tflite")
+        quantized = file.with_name(f"{stage}.{recipe}.tflite")
         if not quantized.exists():
             QUANTIZERS["litert"](file, quantized, quantizer, recipe)
         file = quantized
@@ -45,7 +45,9 @@ def as_file(bench: Bench, fault: Fault, variant: str) -> Judge:
 def _convert(name: str, model_dir: Path, folder: Path) -> Path:
     fault, model = CATALOGUE[name], load_model(model_dir)
     assert isinstance(fault.inject, InModule)
-    stage, path = fault.inject.stage, folder / f"{name}.tflite"
+    stage = fault.inject.stage
+    path = folder / name / f"{stage}.tflite"
+    path.parent.mkdir()
     wrong = replace(model, modules={**model.modules, stage: edited(model, stage, fault.inject.edit)})
     write_litert(exportable(wrong, stage), signatures(model.spec)[stage], path)
     return path

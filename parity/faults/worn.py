@@ -44,7 +44,8 @@ def narrow(sound: Array) -> Array:
 def noisy(velocity: Array) -> Array:
     """The same noise at every call."""
     drawn = np.random.Generator(np.random.Philox(5)).standard_normal(velocity.shape, dtype=np.float32)
-    return velocity + np.float32(0.3) * drawn
+    noise: Array = np.float32(0.3) * drawn
+    return velocity + noise
 
 
 def first_rows_louder(cond: Array) -> Array:
@@ -69,7 +70,7 @@ WORN = tuple(
     Fault(name=name, stage=stage, site="runtime", sentence=sentence, source=source, inject=worn(stage, output, change))
     for name, stage, output, change, sentence, source in (
         ("worn_prompt", "conditioner", "cross_attention_cond", first_rows_louder, "a prompt row is louder in generations", REAL),
-        ("worn_seconds", "conditioner", "cross_attention_cond", last_row_louder, "the seconds' row is louder in generations", REAL),
+        ("worn_seconds", "conditioner", "cross_attention_cond", last_row_louder, "so is the seconds' row", REAL),
         ("worn_padding", "conditioner", "cross_attention_cond", padding_filled, "a row of padding is filled in generations", ORT),
         ("worn_global", "conditioner", "global_cond", np.negative, "the global conditioning flips in generations", ORT),
         ("worn_velocity", "dit", "velocity", noisy, "velocities are noisy in generations", KLEIDI),

@@ -1,0 +1,216 @@
+"""The gate is proven by sabotage: what is injected is caught and blamed, what is harmless is not."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parity.budgets import BETWEEN
+from parity.faults.bench import Bench
+from parity.faults.catalogue import CATALOGUE
+from parity.faults.checks import injected
+from parity.faults.fault import SITES, Fault
+from parity.faults.injection import InModule, InPipeline, InStage
+from parity.faults.mutation import SHARES, cases_for, mildest, run_fault
+from parity.faults.run import OWN_CONFIG, STRICT, Outcome, told
+from parity.faults.table import page
+from parity.faults.wiring import WrongTokenizer
+from parity.gate import all_checks
+from parity.judge import Judge
+from parity.replay import asked, audio_to_audio, compare
+from parity.test_parity import case_called
+from parity.verdict import ARTIFACT, FREE_RUNNING, REPLAYED, TEACHER_FORCED, Verdict
+from reference.spec.generation import generate
+from reference.spec.tensors import ALL_STAGES
+
+LEAST_FAULTS = 45
+DOCS = Path(__file__).parents[1] / "docs" / "faults.md"
+QUICK = [name for name, fault in CATALOGUE.items() if fault.config == OWN_CONFIG and fault.befalls(STRICT)]
+WHOLE = 1.0
+
+# What every judged number is there for: with this fault in this variant, by this share, nothing else fails.
+# Counts that every stage is judged by alike stand once.
+NEEDED: dict[tuple[str, str, str], tuple[str, str, float]] = {
+    ("", "", "nonfinite_values"): ("t5_fp16_overflow", "litert_fp32", WHOLE),
+    ("", "", "nondeterministic_values"): ("third_call_differs", "litert_fp32", WHOLE),
+    ("", "", "altered_file"): ("altered_file", "litert_fp32", WHOLE),
+    (ARTIFACT, "bundle", "foreign_model"): ("stale_manifest", "litert_fp32", WHOLE),
+    (ARTIFACT, "conditioner", "foreign_tokenizer"): ("foreign_tokenizer", "litert_fp32", WHOLE),
+    (ARTIFACT, "sampler", "foreign_sampler"): ("foreign_levels", "litert_fp32", WHOLE),
+    (REPLAYED, "conditioner", "unequal_inputs"): ("eos_missing", "litert_fp32", WHOLE),
+    (REPLAYED, "sampler", "level_error"): ("level_told_in_float16", "litert_fp32", WHOLE),
+    (REPLAYED, "sampler", "state_error"): ("euler_for_pingpong", "litert_fp32", WHOLE),
+    (TEACHER_FORCED, "conditioner", "padding_peak"): ("padding_not_zeroed", "litert_fp32", WHOLE),
+    (TEACHER_FORCED, "conditioner", "relative_l2.prompt_rows"): ("t5_mask_ignored", "litert_fp32", WHOLE),
+    (TEACHER_FORCED, "conditioner", "relative_l2.seconds_row"): ("seconds_token_missing", "litert_fp32", WHOLE),
+    (TEACHER_FORCED, "conditioner", "relative_l2.global_cond"): ("global_cond_dropped", "litert_fp32", WHOLE),
+    (TEACHER_FORCED, "dit", "denoised_error"): ("velocity_sign", "litert_fp32", WHOLE),
+    (TEACHER_FORCED, "decoder", "relative_l2"): ("one_sample_late", "litert_fp32", WHOLE),
+    (TEACHER_FORCED, "decoder", "peak_difference"): ("clipped", "litert_int8_decoder", WHOLE),
+    (TEACHER_FORCED, "decoder", "dc_difference"): ("offset", "litert_int8_decoder", 0.5),
+    (TEACHER_FORCED, "decoder", "stereo_difference"): ("mono", "litert_int8_decoder", 0.02),
+    (TEACHER_FORCED, "encoder", "relative_l2"): ("encoder_noise_ignored", "litert_fp32", WHOLE),
+    (FREE_RUNNING, "conditioner", "padding_peak"): ("worn_padding", "litert_int8", 1e-4),
+    (FREE_RUNNING, "conditioner", "relative_l2.prompt_rows"): ("worn_prompt", "litert_int8", 1e-4),
+    (FREE_RUNNING, "conditioner", "relative_l2.seconds_row"): ("worn_seconds", "litert_int8", 1e-4),
+    (FREE_RUNNING, "conditioner", "relative_l2.global_cond"): ("worn_global", "litert_int8", 1e-4),
+    (FREE_RUNNING, "dit", "latents_relative_l2"): ("worn_velocity", "litert_int8_decoder", 1e-3),
+    (FREE_RUNNING, "decoder", "log_mel_distance_db"): ("worn_whistle", "litert_fp16", 0.01),
+    (FREE_RUNNING, "decoder", "envelope_decorrelation"): ("worn_tremble", "litert_int8", 0.1),
+    (FREE_RUNNING, "decoder", "loudness_difference_db"): ("worn_fade", "litert_int8", 0.01),
+    (FREE_RUNNING, "decoder", "stereo_difference"): ("worn_narrow", "litert_int8", 1e-3),
+}
+COUNTED_EVERYWHERE = {metric for _, _, metric in list(NEEDED)[:3]}
+
+
+@pytest.fixture(scope="module")
+def bench(judge: Judge, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    bench = Bench(judge=judge, folder=tmp_path_factory.mktemp("faults"))
+    bench.warm(STRICT, cases_for(bench, CATALOGUE.values()))
+    return bench
+
+
+def key_of(check: Verdict) -> tuple[str, str, str]:
+    return ("", "", check.metric) if check.metric in COUNTED_EVERYWHERE else (check.ladder, check.stage, check.metric)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_fault_is_caught_and_the_right_stage_blamed(bench: Bench, name: str) -> None:
+    fault = CATALOGUE[name]
+    found = injected(bench, [fault], STRICT, cases_for(bench, [fault]))
+    assert found.caught
+    assert found.blames(fault.stage), found.first or found.error
+
+
+def test_the_catalogue_is_whole() -> None:
+    assert len(CATALOGUE) >= LEAST_FAULTS
+    assert {fault.site for fault in CATALOGUE.values()} == set(SITES)
+    assert {fault.stage for fault in CATALOGUE.values()} == {*ALL_STAGES, "sampler", "bundle"}
+    assert all(fault.sentence and fault.source for fault in CATALOGUE.values())
+
+
+def test_every_judged_number_is_listed_with_the_fault_it_is_there_for(judge: Judge) -> None:
+    """A new metric has to name its fault; one that is gone has to go here, too."""
+    cases = [case_called(judge, "drums")]
+    assert {key_of(check) for check in all_checks(judge, ["litert_fp32"], cases, lambda _: None)} == set(NEEDED)
+
+
+@pytest.mark.parametrize("key", NEEDED, ids=lambda key: "-".join(filter(None, key)))
+def test_without_this_metric_a_fault_escapes(bench: Bench, key: tuple[str, str, str]) -> None:
+    name, variant, share = NEEDED[key]
+    fault = CATALOGUE[name]
+    found = injected(bench, [fault], variant, cases_for(bench, [fault]), share)
+    assert {key_of(check) for check in found.failed} == {key}
+
+
+def harmless(stage: str) -> Fault:
+    return Fault(
+        name="harmless", stage=stage, site="graph", sentence="nothing changes", source="none",
+        inject=InModule(stage=stage, edit=lambda module: module),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("stage", ALL_STAGES)
+def test_a_fault_that_is_none_is_missed_and_told_so(bench: Bench, stage: str) -> None:
+    """What is caught is the fault and not the way it is injected."""
+    row = run_fault(bench, harmless(stage), STRICT)
+    assert not row.caught
+    assert row.threshold is None
+    assert told(row).startswith("MISSED harmless")
+    assert Outcome(rows=[row]).complaints() == [f"{STRICT}: 0 of 1 faults caught and blamed on the right stage"]
+    assert "**missed**" in page(Outcome(rows=[row]))
+
+
+def test_a_fault_blamed_on_another_stage_does_not_count(bench: Bench) -> None:
+    wrong = replace(CATALOGUE["polarity"], stage="dit")
+    row = run_fault(bench, wrong, STRICT)
+    assert row.caught
+    assert not row.blamed
+    assert "WRONGLY blamed on decoder" in told(row)
+    assert Outcome(rows=[row]).caught(STRICT) == (0, 1)
+
+
+def test_a_clean_variant_that_is_refused_is_a_complaint(bench: Bench, judge: Judge) -> None:
+    faulty = CATALOGUE["polarity"].inject(bench, judge, STRICT, 1.0)
+    failed = [c for c in faulty.teacher_forced("decoder", STRICT, case_called(judge, "drums")) if not c.ok]
+    assert Outcome(clean=failed).complaints()[0].startswith("refused without a fault: decoder/litert_fp32")
+
+
+@pytest.mark.parametrize("name", ["gain", "glu_halves_swapped", "noise_scaled", "wrong_vocabulary", "truncated_file"])
+def test_less_of_a_fault_is_a_smaller_error(bench: Bench, name: str) -> None:
+    """Down to nothing at all, which is no fault."""
+    fault = CATALOGUE[name]
+    cases = cases_for(bench, [fault])
+    nearest = [injected(bench, [fault], STRICT, cases, share, deep=False).nearest for share in (1.0, 0.1, 0.01)]
+    assert nearest == sorted(nearest, reverse=True)
+
+
+@pytest.mark.parametrize("fault", [f for f in CATALOGUE.values() if isinstance(f.inject, InStage | InPipeline) and f.graded])
+def test_a_share_of_nothing_is_no_fault(bench: Bench, fault: Fault) -> None:
+    if fault.site == "tokenizer":
+        pytest.skip("one token is the least that can be wrong")
+    assert not injected(bench, [fault], STRICT, cases_for(bench, [fault]), 0.0, deep=False).caught
+
+
+@given(st.integers(min_value=0, max_value=len(SHARES) - 1))
+def test_the_mildest_share_is_found(last: int) -> None:
+    assert mildest(SHARES, lambda share: share >= SHARES[last]) == SHARES[last]
+
+
+def test_two_faults_that_undo_each_other_in_part_are_still_caught(bench: Bench) -> None:
+    """5 % louder noise and a velocity of the other sign: stages are judged apart, so nothing cancels."""
+    both = [CATALOGUE["velocity_sign"], CATALOGUE["polarity"]]
+    found = injected(bench, both, STRICT, cases_for(bench, both))
+    assert {check.stage for check in found.failed} >= {"dit", "decoder"}
+    assert found.blames("dit")
+
+
+def test_a_fault_that_makes_judging_impossible_names_the_file(bench: Bench) -> None:
+    found = injected(bench, [CATALOGUE["truncated_file"]], STRICT, cases_for(bench, []))
+    assert found.error is not None
+    assert found.blames("dit")
+    assert not found.blames("decoder")
+
+
+def test_pipelines_of_all_variants_do_as_the_reference_does(judge: Judge, variant: str) -> None:
+    for from_audio in (False, True):
+        checks = judge.replayed(variant, case_called(judge, "one_too_many"), from_audio=from_audio)
+        assert [check.value for check in checks] == [0.0, 0.0, 0.0]
+        assert {(c.stage, c.metric) for c in checks} == {(stage, metric) for stage in BETWEEN for metric in BETWEEN[stage]}
+
+
+def test_a_pipeline_that_stops_early_is_infinitely_wrong(judge: Judge) -> None:
+    case = case_called(judge, "drums")
+    truth, pipeline = judge.truth(case), judge.model.pipeline()
+    expected = asked(pipeline, generate, case.request, case.seed, truth)
+    shorter = replace(case.request, sampler=replace(case.request.sampler, steps=7))
+    found = compare(expected, asked(pipeline, generate, shorter, case.seed, truth))
+    assert [m.value for m in found["sampler"]] == [math.inf, math.inf]
+
+
+def test_audio_to_audio_is_replayed_from_the_truths_audio(judge: Judge) -> None:
+    case = case_called(judge, "drums")
+    request = audio_to_audio(case.request, judge.truth(case))
+    noted = asked(judge.model.pipeline(), generate, request, case.seed, judge.truth(case))
+    assert noted.levels[0] == pytest.approx(request.sampler.sigma_max)
+    assert len(noted.states) == request.sampler.steps + 1
+
+
+def test_a_wrong_tokenizer_changes_as_many_tokens_as_it_is_told(judge: Judge) -> None:
+    right = judge.model.tokenizer
+    text = "tight drum loop with dry snare"
+    for share, changed in ((1.0, right.count(text) - 1), (0.5, round((right.count(text) - 1) / 2)), (1e-6, 1)):
+        wrong = WrongTokenizer(right, lambda ids, *_: [token + (token > 1) for token in ids], share)
+        assert np.count_nonzero(wrong(text)[0] != right(text)[0]) == changed
+
+
+def test_the_table_is_of_this_catalogue() -> None:
+    """`make faults` writes it; a fault that is added or renamed is not in it yet."""
+    assert DOCS.exists()
+    named = [line.split("`")[1] for line in DOCS.read_text(encoding="utf-8").splitlines() if line.count("|") > 6 and "`" in line]
+    assert [name for name in named if name in CATALOGUE] == [name for name in CATALOGUE if name in named]
+    assert set(CATALOGUE) <= set(named)
