@@ -4,7 +4,7 @@ import atexit
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -44,12 +44,16 @@ class LiteRTStage:
             self._model: Any = None
             self._inputs: dict[str, Any] = {}
             self._outputs: dict[str, Any] = {}
+            failure: InputError | None = None
             try:
-                with _told(path, log):
-                    self._open(CompiledModel, Options(cpu_options=cpu))
-            except InputError:
+                self._open(CompiledModel, Options(cpu_options=cpu))
+            except InputError as error:
+                failure = error
+            except RuntimeError as error:
+                failure = InputError(f"{path}: LiteRT cannot load it ({_reason(error, log())}); convert it again")
+            if failure is not None:  # outside of the handlers: an error's frames hold the model
                 self._release()  # while the runtime's parting words are still caught
-                raise
+                raise failure
 
     def __call__(self, feed: Mapping[str, Array]) -> Tensors:
         for name, array in self.signature.bind(feed).items():
@@ -122,17 +126,6 @@ def native_log() -> Iterator[Any]:
         finally:
             os.dup2(saved, 2)
             os.close(saved)
-
-
-@contextmanager
-def _told(path: Path, log: Callable[[], str]) -> Iterator[None]:
-    """What the runtime raises, as one sentence about the file; nothing is kept of the error, whose frames hold the model."""
-    try:
-        yield
-        return
-    except RuntimeError as error:
-        reason = _reason(error, log())
-    raise InputError(f"{path}: LiteRT cannot load it ({reason}); convert it again")
 
 
 def _mute_exit() -> None:
