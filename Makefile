@@ -12,7 +12,7 @@ ONNX2TF := onnx2tf==1.29.24 tensorflow==2.19.0
 ONNX2TF_VENV := .venv-onnx2tf
 ONNX2TF_STAMP := $(ONNX2TF_VENV)/installed
 
-.PHONY: gate test bench lock goldens tiny-model onnx2tf clean
+.PHONY: gate test faults bench lock goldens tiny-model onnx2tf clean
 
 gate: $(STAMP) $(ONNX2TF_STAMP) ## convert the embedded tiny model for every variant and judge it
 	$(BIN)/python -m parity gate --report $(REPORT) --force
@@ -21,6 +21,9 @@ test: $(STAMP) $(ONNX2TF_STAMP) ## lint, types and all tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --benchmark-disable
+
+faults: $(STAMP) ## inject every fault and write docs/faults.md
+	$(BIN)/python -m parity faults --out docs/faults.md --force
 
 bench: $(STAMP) $(ONNX2TF_STAMP) ## latency of every stage and variant on this machine
 	$(BIN)/python -m pytest parity/ --benchmark-only

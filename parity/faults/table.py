@@ -19,7 +19,7 @@ inside the FP32 file is given; their shares are what the wrong module answers ot
 
 def page(outcome: Outcome) -> str:
     """The whole page."""
-    parts = [HEAD, "\n".join(_summary(outcome)), "## One fault at a time", "\n".join(_rows(outcome))]
+    parts = [HEAD.rstrip(), "\n".join(_summary(outcome)), "## One fault at a time", "\n".join(_rows(outcome))]
     missed = [row for row in outcome.rows if not row.blamed]
     if missed:
         parts += ["## Missed", "\n".join(_missed(row) for row in missed)]
@@ -72,7 +72,9 @@ def _cell(row: Row | None) -> str:
 
 def _missed(row: Row) -> str:
     near = f"its worst check uses {100 * row.judged.nearest:.0f} % of the limit"
-    least = f"{row.threshold:g} times as much of it is caught" if row.threshold is not None else "no more of it can be injected"
+    least = "no multiple of it is caught: the variant does the same itself"
+    if row.threshold is not None:
+        least = f"{row.threshold:g} times as much of it is caught"
     return f"- `{row.fault.name}` in `{row.variant}`: {row.fault.sentence}; {near}, {least}."
 
 
