@@ -1,94 +1,52 @@
 """The judge refuses a stage that misbehaves at run time, on the ladder and at the stage where it should."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from itertools import count
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from parity.blame import suspects
-from parity.cases import Case, load_cases
+from parity.cases import Case
+from parity.faults.bench import Bench
+from parity.faults.catalogue import CATALOGUE
+from parity.faults.wiring import answering
 from parity.judge import Judge
 from parity.recognise import HALF_T5, half_t5
-from parity.verdict import FREE_RUNNING, TEACHER_FORCED, Verdict
+from parity.test_parity import case_called
+from parity.verdict import FREE_RUNNING
 from reference.spec.generation import Stage
-from reference.spec.tensors import ALL_STAGES, Array, Tensors
+from reference.spec.tensors import Array
 
 VARIANT = "litert_fp32"
-
-
-def changed_output(name: str, change: Callable[[Array], Array]) -> Callable[[Stage], Stage]:
-    """A stage whose output `name` goes through `change`."""
-
-    def wrap(run: Stage) -> Stage:
-        def faulty(feed: Mapping[str, Array]) -> Tensors:
-            outputs = run(feed)
-            return {**outputs, name: change(outputs[name])}
-
-        return faulty
-
-    return wrap
-
-
-def one_nan(array: Array) -> Array:
-    spoiled = array.copy()
-    spoiled.flat[7] = np.nan
-    return spoiled
-
-
-def timestep_in_thousandths(run: Stage) -> Stage:
-    return lambda feed: run({**feed, "t": feed["t"] * np.float32(1000)})
 
 
 def last_call_differs() -> Callable[[Stage], Stage]:
     """From the second call on, the lowest bit of one value moves."""
     calls = count()
-    return changed_output("audio", lambda audio: audio if next(calls) == 0 else np.nextafter(audio, np.float32(2)))
+    return answering("audio", lambda audio: audio if next(calls) == 0 else np.nextafter(audio, np.float32(2)))
 
 
-FAULTS: dict[str, tuple[str, Callable[[Stage], Stage]]] = {
-    "padding rows not zero": ("conditioner", changed_output("cross_attention_cond", lambda a: a + np.float32(1e-3))),
-    "seconds dropped": ("conditioner", changed_output("global_cond", np.zeros_like)),
-    "nan in conditioning": ("conditioner", changed_output("cross_attention_cond", one_nan)),
-    "velocity sign": ("dit", changed_output("velocity", np.negative)),
-    "velocity gain": ("dit", changed_output("velocity", lambda v: v * np.float32(1.001))),
-    "nan in velocity": ("dit", changed_output("velocity", one_nan)),
-    "timestep in thousandths": ("dit", timestep_in_thousandths),
-    "channels swapped": ("decoder", changed_output("audio", lambda a: a[:, ::-1])),
-    "gain 1.05": ("decoder", changed_output("audio", lambda a: a * np.float32(1.05))),
-    "one sample late": ("decoder", changed_output("audio", lambda a: np.roll(a, 1, axis=-1))),
-    "nan in audio": ("decoder", changed_output("audio", one_nan)),
-    "silence": ("decoder", changed_output("audio", np.zeros_like)),
-}
+HEARD = (
+    "padding_not_zeroed", "seconds_dropped", "t5_fp16_overflow", "velocity_sign", "timestep_in_thousandths", "all_nan",
+    "channels_swapped", "gain", "one_sample_late", "silence", "nan_frame",
+)  # fmt: skip
+
+
+def with_fault(judge: Judge, name: str) -> Judge:
+    """A judge of the same files in which VARIANT has a fault of the catalogue."""
+    return CATALOGUE[name].inject(Bench(judge=judge, folder=Path()), judge, VARIANT, 1.0)
 
 
 def faulty_judge(judge: Judge, stage: str, wrap: Callable[[Stage], Stage]) -> tuple[Judge, Case]:
-    """A judge of the same files in which one stage of VARIANT misbehaves."""
-    opened = {(VARIANT, name): judge.stage(VARIANT, name) for name in ALL_STAGES}
-    opened[VARIANT, stage] = wrap(opened[VARIANT, stage])
-    case = load_cases(judge.model.tokenizer, judge.model.spec.seconds, ["drums"])[0]
-    return Judge(truths=judge.truths, bundles=judge.bundles, opened=opened), case
+    """The same with one stage that misbehaves in a way of its own."""
+    return judge.instead(VARIANT, stages={stage: wrap(judge.stage(VARIANT, stage))}), case_called(judge, "drums")
 
 
-def blamed(checks: list[Verdict]) -> list[str]:
-    return [check.stage for check in suspects(checks)]
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-def test_teacher_forced_ladder_blames_the_faulty_stage_alone(judge: Judge, fault: str) -> None:
-    stage, wrap = FAULTS[fault]
-    faulty, case = faulty_judge(judge, stage, wrap)
-    checks = {name: faulty.teacher_forced(name, VARIANT, case) for name in ALL_STAGES}
-    assert [name for name in ALL_STAGES if not all(check.ok for check in checks[name])] == [stage]
-    assert blamed([check for name in ALL_STAGES for check in checks[name]]) == [stage]
-    assert {check.ladder for check in checks[stage]} == {TEACHER_FORCED}
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-def test_free_running_ladder_notices_and_a_fault_does_not_widen_its_own_limits(judge: Judge, fault: str) -> None:
-    faulty, case = faulty_judge(judge, *FAULTS[fault])
-    checks = faulty.free_running(VARIANT, case)
+@pytest.mark.parametrize("name", HEARD)
+def test_free_running_ladder_notices_and_a_fault_does_not_widen_its_own_limits(judge: Judge, name: str) -> None:
+    checks = with_fault(judge, name).free_running(VARIANT, case_called(judge, "drums"))
     assert {check.ladder for check in checks} == {FREE_RUNNING}
     assert not all(check.ok for check in checks)
 
@@ -102,8 +60,9 @@ def test_t5_in_float16_is_recognised(judge: Judge) -> None:
 
 
 def test_another_fault_is_not_taken_for_t5_in_float16(judge: Judge) -> None:
-    faulty, case = faulty_judge(judge, *FAULTS["padding rows not zero"])
-    assert not any(HALF_T5 in str(check) for check in faulty.teacher_forced("conditioner", VARIANT, case))
+    checks = with_fault(judge, "t5_mask_ignored").teacher_forced("conditioner", VARIANT, case_called(judge, "drums"))
+    assert [check.metric for check in checks if not check.ok] == ["relative_l2.prompt_rows"]
+    assert not any(HALF_T5 in str(check) for check in checks)
 
 
 def rows_off(rows: slice, error: float) -> Callable[[Stage], Stage]:
@@ -114,7 +73,7 @@ def rows_off(rows: slice, error: float) -> Callable[[Stage], Stage]:
         changed[:, rows] += np.float32(error) * np.where(cond[:, rows], np.abs(cond[:, rows]), np.float32(1))
         return changed
 
-    return changed_output("cross_attention_cond", change)
+    return answering("cross_attention_cond", change)
 
 
 # Faults that drown in the output as a whole: rows, relative error, the metric that alone sees it.

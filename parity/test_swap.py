@@ -7,15 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from parity.faults.catalogue import CATALOGUE
 from parity.judge import Judge
 from parity.swap import SwapMatrix, swap_matrix
-from parity.test_judge import FAULTS, VARIANT, faulty_judge
+from parity.test_judge import VARIANT, with_fault
+from parity.test_parity import case_called
 from reference.spec.tensors import STAGES
 
 SUBSETS = [frozenset(mix) for count in range(len(STAGES) + 1) for mix in combinations(STAGES, count)]
 ROUNDING_DB = 1e-9
 SHARE_OF_ALL = 0.9  # what the wrong stage contributes at least; the others are float32 and correct
-HEARD = ["seconds dropped", "velocity sign", "velocity gain", "channels swapped", "gain 1.05"]
+HEARD = ["seconds_dropped", "velocity_sign", "layer_skipped", "channels_swapped", "gain"]
 
 
 @given(st.lists(st.floats(min_value=0, max_value=60), min_size=len(SUBSETS) - 1, max_size=len(SUBSETS) - 1))
@@ -30,11 +32,10 @@ def test_a_stage_that_changes_nothing_has_no_share() -> None:
     assert matrix.share_db == pytest.approx({"conditioner": 0.0, "dit": 1.0, "decoder": 0.0})
 
 
-@pytest.mark.parametrize("fault", HEARD)
-def test_the_wrong_stage_has_the_share(judge: Judge, fault: str) -> None:
-    stage, wrap = FAULTS[fault]
-    faulty, case = faulty_judge(judge, stage, wrap)
-    matrix = swap_matrix(faulty, VARIANT, case)
+@pytest.mark.parametrize("name", HEARD)
+def test_the_wrong_stage_has_the_share(judge: Judge, name: str) -> None:
+    stage = CATALOGUE[name].stage
+    matrix = swap_matrix(with_fault(judge, name), VARIANT, case_called(judge, "drums"))
     assert set(matrix.distance_db) == set(SUBSETS)
     assert matrix.distance_db[frozenset()] == 0
     assert matrix.share_db[stage] >= SHARE_OF_ALL * matrix.distance_db[frozenset(STAGES)]
@@ -43,5 +44,5 @@ def test_the_wrong_stage_has_the_share(judge: Judge, fault: str) -> None:
 
 
 def test_what_is_not_a_number_stays_none(judge: Judge) -> None:
-    faulty, case = faulty_judge(judge, *FAULTS["nan in velocity"])
-    assert np.isnan(swap_matrix(faulty, VARIANT, case).share_db["dit"])
+    matrix = swap_matrix(with_fault(judge, "all_nan"), VARIANT, case_called(judge, "drums"))
+    assert np.isnan(matrix.share_db["dit"])

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 
 from parity.faults.conditioner import CONDITIONER
-from parity.faults.decoder import DECODER, ENCODER
+from parity.faults.decoder import DECODER
 from parity.faults.dit import DIT
+from parity.faults.encoder import ENCODER
 from parity.faults.fault import Fault
 from parity.faults.files import FILES
 from parity.faults.sampler import SAMPLER

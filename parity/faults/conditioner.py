@@ -17,7 +17,6 @@ from reference.spec.prompt import EOS_ID, Tokenizer
 FP16_LARGEST = 65504.0
 OVERFLOWING = 2.0**18  # times what a seeded feed-forward reaches is past it
 FEED_FORWARD = "t5.encoder.block.1.layer.1.DenseReluDense"
-MASKED_ROW = "cross_attention_cond"
 SAT = "stable-audio-tools models/conditioners.py"
 
 

@@ -1,4 +1,4 @@
-"""Faults of the VAE: the decoder, and the encoder that audio-to-audio needs."""
+"""Faults of the VAE's decoder."""
 
 from collections.abc import Callable
 from types import MethodType
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from parity.faults.edits import answer, at, everywhere, int8_per_tensor, override, replaced, weights
+from parity.faults.edits import answer, at, everywhere, int8_per_tensor, override, replaced
 from parity.faults.fault import Fault
 from parity.faults.injection import InModule, InStage
 from parity.faults.wiring import answering, fed
@@ -125,17 +125,6 @@ def offset(sound: Array) -> Array:
     return sound + tenth
 
 
-def noise_ignored(self: Any, right: Any, **inputs: Tensor) -> dict[str, Tensor]:
-    answers: dict[str, Tensor] = right(encoder_noise=torch.zeros_like(inputs["encoder_noise"]))
-    return answers
-
-
-def scale_exponentiated(self: Any, right: Any, **inputs: Tensor) -> dict[str, Tensor]:
-    """The bottleneck's scale taken for half a log-variance, as most VAEs have it."""
-    mean, scale = self._mean_and_scale(inputs["audio"]).chunk(2, dim=1)
-    return {"init_latents": mean + (scale / 2).exp() * inputs["encoder_noise"]}
-
-
 DECODER = (
     Fault(
         name="channels_swapped", stage="decoder", site="wiring", sentence="left is right",
@@ -229,23 +218,5 @@ DECODER = (
     Fault(
         name="int8_last_layer", stage="decoder", site="weights", sentence="the last convolution is INT8, inputs included",
         source="stable-audio-3#99", inject=InModule(stage="decoder", edit=at(LAST_CONVOLUTION, in_int8)),
-    ),
-)  # fmt: skip
-
-ENCODER = (
-    Fault(
-        name="encoder_noise_ignored", stage="encoder", site="graph", sentence="the mean is returned whatever the noise",
-        source="ML-examples model.py: randn in the graph; optimum#2021",
-        inject=InModule(stage="encoder", edit=answer(noise_ignored)),
-    ),
-    Fault(
-        name="encoder_scale", stage="encoder", site="graph", sentence="the scale is taken for a log-variance",
-        source="stable-audio-tools models/bottleneck.py",
-        inject=InModule(stage="encoder", edit=answer(scale_exponentiated)),
-    ),
-    Fault(
-        name="encoder_weights", stage="encoder", site="weights", sentence="kernels were rounded to bfloat16",
-        source="vllm-omni#1664",
-        inject=InModule(stage="encoder", edit=weights(lambda w: w.bfloat16().to(w.dtype), "weight")),
     ),
 )  # fmt: skip
