@@ -162,7 +162,8 @@ def _row(checks: list[Verdict]) -> list[str]:
     share = _share(worst.share_of_limit)
     limit = f"{worst.limit:.2e}" if worst.value >= worst.low_limit else f">= {worst.low_limit:.2e}"
     verdict = "[green]ok[/green]" if worst.ok else "[red]FAIL[/red]"
-    start = [worst.stage, worst.variant, worst.ladder, str(len(checks)), metric, worst.case]
+    stage = ONE_ROW.get(worst.ladder, worst.stage) if worst.ok else worst.stage
+    start = [stage, worst.variant, worst.ladder, str(len(checks)), metric, worst.case]
     return [*start, f"{worst.value:.2e}", limit, share, verdict]
 
 
