@@ -44,7 +44,7 @@ def cut(folder: Path, bench: Bench, share: float) -> None:
     (folder / "dit.tflite").write_bytes(data[: len(data) - max(1, round(share * len(data) / 2))])
 
 
-def other_pieces(folder: Path, bench: Bench, share: float) -> None:
+def other_pieces(folder: Path) -> None:
     """One letter of one piece is another."""
     data = (folder / SPIECE_NAME).read_bytes()
     start = data.rindex("\u2581".encode()) + 3  # behind the sign for a space, in the last piece that starts a word
@@ -90,7 +90,7 @@ FILES = (
     ),
     Fault(
         name="foreign_tokenizer", stage="conditioner", site="file", sentence="one piece of the tokenizer differs",
-        source="llama.cpp fork fairydreaming#1", inject=InFile(damage=other_pieces), graded=False,
+        source="llama.cpp fork fairydreaming#1", inject=InFile(damage=lambda folder, *_: other_pieces(folder)), graded=False,
     ),
     Fault(
         name="foreign_levels", stage="sampler", site="file", sentence="the manifest tells an app another schedule",
