@@ -34,6 +34,7 @@ ENVELOPE_WHY = (
     f"{ENVELOPE_FACTOR:g}x what {QUANTILE:.0%} of {DRAWS} generations disturbed by the variant's own error stay below"
 )
 
+
 @dataclass
 class Judge:
     """A model, the bundles made from it, and what has been computed so far. Use it as a context manager."""

@@ -18,9 +18,7 @@ CAPPING = {
 }
 
 
-def own_errors(
-    outputs: Mapping[str, list[Tensors]], judged: Mapping[str, list[Verdict]], truth: Tensors
-) -> OwnErrors:
+def own_errors(outputs: Mapping[str, list[Tensors]], judged: Mapping[str, list[Verdict]], truth: Tensors) -> OwnErrors:
     """`outputs` and `judged` are teacher-forced, by stage. Nothing is added where a value is not finite, which fails
     elsewhere."""
     arrays: dict[str, list[Array]] = {}

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from parity.budgets import BETWEEN
-from parity.faults.bench import Bench
+from parity.faults.bench import Bench, edited
 from parity.faults.catalogue import CATALOGUE
 from parity.faults.checks import injected
 from parity.faults.fault import SITES, Fault
@@ -167,8 +168,16 @@ def test_the_mildest_share_is_found(last: int) -> None:
     assert mildest(SHARES, lambda share: share >= SHARES[last]) == SHARES[last]
 
 
+@pytest.mark.parametrize("name", [name for name in QUICK if isinstance(CATALOGUE[name].inject, InModule)])
+def test_an_edit_is_the_same_every_time(judge: Judge, name: str) -> None:
+    inject = CATALOGUE[name].inject
+    assert isinstance(inject, InModule)
+    one, two = (edited(judge.model, inject.stage, inject.edit).state_dict() for _ in range(2))
+    assert all(torch.equal(tensor, two[key]) for key, tensor in one.items())
+
+
 def test_two_faults_that_undo_each_other_in_part_are_still_caught(bench: Bench) -> None:
-    """5 % louder noise and a velocity of the other sign: stages are judged apart, so nothing cancels."""
+    """Both turn the sound upside down or nearly so: stages are judged apart, so nothing cancels."""
     both = [CATALOGUE["velocity_sign"], CATALOGUE["polarity"]]
     found = injected(bench, both, STRICT, cases_for(bench, both))
     assert {check.stage for check in found.failed} >= {"dit", "decoder"}
@@ -186,7 +195,9 @@ def test_pipelines_of_all_variants_do_as_the_reference_does(judge: Judge, varian
     for from_audio in (False, True):
         checks = judge.replayed(variant, case_called(judge, "one_too_many"), from_audio=from_audio)
         assert [check.value for check in checks] == [0.0, 0.0, 0.0]
-        assert {(c.stage, c.metric) for c in checks} == {(stage, metric) for stage in BETWEEN for metric in BETWEEN[stage]}
+        assert {(c.stage, c.metric) for c in checks} == {
+            (stage, metric) for stage in BETWEEN for metric in BETWEEN[stage]
+        }
 
 
 def test_a_pipeline_that_stops_early_is_infinitely_wrong(judge: Judge) -> None:
@@ -217,6 +228,10 @@ def test_a_wrong_tokenizer_changes_as_many_tokens_as_it_is_told(judge: Judge) ->
 def test_the_table_is_of_this_catalogue() -> None:
     """`make faults` writes it; a fault that is added or renamed is not in it yet."""
     assert DOCS.exists()
-    named = [line.split("`")[1] for line in DOCS.read_text(encoding="utf-8").splitlines() if line.count("|") > 6 and "`" in line]
+    named = [
+        line.split("`")[1]
+        for line in DOCS.read_text(encoding="utf-8").splitlines()
+        if line.count("|") > 6 and "`" in line
+    ]
     assert [name for name in named if name in CATALOGUE] == [name for name in CATALOGUE if name in named]
     assert set(CATALOGUE) <= set(named)

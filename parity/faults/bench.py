@@ -38,7 +38,10 @@ class Bench:
 
     def exact(self, stage: str) -> Stage:
         """The stage in float64, which computes each answer once."""
-        return self._remembered.setdefault(("", stage), Remembered(self.judge.truths.exact(stage).stage(stage)))
+        key = ("", stage)
+        if key not in self._remembered:
+            self._remembered[key] = Remembered(self.judge.truths.exact(stage).stage(stage))
+        return self._remembered[key]
 
     def wrong(self, stage: str, edit: Edit) -> Stage:
         """The stage made of an edited module, in float64, which computes each answer once, till the next edit."""

@@ -38,6 +38,7 @@ SOURCE = "stable-audio-tools models/dit.py, transformer.py"
 BEFORE = ("cross_attention_cond", "global_cond", "x", "t")  # the order of the app's inputs in two of its versions
 AFTER = ("t", "global_cond", "cross_attention_cond", "x")
 
+
 def bad_from_step(step: int, value: float) -> Callable[[Stage], Stage]:
     """One value of the velocity is wrong at levels below that of `step` of eight."""
     levels = (1, 0.9933, 0.982, 0.9526, 0.8808, 0.7311, 0.5, 0.2689)
@@ -195,11 +196,11 @@ DIT = (
     Fault(
         name="base_for_distilled", stage="dit", site="file", sentence="weights of a near relative: the base checkpoint",
         source="stable-audio-open-small: base_model and ARC-distilled weights",
-        inject=InModule(stage="dit", edit=weights(other_weights(0.1, seed=1))),
+        inject=InModule(stage="dit", edit=other_weights(0.1, seed=1)),
     ),
     Fault(
         name="another_seed", stage="dit", site="file", sentence="weights of another training run",
-        source="sa3.cpp: wrong model file", inject=InModule(stage="dit", edit=weights(other_weights(1.0, seed=2))),
+        source="sa3.cpp: wrong model file", inject=InModule(stage="dit", edit=other_weights(1.0, seed=2)),
     ),
     Fault(
         name="download_cut_short", stage="dit", site="file", sentence="the second half of the weights is zero",

@@ -1,4 +1,8 @@
-"""Tools to make a module wrong. Every edit gets a copy of a stage's module, may change it, and returns what is to be used."""
+"""Tools to make a module wrong.
+
+Every edit gets a copy of a stage's module, may change it, and returns what is to be used. The same edit gives the same
+module in every process, for what is added to a clean file's answers has to be what is converted.
+"""
 
 from collections.abc import Callable
 from types import MethodType
@@ -86,17 +90,18 @@ def weights(change: Callable[[Tensor], Tensor], *paths: str) -> Edit:
     return edit
 
 
-def other_weights(amount: float, seed: int) -> Callable[[Tensor], Tensor]:
-    """Weights `amount` of their own size away, in a drawn direction; 1 leaves nothing of them."""
-    generator = torch.Generator().manual_seed(seed)
+def other_weights(amount: float, seed: int) -> Edit:
+    """Weights `amount` of their own size away, in a direction drawn from `seed`; 1 leaves nothing of them."""
 
-    def change(weight: Tensor) -> Tensor:
-        drawn = torch.randn(weight.shape, generator=generator, dtype=torch.float32).to(weight.dtype)
-        size = weight.square().mean().sqrt()
-        moved: Tensor = weight * (1 - amount**2) ** 0.5 + amount * size * drawn
-        return moved
+    def edit(module: nn.Module) -> nn.Module:
+        generator = torch.Generator().manual_seed(seed)
+        for weight in module.parameters():
+            drawn = torch.randn(weight.shape, generator=generator, dtype=torch.float32).to(weight.dtype)
+            size = weight.square().mean().sqrt()
+            weight.copy_(weight * (1 - amount**2) ** 0.5 + amount * size * drawn)
+        return module
 
-    return change
+    return edit
 
 
 def int8_per_tensor(weight: Tensor) -> Tensor:

@@ -98,9 +98,7 @@ def _between(right: Stage, wrong: Stage, share: float) -> Stage:
 
     def mixed(feed: Mapping[str, Array]) -> Tensors:
         answers, apart = right(feed), wrong(feed)
-        return {
-            name: _moved(array, apart[name].astype(np.float64) - array, share) for name, array in answers.items()
-        }
+        return {name: _moved(array, apart[name].astype(np.float64) - array, share) for name, array in answers.items()}
 
     return mixed
 

@@ -17,7 +17,9 @@ from parity.gate import all_checks
 from parity.localize import first_fault
 from parity.verdict import Verdict
 
-SHARES = tuple(float(f"{factor}e-{power}") for power in range(7) for factor in (1, 0.5, 0.2))  # from the whole downwards
+SHARES = tuple(
+    float(f"{factor}e-{power}") for power in range(7) for factor in (1, 0.5, 0.2)
+)  # from the whole downwards
 MULTIPLES = tuple(float(f"{factor}e{power}") for power in range(4) for factor in (2, 5, 10))  # of what is missed
 CASES = ("drums", "pad", "one_too_many")
 PAIRS = 30

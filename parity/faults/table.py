@@ -48,7 +48,9 @@ def _summary(outcome: Outcome) -> Iterable[str]:
 
 
 def _rows(outcome: Outcome) -> Iterable[str]:
-    yield "| stage | fault | what goes wrong | into | " + " | ".join(outcome.variants) + " | module named | suffered by |"
+    yield (
+        "| stage | fault | what goes wrong | into | " + " | ".join(outcome.variants) + " | module named | suffered by |"
+    )
     yield "| --- " * (6 + len(outcome.variants)) + "|"
     names = dict.fromkeys(row.fault.name for row in outcome.rows)
     by_name = {(row.fault.name, row.variant): row for row in outcome.rows}

@@ -149,6 +149,7 @@ def asked_for(change: Callable[[Request, float], Request]) -> Callable[[Generate
 
 def sampled_by(**changes: Callable[..., object]) -> Callable[[Generate, float], Generate]:
     """A pipeline whose sampler differs by `changes`, which are fields of `WrongSampler`."""
+
     def change(request: Request, share: float) -> Request:
         right = {field.name: getattr(request.sampler, field.name) for field in fields(SamplerSpec)}
         return replace(request, sampler=WrongSampler(**right, share=share, **changes))  # type: ignore[arg-type]

@@ -69,9 +69,23 @@ def padding_filled(cond: Array) -> Array:
 WORN = tuple(
     Fault(name=name, stage=stage, site="runtime", sentence=sentence, source=source, inject=worn(stage, output, change))
     for name, stage, output, change, sentence, source in (
-        ("worn_prompt", "conditioner", "cross_attention_cond", first_rows_louder, "a prompt row is louder in generations", REAL),
+        (
+            "worn_prompt",
+            "conditioner",
+            "cross_attention_cond",
+            first_rows_louder,
+            "a prompt row is louder in generations",
+            REAL,
+        ),
         ("worn_seconds", "conditioner", "cross_attention_cond", last_row_louder, "so is the seconds' row", REAL),
-        ("worn_padding", "conditioner", "cross_attention_cond", padding_filled, "a row of padding is filled in generations", ORT),
+        (
+            "worn_padding",
+            "conditioner",
+            "cross_attention_cond",
+            padding_filled,
+            "a row of padding is filled in generations",
+            ORT,
+        ),
         ("worn_global", "conditioner", "global_cond", np.negative, "the global conditioning flips in generations", ORT),
         ("worn_velocity", "dit", "velocity", noisy, "velocities are noisy in generations", KLEIDI),
         ("worn_fade", "decoder", "audio", fading, "audio fades in, in generations", ORT),
