@@ -35,10 +35,13 @@ def gate_command(
         list[Path] | None,
         typer.Option(help="Bundle to judge; repeatable. Without it the gate converts the model itself."),
     ] = None,
-    report: Annotated[Path | None, typer.Option(help="Folder for report.html, report.json and junit.xml.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Folder for the page, report.json, junit.xml, parity-card.md.")] = None,
     variants: Annotated[str | None, typer.Option(help="Variants to judge, comma-separated; all if left out.")] = None,
     cases: Annotated[str | None, typer.Option(help="Cases to judge, comma-separated; all if left out.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of every runtime.")] = 1,
+    require_license: Annotated[
+        bool, typer.Option("--require-license", help="Refuse bundles without licence, notice and attribution.")
+    ] = False,
     no_cache: NoCache = False,
     force: command.Force = False,
 ) -> None:
@@ -49,12 +52,12 @@ def gate_command(
 
         options = GateOptions(
             model=model, bundles=bundle or [], report=report, variants=_names(variants), cases=_names(cases),
-            threads=threads, force=force,
+            threads=threads, force=force, require_license=require_license,
         )  # fmt: skip
         outcome = run_gate(options, _store(no_cache), lambda text: console.print(text, highlight=False))
     outcome.show(console)
     if report is not None:
-        names = ("report.html", "report.json", "junit.xml")
+        names = ("report.html", "report.json", "junit.xml", "parity-card.md")
         console.print(f"wrote {', '.join(str(report / name) for name in names)}", highlight=False, soft_wrap=True)
     _print_peak(console)
     raise typer.Exit(EXIT_OK if outcome.publish else EXIT_REFUSE)

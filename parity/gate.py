@@ -13,6 +13,7 @@ from parity.cases import Case, load_cases
 from parity.environment import environment
 from parity.evidence import gather
 from parity.judge import Judge
+from parity.licence import licence_checks
 from parity.report import Report, artifact_entries
 from parity.store import Store
 from parity.verdict import Verdict
@@ -32,6 +33,7 @@ class GateOptions:
     cases: list[str] | None
     threads: int
     force: bool
+    require_license: bool = False
 
 
 def run_gate(options: GateOptions, store: Store, say: Say) -> Report:
@@ -47,7 +49,8 @@ def run_gate(options: GateOptions, store: Store, say: Say) -> Report:
         say(f"model: {spec.objective}, {spec.window_s:.2f} s at {spec.sample_rate_hz} Hz, coded {spec.coding}")
         cases = load_cases(judge.model.tokenizer, judge.model.spec.seconds, options.cases)
         used = [bundle for recipe, bundle in bundles.items() if any(VARIANTS[v].recipe == recipe for v in variants)]
-        checks = list(all_checks(judge, variants, cases, say))
+        checks = [check for bundle in used if options.require_license for check in licence_checks(bundle)]
+        checks += all_checks(judge, variants, cases, say)
         report = Report(
             checks=checks,
             evidence=gather(judge, checks, variants, cases, say),

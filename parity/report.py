@@ -14,6 +14,7 @@ from rich.table import Table
 
 from litert_pipeline.bundle import Bundle
 from parity.blame import PIPELINE_ORDER, suspects
+from parity.card import card
 from parity.evidence import Evidence
 from parity.localize import ModuleError, first_fault
 from parity.overlays import write_overlays
@@ -56,7 +57,7 @@ class Report:
         ]
 
     def write(self, folder: Path) -> None:
-        """Write `report.json`, `junit.xml`, `report.html` and overlays of the stages at fault."""
+        """Write `report.json`, `junit.xml`, `report.html`, `parity-card.md` and overlays of the stages at fault."""
         content = {
             "schema": SCHEMA,
             "verdict": "publish" if self.publish else "refuse",
@@ -80,6 +81,9 @@ class Report:
         own = {field.name: getattr(self, field.name) for field in fields(self)}
         page = render(publish=self.publish, blame=self.blame(), **own)
         (folder / "report.html").write_text(page, encoding="utf-8")
+        worst = [_worst(found) for found in _by_row(self.checks)]
+        text = card(publish=self.publish, worst=worst, **{name: value for name, value in own.items() if name != "evidence"})
+        (folder / "parity-card.md").write_text(text, encoding="utf-8")
         for (variant, stage), errors in self.evidence.layers.items():
             if errors:
                 write_overlays(folder / "overlays", f"{variant}.{stage}", errors)
@@ -156,8 +160,12 @@ def _by_row(checks: list[Verdict]) -> list[list[Verdict]]:
     return [rows[row] for row in order]
 
 
+def _worst(checks: list[Verdict]) -> Verdict:
+    return max(checks, key=lambda check: (not check.ok, check.share_of_limit))
+
+
 def _row(checks: list[Verdict]) -> list[str]:
-    worst = max(checks, key=lambda check: (not check.ok, check.share_of_limit))
+    worst = _worst(checks)
     metric = worst.metric + ("" if worst.step is None else f" step {worst.step}")
     share = _share(worst.share_of_limit)
     limit = f"{worst.limit:.2e}" if worst.value >= worst.low_limit else f">= {worst.low_limit:.2e}"
