@@ -1,5 +1,6 @@
 """Judge: runs every check of the gate. The gate asks for all of them, a test asks for one."""
 
+import math
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -225,7 +226,8 @@ class Judge:
         """A measurement against its budget, which may follow what a yardstick measures on the same output."""
         budget = BUDGETS[variant, stage][found.metric]
         beside = {(m.metric, m.step): m.value for m in self.measured(stage, budget.yardstick, case)}
-        return _judged(stage, variant, case.id, found, budget, beside[found.metric, found.step], ladder)
+        yardstick = beside.get((found.metric, found.step), math.nan)  # one that is not finite allows nothing
+        return _judged(stage, variant, case.id, found, budget, yardstick, ladder)
 
     def _own_errors(self, variant: str, case: Case) -> OwnErrors:
         """What the variant adds when fed the truth."""

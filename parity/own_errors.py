@@ -9,12 +9,12 @@ from parity.metrics import relative_l2
 from parity.verdict import Verdict
 from reference.spec.tensors import Array, Tensors
 
-# The metric whose budget caps what an output may add to its own envelope.
+# The metrics whose budgets cap what an output may add to its own envelope.
 CAPPING = {
-    "cross_attention_cond": "relative_l2.prompt_rows",
-    "global_cond": "relative_l2.global_cond",
-    "velocity": "denoised_error",
-    "audio": "relative_l2",
+    "cross_attention_cond": ("relative_l2.prompt_rows", "relative_l2.seconds_row", "padding_peak"),
+    "global_cond": ("relative_l2.global_cond",),
+    "velocity": ("denoised_error",),
+    "audio": ("relative_l2",),
 }
 
 
@@ -31,7 +31,7 @@ def own_errors(outputs: Mapping[str, list[Tensors]], judged: Mapping[str, list[V
             errors = [_finite(answer[name] - wanted) for answer, wanted in zip(answers, exact, strict=True)]
             arrays[name] = errors
             sizes[name] = [
-                relative_l2(wanted, wanted + error) * _allowed(checks.get((CAPPING[name], step)))
+                relative_l2(wanted, wanted + error) * min(_allowed(checks.get((metric, step))) for metric in CAPPING[name])
                 for step, error, wanted in zip(steps, errors, exact, strict=True)
             ]
     return OwnErrors(arrays=arrays, sizes=sizes)

@@ -27,6 +27,7 @@ class Precision:
 
     weights: Round
     inputs: Round | None = None
+    convolved: Round | None = None  # what a convolution is fed, where that is rounded otherwise
     outputs: Round | None = None
     kinds: tuple[type[nn.Module], ...] = (nn.Module,)
     within: str = ""  # only modules whose path contains it
@@ -39,8 +40,9 @@ class Precision:
                 for tensor in (*part.parameters(recurse=False), *part.buffers(recurse=False)):
                     if tensor.is_floating_point() and (self.kinds == (nn.Module,) or tensor.ndim > 1):
                         tensor.data = self.weights(tensor.data)
-                if self.inputs is not None:
-                    part.register_forward_pre_hook(_first(self.inputs))
+                inputs = self.convolved if isinstance(part, nn.Conv1d) and self.convolved else self.inputs
+                if inputs is not None:
+                    part.register_forward_pre_hook(_fed(inputs))
                 if self.outputs is not None and not list(part.children()):
                     part.register_forward_hook(_answer(self.outputs))
         return rounded
@@ -74,7 +76,7 @@ def int8_tensor(x: Tensor) -> Tensor:
 
 DENSE = (nn.Linear, nn.Conv1d)
 PRECISIONS: Mapping[str, Precision] = {
-    "int8_rows": Precision(weights=int8_channels, inputs=int8_rows, kinds=DENSE),
+    "int8_rows": Precision(weights=int8_channels, inputs=int8_rows, convolved=int8_tensor, kinds=DENSE),
     "int8_tensor": Precision(weights=int8_channels, inputs=int8_tensor, kinds=(nn.Linear,)),
     "int8_convolutions": Precision(weights=int8_channels, inputs=int8_tensor, kinds=(PlainConv,)),
     "int8_weights": Precision(weights=int8_channels, kinds=DENSE),
@@ -105,7 +107,7 @@ def _asymmetric(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
     return (((x / scale).round() + zero).clamp(0, UINT8_STEPS) - zero) * scale
 
 
-def _first(change: Round) -> Callable[..., object]:
+def _fed(change: Round) -> Callable[..., object]:
     def hook(part: nn.Module, inputs: tuple[object, ...]) -> tuple[object, ...]:
         return tuple(change(x) if isinstance(x, Tensor) and x.is_floating_point() else x for x in inputs)
 

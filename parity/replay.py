@@ -1,7 +1,8 @@
 """What is between the stages: tokens, levels, noise and update rule.
 
 A pipeline is run around stand-ins that answer with the truth's own outputs and note what they are asked. Whatever differs
-from what the reference's pipeline asks is then no stage's doing.
+from what the reference's pipeline asks is then no stage's doing. This guards the code both pipelines of this project share, and
+what a bundle adds to it (its tokenizer, its level shift); a program of somebody else's is not seen.
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -32,7 +32,7 @@ def test_only_faults_of_modules_are_converted(converted: dict[str, Path]) -> Non
 def test_a_wrong_file_is_caught_and_the_module_named(
     judge: Judge, converted: dict[str, Path], tmp_path: Path, spoiled: str
 ) -> None:
-    row = run_fault(Bench(judge=judge, folder=tmp_path, converted=converted), CATALOGUE[WRONG], spoiled)
+    row = run_fault(Bench(judge=judge, model=TINY_MODEL_DIR, folder=tmp_path, converted=converted), CATALOGUE[WRONG], spoiled)
     assert row.file is not None
     assert row.blamed
     assert row.module == MODULE

@@ -20,6 +20,7 @@ from reference.spec.generation import Stage
 from reference.spec.tensors import Array
 
 VARIANT = "litert_fp32"
+WIDER = 10  # times a clean variant's limits: a fault may add to its envelope what its budgets allow, 4x a rounding
 
 
 def last_call_differs() -> Callable[[Stage], Stage]:
@@ -36,7 +37,7 @@ HEARD = (
 
 def with_fault(judge: Judge, name: str) -> Judge:
     """A judge of the same files in which VARIANT has a fault of the catalogue."""
-    return CATALOGUE[name].inject(Bench(judge=judge, folder=Path()), judge, VARIANT, 1.0)
+    return CATALOGUE[name].inject(Bench(judge=judge, model=Path(), folder=Path()), judge, VARIANT, 1.0)
 
 
 def faulty_judge(judge: Judge, stage: str, wrap: Callable[[Stage], Stage]) -> tuple[Judge, Case]:
@@ -49,6 +50,9 @@ def test_free_running_ladder_notices_and_a_fault_does_not_widen_its_own_limits(j
     checks = with_fault(judge, name).free_running(VARIANT, case_called(judge, "drums"))
     assert {check.ladder for check in checks} == {FREE_RUNNING}
     assert not all(check.ok for check in checks)
+    clean = {check.id: check.limit for check in judge.free_running(VARIANT, case_called(judge, "drums"))}
+    own = [check for check in checks if check.stage != "conditioner"]
+    assert all(not check.limit > WIDER * clean[check.id] for check in own)
 
 
 def test_t5_in_float16_is_recognised(judge: Judge) -> None:

@@ -30,7 +30,6 @@ from parity.test_parity import case_called
 from reference.spec.tensors import ALL_STAGES
 
 ROUNDED = 0.5 + 1e-4  # of a scale: as far as rounding may move a value, float32 arithmetic included
-TWICE = 1e-6  # relative; what rounding again may change
 DISTINCT = {"int8": 2 * INT8_LARGEST + 1, "int4": 2 * INT4_LARGEST + 1, "uint8": UINT8_STEPS + 1}
 
 
@@ -56,7 +55,6 @@ def test_a_value_moves_half_a_scale_at_most(name: str, seed: int, rows: int) -> 
     rounded = rounding(values)
     assert ((rounded - values).abs() <= ROUNDED * scale(values)).all()
     assert all(len(row.unique()) <= DISTINCT[kind] for row in rounded)
-    assert torch.allclose(rounding(rounded), rounded, rtol=TWICE, atol=float(ROUNDED * scale(values).max()))
 
 
 @pytest.mark.parametrize("rounding", [int8_channels, int8_rows, int8_tensor, int4_blocks, half])
@@ -84,11 +82,12 @@ def test_channels_are_rounded_apart_and_a_tensor_as_a_whole() -> None:
 
 def test_only_what_a_precision_speaks_of_is_rounded() -> None:
     module = nn.Sequential(nn.Linear(BLOCK, 4), nn.LayerNorm(4))
+    before = module[0].weight.clone()
     rounded = PRECISIONS["int8_rows"].applied(module)
     assert not torch.equal(rounded[0].weight, module[0].weight)
     for name in ("0.bias", "1.weight"):
         assert torch.equal(rounded.get_parameter(name), module.get_parameter(name))
-    assert torch.equal(module[0].weight, nn.Sequential(*module)[0].weight)
+    assert torch.equal(module[0].weight, before)
 
 
 @pytest.mark.parametrize("name", PRECISIONS)

@@ -21,9 +21,11 @@ Edit = Callable[[nn.Module], nn.Module]  # a module to one that is wrong; may ch
 
 @dataclass(kw_only=True)
 class Bench:
-    """`folder` takes altered files, `converted` holds files made of wrong modules, by fault."""
+    """`model` is what the judge judges, `folder` takes altered files, `converted` holds files made of wrong modules, by
+    fault."""
 
     judge: Judge
+    model: Path
     folder: Path
     converted: dict[str, Path] = field(default_factory=dict)
     _remembered: dict[tuple[str, str], Stage] = field(default_factory=dict)
@@ -37,10 +39,11 @@ class Bench:
         return self._remembered[key]
 
     def exact(self, stage: str) -> Stage:
-        """The stage in float64, which computes each answer once."""
+        """The stage in float64, which computes each answer once. The module is looked up when it is needed: the truth holds
+        one at a time."""
         key = ("", stage)
         if key not in self._remembered:
-            self._remembered[key] = Remembered(self.judge.truths.exact(stage).stage(stage))
+            self._remembered[key] = Remembered(lambda feed: self.judge.truths.exact(stage).stage(stage)(feed))
         return self._remembered[key]
 
     def wrong(self, stage: str, edit: Edit) -> Stage:

@@ -56,7 +56,7 @@ class Finding:
     def blames(self, stage: str) -> bool:
         """Whether the stage is blamed, or its file named where nothing could be judged."""
         if self.error is not None:
-            return f"{stage}." in self.error
+            return f"/{stage}.tflite" in self.error
         return self.first is not None and self.first.stage == stage
 
 

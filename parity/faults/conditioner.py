@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from parity.faults.edits import answer, at, everywhere, override, overriding, weights
-from parity.faults.fault import Fault
+from parity.faults.fault import DERIVED, Fault
 from parity.faults.injection import InModule, InPipeline, InStage
 from parity.faults.wiring import answering, fed, fed_by_position, first_input_kept, tokens
 from reference.model.conditioner import NumberConditioner, NumberFeatures
@@ -32,7 +32,8 @@ def cut_through_eos(ids: list[int], text: str, right: Tokenizer) -> list[int]:
 
 
 def never_cut(ids: list[int], text: str, right: Tokenizer) -> list[int]:
-    return ids
+    """As many words as twice the buffer has places for."""
+    return [*right._pieces.EncodeAsIds(text)[: 2 * right.max_length - 1], EOS_ID]
 
 
 def shifted_vocabulary(ids: list[int], text: str, right: Tokenizer) -> list[int]:
@@ -85,7 +86,7 @@ def overflows(self: Any, x: Tensor) -> Tensor:
     return self.wo(hidden) / OVERFLOWING  # type: ignore[no-any-return]
 
 
-def nearer(stack: Any) -> None:
+def shorter_reach(stack: Any) -> None:
     stack.max_distance //= 4
 
 
@@ -99,7 +100,7 @@ def scores_scaled(attention: SelfAttention) -> None:
 
 
 def one_whisper(cond: np.ndarray) -> np.ndarray:
-    """A denormal-sized rest in the last row of padding."""
+    """Next to nothing, in the last row of padding."""
     spoiled = cond.copy()
     spoiled[:, -2] += np.float32(1e-9)
     return spoiled
@@ -147,7 +148,7 @@ CONDITIONER = (
     ),
     Fault(
         name="seconds_dropped", stage="conditioner", site="wiring", sentence="seconds_total is never written: 0",
-        source="stable-audio-tools#85, #101",
+        source=DERIVED,
         inject=InStage(stage="conditioner", wrong=fed("seconds_total", np.zeros_like)),
     ),
     Fault(
@@ -171,12 +172,12 @@ CONDITIONER = (
     ),
     Fault(
         name="global_cond_dropped", stage="conditioner", site="wiring", sentence="the global conditioning is never written: 0",
-        source="ML-examples audiogen.cpp: outputs by position",
+        source=DERIVED,
         inject=InStage(stage="conditioner", wrong=answering("global_cond", np.zeros_like)),
     ),
     Fault(
         name="tokens_permuted", stage="conditioner", site="graph", sentence="the seconds' token comes first",
-        source="ML-examples audiogen.cpp@9826a23", inject=InModule(stage="conditioner", edit=answer(seconds_first)),
+        source=DERIVED, inject=InModule(stage="conditioner", edit=answer(seconds_first)),
     ),
     Fault(
         name="t5_mask_ignored", stage="conditioner", site="graph", sentence="T5 attends to padding",
@@ -187,13 +188,13 @@ CONDITIONER = (
         source=SAT, inject=InModule(stage="conditioner", edit=answer(not_zeroed)),
     ),
     Fault(
-        name="padding_whisper", stage="conditioner", site="graph", sentence="rows of padding are almost zero",
+        name="padding_whisper", stage="conditioner", site="graph", sentence="a row of padding is almost zero",
         source="stable-audio-tools models/dit.py: the mask is not applied",
         inject=InStage(stage="conditioner", wrong=answering("cross_attention_cond", one_whisper)),
     ),
     Fault(
         name="t5_bfloat16", stage="conditioner", site="weights", sentence="T5's weights were rounded to bfloat16",
-        source="vllm-omni#1664",
+        source=DERIVED,
         inject=InModule(stage="conditioner", edit=weights(lambda w: w.bfloat16().to(w.dtype), "t5.")),
     ),
     Fault(
@@ -207,19 +208,19 @@ CONDITIONER = (
         inject=InModule(stage="conditioner", edit=at(FEED_FORWARD, lambda part: override(part, overflows))), graded=False,
     ),
     Fault(
-        name="position_buckets_off", stage="conditioner", site="graph", sentence="relative positions get a nearer bucket",
-        source="transformers models/t5", inject=InModule(stage="conditioner", edit=at("t5.encoder", nearer)),
+        name="position_buckets_off", stage="conditioner", site="graph", sentence="far positions share a bucket too early",
+        source=DERIVED, inject=InModule(stage="conditioner", edit=at("t5.encoder", shorter_reach)),
     ),
     Fault(
         name="t5_norm_takes_mean_off", stage="conditioner", site="graph", sentence="T5's norm is made a layer norm",
-        source="tensorflow#60532", inject=InModule(stage="conditioner", edit=overriding(RMSNorm, mean_taken_off)),
+        source=DERIVED, inject=InModule(stage="conditioner", edit=overriding(RMSNorm, mean_taken_off)),
     ),
     Fault(
         name="t5_scores_scaled", stage="conditioner", site="graph", sentence="T5's scores are divided by sqrt(d)",
-        source="litert-torch#914", inject=InModule(stage="conditioner", edit=everywhere(SelfAttention, scores_scaled)),
+        source=DERIVED, inject=InModule(stage="conditioner", edit=everywhere(SelfAttention, scores_scaled)),
     ),
     Fault(
-        name="first_prompt_kept", stage="conditioner", site="runtime", sentence="every prompt is answered like the first",
-        source="onnxruntime#26669", inject=InStage(stage="conditioner", wrong=first_input_kept("input_ids")),
+        name="first_prompt_kept", stage="conditioner", site="runtime", sentence="the ids of the first prompt are used for all",
+        source=DERIVED, inject=InStage(stage="conditioner", wrong=first_input_kept("input_ids")),
     ),
 )  # fmt: skip

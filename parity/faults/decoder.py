@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from parity.faults.edits import answer, at, everywhere, int8_per_tensor, override, replaced
-from parity.faults.fault import Fault
+from parity.faults.edits import answer, at, everywhere, in_the_place_of, int8_per_tensor, replaced
+from parity.faults.fault import DERIVED, Fault
 from parity.faults.injection import InModule, InStage
 from parity.faults.wiring import answering, fed
 from reference.model.oobleck import SNAKE_EPS, Conv, Snake, UpConv
@@ -52,12 +52,6 @@ class LateUpConv(nn.Module):
         return F.conv_transpose1d(x, self.weight, self.bias, self.stride, self.padding - 1)[..., :-2]
 
 
-def late_at_the_last_block(module: nn.Module) -> nn.Module:
-    parent, _, name = LAST_UPSAMPLING.rpartition(".")
-    module.get_submodule(parent).register_module(name, LateUpConv(module.get_submodule(LAST_UPSAMPLING)))  # type: ignore[arg-type]
-    return module
-
-
 def normed_over_outputs(conv: UpConv) -> None:
     def kernel(self: UpConv) -> Tensor:
         return self.weight_g * self.weight_v / self.weight_v.square().sum((0, 2), keepdim=True).sqrt()
@@ -78,17 +72,16 @@ def two_chunks(self: Any, right: Any, **inputs: Tensor) -> dict[str, Tensor]:
     return {"audio": torch.cat([self.layers(part) for part in inputs["latents"].chunk(2, dim=2)], dim=2)}
 
 
-def in_int8(conv: Conv) -> None:
-    """A convolution's inputs and kernel in eight bits, one scale each."""
+class Int8Conv(nn.Module):
+    """A convolution whose inputs and kernel are in eight bits, one scale each."""
 
-    def kernel(self: Conv) -> Tensor:
-        return int8_per_tensor(Conv.kernel(self))
+    def __init__(self, conv: Conv) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(int8_per_tensor(conv.kernel())), conv.bias
+        self.padding = conv.padding
 
-    def forward(self: Conv, x: Tensor) -> Tensor:
-        return Conv.forward(self, int8_per_tensor(x))
-
-    conv.kernel = MethodType(kernel, conv)  # type: ignore[method-assign]
-    override(conv, forward)
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv1d(int8_per_tensor(x), self.weight, self.bias, padding=self.padding)
 
 
 def one_frame_nan(sound: Array) -> Array:
@@ -128,11 +121,11 @@ def offset(sound: Array) -> Array:
 DECODER = (
     Fault(
         name="channels_swapped", stage="decoder", site="wiring", sentence="left is right",
-        source="ML-examples audiogen.cpp: interleaving",
+        source=DERIVED,
         inject=audio(lambda sound: sound[:, ::-1]),
     ),
     Fault(
-        name="gain", stage="decoder", site="graph", sentence="5 % too loud", source="stable-audio-3#98",
+        name="gain", stage="decoder", site="graph", sentence="5 % too loud", source=DERIVED,
         inject=audio(lambda sound: sound * np.float32(1.05)),
     ),
     Fault(
@@ -141,12 +134,12 @@ DECODER = (
     ),
     Fault(
         name="one_sample_late", stage="decoder", site="graph", sentence="all is one sample late",
-        source="stable-audio-3#59",
+        source=DERIVED,
         inject=audio(lambda sound: np.roll(sound, 1, axis=-1)),
     ),
     Fault(
         name="mono", stage="decoder", site="wiring", sentence="both channels hold their mean",
-        source="stable-audio-tools#228",
+        source=DERIVED,
         inject=audio(mono),
     ),
     Fault(
@@ -170,16 +163,16 @@ DECODER = (
     ),
     Fault(
         name="offset", stage="decoder", site="graph", sentence="a constant of a tenth of the RMS is added",
-        source="stable-audio-3#99",
+        source=DERIVED,
         inject=audio(offset),
     ),
     Fault(
         name="tail_lost", stage="decoder", site="wiring", sentence="the last latent frame's audio is never written",
-        source="stable-audio-tools#85", inject=audio(tail_lost),
+        source=DERIVED, inject=audio(tail_lost),
     ),
     Fault(
         name="latents_transposed", stage="decoder", site="wiring", sentence="latents are read frame by frame",
-        source="ML-examples audiogen.cpp; onnx2tf: channels last",
+        source=DERIVED,
         inject=InStage(
             stage="decoder",
             wrong=fed("latents", lambda z: np.ascontiguousarray(z.transpose(0, 2, 1)).reshape(z.shape)),
@@ -195,8 +188,8 @@ DECODER = (
     ),
     Fault(
         name="upsampling_cropped", stage="decoder", site="graph", sentence="the last upsampling is cropped one sample off",
-        source="onnx2tf: transposed convolutions; audio.cpp#429",
-        inject=InModule(stage="decoder", edit=late_at_the_last_block),
+        source=DERIVED,
+        inject=InModule(stage="decoder", edit=in_the_place_of(LAST_UPSAMPLING, LateUpConv)),
     ),
     Fault(
         name="weight_norm_axis", stage="decoder", site="weights", sentence="upsampling kernels are normed over outputs",
@@ -205,7 +198,7 @@ DECODER = (
     ),
     Fault(
         name="undilated", stage="decoder", site="graph", sentence="dilated convolutions lost their dilation",
-        source="onnx2tf: dilation", inject=InModule(stage="decoder", edit=everywhere(Conv, undilated)),
+        source=DERIVED, inject=InModule(stage="decoder", edit=everywhere(Conv, undilated)),
     ),
     Fault(
         name="tanh_added", stage="decoder", site="graph", sentence="a tanh at the end, where the config says none",
@@ -217,6 +210,6 @@ DECODER = (
     ),
     Fault(
         name="int8_last_layer", stage="decoder", site="weights", sentence="the last convolution is INT8, inputs included",
-        source="stable-audio-3#99", inject=InModule(stage="decoder", edit=at(LAST_CONVOLUTION, in_int8)),
+        source="stable-audio-3#99", inject=InModule(stage="decoder", edit=in_the_place_of(LAST_CONVOLUTION, Int8Conv)),
     ),
 )  # fmt: skip

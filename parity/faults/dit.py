@@ -11,7 +11,6 @@ from parity.faults.dit_edits import (
     frozen_at_half,
     gate_first,
     guided,
-    halves_turned,
     keras_epsilon,
     kv_heads_tiled,
     last_channels_turned,
@@ -26,12 +25,13 @@ from parity.faults.dit_edits import (
     turning,
 )
 from parity.faults.edits import answer, at, everywhere, int8_per_tensor, other_weights, overriding, weights
-from parity.faults.fault import Fault
+from parity.faults.fault import DERIVED, Fault
 from parity.faults.injection import InModule, InStage
 from parity.faults.wiring import answering, fed, fed_by_position, first_input_kept
-from reference.model.attention import CrossAttention, RotaryEmbedding, SelfAttention
+from reference.model.attention import CrossAttention, RotaryEmbedding, SelfAttention, rotate
 from reference.model.dit import GLU, FourierFeatures, LayerNorm
 from reference.spec.generation import Stage
+from reference.spec.sampler import logsnr_levels
 from reference.spec.tensors import Array, Tensors
 
 SOURCE = "stable-audio-tools models/dit.py, transformer.py"
@@ -41,12 +41,12 @@ AFTER = ("t", "global_cond", "cross_attention_cond", "x")
 
 def bad_from_step(step: int, value: float) -> Callable[[Stage], Stage]:
     """One value of the velocity is wrong at levels below that of `step` of eight."""
-    levels = (1, 0.9933, 0.982, 0.9526, 0.8808, 0.7311, 0.5, 0.2689)
+    levels = logsnr_levels(8, 1.0)
 
     def wrap(run: Stage) -> Stage:
         def faulty(feed: Mapping[str, Array]) -> Tensors:
             velocity = run(feed)["velocity"].copy()
-            if float(feed["t"][0]) < levels[step] + 1e-3:
+            if float(feed["t"][0]) <= levels[step]:
                 velocity.flat[7] = value
             return {"velocity": velocity}
 
@@ -81,18 +81,18 @@ DIT = (
     ),
     Fault(
         name="timestep_in_thousandths", stage="dit", site="wiring", sentence="t is given as 0..1000",
-        source="diffusers schedulers; " + SOURCE,
+        source=DERIVED + SOURCE,
         inject=InStage(stage="dit", wrong=fed("t", lambda t: t * np.float32(1000))),
     ),
     Fault(
         name="timestep_in_float16", stage="dit", site="wiring", sentence="t is rounded to float16 on the way in",
-        source="pytorch#80202, LiteRT#1043",
+        source=DERIVED,
         inject=InStage(stage="dit", wrong=fed("t", lambda t: t.astype(np.float16).astype(np.float32))),
     ),
     Fault(
         name="first_prompt_kept_in_dit", stage="dit", site="runtime",
         sentence="keys and values of the first prompt are used for all",
-        source="onnxruntime#26669; cached cross-attention",
+        source=DERIVED,
         inject=InStage(stage="dit", wrong=first_input_kept("cross_attention_cond")),
     ),
     Fault(
@@ -131,7 +131,7 @@ DIT = (
     ),
     Fault(
         name="timestep_sin_cos_swapped", stage="dit", site="graph", sentence="the level's sines come first",
-        source="diffusers embeddings: flip_sin_to_cos",
+        source=DERIVED,
         inject=InModule(stage="dit", edit=overriding(FourierFeatures, sines_first)),
     ),
     Fault(
@@ -140,18 +140,18 @@ DIT = (
     ),
     Fault(
         name="rope_neighbours", stage="dit", site="graph", sentence="neighbouring channels are paired, not halves",
-        source="litert-torch generative: two RoPE layouts",
+        source=DERIVED,
         inject=InModule(stage="dit", edit=overriding(SelfAttention, turning(neighbours_turned))),
     ),
     Fault(
         name="rope_cos_sin_swapped", stage="dit", site="graph", sentence="cos and sin tables change places",
-        source="ML-examples export_sao.py: rotary tables as constants",
+        source=DERIVED,
         inject=InModule(stage="dit", edit=overriding(SelfAttention, turning(turned_backwards))),
     ),
     Fault(
         name="rope_before_norm", stage="dit", site="graph", sentence="queries and keys are turned, then normed",
         source=SOURCE,
-        inject=InModule(stage="dit", edit=overriding(SelfAttention, turning(halves_turned, before_norm=True))),
+        inject=InModule(stage="dit", edit=overriding(SelfAttention, turning(rotate, before_norm=True))),
     ),
     Fault(
         name="rope_frozen_too_short", stage="dit", site="graph", sentence="the table ends half way, its last row repeats",
@@ -164,15 +164,15 @@ DIT = (
     ),
     Fault(
         name="layer_skipped", stage="dit", site="graph", sentence="the second layer passes its input on",
-        source="executorch#16712", inject=InModule(stage="dit", edit=at("transformer.layers.1", passed_by)),
+        source=DERIVED, inject=InModule(stage="dit", edit=at("transformer.layers.1", passed_by)),
     ),
     Fault(
-        name="no_qk_norm", stage="dit", site="graph", sentence="queries and keys are not normed",
-        source="litert-torch#869", inject=InModule(stage="dit", edit=everywhere(SelfAttention, no_qk_norm)),
+        name="no_qk_norm", stage="dit", site="graph", sentence="self-attention's queries and keys are not normed",
+        source=DERIVED, inject=InModule(stage="dit", edit=everywhere(SelfAttention, no_qk_norm)),
     ),
     Fault(
         name="layer_norm_epsilon", stage="dit", site="graph", sentence="an unfused layer norm has Keras's epsilon, 1e-3",
-        source="tensorflow#60532", inject=InModule(stage="dit", edit=overriding(LayerNorm, keras_epsilon)),
+        source=DERIVED, inject=InModule(stage="dit", edit=overriding(LayerNorm, keras_epsilon)),
     ),
     Fault(
         name="guided_in_graph", stage="dit", site="graph", sentence="guidance is applied inside, where the scale is 1",
@@ -200,10 +200,10 @@ DIT = (
     ),
     Fault(
         name="another_seed", stage="dit", site="file", sentence="weights of another training run",
-        source="sa3.cpp: wrong model file", inject=InModule(stage="dit", edit=other_weights(1.0, seed=2)),
+        source=DERIVED, inject=InModule(stage="dit", edit=other_weights(1.0, seed=2)),
     ),
     Fault(
         name="download_cut_short", stage="dit", site="file", sentence="the second half of the weights is zero",
-        source="speech-core#34", inject=InModule(stage="dit", edit=damaged_half),
+        source=DERIVED, inject=InModule(stage="dit", edit=damaged_half),
     ),
 )  # fmt: skip

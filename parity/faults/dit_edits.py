@@ -8,7 +8,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from parity.faults.edits import override
-from reference.model.attention import CrossAttention, RotaryEmbedding, SelfAttention, attend, merge_heads, split_heads
+from reference.model.attention import (
+    CrossAttention,
+    RotaryEmbedding,
+    SelfAttention,
+    attend,
+    merge_heads,
+    rotate,
+    split_heads,
+)
 from reference.model.dit import GLU, FourierFeatures, LayerNorm, Transformer
 
 KERAS_EPS = 1e-3
@@ -48,15 +56,9 @@ def turning(turn: Turned, *, before_norm: bool = False) -> Callable[..., Tensor]
     return forward
 
 
-def halves_turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """As it should be."""
-    turned, kept = x[..., : cos.shape[-1]], x[..., cos.shape[-1] :]
-    low, high = turned.chunk(2, dim=-1)
-    return torch.cat([turned * cos + torch.cat([-high, low], dim=-1) * sin, kept], dim=-1)
-
-
 def last_channels_turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    return halves_turned(x.flip(-1), cos, sin).flip(-1)
+    kept, turned = x[..., : -cos.shape[-1]], x[..., -cos.shape[-1] :]
+    return torch.cat([kept, rotate(turned, cos, sin)], dim=-1)
 
 
 def neighbours_turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -71,7 +73,7 @@ def neighbours_turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 def turned_backwards(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """cos and sin change places."""
-    return halves_turned(x, sin, cos)
+    return rotate(x, sin, cos)
 
 
 def frozen_at_half(rope: RotaryEmbedding) -> None:

@@ -33,11 +33,26 @@ def everywhere(kind: type[nn.Module], change: Callable[[Any], None]) -> Edit:
     """Change every module of one class."""
 
     def edit(module: nn.Module) -> nn.Module:
-        found = [part for part in module.modules() if type(part) is kind]
-        if not found:
-            raise ValueError(f"no {kind.__name__} to change in {type(module).__name__}")
-        for part in found:
-            change(part)
+        for path in _paths(module, kind):
+            change(module.get_submodule(path))
+        return module
+
+    return edit
+
+
+def _paths(module: nn.Module, kind: type[nn.Module]) -> list[str]:
+    found = [path for path, part in module.named_modules() if type(part) is kind]
+    if not found:
+        raise ValueError(f"no {kind.__name__} to change in {type(module).__name__}")
+    return found
+
+
+def in_the_place_of(path: str, make: Callable[[Any], nn.Module]) -> Edit:
+    """Put something else in the place of the module at `path`. What folds or freezes modules leaves it alone."""
+
+    def edit(module: nn.Module) -> nn.Module:
+        parent, _, name = path.rpartition(".")
+        module.get_submodule(parent).register_module(name, make(module.get_submodule(path)))
         return module
 
     return edit
@@ -47,10 +62,8 @@ def replaced(kind: type[nn.Module], make: Callable[[Any], nn.Module]) -> Edit:
     """Put something else in the place of every module of one class."""
 
     def edit(module: nn.Module) -> nn.Module:
-        for path, part in list(module.named_modules()):
-            if type(part) is kind:
-                parent, _, name = path.rpartition(".")
-                setattr(module.get_submodule(parent), name, make(part))
+        for path in _paths(module, kind):
+            in_the_place_of(path, make)(module)
         return module
 
     return edit
@@ -77,10 +90,11 @@ def answer(change: Callable[..., dict[str, Tensor]]) -> Edit:
 
 
 def weights(change: Callable[[Tensor], Tensor], *paths: str) -> Edit:
-    """Change the parameters whose names contain one of `paths`, or all of them."""
+    """Change kernels and matrices whose names contain one of `paths`, or all of them."""
 
     def edit(module: nn.Module) -> nn.Module:
-        found = [p for name, p in module.named_parameters() if not paths or any(path in name for path in paths)]
+        named = module.named_parameters()
+        found = [p for name, p in named if p.ndim > 1 and (not paths or any(path in name for path in paths))]
         if not found:
             raise ValueError(f"no parameter is called like {paths}")
         for parameter in found:
@@ -105,7 +119,7 @@ def other_weights(amount: float, seed: int) -> Edit:
 
 
 def int8_per_tensor(weight: Tensor) -> Tensor:
-    """What INT8 with one scale for all channels keeps of a weight."""
-    scale = weight.abs().max() / 127
+    """What INT8 with one scale for all channels keeps of a tensor."""
+    scale = weight.abs().amax().clamp(min=torch.finfo(weight.dtype).tiny) / 127
     kept: Tensor = (weight / scale).round() * scale
     return kept

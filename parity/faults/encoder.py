@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from parity.faults.edits import answer, weights
-from parity.faults.fault import Fault
+from parity.faults.fault import DERIVED, Fault
 from parity.faults.injection import InModule
 
 
@@ -16,7 +16,7 @@ def noise_ignored(self: Any, right: Any, **inputs: Tensor) -> dict[str, Tensor]:
 
 
 def scale_exponentiated(self: Any, right: Any, **inputs: Tensor) -> dict[str, Tensor]:
-    """The bottleneck's scale taken for half a log-variance, as most VAEs have it."""
+    """The bottleneck's scale taken for a log-variance, as most VAEs have it."""
     mean, scale = self._mean_and_scale(inputs["audio"]).chunk(2, dim=1)
     return {"init_latents": mean + (scale / 2).exp() * inputs["encoder_noise"]}
 
@@ -34,7 +34,7 @@ ENCODER = (
     ),
     Fault(
         name="encoder_weights", stage="encoder", site="weights", sentence="kernels were rounded to bfloat16",
-        source="vllm-omni#1664",
+        source=DERIVED,
         inject=InModule(stage="encoder", edit=weights(lambda w: w.bfloat16().to(w.dtype), "weight")),
     ),
 )  # fmt: skip

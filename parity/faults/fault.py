@@ -7,6 +7,7 @@ from parity.faults.bench import Bench
 from parity.faults.injection import InStage
 from parity.judge import Judge
 
+DERIVED = "derived from the code"  # nobody is known to have published this one
 SITES = ("weights", "graph", "wiring", "tokenizer", "sampler", "noise", "runtime", "file")
 
 
@@ -23,7 +24,8 @@ class Injection(Protocol):
 class Fault:
     """One entry of the catalogue.
 
-    `stage` is the one to blame, `site` what is tampered with, `source` a public thread or file. `graded` is whether a
+    `stage` is the one to blame, `site` what is tampered with, `source` a public thread, the file
+    whose convention it breaks, or `DERIVED`. `graded` is whether a
     `share` of it means anything; the others are there or not. `cases` are wanted beside the usual ones, `variants`
     the only ones it can befall, `config` the seeded model that can show it.
     """

@@ -8,7 +8,7 @@ from typing import Any
 
 from litert_pipeline.bundle import MANIFEST_NAME
 from parity.faults.bench import Bench
-from parity.faults.fault import Fault
+from parity.faults.fault import DERIVED, Fault
 from parity.faults.injection import InFile
 from reference.model_files import SPIECE_NAME
 from reference.spec.files import sha256_of
@@ -53,8 +53,6 @@ def other_pieces(folder: Path) -> None:
 
 def of_another_model(content: dict[str, Any], share: float) -> None:
     content["source"]["weights_sha256"] = "0" * 64
-    if share == 1:
-        content["source"]["t5_sha256"] = content["source"]["config_sha256"] = "0" * 64
 
 
 def other_levels(content: dict[str, Any], share: float) -> None:
@@ -73,20 +71,21 @@ def _noted(folder: Path, stage: str) -> None:
 FILES = (
     Fault(
         name="never_quantized", stage="dit", site="file", sentence="the INT8 file is the FP32 file, byte for byte",
-        source="sa3.cpp; field notes 5.I",
+        source=DERIVED,
         inject=InFile(damage=never_quantized), graded=False, variants=("litert_int8",),
     ),
     Fault(
         name="altered_file", stage="dit", site="file", sentence="a file was changed after its manifest was written",
-        source="ML-examples#184", inject=InFile(damage=note_changed), graded=False,
+        source=DERIVED, inject=InFile(damage=note_changed), graded=False,
     ),
     Fault(
         name="truncated_file", stage="dit", site="file", sentence="the copy broke off",
-        source="speech-core#34", inject=InFile(damage=cut),
+        source=DERIVED, inject=InFile(damage=cut),
     ),
     Fault(
         name="stale_manifest", stage="bundle", site="file", sentence="the manifest is of a bundle of another model",
         source="ML-examples#184: files and instructions of different versions", inject=manifest(of_another_model),
+        graded=False,
     ),
     Fault(
         name="foreign_tokenizer", stage="conditioner", site="file", sentence="one piece of the tokenizer differs",

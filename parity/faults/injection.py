@@ -30,6 +30,7 @@ class InStage:
 
     def __call__(self, bench: Bench, judge: Judge, variant: str, share: float) -> Judge:
         run = judge.stage(variant, self.stage) if judge is not bench.judge else bench.right(variant, self.stage)
+        run = judge.worn.get((variant, self.stage), run) if self.worn else run
         faulty = _between(run, self.wrong(run), share)
         if self.worn:
             return judge.instead(variant, worn={self.stage: faulty})

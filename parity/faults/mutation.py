@@ -97,9 +97,9 @@ def clean_failures(bench: Bench, variants: list[str], cases: list[Case], say: Sa
 
 
 def pairs(faults: list[Fault], seed: int = 0) -> list[tuple[Fault, Fault]]:
-    """Some pairs of faults, drawn; a file's fault cannot be on top of another's."""
-    single = [fault for fault in faults if not isinstance(fault.inject, InFile) and fault.config == "tiny"]
-    drawn = list(combinations(single, 2))
+    """Some pairs of faults, drawn. Files cannot be damaged twice, nor a sampler's step."""
+    single = [fault for fault in faults if not isinstance(fault.inject, InFile)]
+    drawn = [pair for pair in combinations(single, 2) if {fault.site for fault in pair} != {"sampler"}]
     random.Random(seed).shuffle(drawn)
     return drawn[:PAIRS]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from fixtures.make_model import make_model
+from parity.backends import VARIANTS
 from parity.bundles import Say, chosen_bundles
 from parity.cases import load_cases
 from parity.faults.bench import Bench
@@ -42,7 +43,7 @@ class Outcome:
 
     rows: list[Row] = field(default_factory=list)
     pairs: list[Pair] = field(default_factory=list)
-    clean: list[Verdict] = field(default_factory=list)
+    clean: list[Verdict] | None = None  # None: not looked at
 
     @property
     def variants(self) -> list[str]:
@@ -55,7 +56,10 @@ class Outcome:
 
     def complaints(self) -> list[str]:
         """Why the gate is not proven; empty if it is."""
-        told = [f"refused without a fault: {check}" for check in self.clean]
+        told = (
+            [] if self.rows or self.clean is not None else ["nothing was injected: no such variant can have the fault"]
+        )
+        told += [f"refused without a fault: {check}" for check in self.clean or []]
         for variant in self.variants:
             caught, injected = self.caught(variant)
             if caught < (1.0 if variant == STRICT else LEAST_CAUGHT) * injected:
@@ -66,12 +70,15 @@ class Outcome:
 def run_faults(options: FaultOptions, store: Store, say: Say) -> Outcome:
     """Inject every fault, or those asked for, into every variant. Raises InputError for bad input."""
     faults, variants = chosen_faults(options.only), options.variants or list(VARIANTS_RUN)
+    foreign = [name for name in variants if name in VARIANTS and not name.startswith("litert_")]
+    if foreign:
+        raise InputError(f"variant {', '.join(foreign)}: faults are injected into LiteRT files; choose litert_...")
     outcome = Outcome()
     for config in dict.fromkeys(fault.config for fault in faults):
         own = [fault for fault in faults if fault.config == config]
         with _bench(config, options, variants, store, say) as bench:
             if options.files:
-                bench.converted |= convert_all(own, bench.judge.model.files.config.parent, bench.folder, say)
+                bench.converted |= convert_all(own, bench.model, bench.folder, say)
             _run(bench, own, variants, outcome, say)
             if config == OWN_CONFIG and options.only is None:
                 _run_together(bench, own, variants, outcome, say)
@@ -99,7 +106,7 @@ def _bench(config: str, options: FaultOptions, variants: list[str], store: Store
         bundles, _ = chosen_bundles(model, given, names, folder / "bundles", say)
         (folder / "faults").mkdir()
         with Judge.of(model, bundles, store=store) as judge:
-            yield Bench(judge=judge, folder=folder / "faults")
+            yield Bench(judge=judge, model=model, folder=folder / "faults")
 
 
 def _run(bench: Bench, faults: list[Fault], variants: list[str], outcome: Outcome, say: Say) -> None:

@@ -6,13 +6,12 @@ from itertools import repeat
 
 import numpy as np
 
-from parity.faults.fault import Fault
+from parity.faults.fault import DERIVED, Fault
 from parity.faults.injection import InPipeline
 from parity.faults.wiring import asked_for, noise, sampled_by
 from parity.faults.wrong_sampler import Move
 from reference.spec.generation import Request
 from reference.spec.guidance import Guidance
-from reference.spec.noise import philox
 from reference.spec.sampler import SamplerSpec, State, linear_levels, logsnr_levels
 
 UPSTREAM_SCALE = 6.0
@@ -61,7 +60,10 @@ def louder(draws: Iterator[State]) -> Iterator[State]:
 
 
 def another_generator(draws: Iterator[State]) -> Iterator[State]:
-    return philox(next(draws).shape, seed=12345)
+    """A Mersenne twister's normals, as numpy's legacy generator draws them."""
+    state, shape = np.random.RandomState(0), next(draws).shape
+    while True:
+        yield state.standard_normal(shape).astype(np.float32)
 
 
 def guided(request: Request, share: float) -> Request:
@@ -80,11 +82,11 @@ SAMPLER = (
     ),
     Fault(
         name="one_level_off", stage="sampler", site="sampler", sentence="the DiT is told the next step's level",
-        source="stable-audio-tools#196", inject=InPipeline(wrong=sampled_by(told=lambda now, after: after)),
+        source=DERIVED, inject=InPipeline(wrong=sampled_by(told=lambda now, after: after)),
     ),
     Fault(
         name="level_told_in_float16", stage="sampler", site="sampler", sentence="the DiT is told the level in float16",
-        source="diffusers#11056",
+        source=DERIVED,
         inject=InPipeline(wrong=sampled_by(told=lambda now, after: float(np.float16(now)))),
     ),
     Fault(
@@ -124,7 +126,7 @@ SAMPLER = (
         source="diffusers#10861", inject=InPipeline(wrong=noise(louder)),
     ),
     Fault(
-        name="another_generator", stage="sampler", site="noise", sentence="noise of another generator, same seed",
+        name="another_generator", stage="sampler", site="noise", sentence="noise of another generator",
         source="coreai-models#253, Cytnx#1078, pytorch#80202", inject=InPipeline(wrong=noise(another_generator)),
     ),
 )  # fmt: skip

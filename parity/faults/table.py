@@ -4,16 +4,19 @@ from collections.abc import Iterable
 
 from rich.console import Console
 
-from parity.faults.mutation import Row
+from parity.faults.mutation import CASES, MULTIPLES, SHARES, Row
 from parity.faults.run import LEAST_CAUGHT, STRICT, Outcome
 
-HEAD = """# What the gate catches
+HEAD = f"""# What the gate catches
 
-Written by `python -m parity faults --out docs/faults.md --force` (`make faults`), on the embedded tiny model. Every fault is
-injected into converted files and the gate's checks are run. A cell says which check is blamed and how many times over its
-limit it is, then the mildest share of the fault that is still caught: 0.001 means that a thousandth of the way from right to
-wrong is enough. Faults of modules were really converted (and quantized in the INT8 bundle), and the module that is named
-inside the FP32 file is given; their shares are what the wrong module answers otherwise, added to the clean file's answers.
+Written by `python -m parity faults --out docs/faults.md --force` (`make faults`), on the embedded tiny model unless `--model`
+says otherwise. Every fault is injected into converted files and the gate's checks are run on the cases {", ".join(CASES)}
+and those a fault asks for, free-running on one of them and only where nothing else failed. A cell says which check is blamed and how many
+times over its limit it is, then the mildest share of the fault that is still caught: 0.001 means that a thousandth of the way
+from right to wrong is enough. {SHARES[-1]:g} is the least that is tried; of tokens and bytes it is one. No share: the fault is
+there or not. Faults of modules were really converted (and quantized in the INT8 bundle), and the module that is named inside the FP32
+file is given; their shares are what the wrong module answers otherwise, added to the clean file's answers. The last column is a
+public thread about it, or the file whose convention is broken.
 """
 
 
@@ -44,13 +47,12 @@ def _summary(outcome: Outcome) -> Iterable[str]:
     if outcome.pairs:
         blamed = sum(pair.blamed for pair in outcome.pairs)
         yield f"- Two at once: {blamed} of {len(outcome.pairs)} refused, one of the two stages blamed."
-    yield f"- Without a fault: {len(outcome.clean)} checks failed."
+    if outcome.clean is not None:
+        yield f"- Without a fault: {len(outcome.clean)} checks failed."
 
 
 def _rows(outcome: Outcome) -> Iterable[str]:
-    yield (
-        "| stage | fault | what goes wrong | into | " + " | ".join(outcome.variants) + " | module named | suffered by |"
-    )
+    yield ("| stage | fault | what goes wrong | into | " + " | ".join(outcome.variants) + " | module named | source |")
     yield "| --- " * (6 + len(outcome.variants)) + "|"
     names = dict.fromkeys(row.fault.name for row in outcome.rows)
     by_name = {(row.fault.name, row.variant): row for row in outcome.rows}
@@ -74,7 +76,9 @@ def _cell(row: Row | None) -> str:
 
 def _missed(row: Row) -> str:
     near = f"its worst check uses {100 * row.judged.nearest:.0f} % of the limit"
-    least = "no multiple of it is caught: the variant does the same itself"
+    least = (
+        "it is there or not" if not row.fault.graded else f"up to {MULTIPLES[-1]:g} times as much of it is not caught"
+    )
     if row.threshold is not None:
         least = f"{row.threshold:g} times as much of it is caught"
     return f"- `{row.fault.name}` in `{row.variant}`: {row.fault.sentence}; {near}, {least}."

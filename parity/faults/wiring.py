@@ -9,7 +9,7 @@ from parity.faults.wrong_sampler import WrongSampler
 from parity.replay import Generate
 from reference.spec.generation import Pipeline, Request, Stage
 from reference.spec.prompt import Tokenizer
-from reference.spec.sampler import SamplerSpec, State
+from reference.spec.sampler import State
 from reference.spec.tensors import Array, Tensors
 
 Change = Callable[[Array], Array]
@@ -55,11 +55,10 @@ def first_input_kept(name: str) -> Callable[[Stage], Stage]:
     """A stage that goes on using the first `name` it was ever given."""
 
     def wrap(run: Stage) -> Stage:
-        kept: list[Array] = []
+        kept: dict[str, Array] = {}
 
         def faulty(feed: Mapping[str, Array]) -> Tensors:
-            kept.append(feed[name])
-            return run({**feed, name: kept[0]})
+            return run({**feed, name: kept.setdefault(name, feed[name])})
 
         return faulty
 
@@ -74,6 +73,7 @@ class WrongTokenizer(Tokenizer):
     ) -> None:
         self._right, self._change, self._share = right, change, share
         self.max_length = right.max_length * longer
+        self._pieces = right._pieces  # it counts as the right one does
 
     def __call__(self, text: str) -> tuple[Array, Array]:
         ids, mask = self._right(text)
@@ -148,10 +148,10 @@ def asked_for(change: Callable[[Request, float], Request]) -> Callable[[Generate
 
 
 def sampled_by(**changes: Callable[..., object]) -> Callable[[Generate, float], Generate]:
-    """A pipeline whose sampler differs by `changes`, which are fields of `WrongSampler`."""
+    """A pipeline whose sampler differs by `changes`, which are fields of `WrongSampler`, beside what differs already."""
 
     def change(request: Request, share: float) -> Request:
-        right = {field.name: getattr(request.sampler, field.name) for field in fields(SamplerSpec)}
-        return replace(request, sampler=WrongSampler(**right, share=share, **changes))  # type: ignore[arg-type]
+        had = {field.name: getattr(request.sampler, field.name) for field in fields(request.sampler)}
+        return replace(request, sampler=WrongSampler(**had | changes | {"share": share}))
 
     return asked_for(change)

@@ -12,7 +12,7 @@ from reference.spec.sampler import SamplerSpec, State, Step, Velocity
 
 @dataclass(frozen=True, kw_only=True)
 class Move:
-    """What one step knows: state, velocity, clean estimate, the two levels, the noise drawn, the level before."""
+    """What one step knows: state, velocity, clean estimate, the two levels, the noise drawn."""
 
     x: State
     v: State
@@ -20,7 +20,6 @@ class Move:
     now: float
     after: float
     drawn: State
-    before: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +43,6 @@ class WrongSampler(SamplerSpec):
 
     def walk(self, velocity: Velocity, noise: Iterator[State], x: State) -> Iterator[Step]:
         levels = self.levels()
-        before = levels[0]
         for index, (now, after) in enumerate(pairwise(levels)):
             told = now if self.told is None else float(self._mixed(now, self.told(now, after)))
             v = velocity(x, told)
@@ -52,10 +50,10 @@ class WrongSampler(SamplerSpec):
             drawn = next(noise)
             following = clean if after == 0 else (1 - after) * clean + after * drawn
             if self.step is not None:
-                move = Move(x=x, v=v, clean=clean, now=now, after=after, drawn=drawn, before=before)
+                move = Move(x=x, v=v, clean=clean, now=now, after=after, drawn=drawn)
                 following = self._mixed(following, self.step(move)).astype(np.float32)
             yield Step(index=index, level=now, x=x, velocity=v, denoised=clean, following=following)
-            x, before = following, now
+            x = following
 
     def _mixed(self, right: Any, wrong: Any) -> Any:
         return wrong if self.share == 1 else right + self.share * (wrong - right)
