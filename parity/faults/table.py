@@ -10,13 +10,14 @@ from parity.faults.run import LEAST_CAUGHT, STRICT, Outcome
 HEAD = f"""# What the gate catches
 
 Written by `python -m parity faults --out docs/faults.md --force` (`make faults`), on the embedded tiny model unless `--model`
-says otherwise. Every fault is injected into converted files and the gate's checks are run on the cases {", ".join(CASES)}
-and those a fault asks for, free-running on one of them and only where nothing else failed. A cell says which check is blamed and how many
-times over its limit it is, then the mildest share of the fault that is still caught: 0.001 means that a thousandth of the way
-from right to wrong is enough. {SHARES[-1]:g} is the least that is tried; of tokens and bytes it is one. No share: the fault is
-there or not. Faults of modules were really converted (and quantized in the INT8 bundle), and the module that is named inside the FP32
-file is given; their shares are what the wrong module answers otherwise, added to the clean file's answers. The last column is a
-public thread about it, or the file whose convention is broken.
+says otherwise. Every fault is injected into converted files and the gate's checks are run on the cases
+{", ".join(CASES)} and those a fault asks for, free-running on one of them and only where nothing else failed.
+
+A cell says which check is blamed and how many times over its limit it is, then the mildest share of the fault that is still
+caught: 0.001 means that a thousandth of the way from right to wrong is enough. {SHARES[-1]:g} is the least that is
+tried; of tokens and bytes it is one. No share: the fault is there or not. Faults of modules were really converted (and quantized in the INT8
+bundle), and the module that is named inside a file is given; their shares are what the wrong module answers otherwise, added
+to the clean file's answers. The last column is a public thread about it, or the file whose convention is broken.
 """
 
 
