@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from rich.console import Console
 
+from parity.faults.catalogue import CATALOGUE
 from parity.faults.mutation import CASES, MULTIPLES, SHARES, Row
 from parity.faults.run import LEAST_CAUGHT, STRICT, Outcome
 
@@ -15,9 +16,11 @@ says otherwise. Every fault is injected into converted files and the gate's chec
 
 A cell says which check is blamed and how many times over its limit it is, then the mildest share of the fault that is still
 caught: 0.001 means that a thousandth of the way from right to wrong is enough. {SHARES[-1]:g} is the least that is
-tried; of tokens and bytes it is one. No share: the fault is there or not. Faults of modules were really converted (and quantized in the INT8
-bundle), and the module that is named inside a file is given; their shares are what the wrong module answers otherwise, added
-to the clean file's answers. The last column is a public thread about it, or the file whose convention is broken.
+tried; of tokens and bytes it is one. No share: the fault is there or not.
+
+Faults of modules were really converted (and quantized in the INT8 bundle), and the module that is named inside a file is
+given; their shares are what the wrong module answers otherwise, added to the clean file's answers. The last column is a
+public thread about it, or the file whose convention is broken.
 """
 
 
@@ -55,7 +58,8 @@ def _summary(outcome: Outcome) -> Iterable[str]:
 def _rows(outcome: Outcome) -> Iterable[str]:
     yield ("| stage | fault | what goes wrong | into | " + " | ".join(outcome.variants) + " | module named | source |")
     yield "| --- " * (6 + len(outcome.variants)) + "|"
-    names = dict.fromkeys(row.fault.name for row in outcome.rows)
+    places = {name: place for place, name in enumerate(CATALOGUE)}
+    names = sorted({row.fault.name for row in outcome.rows}, key=lambda name: places.get(name, len(places)))
     by_name = {(row.fault.name, row.variant): row for row in outcome.rows}
     for name in names:
         rows = [by_name.get((name, variant)) for variant in outcome.variants]
