@@ -15,10 +15,10 @@ from litert_pipeline.build.convert import exportable
 from parity.budgets import BETWEEN
 from parity.faults.bench import Bench, edited
 from parity.faults.catalogue import CATALOGUE, CONDITIONER, DECODER, DIT, ENCODER, FILES, SAMPLER, WORN
-from parity.faults.checks import injected
+from parity.faults.checks import Finding, injected
 from parity.faults.fault import SITES, Fault
 from parity.faults.injection import InModule, InPipeline, InStage
-from parity.faults.mutation import SHARES, cases_for, mildest, run_fault
+from parity.faults.mutation import SHARES, Pair, Row, cases_for, mildest, run_fault
 from parity.faults.run import OWN_CONFIG, STRICT, FaultOptions, Outcome, run_faults, told
 from parity.faults.sampler import euler_step
 from parity.faults.table import page
@@ -220,6 +220,16 @@ def test_only_litert_files_are_spoiled(variants: list[str]) -> None:
     options = FaultOptions(model=TINY_MODEL_DIR, bundles=[], variants=variants, only=["gain"], files=False)
     with pytest.raises(InputError, match="faults are injected into LiteRT files"):
         run_faults(options, Store(), lambda _: None)
+
+
+def test_a_pair_is_excused_only_where_each_of_the_two_is_missed() -> None:
+    one, two = (Fault(**vars(harmless("dit")) | {"name": name}) for name in ("one", "two"))
+    missed, caught = Finding(failed=[]), Finding(failed=[], error="dit.tflite")
+    pair = Pair(faults=(one, two), variant="litert_int8", finding=missed)
+    for second, complaints in ((missed, 0), (caught, 1)):
+        rows = [Row(fault=f, variant=pair.variant, finding=found, threshold=None) for f, found in ((one, missed), (two, second))]
+        told = Outcome(rows=rows, pairs=[pair]).complaints()
+        assert sum(line.startswith("not blamed: one with two") for line in told) == complaints
 
 
 def test_a_run_that_injected_nothing_is_a_complaint() -> None:

@@ -64,7 +64,12 @@ class Outcome:
             caught, injected = self.caught(variant)
             if caught < (1.0 if variant == STRICT else LEAST_CAUGHT) * injected:
                 told.append(f"{variant}: {caught} of {injected} faults caught and blamed on the right stage")
-        return told + [f"not blamed: {pair}" for pair in self.pairs if not pair.blamed]
+        return told + [f"not blamed: {pair}" for pair in self.pairs if not pair.blamed and not self.hidden(pair)]
+
+    def hidden(self, pair: Pair) -> bool:
+        """Whether each of the two is missed alone, too: then the variant's precision hides both."""
+        missed = {(row.fault.name, row.variant) for row in self.rows if not row.caught}
+        return all((fault.name, pair.variant) in missed for fault in pair.faults)
 
 
 def run_faults(options: FaultOptions, store: Store, say: Say) -> Outcome:

@@ -50,7 +50,9 @@ def _summary(outcome: Outcome) -> Iterable[str]:
         yield f"- `{variant}`: {caught} of {injected} caught and blamed on the right stage (wanted: {wanted})."
     if outcome.pairs:
         blamed = sum(pair.blamed for pair in outcome.pairs)
-        yield f"- Two at once: {blamed} of {len(outcome.pairs)} refused, one of the two stages blamed."
+        hidden = sum(outcome.hidden(pair) for pair in outcome.pairs if not pair.blamed)
+        rest = f"; {hidden} hidden by the precision that hides each of the two" if hidden else ""
+        yield f"- Two at once: {blamed} of {len(outcome.pairs)} refused, one of the two stages blamed{rest}."
     if outcome.clean is not None:
         yield f"- Without a fault: {len(outcome.clean)} checks failed."
 
@@ -93,7 +95,8 @@ def _pairs(outcome: Outcome) -> Iterable[str]:
     yield "| variant | faults | refused for |"
     yield "| --- | --- | --- |"
     for pair in outcome.pairs:
-        stage = pair.finding.first.stage if pair.finding.first else "-"
+        stage = pair.finding.first.stage if pair.finding.first else "nothing"
         one, two = pair.faults
         verdict = f"{stage}: {pair.finding.sentence}" if pair.blamed else f"**{stage}**"
+        verdict += ", as each of them alone" if not pair.blamed and outcome.hidden(pair) else ""
         yield f"| {pair.variant} | `{one.name}` ({one.stage}), `{two.name}` ({two.stage}) | {verdict} |"
