@@ -14,6 +14,10 @@ from parity.backends import VARIANTS, choose_variants
 from parity.budgets import check_complete
 from parity.bundles import given_bundles, make_bundles
 from parity.environment import environment
+from parity.faults.bench import Bench
+from parity.faults.catalogue import CATALOGUE
+from parity.faults.mutation import cases_for
+from parity.faults.run import STRICT
 from parity.judge import Judge
 from parity.selection import STAGE_KEYWORD, spelled_out
 from parity.store import Store
@@ -94,3 +98,11 @@ def judge(request: pytest.FixtureRequest, bundles: Mapping[str, Bundle]) -> Iter
     option = request.config.getoption
     with Judge.of(option("--model"), bundles, option("--threads"), Store.of_user()) as judge:
         yield judge
+
+
+@pytest.fixture(scope="session")
+def bench(request: pytest.FixtureRequest, judge: Judge, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """The session's judge, ready for faults to be injected."""
+    made = Bench(judge=judge, model=request.config.getoption("--model"), folder=tmp_path_factory.mktemp("faults"))
+    made.warm(STRICT, cases_for(made, CATALOGUE.values()))
+    return made
