@@ -68,7 +68,7 @@ def agreement(request: pytest.FixtureRequest) -> Agreement:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """`variant` is every variant the given bundles can run."""
     if "variant" in metafunc.fixturenames:
-        given = given_bundles(metafunc.config.getoption("--bundle"))
+        given = given_bundles(metafunc.config.getoption("--bundle"), metafunc.config.getoption("--model"))
         recipes = set(given) or {row.recipe for row in VARIANTS.values() if row.recipe}
         chosen = metafunc.config.getoption("--variants")
         metafunc.parametrize("variant", choose_variants(chosen.split(",") if chosen else None, recipes))
@@ -81,7 +81,7 @@ def bundles(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     folder = tmp_path_factory.mktemp("converted") / "bundles"
     recipes = {row.recipe for row in VARIANTS.values() if row.recipe}
     say = functools.partial(print, file=sys.stderr)
-    return given_bundles(option("--bundle")) or make_bundles(option("--model"), folder, recipes, say)
+    return given_bundles(option("--bundle"), option("--model")) or make_bundles(option("--model"), folder, recipes, say)
 
 
 @pytest.fixture(scope="session", autouse=True)

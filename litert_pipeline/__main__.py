@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from fixtures import TINY_MODEL_DIR
 from litert_pipeline.build.recipes import RECIPES
 from reference import command
+from reference.progress import told
 from reference.spec.errors import told_in_one_line
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
@@ -39,7 +41,8 @@ def convert_command(
         from litert_pipeline.bundle import read_bundle
 
         chosen, taken = conversion_recipe(recipe), None if base is None else read_bundle(base)
-        convert(model, out, chosen, base=taken, force=force, say=typer.echo)
+        with told(Console()) as say:
+            convert(model, out, chosen, base=taken, force=force, say=say)
     typer.echo(f"wrote {out}")
 
 
@@ -55,7 +58,8 @@ def quantize_command(
         from litert_pipeline.build.quantize import quantize
         from litert_pipeline.build.recipes import quantization_recipe
 
-        quantize(bundle, out, quantization_recipe(recipe), force=force, say=typer.echo)
+        with told(Console()) as say:
+            quantize(bundle, out, quantization_recipe(recipe), force=force, say=say)
     typer.echo(f"wrote {out}")
 
 

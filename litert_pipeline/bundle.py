@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from litert_pipeline.binding import Binding
 from reference.spec.errors import InputError
 from reference.spec.files import sha256_of
+from reference.spec.generation import Stage
 from reference.spec.sampler import LevelShift
 from reference.spec.section import Section, read_json
 from reference.spec.tensors import ALL_STAGES, STAGES, Signature, Tensor
@@ -23,7 +25,7 @@ class StageFile:
     """One converted stage: the file, what it should hash to, how to run it, its tensors.
 
     `compute` is the arithmetic the recipe wants at run time. `source_sha256` is the file it was quantized from,
-    where it was.
+    where it was. `binding` says how a file made elsewhere is fed; our own have the tensors of `signature`.
     """
 
     file: str
@@ -32,6 +34,16 @@ class StageFile:
     compute: str
     signature: Signature
     source_sha256: str | None = None
+    binding: Binding | None = None
+
+    @property
+    def own_signature(self) -> Signature:
+        """What the file itself takes and returns."""
+        return self.signature if self.binding is None else self.binding.signature
+
+    def translated(self, run: Stage) -> Stage:
+        """The stage whose file is `run`."""
+        return run if self.binding is None else self.binding.around(run, self.signature)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +57,14 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """Everything a bundle says about itself. The stage `encoder` may be missing: only audio-to-audio needs it."""
+    """Everything a bundle says about itself. The stage `encoder` may be missing: only audio-to-audio needs it.
+
+    Of one made elsewhere `source` is not known; `recipe` is the one whose budgets it is held to.
+    """
 
     recipe: str
     format: str
-    source: Source
+    source: Source | None
     sampler: Mapping[str, Any]
     level_shift: LevelShift | None
     sample_rate_hz: int
@@ -115,6 +130,7 @@ def read_bundle(folder: Path) -> Bundle:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write `manifest.json` into a bundle folder under construction."""
+    assert manifest.source is not None, "only bundles of ours are written"
     content = {
         "schema": SCHEMA,
         "recipe": manifest.recipe,
@@ -126,7 +142,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         "tokenizer": {"file": manifest.tokenizer_file, "sha256": manifest.tokenizer_sha256},
         "stages": {
             name: {
-                **{key: value for key, value in vars(entry).items() if key != "signature"},
+                **{key: value for key, value in vars(entry).items() if key not in ("signature", "binding")},
                 "inputs": [_tensor_json(tensor) for tensor in entry.signature.inputs],
                 "outputs": [_tensor_json(tensor) for tensor in entry.signature.outputs],
             }

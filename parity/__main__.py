@@ -10,6 +10,7 @@ from rich.console import Console
 
 from fixtures import TINY_MODEL_DIR
 from reference import command
+from reference.progress import told
 from reference.spec.errors import EXIT_OK, EXIT_REFUSE, told_in_one_line
 from reference.spec.files import new_file
 from reference.spec.tensors import ALL_STAGES
@@ -54,7 +55,8 @@ def gate_command(
             model=model, bundles=bundle or [], report=report, variants=_names(variants), cases=_names(cases),
             threads=threads, force=force, require_license=require_license,
         )  # fmt: skip
-        outcome = run_gate(options, _store(no_cache), lambda text: console.print(text, highlight=False))
+        with told(console) as say:
+            outcome = run_gate(options, _store(no_cache), say)
     outcome.show(console)
     if report is not None:
         names = ("report.html", "report.json", "junit.xml", "parity-card.md")
@@ -82,7 +84,8 @@ def localize_command(
         from parity.localize import first_fault
 
         options = InsideOptions(model=model, bundle=bundle, stage=stage, case=case, step=step, out=out, force=force)
-        errors = look_inside(options, _store(no_cache), lambda text: console.print(text, highlight=False))
+        with told(console) as say:
+            errors = look_inside(options, _store(no_cache), say)
     console.print(block_table(errors, f"{stage} of {bundle}, case {case}"))
     fault = first_fault(errors)
     console.print("no module is at fault" if fault is None else f"first fault: {fault.path}", highlight=False)
@@ -107,7 +110,8 @@ def soak_command(
         options = SoakOptions(
             model=model, bundles=bundle or [], variants=_names(variants), drawn=drawn, runs=runs, seed=seed
         )
-        refused = soak(options, lambda text: console.print(text, highlight=False, soft_wrap=True))
+        with told(console) as say:
+            refused = soak(options, say)
     console.print(f"{runs - refused} of {runs} runs end PUBLISH", highlight=False)
     raise typer.Exit(EXIT_REFUSE if refused else EXIT_OK)
 
@@ -130,8 +134,8 @@ def faults_command(
         from parity.faults.table import page, show
 
         options = FaultOptions(model=model, bundles=bundle or [], variants=_names(variants), only=_names(only), files=files)
-        with new_file(out, force) if out is not None else nullcontext() as file:
-            outcome = run_faults(options, _store(no_cache), lambda text: console.print(text, highlight=False, soft_wrap=True))
+        with new_file(out, force) if out is not None else nullcontext() as file, told(console) as say:
+            outcome = run_faults(options, _store(no_cache), say)
             if file is not None:
                 file.write_text(page(outcome), encoding="utf-8")
     show(outcome, console)
@@ -139,6 +143,32 @@ def faults_command(
         console.print(f"wrote {out}", highlight=False)
     _print_peak(console)
     raise typer.Exit(EXIT_REFUSE if outcome.complaints() else EXIT_OK)
+
+
+@app.command("contract")
+def contract_command(
+    bundle: Annotated[Path, typer.Option(help="Folder with the file names of Arm's audiogen app.")],
+    model: ModelDir = TINY_MODEL_DIR,
+) -> None:
+    """Say what Arm's audiogen app, which finds tensors by place, would do with a bundle; 1 if no revision of it fits."""
+    console = _console()
+    with told_in_one_line():
+        from parity.contract import contract, contract_table
+
+        found = contract(bundle, model)
+    for revision, reached in found.reached.items():
+        console.print(contract_table(reached, revision))
+    for text in found.general:
+        console.print(f"[red]wrong[/red] the app {text}", soft_wrap=True, highlight=False)
+    for text in found.notes:
+        console.print(f"note: {text}", soft_wrap=True, highlight=False)
+    if found.fitting:
+        console.print(f"[green]fits[/green] audiogen {', '.join(found.fitting)}", highlight=False)
+        return
+    console.print("[red]fits no revision[/red]; with these constants in audiogen.cpp tensors are found where they are:")
+    for line in found.constants:
+        console.print(f"  {line}", soft_wrap=True, highlight=False)
+    raise typer.Exit(EXIT_REFUSE)
 
 
 @app.command("headroom")

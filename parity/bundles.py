@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
+from litert_pipeline.build.isolated import raise_told
 from litert_pipeline.build.onnx2tf import find_onnx2tf
 from litert_pipeline.build.recipes import RECIPES, Recipe
 from litert_pipeline.bundle import Bundle, read_bundle
 from litert_pipeline.run.probe import require_loadable
 from parity.backends import VARIANTS, choose_variants
+from parity.foreign.read import is_foreign, read_foreign
 from reference.spec.errors import InputError
 
 Say = Callable[[str], None]
@@ -32,7 +34,7 @@ def chosen_bundles(
     wanted = recipes_of(choose_variants(names, recipes_of(list(VARIANTS))))
     if not given and not names:
         wanted = makeable(wanted, say)
-    bundles = given_bundles(given) or make_bundles(model, folder, wanted, say)
+    bundles = given_bundles(given, model) or make_bundles(model, folder, wanted, say)
     return bundles, choose_variants(names, set(bundles))
 
 
@@ -91,24 +93,23 @@ def _run_together(*arguments: list[str]) -> None:
             stack.callback(process.kill)
         told = [process.communicate()[1] for process in processes]
     for process, errors in zip(processes, told, strict=True):
-        if process.returncode:
-            lines = [line for line in errors.splitlines() if line.startswith("error: ")] or errors.splitlines()[-1:]
-            raise InputError(
-                (lines or [f"conversion ended with exit code {process.returncode}"])[-1].removeprefix("error: ")
-            )
+        raise_told(process.returncode, errors, "conversion")
 
 
-def given_bundles(folders: list[Path]) -> dict[str, Bundle]:
-    """The user's bundles by recipe, each proven to open without crashing the runtime."""
+def given_bundles(folders: list[Path], model: Path) -> dict[str, Bundle]:
+    """The user's bundles by recipe, each proven to open without crashing the runtime.
+
+    One without a manifest was made elsewhere: its files are matched with the stages of `model`.
+    """
     bundles: dict[str, Bundle] = {}
     known = {variant.recipe for variant in VARIANTS.values()}
     for folder in folders:
-        bundle = read_bundle(folder)
+        require_loadable(folder)
+        bundle = read_foreign(folder, model) if is_foreign(folder) else read_bundle(folder)
         recipe = bundle.manifest.recipe
         if recipe not in known or recipe in bundles:
             state = "given twice" if recipe in bundles else "one no variant runs"
             valid = ", ".join(sorted(name for name in known if name))
             raise InputError(f"{folder}: its recipe '{recipe}' is {state}; valid recipes, one bundle each: {valid}")
-        require_loadable(bundle)
         bundles[recipe] = bundle
     return bundles

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from parity.foreign.table import COLUMNS, cells
 from parity.licence import REQUIRED
 from parity.verdict import Verdict
 
@@ -20,6 +21,7 @@ def card(
     model: Mapping[str, Any],
     environment: Mapping[str, Any],
     artifacts: list[dict[str, Any]],
+    assignments: list[dict[str, Any]],
 ) -> str:
     """The page as Markdown; `worst` is the worst check of each stage, variant and ladder."""
     failed = sum(not check.ok for check in checks)
@@ -30,6 +32,7 @@ def card(
         _table(("variant", "stage", "ladder", "metric", "case", "value", "limit", "verdict"), map(_row, worst)),
         "## Files",
         _table(("file", "bytes", "sha256"), ([f"`{f['path']}`", str(f["bytes"]), f"`{f['sha256']}`"] for f in artifacts)),
+        *(("## Tensors", _table(COLUMNS, map(cells, assignments))) if assignments else ()),
         "## Judged on",
         _listed({name: value for name, value in environment.items() if name != "versions"}),
         _listed(environment.get("versions", {})),

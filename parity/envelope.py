@@ -1,7 +1,7 @@
 """How far apart two correct generations may drift: the truth's own response to errors such as a variant's.
 
 Ping-pong amplifies small differences, so a fixed limit on the final audio is either blind or wrong. Instead the
-reference generates again, `DRAWS` times, with every stage's output disturbed by as much as the variant erred when fed
+reference generates again, `draws` times, with every stage's output disturbed by as much as the variant erred when fed
 the truth. The variant's audio has to lie near that cloud: within a factor of the distance that `QUANTILE` of the draws
 stay below. A quantile, because the furthest of many draws says more about their number than about the model.
 
@@ -20,11 +20,13 @@ from parity.cases import Case
 from parity.hearing import listening_distances, portrait
 from parity.metrics import relative_l2
 from parity.truth import Truth
-from reference.spec.generation import Pipeline, Stage, generate
+from reference.pipeline import Model
+from reference.spec.generation import Stage, generate
 from reference.spec.noise import philox
 from reference.spec.tensors import STAGES, Array, Tensors
 
 DRAWS = 32
+LARGE_DRAWS = 4  # where one takes half a minute; the largest of four is rarely below half of what 32 would say
 QUANTILE = 0.9
 
 
@@ -53,16 +55,21 @@ class Distances:
         }
 
 
+def draws(model: Model) -> int:
+    """How often the reference generates again."""
+    return LARGE_DRAWS if model.large else DRAWS
+
+
 def envelope(truths: Truth, case: Case, errors: OwnErrors) -> dict[str, dict[str, float]]:
     """The `QUANTILE` of the draws' distances from the truth, by stage and metric."""
     described = {
         **truths.described(case),
         "kind": "envelope",
-        "draws": DRAWS,
+        "draws": draws(truths.model),
         "sizes": dict(errors.sizes),
         "errors": {name: [_hash(array) for array in arrays] for name, arrays in errors.arrays.items()},
     }
-    drawn = truths.store.kept(described, lambda: _drawn(truths.model.pipeline(), case, truths.trace(case), errors))
+    drawn = truths.store.kept(described, lambda: _drawn(truths.model, case, truths.trace(case), errors))
     cloud: dict[str, dict[str, float]] = {}
     for name, found in drawn.items():
         stage, _, metric = name.partition(".")
@@ -70,11 +77,12 @@ def envelope(truths: Truth, case: Case, errors: OwnErrors) -> dict[str, dict[str
     return cloud
 
 
-def _drawn(pipeline: Pipeline, case: Case, truth: Tensors, errors: OwnErrors) -> Tensors:
-    """`stage.metric` to the distance of every draw. `pipeline` is the float32 reference."""
+def _drawn(model: Model, case: Case, truth: Tensors, errors: OwnErrors) -> Tensors:
+    """`stage.metric` to the distance of every draw, by the float32 reference."""
     drawn: dict[str, list[float]] = {}
+    pipeline = model.pipeline()
     distances = Distances(truth, pipeline.sample_rate_hz)
-    for draw in range(DRAWS):
+    for draw in range(draws(model)):
         rng = np.random.Generator(np.random.Philox(key=[case.seed, draw]))
         noise = philox(pipeline.latent_shape, case.seed)
         disturbed = replace(pipeline, stages=_disturbed(pipeline.stages, errors, rng))

@@ -2,6 +2,7 @@
 
 import os
 import platform
+from functools import cache
 from typing import Any
 
 import cpuinfo
@@ -23,12 +24,18 @@ FEATURE_FLAGS = {
 }
 
 
+@cache
+def cpu_model() -> str:
+    """What the CPU calls itself."""
+    return str(cpuinfo.get_cpu_info().get("brand_raw", "unknown"))
+
+
 def environment(threads: int) -> dict[str, Any]:
     """CPU model and features, cores, memory, threads used, versions."""
     info = cpuinfo.get_cpu_info()
     flags = set(info.get("flags", []))
     return {
-        "cpu_model": info.get("brand_raw", "unknown"),
+        "cpu_model": cpu_model(),
         "cpu_arch": platform.machine(),
         "cpu_features": [name for name, spellings in FEATURE_FLAGS.items() if flags.intersection(spellings)],
         "cpu_cores": os.cpu_count(),

@@ -6,21 +6,24 @@ from typing import Any
 
 from parity import metrics
 from parity.activations import Activation, t5_activations
-from parity.blame import Layers, localized
+from parity.blame import Layers, dit_layers, localized
 from parity.bundles import Say
 from parity.cases import Case
+from parity.envelope import Distances
 from parity.judge import Judge
-from parity.ladder import teacher_forced
 from parity.listening import Sound, truth_sound, variant_sound
 from parity.swap import SwapMatrix, swap_matrix
 from parity.verdict import Verdict
 
+INAUDIBLE_DB = 0.01
+
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """All of it. `layers` has an entry for every stage that is suspected."""
+    """All of it. `layers` has an entry for every stage that is suspected and every DiT file, under its first variant."""
 
     steps: list[dict[str, Any]] = field(default_factory=list)
+    decoders: list[dict[str, Any]] = field(default_factory=list)
     layers: Layers = field(default_factory=dict)
     swaps: list[SwapMatrix] = field(default_factory=list)
     activations: list[Activation] = field(default_factory=list)
@@ -34,11 +37,11 @@ class Evidence:
 def gather(judge: Judge, checks: list[Verdict], variants: list[str], cases: list[Case], say: Say) -> Evidence:
     """The evidence of a gate run; `cases[0]` is the one shown step by step, mixed and played."""
     shown = cases[0]
-    say("swapping stages")
     return Evidence(
         steps=list(_steps(judge, variants, shown)),
-        layers=localized(judge, checks, cases, say),
-        swaps=[swap_matrix(judge, variant, shown) for variant in variants],
+        decoders=list(_decoders(judge, variants, shown)),
+        layers=dit_layers(judge, variants, shown, say) | localized(judge, checks, cases, say),
+        swaps=list(_swaps(judge, variants, shown, say)),
         activations=t5_activations(judge.model, [(case.id, case.request.prompt, case.request.seconds) for case in cases]),
         sounds=list(_sounds(judge, variants, shown)),
     )
@@ -48,8 +51,7 @@ def _steps(judge: Judge, variants: list[str], case: Case) -> Iterable[dict[str, 
     """Per-step figures beside the judged ones: velocity cosine and SNR."""
     truth = judge.truth(case)
     for variant in variants:
-        outputs = teacher_forced("dit", judge.stage(variant, "dit"), truth)
-        for step, output in enumerate(outputs):
+        for step, output in enumerate(judge.answers("dit", variant, case)):
             velocity, other = truth[f"v_{step}"], output["velocity"]
             yield {
                 "variant": variant,
@@ -59,6 +61,25 @@ def _steps(judge: Judge, variants: list[str], case: Case) -> Iterable[dict[str, 
                 "velocity_cosine": _finite(1 - metrics.cosine_distance(velocity, other)),
                 "velocity_snr_db": _finite(metrics.snr_db(velocity, other)),
             }
+
+
+def _decoders(judge: Judge, variants: list[str], case: Case) -> Iterable[dict[str, Any]]:
+    truth = judge.truth(case)["audio"]
+    for variant in variants:
+        (output,) = judge.answers("decoder", variant, case)
+        yield {"variant": variant, "case": case.id, "snr_db": _finite(metrics.snr_db(truth, output["audio"]))}
+
+
+def _swaps(judge: Judge, variants: list[str], case: Case, say: Say) -> Iterable[SwapMatrix]:
+    """Of all variants; where one takes a minute, only of those whose error could be heard."""
+    truth, rate_hz = judge.truth(case), judge.model.spec.sample_rate_hz
+    for variant in variants:
+        found = Distances(truth, rate_hz)(judge.heard(variant, case))["decoder"]["log_mel_distance_db"]
+        if judge.model.large and found < INAUDIBLE_DB:
+            say(f"{variant}: {found:.1e} dB from the truth from end to end, too little to attribute to stages")
+            continue
+        say(f"swapping stages of {variant}")
+        yield swap_matrix(judge, variant, case)
 
 
 def _sounds(judge: Judge, variants: list[str], case: Case) -> Iterable[Sound]:

@@ -12,6 +12,7 @@ from parity.bundles import Say, chosen_bundles
 from parity.cases import Case, load_cases
 from parity.environment import environment
 from parity.evidence import gather
+from parity.foreign.table import assigned
 from parity.judge import Judge
 from parity.licence import licence_checks
 from parity.report import Report, artifact_entries
@@ -57,6 +58,7 @@ def run_gate(options: GateOptions, store: Store, say: Say) -> Report:
             model=_described(judge.model),
             environment=environment(options.threads),
             artifacts=artifact_entries(used),
+            assignments=assigned(used),
         )
         if options.report is not None:
             report.write(folder)

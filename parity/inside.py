@@ -37,11 +37,13 @@ class InsideOptions:
 
 def look_inside(options: InsideOptions, store: Store, say: Say) -> list[ModuleError]:
     """The errors of the stage's modules; with `out` also written as overlays. Raises InputError for bad input."""
-    (bundle,) = given_bundles([options.bundle]).values()
+    (bundle,) = given_bundles([options.bundle], options.model).values()
     stem = f"{bundle.manifest.recipe}.{options.stage}"
     if options.out is not None:
         for path in overlay_paths(options.out, stem):
             check_free(path, options.force)
+    if bundle.manifest.source is None:
+        raise InputError(f"{options.bundle}: was made elsewhere; only files of this project name the modules inside them")
     if options.stage not in bundle.manifest.stages:
         raise InputError(
             f"{options.bundle}: has no stage '{options.stage}'; it has {', '.join(bundle.manifest.stages)}"
@@ -75,7 +77,7 @@ def _loaded(
         say(f"the truth of case {case.id}")
         inputs = bundle.manifest.stages[stage].signature.bind(stage_feed(stage, judge.truth(case), options.step))
         rounded = exportable(judge.model, stage)
-        return exportable(judge.truths.exact(stage), stage), rounded, inputs
+        return judge.model.modules[stage], rounded, inputs
 
 
 def _rounding(

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -11,12 +11,15 @@ import torch
 
 from litert_pipeline.bundle import Bundle
 from litert_pipeline.run.pipeline import assembled
+from parity.answers import Answers
 from parity.artifacts import artifact_checks
 from parity.backends import VARIANTS
 from parity.budgets import BETWEEN, BUDGETS, ENVELOPE_FACTOR, Budget
 from parity.cases import Case
-from parity.envelope import DRAWS, QUANTILE, Distances, OwnErrors, envelope
+from parity.envelope import QUANTILE, Distances, OwnErrors, draws, envelope
+from parity.foreign.checks import order_checks
 from parity.ladder import CONDITIONING, Measurement, measure, teacher_forced, unequal_values
+from parity.opened import Key, Opened
 from parity.own_errors import own_errors
 from parity.precision import PRECISIONS, reduced
 from parity.recognise import half_precision_t5, never_quantized
@@ -31,9 +34,6 @@ from reference.spec.noise import philox
 from reference.spec.tensors import ALL_STAGES, STAGES, Tensors, signatures
 
 REPEATS = 3
-ENVELOPE_WHY = (
-    f"{ENVELOPE_FACTOR:g}x what {QUANTILE:.0%} of {DRAWS} generations disturbed by the variant's own error stay below"
-)
 
 
 @dataclass
@@ -43,11 +43,13 @@ class Judge:
     truths: Truth
     bundles: Mapping[str, Bundle]  # by recipe
     threads: int = 1
-    _stack: ExitStack = field(default_factory=ExitStack)
-    opened: dict[tuple[str, str], Stage] = field(default_factory=dict)  # by (variant, stage)
+    given: Mapping[Key, Stage] = field(default_factory=dict)  # stages that are not the variant's own
     generators: Mapping[str, Generate] = field(default_factory=dict)  # by variant, where it is not ours
-    worn: dict[tuple[str, str], Stage] = field(default_factory=dict)  # stages that differ in generations
-    _forced: dict[tuple[str, str, str], list[Measurement]] = field(default_factory=dict)
+    worn: dict[Key, Stage] = field(default_factory=dict)  # stages that differ in generations
+    _stack: ExitStack = field(default_factory=ExitStack)
+    _opened: Opened = field(default_factory=Opened)
+    _before: "tuple[Judge, frozenset[Key]] | None" = None  # whom to ask for all stages but these
+    _answers: Answers = field(init=False)
     _heard: dict[tuple[str, str], Tensors] = field(default_factory=dict)
 
     @classmethod
@@ -66,6 +68,9 @@ class Judge:
                     )
         return cls(truths=Truth(model=model, store=store or Store()), bundles=bundles, threads=threads)
 
+    def __post_init__(self) -> None:
+        self._answers = Answers(truths=self.truths, threads=self.threads)
+
     def __enter__(self) -> "Judge":
         """Every runtime gets `threads`; torch's count is a setting of the process, so it lasts as long as the judge."""
         self._stack.callback(torch.set_num_threads, torch.get_num_threads())
@@ -75,7 +80,7 @@ class Judge:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.opened.clear()
+        self._opened.close()
         self._stack.close()
 
     @property
@@ -94,26 +99,34 @@ class Judge:
         return [stage for stage in ALL_STAGES if stage in present]
 
     def stage(self, variant: str, stage: str) -> Stage:
-        """A variant's stage, or the reference's at one of `PRECISIONS`, opened once.
+        """A variant's stage, or the reference's at one of `PRECISIONS`; use it before asking for another one.
 
         Raises InputError if its file cannot be opened or is foreign.
         """
-        if (variant, stage) not in self.opened and variant in PRECISIONS:
-            self.opened[variant, stage] = reduced(self.model, stage, variant)
-        if (variant, stage) not in self.opened:
-            row = VARIANTS[variant]
-            bundle = None if row.recipe is None else self.bundles[row.recipe]
-            opened = self._stack.enter_context(row.open(self.model, bundle, stage, self.threads))
-            self.opened[variant, stage] = opened
-        return self.opened[variant, stage]
+        key = (variant, stage)
+        if key in self.given:
+            return self.given[key]
+        if self._before is not None and key not in self._before[1]:
+            return self._before[0].stage(variant, stage)
+        if variant in PRECISIONS:
+            size_bytes = self.model.weight_bytes(stage)
+            return self._opened.stage(key, size_bytes, lambda: nullcontext(reduced(self.model, stage, variant)))
+        row = VARIANTS[variant]
+        bundle = None if row.recipe is None else self.bundles[row.recipe]
+        size_bytes = 0 if bundle is None else bundle.manifest.stages[stage].size_bytes
+        return self._opened.stage(key, size_bytes, lambda: row.open(self.model, bundle, stage, self.threads))
 
     def pipeline(self, variant: str) -> Pipeline:
         """All stages of a variant, ready to generate, with the tokenizer and settings of its bundle."""
-        stages = {stage: self.worn.get((variant, stage)) or self.stage(variant, stage) for stage in self.stages(variant)}
+        stages = {stage: self._worn(variant, stage) for stage in self.stages(variant)}
         recipe = VARIANTS[variant].recipe
         if recipe is None:
             return replace(self.model.pipeline(), stages=stages)
         return assembled(self.bundles[recipe], stages)
+
+    def _worn(self, variant: str, stage: str) -> Stage:
+        """The stage in generations, opened when it is called: not all may fit into memory."""
+        return self.worn.get((variant, stage)) or (lambda feed: self.stage(variant, stage)(feed))
 
     def generator(self, variant: str) -> Generate:
         """What takes the variant from stage to stage."""
@@ -134,16 +147,17 @@ class Judge:
         `changed` stages are opened anew."""
         changed = tuple(stages or ()) if bundle is None else changed
         recipe = VARIANTS[variant].recipe
-        return Judge(
+        judge = Judge(
             truths=self.truths,
             bundles=self.bundles if bundle is None or recipe is None else {**self.bundles, recipe: bundle},
             threads=self.threads,
-            opened={key: run for key, run in self.opened.items() if key[0] != variant or key[1] not in changed}
-            | {(variant, stage): run for stage, run in (stages or {}).items()},
+            given={(variant, stage): run for stage, run in (stages or {}).items()},
             worn=self.worn | {(variant, stage): run for stage, run in (worn or {}).items()},
             generators={**self.generators, **({variant: generator} if generator else {})},
-            _forced={key: found for key, found in self._forced.items() if key[1] != variant or key[0] not in changed},
+            _before=(self, frozenset((variant, stage) for stage in changed)),
         )
+        judge._answers = self._answers.without(variant, changed)
+        return judge
 
     def heard(self, variant: str, case: Case) -> Tensors:
         """The trace of a variant feeding itself from prompt to audio, generated once."""
@@ -173,13 +187,15 @@ class Judge:
             for m in measurements
         ]
 
+    def answers(self, stage: str, variant: str, case: Case) -> list[Tensors]:
+        """What the stage answers when fed the truth, asked once: one dict, or one per step for the DiT."""
+        own = variant in PRECISIONS or VARIANTS[variant].recipe is None
+        keep = own and (variant, stage) not in self.given
+        return self._answers.of(stage, variant, case, lambda: self.stage(variant, stage), keep=keep)
+
     def measured(self, stage: str, variant: str, case: Case) -> list[Measurement]:
         """Teacher-forced measurements, taken once."""
-        key = (stage, variant, case.id)
-        if key not in self._forced:
-            truth = self.truth(case)
-            self._forced[key] = measure(stage, truth, teacher_forced(stage, self.stage(variant, stage), truth))
-        return self._forced[key]
+        return self._answers.measured(stage, variant, case, lambda: self.answers(stage, variant, case))
 
     def teacher_forced(self, stage: str, variant: str, case: Case) -> list[Verdict]:
         """The stage fed with the truth's inputs, against its budgets."""
@@ -199,7 +215,7 @@ class Judge:
         verdicts = [
             Verdict(
                 stage=stage, variant=variant, case=case.id, ladder=FREE_RUNNING, metric=metric, value=value,
-                limit=ENVELOPE_FACTOR * cloud[stage][metric], why=ENVELOPE_WHY,
+                limit=ENVELOPE_FACTOR * cloud[stage][metric], why=envelope_why(draws(self.model)),
             )
             for stage, by_metric in found.items()
             for metric, value in by_metric.items()
@@ -209,8 +225,8 @@ class Judge:
 
     def determinism(self, stage: str, variant: str, case: Case) -> Verdict:
         """Three identical runs on the truth's inputs must agree bit for bit."""
+        first = self.answers(stage, variant, case)
         run, truth = self.stage(variant, stage), self.truth(case)
-        first = teacher_forced(stage, run, truth)
         unequal = sum(unequal_values(first, teacher_forced(stage, run, truth)) for _ in range(REPEATS - 1))
         why = f"{REPEATS} identical invocations must be bit-equal"
         return Verdict(
@@ -220,7 +236,7 @@ class Judge:
 
     def artifacts(self, recipe: str) -> list[Verdict]:
         """Whether a bundle's files are those its manifest and the model dir say."""
-        return artifact_checks(self.bundles[recipe], self.model)
+        return artifact_checks(self.bundles[recipe], self.model) + order_checks(self.bundles[recipe])
 
     def _held(self, stage: str, variant: str, case: Case, found: Measurement, ladder: str = TEACHER_FORCED) -> Verdict:
         """A measurement against its budget, which may follow what a yardstick measures on the same output."""
@@ -232,8 +248,13 @@ class Judge:
     def _own_errors(self, variant: str, case: Case) -> OwnErrors:
         """What the variant adds when fed the truth."""
         truth = self.truth(case)
-        outputs = {stage: teacher_forced(stage, self.stage(variant, stage), truth) for stage in STAGES}
+        outputs = {stage: self.answers(stage, variant, case) for stage in STAGES}
         return own_errors(outputs, {stage: self.teacher_forced(stage, variant, case) for stage in STAGES}, truth)
+
+
+def envelope_why(count: int) -> str:
+    """The reason of a free-running limit, after `count` draws."""
+    return f"{ENVELOPE_FACTOR:g}x what {QUANTILE:.0%} of {count} generations disturbed by the variant's own error stay below"
 
 
 def _judged(

@@ -22,6 +22,7 @@ from parity.budgets import UNIT_ROUNDOFF
 from parity.graphs import Graph, Outputs, find_outputs
 from parity.hooks import hooked
 from parity.slices import SLICE_BYTES, Sliced
+from reference.exact import in_float64
 from reference.spec.tensors import Array
 
 # Times the reference's own rounding in the same module. Clean float graphs were measured up to 2.2 (tiny) and, where a
@@ -60,8 +61,8 @@ def localize(
 ) -> list[ModuleError]:
     """The errors of every module whose output the graph holds, in the order the reference computes them.
 
-    `exact` and `rounded` are the same module in float64 and float32, `graph` the converted one, `inputs` what the
-    stage is fed.
+    `exact` is the module itself, which is run in float64, `rounded` what was converted, in float32, `graph` the
+    converted one, `inputs` what the stage is fed.
     """
     outputs = located(rounded, graph, inputs)
     rounding = rounding_errors(exact, rounded, outputs, inputs, slice_bytes)
@@ -177,8 +178,8 @@ def _walk(
         found[path] = metrics.apart(output.numpy(), other)
         return torch.from_numpy(other).to(output.dtype) if replace else None
 
-    with hooked(module, compare):
-        _run(module, inputs)
+    with in_float64(module), hooked(module, compare):
+        _run(module, inputs, torch.float64)
     return found
 
 
@@ -215,8 +216,7 @@ def _arranged(value: Array, output: Tensor) -> Array:
     return value.reshape(tuple(output.shape))
 
 
-def _run(module: nn.Module, inputs: Mapping[str, Array]) -> None:
-    dtype = next(module.parameters(), next(module.buffers(), torch.zeros(0))).dtype
+def _run(module: nn.Module, inputs: Mapping[str, Array], dtype: torch.dtype = torch.float32) -> None:
     tensors = {name: torch.from_numpy(array) for name, array in inputs.items()}
     with torch.inference_mode():
         module(**{name: t.to(dtype) if t.is_floating_point() else t for name, t in tensors.items()})

@@ -13,6 +13,7 @@ from parity.activations import WARN_SHARE, Activation
 from parity.blame import PIPELINE_ORDER
 from parity.blocks import by_block
 from parity.evidence import Evidence
+from parity.foreign.table import COLUMNS, cells
 from parity.listening import Sound
 from parity.localize import ModuleError
 from parity.swap import SwapMatrix
@@ -39,6 +40,7 @@ def render(
     model: Mapping[str, Any],
     environment: Mapping[str, Any],
     artifacts: list[dict[str, Any]],
+    assignments: list[dict[str, Any]],
 ) -> str:
     """The page as text."""
     loader = jinja2.FileSystemLoader(TEMPLATES)
@@ -60,6 +62,7 @@ def render(
             "height": PLOT_HEIGHT,
             "ticks": [_tick(db) for db in range(0, int(TOP_DB), GRID_DB)],
         },
+        decoders=evidence.decoders,
         steps_case=evidence.steps[0]["case"] if evidence.steps else "-",
         layers=[_layer(variant, stage, errors) for (variant, stage), errors in evidence.layers.items()],
         warnings=evidence.warnings(),
@@ -70,6 +73,8 @@ def render(
         model=model,
         environment=environment,
         artifacts=artifacts,
+        assignments=[cells(row) for row in assignments],
+        assignment_columns=COLUMNS,
     )
 
 

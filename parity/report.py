@@ -4,7 +4,7 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -16,6 +16,7 @@ from litert_pipeline.bundle import Bundle
 from parity.blame import PIPELINE_ORDER, suspects
 from parity.card import card
 from parity.evidence import Evidence
+from parity.foreign.table import assignment_table
 from parity.localize import ModuleError, first_fault
 from parity.overlays import write_overlays
 from parity.page import render
@@ -37,6 +38,7 @@ class Report:
     model: dict[str, Any]
     environment: dict[str, Any]
     artifacts: list[dict[str, Any]]
+    assignments: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def publish(self) -> bool:
@@ -64,6 +66,7 @@ class Report:
             "checks": [check.to_json() for check in self.checks],
             "blame": self.blame(),
             "dit_steps": self.evidence.steps,
+            "decoders": self.evidence.decoders,
             "layers": [
                 {"variant": variant, "stage": stage, **_json_numbers(asdict(error)), "ok": error.ok}
                 for (variant, stage), errors in self.evidence.layers.items()
@@ -75,6 +78,7 @@ class Report:
             "model": self.model,
             "environment": self.environment,
             "artifacts": self.artifacts,
+            "assignments": self.assignments,
             "latency": [],
         }
         (folder / "report.json").write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
@@ -90,7 +94,9 @@ class Report:
         ElementTree.ElementTree(_junit(self.checks)).write(folder / "junit.xml", encoding="utf-8", xml_declaration=True)
 
     def show(self, console: Console) -> None:
-        """Print the stage x variant table, then whom to blame, then the verdict."""
+        """Print what foreign tensors stand for, the stage x variant table, whom to blame, then the verdict."""
+        if self.assignments:
+            console.print(assignment_table(self.assignments))
         table = Table(title="the worst check of each stage and variant", title_justify="left")
         for title in (
             "stage",

@@ -22,6 +22,7 @@ import platformdirs
 
 import parity
 import reference
+from litert_pipeline.build import rewrites
 from reference.spec.errors import InputError
 from reference.spec.files import new_file, sha256_of
 from reference.spec.tensors import Tensors
@@ -30,7 +31,9 @@ LIMIT_BYTES = 2 * 2**30  # some two hundred truths at full size
 DESCRIPTION = "description"  # the name of the array that holds it
 SUFFIX, HASH_BYTES = ".entry", 32
 SOURCES = (Path(reference.__file__).parent, Path(parity.__file__).parent)
-OWN_MODULES = ("truth.py", "ladder.py", "envelope.py", "metrics.py", "hearing.py")  # those an entry follows from
+OWN_MODULES = (  # those an entry follows from
+    "truth.py", "ladder.py", "envelope.py", "metrics.py", "hearing.py", "precision.py", "backends/upstream.py",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +105,7 @@ def _packed(arrays: Tensors) -> bytes:
 def code_version() -> str:
     """A hash of the code that entries follow from: the reference, what is computed here, torch and numpy."""
     files = [path for path in SOURCES[0].rglob("*.py") if not path.name.startswith("test_")]
-    files += [SOURCES[1] / name for name in OWN_MODULES]
+    files += [SOURCES[1] / name for name in OWN_MODULES] + [Path(rewrites.__file__)]
     hashes = [sha256_of(path) for path in sorted(files)]
     versions = [version(package) for package in ("torch", "numpy", "scipy", "pyloudnorm", "sentencepiece")]
     return hashlib.sha256(json.dumps([hashes, versions]).encode()).hexdigest()

@@ -47,19 +47,28 @@ class SwapMatrix:
 
 
 def swap_matrix(judge: Judge, variant: str, case: Case) -> SwapMatrix:
-    """Generate once for every mix of conditioner and DiT, and decode each with both decoders."""
-    truth, exact, own = judge.truth(case), judge.truths.pipeline(), judge.pipeline(variant)
+    """Generate for every mix of conditioner and DiT, and decode each with both decoders; what is known is not run again.
+
+    The truth's stages run in float64, those of a large model in float32: there a matrix takes a minute, and a shift of
+    less than 0.001 dB is no stage's.
+    """
+    truth, own = judge.truth(case), judge.pipeline(variant)
+    exact = judge.model.pipeline() if judge.model.large else judge.truths.pipeline()
     heard = portrait(truth["audio"][0], own.sample_rate_hz)
     distance_db: dict[Swapped, float] = {}
     for mix in product((False, True), repeat=2):
         swapped = frozenset(stage for stage, taken in zip(STAGES[:2], mix, strict=True) if taken)
-        trace = truth
-        if swapped:
+        if not swapped:
+            trace = truth
+        elif all(mix):  # what the variant makes of it by itself
+            trace = judge.heard(variant, case)
+            trace = trace | exact.stages["decoder"](float32_inputs({"latents": trace["latents"]}))
+        else:
             stages = {stage: (own if stage in swapped else exact).stages[stage] for stage in STAGES}
             trace = generate(replace(exact, stages=stages), case.request, philox(exact.latent_shape, case.seed))
-        decoded = own.stages["decoder"](float32_inputs({"latents": trace["latents"]}))
+        alone = judge.heard(variant, case) if all(mix) else own.stages["decoder"](float32_inputs({"latents": trace["latents"]}))
         distance_db[swapped] = _distance_db(heard, trace["audio"], own.sample_rate_hz)
-        distance_db[swapped | {"decoder"}] = _distance_db(heard, decoded["audio"], own.sample_rate_hz)
+        distance_db[swapped | {"decoder"}] = _distance_db(heard, alone["audio"], own.sample_rate_hz)
     return SwapMatrix(variant=variant, case=case.id, distance_db=distance_db)
 
 

@@ -14,7 +14,7 @@ from parity.cases import case_ids
 from parity.judge import Judge
 from parity.ladder import stage_feed, unequal_values
 from parity.test_parity import assert_ok, case_called
-from reference.spec.tensors import ALL_STAGES
+from reference.spec.tensors import ALL_STAGES, signatures
 
 MANY = max(4, os.cpu_count() or 1)  # more threads than cores where there are few, which is an edge of its own
 POSITIONS = 3
@@ -51,7 +51,7 @@ def test_a_call_leaves_no_trace_in_the_next(judge: Judge, stage: str, variant: s
 def test_batch_position_is_rounding(judge: Judge, stage: str, position: int) -> None:
     """The reference takes batches; converted graphs hold one item, so for them there is but the order of calls."""
     names = case_ids(free_running=True)[:POSITIONS]
-    signature, module = judge.model.stage(stage).signature, judge.model.modules[stage]
+    signature, module = signatures(judge.model.spec)[stage], judge.model.modules[stage]
     feeds = [signature.bind(stage_feed(stage, judge.truth(case_called(judge, name)))) for name in names]
     batch = {key: torch.from_numpy(np.concatenate([feed[key] for feed in feeds])) for key in feeds[0]}
     with torch.inference_mode():

@@ -120,7 +120,7 @@ def test_an_edit_is_the_same_every_time_and_survives_the_rewrites(judge: Judge, 
     assert isinstance(inject, InModule)
     case = case_called(judge, CATALOGUE[name].cases[0] if CATALOGUE[name].cases else "drums")
     feed, signature = stage_feed(inject.stage, judge.truth(case)), signatures(judge.model.spec)[inject.stage]
-    exact = judge.truths.exact(inject.stage)
+    exact = judge.model.to(torch.float64, (inject.stage,))
     once, again = (edited(exact, inject.stage, inject.edit) for _ in range(2))
     rewritten = exportable(replace(exact, modules={inject.stage: again}), inject.stage)
     right = exact.stage(inject.stage)(feed)

@@ -100,7 +100,7 @@ def test_a_yardstick_that_is_not_finite_allows_nothing(judge: Judge) -> None:
     case = case_called(judge, "drums")
     overflowing = answering("cross_attention_cond", lambda cond: np.full_like(cond, np.inf))(judge.stage("fp16", "conditioner"))
     opened = {("fp16", "conditioner"): overflowing, ("litert_fp16", "conditioner"): judge.stage("litert_fp16", "conditioner")}
-    faulty = Judge(truths=judge.truths, bundles=judge.bundles, opened=opened)
+    faulty = Judge(truths=judge.truths, bundles=judge.bundles, given=opened)
     failed = [check for check in faulty.teacher_forced("conditioner", "litert_fp16", case) if not check.ok]
     assert {check.metric for check in failed} == {f"relative_l2.{row}" for row in ("prompt_rows", "seconds_row", "global_cond")}
 

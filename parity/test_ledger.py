@@ -16,7 +16,7 @@ from parity.cases import load_cases
 from parity.envelope import DRAWS
 from parity.gate import free_running_cases
 from parity.headroom import COUNTS, Headroom, headrooms, worst
-from parity.judge import ENVELOPE_WHY, Judge
+from parity.judge import Judge, envelope_why
 from parity.ledger import LEAST_ROOM, MOST_ROOM, complaint, read_ledger, record
 from parity.test_page import CHECK
 from parity.verdict import FREE_RUNNING, TEACHER_FORCED
@@ -44,7 +44,7 @@ def test_every_budget_is_in_the_ledger_at_its_present_limit() -> None:
                 assert row["limit"] == pytest.approx(budget.limit, rel=RECORDED_DIGITS)
     assert {variant for variant, _ in ledger.budgets} == set(VARIANTS)
     free = {row["why"] for (_, name), row in ledger.budgets.items() if FREE_RUNNING in name and "conditioner" not in name}
-    assert free == {ENVELOPE_WHY}
+    assert free == {envelope_why(DRAWS)}
     assert DRAWS >= LEAST_DRAWS
 
 

@@ -103,7 +103,7 @@ def test_quantizing_forgets_no_module(judge: Judge, bundles: Mapping[str, Bundle
 @pytest.mark.parametrize("value", [np.nan, 0.0])
 def test_a_value_that_is_no_number_is_blamed_where_it_arises(judge: Judge, value: float) -> None:
     """In a quantized stage, where a limit follows from the siblings."""
-    exact, rounded = exportable(judge.truths.exact("dit"), "dit"), exportable(judge.model, "dit")
+    exact, rounded = judge.model.modules["dit"], exportable(judge.model, "dit")
     bundle = judge.bundles["int8"]
     signature = bundle.manifest.stages["dit"].signature
     inputs = signature.bind(stage_feed("dit", judge.truth(case_called(judge, "drums")), STEP))

@@ -1,11 +1,9 @@
-"""The truth: the reference in float64, from the checkpoint's own weights, one stage in memory at a time."""
+"""The truth: the reference in float64, from the checkpoint's own weights."""
 
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
 from typing import Any
-
-import torch
 
 from litert_pipeline.build.convert import source_of
 from parity.cases import Case
@@ -14,7 +12,7 @@ from parity.store import Store
 from reference.model_files import SPIECE_NAME
 from reference.pipeline import Model
 from reference.spec.files import sha256_of
-from reference.spec.generation import Pipeline, Stage, generate
+from reference.spec.generation import Pipeline, generate
 from reference.spec.noise import philox
 from reference.spec.tensors import ALL_STAGES, ENCODER, Tensors
 
@@ -23,26 +21,15 @@ ENCODER_SEED_OFFSET = 2**31  # the encoder is judged on noise no generation of t
 
 @dataclass
 class Truth:
-    """A model's float64 traces, each computed once and kept in `store`.
-
-    Float64 doubles the weights, so only the stage last asked for is held in it.
-    """
+    """A model's float64 traces, each computed once and kept in `store`."""
 
     model: Model
     store: Store
     _traces: dict[str, Tensors] = field(default_factory=dict)
-    _held: dict[str, Model] = field(default_factory=dict)  # one stage at most
-
-    def exact(self, stage: str) -> Model:
-        """The model in float64, with this stage only."""
-        if stage not in self._held:
-            self._held.clear()  # first, so that never two are there
-            self._held[stage] = self.model.to(torch.float64, (stage,))
-        return self._held[stage]
 
     def pipeline(self) -> Pipeline:
         """All stages in float64, ready to generate."""
-        return replace(self.model.pipeline(), stages={stage: self._stage(stage) for stage in ALL_STAGES})
+        return replace(self.model.pipeline(), stages={stage: self.model.exact(stage) for stage in ALL_STAGES})
 
     def trace(self, case: Case) -> Tensors:
         """The float64 trace of a case, and the encoding of its audio."""
@@ -61,9 +48,6 @@ class Truth:
     def _source(self) -> dict[str, str]:
         tokenizer_sha256 = sha256_of(self.model.t5_folder / SPIECE_NAME)
         return {**asdict(source_of(self.model)), "tokenizer_sha256": tokenizer_sha256, "spec": repr(self.model.spec)}
-
-    def _stage(self, stage: str) -> Stage:
-        return lambda feed: self.exact(stage).stage(stage)(feed)
 
     def _computed(self, case: Case) -> Tensors:
         pipeline = self.pipeline()

@@ -1,12 +1,14 @@
 """The reference pipeline: a model dir as three callables over numpy arrays. Twin of `litert_pipeline/run/pipeline.py`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from reference.exact import in_float64
 from reference.model.conditioner import Conditioner
 from reference.model.decoder import Decoder
 from reference.model.dit import DiT
@@ -19,10 +21,22 @@ from reference.spec.model import ModelSpec
 from reference.spec.prompt import Tokenizer
 from reference.spec.tensors import ALL_STAGES, Array, Signature, Tensors, signatures
 
+HELD_BYTES = 2**30  # of float32 weights: all stages of a small model, one of a full-size one
+# Where the official checkpoint keeps a stage's weights, and which part of the stage they are.
+CHECKPOINT = {
+    "dit": ("model.model.", ""),
+    "encoder": ("pretransform.model.encoder.", ""),
+    "decoder": ("pretransform.model.decoder.", ""),
+    "conditioner": ("conditioner.conditioners.", "conditioners"),
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """A loaded model dir. Modules are in evaluation mode; `modules` has one per stage, the encoder among them."""
+    """A loaded model dir. Modules are in evaluation mode; `modules` has one per stage, the encoder among them.
+
+    Where they are too large to be held together (`StageModules`), keep a module only as long as it is needed.
+    """
 
     files: ModelFiles
     spec: ModelSpec
@@ -43,8 +57,29 @@ class Model:
         return self.files.t5_folder(self.spec.prompt.t5_name)
 
     def stage(self, name: str) -> Stage:
-        """A stage as a function of named numpy arrays."""
-        return TorchStage(self.modules[name], signatures(self.spec)[name])
+        """A stage as a function of named numpy arrays; its module is looked up when it is called."""
+        signature = signatures(self.spec)[name]
+        return lambda feed: TorchStage(self.modules[name], signature)(feed)
+
+    def exact(self, name: str) -> Stage:
+        """The same in float64, from the same stored weights."""
+        signature = signatures(self.spec)[name]
+
+        def run(feed: Mapping[str, Array]) -> Tensors:
+            module = self.modules[name]
+            with in_float64(module):
+                return TorchStage(module, signature, torch.float64)(feed)
+
+        return run
+
+    @property
+    def large(self) -> bool:
+        """Whether its stages are too large to be held together; a generation then takes tens of seconds."""
+        return isinstance(self.modules, StageModules) and not self.modules.all_held
+
+    def weight_bytes(self, name: str) -> int:
+        """How large the stage's weights are."""
+        return sum(tensor.nbytes for tensor in self.modules[name].state_dict().values())
 
     def pipeline(self) -> Pipeline:
         """All stages, ready to generate."""
@@ -73,6 +108,32 @@ class TorchStage:
         return {name: tensor.numpy() for name, tensor in outputs.items()}
 
 
+class StageModules(Mapping[str, nn.Module]):
+    """One module per stage. Beyond `held_bytes` of weights in all only the one last asked for is held, and read again."""
+
+    def __init__(
+        self, modules: Mapping[str, nn.Module], read: Callable[[str], nn.Module], held_bytes: int = HELD_BYTES
+    ) -> None:
+        self._names, self._read = tuple(modules), read
+        size_bytes = sum(tensor.nbytes for module in modules.values() for tensor in module.state_dict().values())
+        self.all_held = size_bytes <= held_bytes
+        self._held = dict(modules) if self.all_held else {}
+
+    def __getitem__(self, name: str) -> nn.Module:
+        if name not in self._names:
+            raise KeyError(name)
+        if name not in self._held:
+            self._held.clear()  # first, so that never two are there
+            self._held[name] = self._read(name)
+        return self._held[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
 def load_model(model: Path) -> Model:
     """Load a model in float32: a model dir, one of its weight files, or an id on the hub.
 
@@ -80,26 +141,39 @@ def load_model(model: Path) -> Model:
     """
     files = locate(model)
     spec = read_model_spec(files.config, files.t5_folder)
-    t5_folder = files.t5_folder(spec.prompt.t5_name)
+    spiece = files.t5_folder(spec.prompt.t5_name) / SPIECE_NAME
+    modules, files = read_modules(spec, files)
+    tokenizer = Tokenizer(spiece, spec.prompt.max_length, spec.t5.vocab_size)
+    return Model(files=files, spec=spec, tokenizer=tokenizer, modules=StageModules(modules, partial(_read_module, spec, files)))
+
+
+def _read_module(spec: ModelSpec, files: ModelFiles, stage: str) -> nn.Module:
+    return read_modules(spec, files, (stage,))[0][stage]
+
+
+def read_modules(
+    spec: ModelSpec, files: ModelFiles, stages: tuple[str, ...] = ALL_STAGES
+) -> tuple[dict[str, nn.Module], ModelFiles]:
+    """The modules of `stages` with their weights, and the files these came from; every tensor in a file must belong
+    to some stage."""
     with torch.device("meta"):  # no storage: the checkpoint's tensors become the parameters
-        modules = build_modules(spec)
+        built = build_modules(spec)
+    modules = {stage: built[stage] for stage in stages}
+    state, files = read_parts(files, tuple(checkpoint_parts(built)))
     parts = checkpoint_parts(modules)
-    state, files = read_parts(files, tuple(parts))
-    load_into(parts, state, files.weights)
+    foreign = tuple(checkpoint_parts({name: module for name, module in built.items() if name not in stages}))
+    load_into(parts, {name: tensor for name, tensor in state.items() if not name.startswith(foreign)}, files.weights)
     del state  # the modules hold the tensors now, and only those
-    t5_weights = find_t5_weights(t5_folder)
-    load_into({"": modules["conditioner"].get_submodule("t5")}, read_t5_tensors(t5_weights), t5_weights)
-    tokenizer = Tokenizer(t5_folder / SPIECE_NAME, spec.prompt.max_length, spec.t5.vocab_size)
-    return Model(files=files, spec=spec, tokenizer=tokenizer, modules=frozen(modules))
+    if "conditioner" in modules:
+        t5_weights = find_t5_weights(files.t5_folder(spec.prompt.t5_name))
+        load_into({"": modules["conditioner"].get_submodule("t5")}, read_t5_tensors(t5_weights), t5_weights)
+    return frozen(modules), files
 
 
 def checkpoint_parts(modules: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
-    """What the official checkpoint holds, by key prefix. T5 has a file of its own."""
+    """What the official checkpoint holds of these stages, by key prefix. T5 has a file of its own."""
     return {
-        "model.model.": modules["dit"],
-        "pretransform.model.encoder.": modules["encoder"],
-        "pretransform.model.decoder.": modules["decoder"],
-        "conditioner.conditioners.": modules["conditioner"].get_submodule("conditioners"),
+        prefix: modules[stage].get_submodule(path) for stage, (prefix, path) in CHECKPOINT.items() if stage in modules
     }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 
 from litert_pipeline.build.export import write_litert, write_onnx
+from litert_pipeline.build.isolated import convert_isolated
 from litert_pipeline.build.onnx2tf import write_onnx2tf
 from litert_pipeline.build.recipes import Recipe
 from litert_pipeline.build.rewrites import fold_oobleck, freeze_rope
@@ -48,7 +49,8 @@ def convert(
     force: bool = False,
     say: Say = lambda _: None,
 ) -> None:
-    """Convert every stage of a model dir and write the bundle, whole or not at all.
+    """Convert every stage of a model dir and write the bundle, whole or not at all. Stages of a large model are
+    converted one by one in processes of their own.
 
     Where the recipe has a route of its own for some stages, the others are copied from `base` so far as it has them.
     Raises InputError for a bad model dir, an existing `out` without `force`, or a base of another model or recipe.
@@ -65,7 +67,13 @@ def convert(
                 stages[stage] = base.manifest.stages[stage]
                 continue
             say(f"converting {stage} to {recipe.routes.get(stage, recipe.format)}")
-            stages[stage] = _convert_stage(model, stage, declared[stage], recipe, folder)
+            path = folder / stage_name(stage, recipe)
+            if model.large:
+                peak_bytes = convert_isolated(model_dir, recipe.name, stage, path)
+                say(f"{stage}: {path.stat().st_size / 1e6:.0f} MB, its process took {peak_bytes / 2**30:.1f} GiB at most")
+            else:
+                write_stage(model, stage, recipe, path)
+            stages[stage] = stage_file(path, declared[stage], recipe.compute.get(stage, "fp32"))
         shutil.copyfile(model.t5_folder / SPIECE_NAME, folder / SPIECE_NAME)
         write_manifest(
             folder,
@@ -141,8 +149,13 @@ def installed_versions() -> dict[str, str]:
     return found
 
 
-def _convert_stage(model: Model, stage: str, signature: Signature, recipe: Recipe, folder: Path) -> StageFile:
-    suffix, write = WRITERS[recipe.routes.get(stage, recipe.format)]
-    path = folder / f"{stage}{suffix}"
-    write(exportable(model, stage), signature, path)
-    return stage_file(path, signature, recipe.compute.get(stage, "fp32"))
+def stage_name(stage: str, recipe: Recipe) -> str:
+    """What a bundle calls the stage's file."""
+    suffix, _ = WRITERS[recipe.routes.get(stage, recipe.format)]
+    return f"{stage}{suffix}"
+
+
+def write_stage(model: Model, stage: str, recipe: Recipe, path: Path) -> None:
+    """Convert one stage to a file."""
+    _, write = WRITERS[recipe.routes.get(stage, recipe.format)]
+    write(exportable(model, stage), signatures(model.spec)[stage], path)

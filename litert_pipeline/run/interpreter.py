@@ -23,7 +23,7 @@ class InterpreterStage:
 
             try:
                 self._interpreter: Any = Interpreter(model_path=str(path), num_threads=threads)
-                self._run: Any = self._interpreter.get_signature_runner()
+                self._run: Any = _runner(self._interpreter)
             except (ValueError, RuntimeError) as error:
                 raise InputError(f"{path}: LiteRT's Interpreter cannot load it ({error}); convert it again") from None
         found = {name: tuple(detail["shape"]) for name, detail in self._run.get_input_details().items()}
@@ -35,6 +35,28 @@ class InterpreterStage:
         with native_log():  # the first call prepares the delegate, which logs
             outputs = self._run(**self.signature.bind(feed))
         return {tensor.name: np.array(outputs[tensor.name]) for tensor in self.signature.outputs}
+
+
+class _Unsigned:
+    """A file without signature behind the interface of a signature runner, by tensor name."""
+
+    def __init__(self, interpreter: Any) -> None:
+        interpreter.allocate_tensors()
+        self._interpreter = interpreter
+
+    def get_input_details(self) -> dict[str, Any]:
+        return {detail["name"]: detail for detail in self._interpreter.get_input_details()}
+
+    def __call__(self, **feed: Array) -> Tensors:
+        for name, detail in self.get_input_details().items():
+            self._interpreter.set_tensor(detail["index"], feed[name])
+        self._interpreter.invoke()
+        details = self._interpreter.get_output_details()
+        return {detail["name"]: self._interpreter.get_tensor(detail["index"]) for detail in details}
+
+
+def _runner(interpreter: Any) -> Any:
+    return interpreter.get_signature_runner() if interpreter.get_signature_list() else _Unsigned(interpreter)
 
 
 @contextmanager

@@ -6,18 +6,21 @@ from contextlib import ExitStack, contextmanager
 from litert_pipeline.bundle import Bundle
 from litert_pipeline.run.runner import LiteRTStage
 from reference.spec.errors import InputError
-from reference.spec.generation import Pipeline, Stages
+from reference.spec.generation import Pipeline, Stage, Stages
 from reference.spec.prompt import Tokenizer
 from reference.spec.tensors import ENCODER, STAGES
 
 
+@contextmanager
 def open_stage(
     bundle: Bundle, name: str, *, compute: str | None = None, threads: int = 1, kernels: str = "xnnpack"
-) -> LiteRTStage:
+) -> Iterator[Stage]:
     """One stage of a bundle, in the arithmetic its manifest asks for unless `compute` says otherwise."""
     entry = bundle.manifest.stages[name]
     compute = compute or entry.compute
-    return LiteRTStage(bundle.path(name), entry.signature, compute=compute, threads=threads, kernels=kernels)
+    path, signature = bundle.path(name), entry.own_signature
+    with LiteRTStage(path, signature, compute=compute, threads=threads, kernels=kernels) as run:
+        yield entry.translated(run)
 
 
 @contextmanager

@@ -1,36 +1,59 @@
-"""Open every stage of a bundle in a process of its own: LiteRT crashes on some damaged files instead of refusing them."""
+"""Open every file of a bundle in a process of its own: LiteRT crashes on some damaged files instead of refusing them."""
 
 import subprocess
 import sys
 from pathlib import Path
 
-from litert_pipeline.bundle import Bundle, read_bundle
+from litert_pipeline.bundle import MANIFEST_NAME, read_bundle
 from litert_pipeline.run.pipeline import open_stage
+from litert_pipeline.run.runner import native_log
 from reference.spec.errors import InputError, told_in_one_line
 
 
-def require_loadable(bundle: Bundle) -> None:
-    """Raise InputError if any LiteRT file of the bundle cannot be opened, a crash of the runtime included."""
-    if bundle.manifest.format != "litert":
-        return
-    command = [sys.executable, "-m", "litert_pipeline.run.probe", str(bundle.folder)]
+def require_loadable(folder: Path) -> None:
+    """Raise InputError if any LiteRT file of a bundle cannot be opened, a crash of the runtime included."""
+    command = [sys.executable, "-m", "litert_pipeline.run.probe", str(folder)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode == 0:
         return
     if result.returncode > 0:
         told = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
-        raise InputError(told[-1].removeprefix("error: ") if told else f"{bundle.folder}: could not be opened")
-    path = bundle.path(result.stdout.split()[-1])
+        raise InputError(told[-1].removeprefix("error: ") if told else f"{folder}: could not be opened")
+    path = folder / result.stdout.split("\n")[-2]
     raise InputError(f"{path}: LiteRT cannot load it (it crashed with signal {-result.returncode}); convert it again")
 
 
 def main() -> None:
-    """Print each stage's name, then open it: the last name printed is the one that crashed."""
-    bundle = read_bundle(Path(sys.argv[1]))
-    for stage in bundle.manifest.stages:
-        print(stage, flush=True)
-        with told_in_one_line(), open_stage(bundle, stage):
-            pass
+    """Print each file's name, then open it: the last name printed is the one that crashed."""
+    folder = Path(sys.argv[1])
+    with told_in_one_line():
+        if (folder / MANIFEST_NAME).is_file() or not folder.is_dir():
+            _open_stages(folder)
+        else:
+            _open_files(folder)
+
+
+def _open_stages(folder: Path) -> None:
+    bundle = read_bundle(folder)
+    if bundle.manifest.format == "litert":
+        for stage, entry in bundle.manifest.stages.items():
+            print(entry.file, flush=True)
+            with open_stage(bundle, stage):
+                pass
+
+
+def _open_files(folder: Path) -> None:
+    """Without a manifest nothing is known of what they take."""
+    for path in sorted(folder.glob("*.tflite")):
+        print(path.name, flush=True)
+        with native_log():
+            from ai_edge_litert.interpreter import Interpreter
+
+            try:
+                Interpreter(model_path=str(path)).allocate_tensors()
+            except (ValueError, RuntimeError) as error:
+                reason = str(error).strip().splitlines()[-1]
+                raise InputError(f"{path}: LiteRT cannot load it ({reason}); convert it again") from None
 
 
 if __name__ == "__main__":

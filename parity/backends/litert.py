@@ -1,7 +1,7 @@
 """LiteRT: CompiledModel with XNNPACK or LiteRT's own kernels, and the classic Interpreter."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 from litert_pipeline.bundle import Bundle
 from litert_pipeline.run import pipeline
@@ -22,7 +22,10 @@ def opener(*, compute: str | None, kernels: str = "xnnpack") -> Open:
     return open_stage
 
 
-def open_classic(model: Model, bundle: Bundle | None, stage: str, threads: int) -> AbstractContextManager[Stage]:
+@contextmanager
+def open_classic(model: Model, bundle: Bundle | None, stage: str, threads: int) -> Iterator[Stage]:
     """A stage with the Interpreter that CompiledModel succeeds, XNNPACK by default as there."""
     assert bundle is not None, "a LiteRT variant names a recipe, so its bundle was chosen"
-    return open_interpreter(bundle.path(stage), bundle.manifest.stages[stage].signature, threads=threads)
+    entry = bundle.manifest.stages[stage]
+    with open_interpreter(bundle.path(stage), entry.own_signature, threads=threads) as run:
+        yield entry.translated(run)

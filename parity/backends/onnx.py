@@ -12,7 +12,7 @@ from reference.spec.errors import InputError
 from reference.spec.generation import Stage
 from reference.spec.tensors import Array, Signature, Tensor, Tensors
 
-DTYPES = {"tensor(float)": "float32", "tensor(int32)": "int32"}
+DTYPES = {"tensor(float)": "float32", "tensor(int32)": "int32", "tensor(int64)": "int64"}
 WARNINGS_OFF = 3  # onnxruntime severity: errors only
 
 
@@ -36,14 +36,25 @@ class OnnxStage:
         return dict(zip(names, self._session.run(names, self.signature.bind(feed)), strict=True))
 
     def _check(self, found: list[onnxruntime.NodeArg], declared: tuple[Tensor, ...], kind: str) -> None:
-        told = {node.name: (tuple(node.shape), DTYPES.get(node.type, node.type)) for node in found}
         wanted = {tensor.name: (tensor.shape, tensor.dtype) for tensor in declared}
+        told = {
+            node.name: (_closed(node.shape, wanted.get(node.name, ((), ""))[0]), DTYPES.get(node.type, node.type))
+            for node in found
+        }
         if told != wanted:
             raise InputError(f"{self.path}: foreign signature, {kind}s are {told}, expected {wanted}")
+
+
+def _closed(shape: list[int | str | None], wanted: tuple[int, ...]) -> tuple[int | str | None, ...]:
+    """A shape whose open axes, which have a name or none, are as long as they are wanted."""
+    if len(shape) != len(wanted):
+        return tuple(shape)
+    return tuple(axis if isinstance(axis, int) else length for axis, length in zip(shape, wanted, strict=True))
 
 
 @contextmanager
 def open_stage(model: Model, bundle: Bundle | None, stage: str, threads: int) -> Iterator[Stage]:
     """A stage of an ONNX bundle."""
     assert bundle is not None, "an ONNX variant names a recipe, so its bundle was chosen"
-    yield OnnxStage(bundle.path(stage), bundle.manifest.stages[stage].signature, threads)
+    entry = bundle.manifest.stages[stage]
+    yield entry.translated(OnnxStage(bundle.path(stage), entry.own_signature, threads))

@@ -39,17 +39,16 @@ class Bench:
         return self._remembered[key]
 
     def exact(self, stage: str) -> Stage:
-        """The stage in float64, which computes each answer once. The module is looked up when it is needed: the truth holds
-        one at a time."""
+        """The stage in float64, which computes each answer once."""
         key = ("", stage)
         if key not in self._remembered:
-            self._remembered[key] = Remembered(lambda feed: self.judge.truths.exact(stage).stage(stage)(feed))
+            self._remembered[key] = Remembered(self.judge.model.exact(stage))
         return self._remembered[key]
 
     def wrong(self, stage: str, edit: Edit) -> Stage:
         """The stage made of an edited module, in float64, which computes each answer once, till the next edit."""
         if self._wrong is None or self._wrong[0] is not edit:
-            model = self.judge.truths.exact(stage)
+            model = self.judge.model.to(torch.float64, (stage,))
             self._wrong = edit, Remembered(TorchStage(edited(model, stage, edit), signatures(model.spec)[stage]))
         return self._wrong[1]
 

@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -75,7 +76,8 @@ def read_tensors(path: Path) -> StateDict:
             return load_file(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it warns of unusual pickles before it refuses them
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            mapped = zipfile.is_zipfile(path)  # torch before 1.6 wrote another kind, which can only be read whole
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except (SafetensorError, EOFError, RuntimeError, OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(

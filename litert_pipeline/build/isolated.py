@@ -1,0 +1,47 @@
+"""One stage converted in a process of its own, so that peak memory is one stage's and none is left behind.
+
+`python -m litert_pipeline.build.isolated MODEL RECIPE STAGE FILE`
+"""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from reference.spec.errors import InputError, told_in_one_line
+
+KIB = 2**10
+
+
+def convert_isolated(model_dir: Path, recipe: str, stage: str, path: Path) -> int:
+    """Write the stage's file; returns the peak resident bytes of the process. Raises InputError with what it told."""
+    command = [sys.executable, "-m", "litert_pipeline.build.isolated", str(model_dir), recipe, stage, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    raise_told(done.returncode, done.stderr, f"converting {stage}")
+    return int(done.stdout.split()[-1])
+
+
+def raise_told(code: int, errors: str, doing: str) -> None:
+    """Raise InputError with the last line that begins with `error: `, or the last one at all, if `code` is not 0."""
+    if code:
+        lines = [line for line in errors.splitlines() if line.startswith("error: ")] or errors.splitlines()[-1:]
+        killed = " (out of memory?)" if code == -9 else ""
+        raise InputError((lines or [f"{doing} ended with exit code {code}{killed}"])[-1].removeprefix("error: "))
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Convert, then print this process's peak resident bytes."""
+    import resource
+
+    with told_in_one_line():
+        from litert_pipeline.build.convert import write_stage
+        from litert_pipeline.build.recipes import conversion_recipe
+        from reference.pipeline import load_model
+
+        model_dir, recipe, stage, path = arguments
+        write_stage(load_model(Path(model_dir)), stage, conversion_recipe(recipe), Path(path))
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
