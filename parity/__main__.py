@@ -171,6 +171,45 @@ def contract_command(
     raise typer.Exit(EXIT_REFUSE)
 
 
+@app.command("verify-wav")
+def verify_wav_command(
+    wav: Annotated[Path, typer.Argument(help="What the device wrote; whole or cut, float or integer samples.")],
+    prompt: Annotated[str, typer.Option(help="Prompt it was asked for.")],
+    seed: Annotated[int, typer.Option(min=0, help="Seed it was given.")],
+    model: ModelDir = TINY_MODEL_DIR,
+    seconds: Annotated[float, typer.Option(min=0, help="Seconds it was asked for; Arm's app always asks for 10.")] = 10.0,
+    steps: Annotated[int, typer.Option(min=1, help="Sampler steps.")] = 8,
+    sampler: Annotated[str, typer.Option(help="Update rule the device should use.")] = "pingpong",
+    noise: Annotated[
+        str, typer.Option(help="Its noise: audiogen-libcxx-arm64 (Android, macOS), audiogen-libstdcxx, philox, an .npz.")
+    ] = "audiogen-libcxx-arm64",
+    precision: Annotated[str, typer.Option(help="int8 (INT8 DiT, FP16 decoder, as Arm's app), fp16 or fp32.")] = "int8",
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
+    no_cache: NoCache = False,
+) -> None:
+    """Say whether a WAV is what the model makes of this prompt and seed (0), and if not, what was different (1)."""
+    console = _console()
+    with told_in_one_line():
+        from parity.device.verify import VerifyOptions, verify
+        from reference.spec.generation import Request
+        from reference.spec.sampler import SamplerSpec
+
+        request = Request(prompt=prompt, seconds=seconds, sampler=SamplerSpec(name=sampler, steps=steps))
+        options = VerifyOptions(
+            wav=wav, model=model, request=request, seed=seed, noise=noise, mix=precision, threads=threads
+        )
+        with told(console) as say:
+            answer = verify(options, _store(no_cache), say)
+    for check in answer.checks:
+        colour, word = ("green", "ok") if check.ok else ("red", "FAIL")
+        console.print(f"[{colour}]{word:4}[/{colour}] {check}", soft_wrap=True, highlight=False)
+    if answer.sentence is not None:
+        sentence = f"[red]not the model's[/red]: {answer.sentence}; look at {answer.component}"
+        console.print(sentence, soft_wrap=True, highlight=False)
+        raise typer.Exit(EXIT_REFUSE)
+    console.print(f"[green]the model's[/green]: {wav} is what {model} makes of it", soft_wrap=True, highlight=False)
+
+
 @app.command("headroom")
 def headroom_command(
     report: Annotated[Path, typer.Argument(help="A report folder, or its report.json.")],

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ from fixtures import PROMPTS_FILE
 from reference.spec.errors import InputError
 from reference.spec.generation import Request
 from reference.spec.model import SecondsSpec
+from reference.spec.noise import open_noise
 from reference.spec.prompt import Tokenizer
-from reference.spec.sampler import SamplerSpec
+from reference.spec.sampler import SamplerSpec, State
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -23,12 +25,17 @@ REQUIRED, OPTIONAL = {"text", "seconds", "seed"}, {"tokens", "free_running"}
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One generation to compare."""
+    """One generation to compare. `noise` is the stream it draws from, by its command-line name."""
 
     id: str
     request: Request
     seed: int
     free_running: bool
+    noise: str = "philox"
+
+    def draws(self, shape: tuple[int, ...]) -> Iterator[State]:
+        """The noise of a run of it."""
+        return open_noise(self.noise, shape, self.seed)
 
 
 def case_ids(path: Path = PROMPTS_FILE, *, free_running: bool = False) -> list[str]:

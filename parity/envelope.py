@@ -11,7 +11,7 @@ whole, and noise leaves all that alone.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,9 +22,9 @@ from parity.metrics import relative_l2
 from parity.truth import Truth
 from reference.pipeline import Model
 from reference.spec.generation import Stage, generate
-from reference.spec.noise import philox
 from reference.spec.tensors import STAGES, Array, Tensors
 
+Found = dict[str, dict[str, float]]  # distances by stage and metric
 DRAWS = 32
 LARGE_DRAWS = 4  # where one takes half a minute; the largest of four is rarely below half of what 32 would say
 QUANTILE = 0.9
@@ -48,7 +48,7 @@ class Distances:
         self._latents, self._rate_hz = truth["latents"], sample_rate_hz
         self._portrait = portrait(truth["audio"][0], sample_rate_hz)
 
-    def __call__(self, other: Tensors) -> dict[str, dict[str, float]]:
+    def __call__(self, other: Tensors) -> Found:
         return {
             "dit": {"latents_relative_l2": relative_l2(self._latents, other["latents"])},
             "decoder": listening_distances(self._portrait, portrait(other["audio"][0], self._rate_hz)),
@@ -60,33 +60,38 @@ def draws(model: Model) -> int:
     return LARGE_DRAWS if model.large else DRAWS
 
 
-def envelope(truths: Truth, case: Case, errors: OwnErrors) -> dict[str, dict[str, float]]:
-    """The `QUANTILE` of the draws' distances from the truth, by stage and metric."""
+def envelope(
+    truths: Truth, case: Case, errors: OwnErrors, measure: Callable[[Tensors], Found] | None = None, measured: str = "all"
+) -> Found:
+    """The `QUANTILE` of the draws' distances from the truth, by stage and metric.
+
+    `measure` gives a trace's distances, `Distances` unless it is given, and `measured` says what it follows from.
+    """
     described = {
         **truths.described(case),
         "kind": "envelope",
         "draws": draws(truths.model),
+        "measured": measured,
         "sizes": dict(errors.sizes),
         "errors": {name: [_hash(array) for array in arrays] for name, arrays in errors.arrays.items()},
     }
-    drawn = truths.store.kept(described, lambda: _drawn(truths.model, case, truths.trace(case), errors))
-    cloud: dict[str, dict[str, float]] = {}
+    distances = measure or Distances(truths.trace(case), truths.model.spec.sample_rate_hz)
+    drawn = truths.store.kept(described, lambda: _drawn(truths.model, case, distances, errors))
+    cloud: Found = {}
     for name, found in drawn.items():
         stage, _, metric = name.partition(".")
         cloud.setdefault(stage, {})[metric] = float(np.quantile(found, QUANTILE))
     return cloud
 
 
-def _drawn(model: Model, case: Case, truth: Tensors, errors: OwnErrors) -> Tensors:
+def _drawn(model: Model, case: Case, distances: Callable[[Tensors], Found], errors: OwnErrors) -> Tensors:
     """`stage.metric` to the distance of every draw, by the float32 reference."""
     drawn: dict[str, list[float]] = {}
     pipeline = model.pipeline()
-    distances = Distances(truth, pipeline.sample_rate_hz)
     for draw in range(draws(model)):
         rng = np.random.Generator(np.random.Philox(key=[case.seed, draw]))
-        noise = philox(pipeline.latent_shape, case.seed)
         disturbed = replace(pipeline, stages=_disturbed(pipeline.stages, errors, rng))
-        found = distances(generate(disturbed, case.request, noise))
+        found = distances(generate(disturbed, case.request, case.draws(pipeline.latent_shape)))
         for stage, by_metric in found.items():
             for metric, value in by_metric.items():
                 drawn.setdefault(f"{stage}.{metric}", []).append(value)

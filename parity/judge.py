@@ -30,7 +30,6 @@ from parity.verdict import FREE_RUNNING, REPLAYED, TEACHER_FORCED, Verdict
 from reference.pipeline import Model, load_model
 from reference.spec.errors import InputError
 from reference.spec.generation import Pipeline, Stage, generate
-from reference.spec.noise import philox
 from reference.spec.tensors import ALL_STAGES, STAGES, Tensors, signatures
 
 REPEATS = 3
@@ -163,8 +162,7 @@ class Judge:
         """The trace of a variant feeding itself from prompt to audio, generated once."""
         if (variant, case.id) not in self._heard:
             own = self.pipeline(variant)
-            noise = philox(own.latent_shape, case.seed)
-            self._heard[variant, case.id] = self.generator(variant)(own, case.request, noise)
+            self._heard[variant, case.id] = self.generator(variant)(own, case.request, case.draws(own.latent_shape))
         return self._heard[variant, case.id]
 
     def replayed(self, variant: str, case: Case, *, from_audio: bool = False) -> list[Verdict]:

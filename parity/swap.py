@@ -17,7 +17,6 @@ from parity.hearing import Portrait, log_mel_distance_db, portrait
 from parity.judge import Judge
 from parity.ladder import float32_inputs
 from reference.spec.generation import generate
-from reference.spec.noise import philox
 from reference.spec.tensors import STAGES, Array
 
 Swapped = frozenset[str]  # the stages that are the variant's; the others are the truth's
@@ -65,7 +64,7 @@ def swap_matrix(judge: Judge, variant: str, case: Case) -> SwapMatrix:
             trace = trace | exact.stages["decoder"](float32_inputs({"latents": trace["latents"]}))
         else:
             stages = {stage: (own if stage in swapped else exact).stages[stage] for stage in STAGES}
-            trace = generate(replace(exact, stages=stages), case.request, philox(exact.latent_shape, case.seed))
+            trace = generate(replace(exact, stages=stages), case.request, case.draws(exact.latent_shape))
         alone = judge.heard(variant, case) if all(mix) else own.stages["decoder"](float32_inputs({"latents": trace["latents"]}))
         distance_db[swapped] = _distance_db(heard, trace["audio"], own.sample_rate_hz)
         distance_db[swapped | {"decoder"}] = _distance_db(heard, alone["audio"], own.sample_rate_hz)

@@ -42,7 +42,7 @@ class Truth:
         request = asdict(case.request)
         init_audio = request.pop("init_audio")
         request["init_audio_sha256"] = None if init_audio is None else sha256(init_audio.tobytes()).hexdigest()
-        return {"kind": "truth", "model": self._source, "request": request, "seed": case.seed}
+        return {"kind": "truth", "model": self._source, "request": request, "seed": case.seed, "noise": case.noise}
 
     @cached_property
     def _source(self) -> dict[str, str]:
@@ -51,6 +51,6 @@ class Truth:
 
     def _computed(self, case: Case) -> Tensors:
         pipeline = self.pipeline()
-        trace = generate(pipeline, case.request, philox(pipeline.latent_shape, case.seed))
+        trace = generate(pipeline, case.request, case.draws(pipeline.latent_shape))
         trace["encoder_noise"] = next(philox(pipeline.latent_shape, case.seed + ENCODER_SEED_OFFSET))
         return trace | pipeline.stages[ENCODER](float32_inputs(trace))

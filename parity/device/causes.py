@@ -1,0 +1,182 @@
+"""What a device may have done otherwise, tried one after the other: what makes the same sound as the file is the cause.
+
+Changes of the finished sound are tried first, then other samplers and noise streams; each is a whole generation. Where none
+of them makes the sound, the file is compared with what this seed and other seeds make, which tells whether it came from it.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import repeat
+
+import numpy as np
+from scipy.signal import fftconvolve
+
+from parity.cases import Case
+from parity.device.sound import Recording
+from parity.metrics import correlation
+from reference.pipeline import Model
+from reference.progress import Say
+from reference.spec import audiogen
+from reference.spec.generation import generate
+from reference.spec.noise import STREAMS
+from reference.spec.sampler import SAMPLERS, State
+from reference.spec.tensors import Array
+
+APP_SECONDS = 10.0  # what audiogen asks for, whatever its user wants
+CONTROL_OFFSETS = (7919, 15_838, 23_757, 31_676)  # of seeds nobody chooses together with the one in question
+MOST_SHIFT_S = 1.0
+SAME_GAIN = 0.02  # a gain nearer to 1 is no cause
+NEIGHBOUR = 0.2  # of the decorrelation from the seed's own sound: then another seed it is
+RECOGNISED = 3.0  # times what other seeds' sounds correlate by chance
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cause:
+    """What was different, where, and the (channel, sample) sound it makes."""
+
+    component: str
+    sentence: str
+    audio: Array
+
+
+Candidates = Callable[[], Iterator[Cause]]
+
+
+def candidates(model: Model, case: Case, expected: Array, recording: Recording) -> list[Candidates]:
+    """Causes in groups, cheap ones first; a group is made when it is asked for. `expected` is (channel, sample)."""
+    return [
+        lambda: _of_the_writer(expected, recording),
+        lambda: _of_the_sampler(model, case),
+        lambda: _of_the_noise(model, case),
+        lambda: _of_the_seconds(model, case),
+    ]
+
+
+def _of_the_writer(expected: Array, recording: Recording) -> Iterator[Cause]:
+    """The model's sound, changed on its way into the file."""
+    found, writer = recording.audio.astype(np.float64), "the WAV writer"
+    whole = expected[:, : found.shape[1]].astype(np.float64)
+    if len(whole) == 2:
+        left, right = whole
+        yield Cause(component=writer, sentence="left and right are swapped", audio=whole[::-1])
+        yield Cause(component=writer, sentence="both channels hold the left one", audio=np.stack([left, left]))
+        yield Cause(component=writer, sentence="both channels hold the right one", audio=np.stack([right, right]))
+        yield Cause(component=writer, sentence="both channels hold their mean", audio=np.stack([(left + right) / 2] * 2))
+    gain = float(np.sum(whole * found) / np.sum(whole**2))
+    if abs(gain - 1) > SAME_GAIN:
+        told = "the sound is inverted" if abs(gain + 1) <= SAME_GAIN else f"all samples are multiplied by {gain:.3g}"
+        yield Cause(component=writer, sentence=told, audio=gain * whole)
+    top = float(np.abs(found).max())
+    if top < np.abs(whole).max():
+        told = f"samples beyond {top:.3g} are clipped; the model's reach {np.abs(whole).max():.3g}"
+        yield Cause(component=writer, sentence=told, audio=np.clip(whole, -top, top))
+    shift = _shift(whole[0], found[0], round(MOST_SHIFT_S * recording.rate_hz))
+    if shift:
+        told = f"the sound is {abs(shift)} samples {'late' if shift > 0 else 'early'}"
+        yield Cause(component=writer, sentence=told, audio=_moved(whole, shift))
+
+
+def _of_the_sampler(model: Model, case: Case) -> Iterator[Cause]:
+    """The same noise under other update rules."""
+    own = case.request.sampler
+    for name in SAMPLERS:
+        if name != own.name:
+            request = replace(case.request, sampler=replace(own, name=name))
+            yield Cause(
+                component="the sampler",
+                sentence=f"it is what '{name}' makes of the request, not '{own.name}'",
+                audio=_generated(model, replace(case, request=request)),
+            )
+    shape = model.spec.latent_shape
+    again = repeat(next(case.draws(shape)))
+    told = "every step is re-noised with the noise of the start"
+    yield Cause(component="the sampler", sentence=told, audio=_generated(model, case, again))
+
+
+def _of_the_noise(model: Model, case: Case) -> Iterator[Cause]:
+    """The same seed in other generators."""
+    for name in STREAMS:
+        if name != case.noise:
+            told = f"its noise is '{name}' of seed {case.seed}, not '{case.noise}'"
+            yield Cause(component="the noise", sentence=told, audio=_generated(model, replace(case, noise=name)))
+
+
+def _of_the_seconds(model: Model, case: Case) -> Iterator[Cause]:
+    """Arm's app asks for its own duration."""
+    if case.request.seconds != APP_SECONDS:
+        request = replace(case.request, seconds=APP_SECONDS)
+        told = f"it was asked for {APP_SECONDS:g} s, not {case.request.seconds:g} s"
+        yield Cause(component="the request", sentence=told, audio=_generated(model, replace(case, request=request)))
+
+
+def origin(model: Model, case: Case, expected: Array, recording: Recording, say: Say) -> tuple[str, str]:
+    """(component, sentence) where no cause is known: whether this seed's noise is in the sound at all.
+
+    All sounds of a prompt, and of a model, have something in common. What other seeds make of the prompt is taken off, of
+    either sound what other seeds of their own do, or these would make the two alike.
+    """
+    found = recording.audio.astype(np.float64)
+    others = [_generated(model, replace(case, seed=(case.seed + offset) % 2**32)) for offset in CONTROL_OFFSETS]
+    one, two, three, four = (audio[:, : found.shape[1]].astype(np.float64) for audio in others)
+    whole = expected[:, : found.shape[1]].astype(np.float64)
+    ours, theirs = (one + two) / 2, (three + four) / 2
+    same = _alike(found - theirs, whole - ours)
+    by_chance = max(abs(_alike(found - theirs, one - two)), abs(_alike(found - ours, three - four)))
+    if same > RECOGNISED * by_chance:
+        neighbour = _neighbour(model, case, recording, whole, say) if case.noise in audiogen.STREAMS else None
+        if neighbour is not None:
+            return "the seed", f"it is what seed {neighbour} makes, not {case.seed}"
+        return (
+            "the conditioner or the request",
+            f"the noise of seed {case.seed} is in it (correlation {same:.2f}, other seeds {by_chance:.2f}), so it was another "
+            "prompt, other seconds, or other weights",
+        )
+    return (
+        "the seed",
+        f"the noise of seed {case.seed} in '{case.noise}' is not in it (correlation {same:.2f}, other seeds {by_chance:.2f}): "
+        "it was another seed, or noise of another kind",
+    )
+
+
+def _neighbour(model: Model, case: Case, recording: Recording, expected: Array, say: Say) -> int | None:
+    """A seed nearby whose sound is nearer: the app draws step i from seed + i + 4564, so neighbours share most draws."""
+    found = recording.audio.astype(np.float64)
+    alike = {case.seed: _alike(found, expected)}
+    for offset in range(1, case.request.sampler.steps):
+        for seed in (case.seed + offset, case.seed - offset):
+            if seed >= 0:
+                say(f"is it seed {seed}?")
+                alike[seed] = _alike(found, _generated(model, replace(case, seed=seed))[:, : found.shape[1]])
+    best = max(alike, key=lambda seed: alike[seed])
+    clear = 1 - alike[best] <= NEIGHBOUR * (1 - alike[case.seed])
+    return best if best != case.seed and clear else None
+
+
+def _alike(one: Array, two: Array) -> float:
+    """Correlation of all samples."""
+    return correlation(one.ravel(), two.ravel())
+
+
+def _generated(model: Model, case: Case, noise: Iterator[State] | None = None) -> Array:
+    """(channel, sample) audio of the float32 reference."""
+    pipeline = model.pipeline()
+    audio: Array = generate(pipeline, case.request, noise or case.draws(pipeline.latent_shape))["audio"][0]
+    return audio
+
+
+def _shift(expected: Array, found: Array, most: int) -> int:
+    """By how many samples `found` is late: where the two correlate best."""
+    together = fftconvolve(found, expected[::-1])
+    centre = expected.size - 1
+    window = together[max(0, centre - most) : centre + most + 1]
+    return int(np.argmax(np.abs(window))) - min(centre, most)
+
+
+def _moved(audio: Array, shift: int) -> Array:
+    """The sound `shift` samples later, silence where it has not begun or has ended."""
+    moved = np.zeros_like(audio)
+    if shift > 0:
+        moved[:, shift:] = audio[:, :-shift]
+    else:
+        moved[:, :shift] = audio[:, -shift:]
+    return moved

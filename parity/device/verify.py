@@ -1,0 +1,174 @@
+"""Is this WAV the model's? `python -m parity verify-wav`.
+
+The run is made again by the reference from the device's own noise stream. A device computes in reduced precision, and
+ping-pong amplifies that, so the file has to lie near generations disturbed by what such a precision errs by.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from parity.backends import YARDSTICK
+from parity.budgets import ENVELOPE_FACTOR
+from parity.cases import Case
+from parity.device.causes import Cause, candidates, origin
+from parity.device.sound import Closeness, Recording, read_recording
+from parity.envelope import OwnErrors, draws, envelope
+from parity.judge import Judge, envelope_why
+from parity.metrics import relative_l2
+from parity.store import Store
+from parity.verdict import FREE_RUNNING, Verdict
+from reference.progress import Say
+from reference.spec.errors import InputError
+from reference.spec.generation import Request
+from reference.spec.model import ModelSpec
+from reference.spec.tensors import STAGES, Array
+
+# What each stage computes in: by the name of a device's mix, the reference at that precision.
+MIXES = {
+    "fp32": dict.fromkeys(STAGES, YARDSTICK),
+    "fp16": dict.fromkeys(STAGES, "fp16"),
+    "int8": {"conditioner": YARDSTICK, "dit": "int8_rows", "decoder": "fp16"},  # Arm's: INT8 DiT, decoder forced to FP16
+}
+WAVEFORM = "waveform_decorrelation"
+MUCH_NEARER = 0.1  # of the distance without it: a cause that is not the whole truth
+CLIPPED = 3  # samples at the very top that may be there by chance
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyOptions:
+    """The file, and the run it is said to come from."""
+
+    wav: Path
+    model: Path
+    request: Request
+    seed: int
+    noise: str
+    mix: str
+    threads: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What was measured and, where something failed, what was different."""
+
+    checks: list[Verdict]
+    component: str | None = None
+    sentence: str | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the file is the model's."""
+        return self.sentence is None and all(check.ok for check in self.checks)
+
+
+def verify(options: VerifyOptions, store: Store, say: Say) -> Answer:
+    """Judge a WAV. Raises InputError for a file that is no sound, and for a bad model dir."""
+    if options.mix not in MIXES:
+        raise InputError(f"precision '{options.mix}' is unknown; valid: {', '.join(MIXES)}")
+    recording = read_recording(options.wav)
+    case = Case(id=options.wav.name, request=options.request, seed=options.seed, free_running=True, noise=options.noise)
+    with Judge.of(options.model, {}, options.threads, store) as judge:
+        odd = _odd(recording, judge.model.spec)
+        if odd is not None:
+            return Answer(checks=[], component="the WAV writer", sentence=odd)
+        say("generating it again with the reference, in float64")
+        expected = judge.truth(case)["audio"][0]
+        say(f"measuring what {options.mix} may change")
+        limits = _limits(judge, case, expected, recording, options.mix)
+        why = envelope_why(draws(judge.model))
+        checks = [*_closeness(case, expected, recording, limits, why), _clipping(case, expected, recording)]
+        if all(check.ok for check in checks):
+            return Answer(checks=checks)
+        component, sentence = _cause(judge, case, expected, recording, limits, say)
+    return Answer(checks=checks, component=component, sentence=sentence)
+
+
+def _odd(recording: Recording, spec: ModelSpec) -> str | None:
+    """What is plainly not as the model makes it."""
+    channels, samples = recording.audio.shape
+    if recording.rate_hz != spec.sample_rate_hz:
+        return f"its header says {recording.rate_hz} Hz, the model makes {spec.sample_rate_hz} Hz"
+    if channels != spec.audio_channels:
+        return f"it has {channels} channel{'s' if channels > 1 else ''}, the model makes {spec.audio_channels}"
+    if samples > spec.sample_size:
+        return f"it is {samples} samples long, the model makes {spec.sample_size} at most"
+    return None
+
+
+def _limits(judge: Judge, case: Case, expected: Array, recording: Recording, mix: str) -> dict[str, float]:
+    """How far a device of this precision may be from the reference, by metric."""
+    measured = f"{recording.audio.shape[1]} samples in steps of {recording.step}"
+    errors = _errors(judge, case, MIXES[mix])
+    cloud = envelope(judge.truths, case, errors, Closeness(expected, recording), measured)
+    return {metric: ENVELOPE_FACTOR * value for metric, value in cloud["decoder"].items()}
+
+
+def _errors(judge: Judge, case: Case, mix: dict[str, str]) -> OwnErrors:
+    """What each stage errs by at its precision when fed the truth."""
+    truth = judge.truth(case)
+    arrays: dict[str, list[Array]] = {}
+    sizes: dict[str, list[float]] = {}
+    for stage in STAGES:
+        answers = judge.answers(stage, mix[stage], case)
+        for name in answers[0]:
+            exact = [truth[f"v_{step}"] if stage == "dit" else truth[name] for step in range(len(answers))]
+            arrays[name] = [answer[name] - one for answer, one in zip(answers, exact, strict=True)]
+            sizes[name] = [relative_l2(one, answer[name]) for answer, one in zip(answers, exact, strict=True)]
+    return OwnErrors(arrays=arrays, sizes=sizes)
+
+
+def _closeness(case: Case, expected: Array, recording: Recording, limits: dict[str, float], why: str) -> list[Verdict]:
+    found = Closeness(expected, recording).of(recording.audio)
+    return [
+        Verdict(
+            stage="decoder", variant="device", case=case.id, ladder=FREE_RUNNING, metric=metric, value=value,
+            limit=limits[metric], why=why,
+        )
+        for metric, value in found.items()
+    ]  # fmt: skip
+
+
+def _clipping(case: Case, expected: Array, recording: Recording) -> Verdict:
+    """Samples at the very top, beside how many the reference has there."""
+    there = max(_at_top(whole, recording.step) for whole in recording.stored(expected))
+    value = max(0, _at_top(recording.audio, recording.step) - there)
+    return Verdict(
+        stage="decoder", variant="device", case=case.id, ladder=FREE_RUNNING, metric="clipped_samples", value=value,
+        limit=CLIPPED, why="a sound touches its highest level once; one that is clipped stays there",
+    )  # fmt: skip
+
+
+def _at_top(audio: Array, step: float) -> int:
+    top = float(np.abs(audio).max())
+    return int(np.count_nonzero(np.abs(audio) >= top - step))
+
+
+def _cause(
+    judge: Judge, case: Case, expected: Array, recording: Recording, limits: dict[str, float], say: Say
+) -> tuple[str, str]:
+    """The best cause of the first group one of which explains the file, or else one that brings it much nearer."""
+    apart = Closeness(expected, recording).of(recording.audio)[WAVEFORM]
+    tried: list[tuple[float, Cause]] = []
+    for group in candidates(judge.model, case, expected, recording):
+        explaining = []
+        for cause in group():
+            say(f"is it that {cause.sentence}?")
+            found = Closeness(cause.audio, recording).of(recording.audio)
+            tried.append((found[WAVEFORM], cause))
+            if all(found[metric] <= limits[metric] for metric in limits):
+                explaining.append(tried[-1])
+        if explaining:
+            return _told(explaining)
+    if min(distance for distance, _ in tried) <= MUCH_NEARER * apart:
+        return _told(tried)
+    say("comparing it with what other seeds make")
+    return origin(judge.model, case, expected, recording, say)
+
+
+def _told(causes: list[tuple[float, Cause]]) -> tuple[str, str]:
+    """(component, sentence) of the one whose sound is nearest."""
+    _, best = min(causes, key=lambda pair: pair[0])
+    return best.component, best.sentence
+
