@@ -12,10 +12,28 @@ ONNX2TF := onnx2tf==1.29.24 tensorflow==2.19.0
 ONNX2TF_VENV := .venv-onnx2tf
 ONNX2TF_STAMP := $(ONNX2TF_VENV)/installed
 
-.PHONY: gate test faults bench lock goldens tiny-model onnx2tf clean
+# Everything at the size of Stable Audio Open Small. Without a real checkpoint (MODEL=DIR) a seeded one is made.
+FULL ?= out/full
+MODEL ?= $(FULL)/model
+FULL_VARIANTS ?= litert_fp32,litert_fp16,litert_int8
+
+.PHONY: gate gate-full test faults bench lock goldens tiny-model onnx2tf clean
 
 gate: $(STAMP) $(ONNX2TF_STAMP) ## convert the embedded tiny model for every variant and judge it
 	$(BIN)/python -m parity gate --report $(REPORT) --force
+
+gate-full: $(FULL)/int8/manifest.json ## the same at full size: make or take a model, convert, quantize, judge one case
+	$(BIN)/python -m parity gate --model $(MODEL) --bundle $(FULL)/fp32 --bundle $(FULL)/int8 \
+		--variants $(FULL_VARIANTS) --cases drums --threads 2 --report $(FULL)/report --force
+
+$(FULL)/model/model_config.json: | $(STAMP)
+	$(BIN)/python -m fixtures make-model --config small --seed 0 --out $(FULL)/model --force
+
+$(FULL)/fp32/manifest.json: $(MODEL)/model_config.json | $(STAMP)
+	$(BIN)/python -m litert_pipeline convert --model $(MODEL) --out $(FULL)/fp32 --force
+
+$(FULL)/int8/manifest.json: $(FULL)/fp32/manifest.json
+	$(BIN)/python -m litert_pipeline quantize $(FULL)/fp32 --recipe int8 --out $(FULL)/int8 --force
 
 test: $(STAMP) $(ONNX2TF_STAMP) ## lint, types and all tests
 	$(BIN)/ruff check .

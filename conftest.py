@@ -9,6 +9,7 @@ import pytest
 
 from fixtures import TINY_MODEL_DIR
 from fixtures.oracle.agreement import Agreement
+from fixtures.oracle.positional import write_positional
 from litert_pipeline.bundle import Bundle
 from parity.backends import VARIANTS, choose_variants
 from parity.budgets import check_complete
@@ -82,6 +83,14 @@ def bundles(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     recipes = {row.recipe for row in VARIANTS.values() if row.recipe}
     say = functools.partial(print, file=sys.stderr)
     return given_bundles(option("--bundle"), option("--model")) or make_bundles(option("--model"), folder, recipes, say)
+
+
+@pytest.fixture(scope="session")
+def positional(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle made elsewhere: upstream's modules, litert-torch, positional arguments, Arm's file names."""
+    folder = tmp_path_factory.mktemp("elsewhere") / "positional"
+    write_positional(TINY_MODEL_DIR, folder)
+    return folder
 
 
 @pytest.fixture(scope="session", autouse=True)

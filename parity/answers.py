@@ -21,6 +21,7 @@ class Answers:
     threads: int
     _answers: dict[Key, list[Tensors]] = field(default_factory=dict)
     _measured: dict[Key, list[Measurement]] = field(default_factory=dict)
+    _unequal: dict[Key, int] = field(default_factory=dict)
 
     def of(self, stage: str, variant: str, case: Case, open_stage: Callable[[], Stage], *, keep: bool) -> list[Tensors]:
         """One dict, or one per step for the DiT. `keep`: they follow from the model, this code and this machine alone."""
@@ -39,6 +40,13 @@ class Answers:
         if key not in self._measured:
             self._measured[key] = measure(stage, self.truths.trace(case), answers())
         return self._measured[key]
+
+    def unequal(self, stage: str, variant: str, case: Case, count: Callable[[], int]) -> int:
+        """How many values differ when the stage is asked again."""
+        key = (stage, variant, case.id)
+        if key not in self._unequal:
+            self._unequal[key] = count()
+        return self._unequal[key]
 
     def without(self, variant: str, stages: tuple[str, ...]) -> "Answers":
         """A copy that knows nothing yet of `stages` of `variant`."""

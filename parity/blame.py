@@ -66,6 +66,7 @@ def module_errors(judge: Judge, stage: str, recipe: str, case: Case, step: int =
         return []
     signature = bundle.manifest.stages[stage].signature
     inputs = signature.bind(stage_feed(stage, judge.truth(case), step))
+    judge.release()  # the graph is run by another interpreter
     exact, rounded = judge.model.modules[stage], exportable(judge.model, stage)
     graph = OPENERS[bundle.manifest.format](bundle.path(stage), signature, rounded)
     return localize(exact, rounded, graph, inputs)

@@ -63,6 +63,9 @@ ZERO = Fixed(limit=0.0, why="rows of padding are zero vectors, exactly")
 NONE = Fixed(limit=0.0, why="one such value is a fault")
 FLOAT = Rounding(factor=4.0, why="4x the reference's own rounding; another order of the same arithmetic was measured up to 2.6x")
 
+# An encoder's deepest convolution sums 14,336 products at full size: XNNPACK one after the other, torch in blocks.
+LONG_SUMS = Rounding(factor=8.0, why="8x the reference's own rounding, long sums lose more; measured up to 4.6x at full size")
+
 # What pipelines do between the stages, whatever the variant.
 BETWEEN: dict[str, StageBudget] = {
     "conditioner": {"unequal_inputs": SAME_TOKENS},
@@ -131,7 +134,7 @@ _FLOAT: dict[str, StageBudget] = {
     "conditioner": _conditioner(FLOAT, FLOAT),
     "dit": _dit(FLOAT),
     "decoder": _decoder(FLOAT, _PEAK, _DC, _STEREO),
-    "encoder": _encoder(FLOAT),
+    "encoder": _encoder(LONG_SUMS),
 }
 # XNNPACK emulates FP16 here; arithmetic that also accumulates in FP16 errs more, so there is more room.
 _FP16_COMPUTE: dict[str, StageBudget] = {

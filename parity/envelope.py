@@ -85,17 +85,36 @@ def envelope(
 
 
 def _drawn(model: Model, case: Case, distances: Callable[[Tensors], Found], errors: OwnErrors) -> Tensors:
-    """`stage.metric` to the distance of every draw, by the float32 reference."""
+    """`stage.metric` to the distance of every draw, by the float32 reference.
+
+    All are sampled before the first is decoded, and the conditioner runs once: at full size no two stages are held.
+    """
     drawn: dict[str, list[float]] = {}
-    pipeline = model.pipeline()
+    pipeline, sampled = model.pipeline(), []
+    pipeline = replace(pipeline, stages={**pipeline.stages, "conditioner": _once(pipeline.stages["conditioner"])})
     for draw in range(draws(model)):
         rng = np.random.Generator(np.random.Philox(key=[case.seed, draw]))
-        disturbed = replace(pipeline, stages=_disturbed(pipeline.stages, errors, rng))
-        found = distances(generate(disturbed, case.request, case.draws(pipeline.latent_shape)))
-        for stage, by_metric in found.items():
+        stages = _disturbed(pipeline.stages, errors, rng)
+        undecoded = replace(pipeline, stages={**stages, "decoder": lambda feed: {"audio": feed["latents"]}})
+        trace = generate(undecoded, case.request, case.draws(pipeline.latent_shape))
+        sampled.append((trace["latents"], stages["decoder"]))
+    for latents, decode in sampled:
+        for stage, by_metric in distances({"latents": latents, **decode({"latents": latents})}).items():
             for metric, value in by_metric.items():
                 drawn.setdefault(f"{stage}.{metric}", []).append(value)
     return {name: np.array(found) for name, found in drawn.items()}
+
+
+def _once(run: Stage) -> Stage:
+    """A stage that is always asked the same, and answers what it answered first."""
+    answers: list[Tensors] = []
+
+    def remembered(feed: Mapping[str, Array]) -> Tensors:
+        if not answers:
+            answers.append(run(feed))
+        return answers[0]
+
+    return remembered
 
 
 def _disturbed(stages: Mapping[str, Stage], errors: OwnErrors, rng: np.random.Generator) -> dict[str, Stage]:

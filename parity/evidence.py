@@ -6,6 +6,7 @@ from typing import Any
 
 from parity import metrics
 from parity.activations import Activation, t5_activations
+from parity.backends import VARIANTS
 from parity.blame import Layers, dit_layers, localized
 from parity.bundles import Say
 from parity.cases import Case
@@ -37,13 +38,14 @@ class Evidence:
 def gather(judge: Judge, checks: list[Verdict], variants: list[str], cases: list[Case], say: Say) -> Evidence:
     """The evidence of a gate run; `cases[0]` is the one shown step by step, mixed and played."""
     shown = cases[0]
+    generating = [name for name in variants if VARIANTS[name].recipe is not None or not judge.model.large]
     return Evidence(
         steps=list(_steps(judge, variants, shown)),
         decoders=list(_decoders(judge, variants, shown)),
         layers=dit_layers(judge, variants, shown, say) | localized(judge, checks, cases, say),
-        swaps=list(_swaps(judge, variants, shown, say)),
+        swaps=list(_swaps(judge, generating, shown, say)),
         activations=t5_activations(judge.model, [(case.id, case.request.prompt, case.request.seconds) for case in cases]),
-        sounds=list(_sounds(judge, variants, shown)),
+        sounds=list(_sounds(judge, generating, shown)),
     )
 
 

@@ -11,13 +11,15 @@ import torch
 
 from litert_pipeline.bundle import Bundle
 from litert_pipeline.run.pipeline import assembled
+from parity.alike import Alike
 from parity.answers import Answers
 from parity.artifacts import artifact_checks
 from parity.backends import VARIANTS
-from parity.budgets import BETWEEN, BUDGETS, ENVELOPE_FACTOR, Budget
+from parity.budgets import BETWEEN, BUDGETS, ENVELOPE_FACTOR
 from parity.cases import Case
-from parity.envelope import QUANTILE, Distances, OwnErrors, draws, envelope
+from parity.envelope import Distances, OwnErrors, draws, envelope
 from parity.foreign.checks import order_checks
+from parity.judged import envelope_why, judged
 from parity.ladder import CONDITIONING, Measurement, measure, teacher_forced, unequal_values
 from parity.opened import Key, Opened
 from parity.own_errors import own_errors
@@ -46,10 +48,11 @@ class Judge:
     generators: Mapping[str, Generate] = field(default_factory=dict)  # by variant, where it is not ours
     worn: dict[Key, Stage] = field(default_factory=dict)  # stages that differ in generations
     _stack: ExitStack = field(default_factory=ExitStack)
-    _opened: Opened = field(default_factory=Opened)
+    _opened: Opened = field(init=False)
     _before: "tuple[Judge, frozenset[Key]] | None" = None  # whom to ask for all stages but these
     _answers: Answers = field(init=False)
     _heard: dict[tuple[str, str], Tensors] = field(default_factory=dict)
+    _alike: Alike = field(init=False)
 
     @classmethod
     def of(
@@ -68,7 +71,9 @@ class Judge:
         return cls(truths=Truth(model=model, store=store or Store()), bundles=bundles, threads=threads)
 
     def __post_init__(self) -> None:
+        self._opened = Opened(held_bytes=0) if self.model.large else Opened()  # 0: one at a time, whatever its activations take
         self._answers = Answers(truths=self.truths, threads=self.threads)
+        self._alike = Alike(bundles=self.bundles, replaced=self._replaced)
 
     def __enter__(self) -> "Judge":
         """Every runtime gets `threads`; torch's count is a setting of the process, so it lasts as long as the judge."""
@@ -81,6 +86,10 @@ class Judge:
     ) -> None:
         self._opened.close()
         self._stack.close()
+
+    def release(self) -> None:
+        """Close all stages that are open; they are opened again when they are asked for."""
+        self._opened.close()
 
     @property
     def model(self) -> Model:
@@ -155,7 +164,7 @@ class Judge:
             generators={**self.generators, **({variant: generator} if generator else {})},
             _before=(self, frozenset((variant, stage) for stage in changed)),
         )
-        judge._answers = self._answers.without(variant, changed)
+        judge._answers, judge._alike.hashes = self._answers.without(variant, changed), self._alike.hashes
         return judge
 
     def heard(self, variant: str, case: Case) -> Tensors:
@@ -172,7 +181,7 @@ class Judge:
         expected = asked(self.model.pipeline(), generate, request, case.seed, truth)
         found = asked(self.pipeline(variant), self.generator(variant), request, case.seed, truth)
         return [
-            _judged(
+            judged(
                 stage,
                 variant,
                 f"{case.id}, from audio" if from_audio else case.id,
@@ -187,12 +196,19 @@ class Judge:
 
     def answers(self, stage: str, variant: str, case: Case) -> list[Tensors]:
         """What the stage answers when fed the truth, asked once: one dict, or one per step for the DiT."""
+        variant = self._alike.first(variant, stage)
         own = variant in PRECISIONS or VARIANTS[variant].recipe is None
         keep = own and (variant, stage) not in self.given
         return self._answers.of(stage, variant, case, lambda: self.stage(variant, stage), keep=keep)
 
+    def _replaced(self, variant: str, stage: str) -> bool:
+        """Whether something stands in for the variant's own file."""
+        key = (variant, stage)
+        return key in self.given or key in self.worn or (self._before is not None and key in self._before[1])
+
     def measured(self, stage: str, variant: str, case: Case) -> list[Measurement]:
         """Teacher-forced measurements, taken once."""
+        variant = self._alike.first(variant, stage)
         return self._answers.measured(stage, variant, case, lambda: self.answers(stage, variant, case))
 
     def teacher_forced(self, stage: str, variant: str, case: Case) -> list[Verdict]:
@@ -223,9 +239,15 @@ class Judge:
 
     def determinism(self, stage: str, variant: str, case: Case) -> Verdict:
         """Three identical runs on the truth's inputs must agree bit for bit."""
-        first = self.answers(stage, variant, case)
-        run, truth = self.stage(variant, stage), self.truth(case)
-        unequal = sum(unequal_values(first, teacher_forced(stage, run, truth)) for _ in range(REPEATS - 1))
+        first = self._alike.first(variant, stage)
+        truth = self.truth(case)
+
+        def again() -> int:
+            answers = self.answers(stage, first, case)
+            runs = (teacher_forced(stage, self.stage(first, stage), truth) for _ in range(REPEATS - 1))
+            return sum(unequal_values(answers, run) for run in runs)
+
+        unequal = self._answers.unequal(stage, first, case, again)
         why = f"{REPEATS} identical invocations must be bit-equal"
         return Verdict(
             stage=stage, variant=variant, case=case.id, ladder=TEACHER_FORCED, metric="nondeterministic_values",
@@ -241,31 +263,10 @@ class Judge:
         budget = BUDGETS[variant, stage][found.metric]
         beside = {(m.metric, m.step): m.value for m in self.measured(stage, budget.yardstick, case)}
         yardstick = beside.get((found.metric, found.step), math.nan)  # one that is not finite allows nothing
-        return _judged(stage, variant, case.id, found, budget, yardstick, ladder)
+        return judged(stage, variant, case.id, found, budget, yardstick, ladder)
 
     def _own_errors(self, variant: str, case: Case) -> OwnErrors:
         """What the variant adds when fed the truth."""
         truth = self.truth(case)
         outputs = {stage: self.answers(stage, variant, case) for stage in STAGES}
         return own_errors(outputs, {stage: self.teacher_forced(stage, variant, case) for stage in STAGES}, truth)
-
-
-def envelope_why(count: int) -> str:
-    """The reason of a free-running limit, after `count` draws."""
-    return f"{ENVELOPE_FACTOR:g}x what {QUANTILE:.0%} of {count} generations disturbed by the variant's own error stay below"
-
-
-def _judged(
-    stage: str,
-    variant: str,
-    case: str,
-    found: Measurement,
-    budget: Budget,
-    yardstick: float,
-    ladder: str = TEACHER_FORCED,
-) -> Verdict:
-    low_limit, limit = budget.limits(yardstick)
-    return Verdict(
-        stage=stage, variant=variant, case=case, ladder=ladder, metric=found.metric, step=found.step,
-        value=found.value, limit=limit, low_limit=low_limit, why=budget.why,
-    )  # fmt: skip

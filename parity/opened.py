@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from reference.spec.generation import Stage
 
-HELD_BYTES = 2**30  # of files and weights: all stages of small models, one DiT of full size
+HELD_BYTES = 2**30  # of files and weights: all stages of small models
 Key = tuple[str, str]  # variant and stage
 
 

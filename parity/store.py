@@ -33,6 +33,7 @@ SUFFIX, HASH_BYTES = ".entry", 32
 SOURCES = (Path(reference.__file__).parent, Path(parity.__file__).parent)
 OWN_MODULES = (  # those an entry follows from
     "truth.py", "ladder.py", "envelope.py", "metrics.py", "hearing.py", "precision.py", "backends/upstream.py",
+    "device/sound.py",
 )  # fmt: skip
 
 

@@ -16,10 +16,11 @@ from parity.cases import Case
 from parity.hearing import Portrait, log_mel_distance_db, portrait
 from parity.judge import Judge
 from parity.ladder import float32_inputs
-from reference.spec.generation import generate
-from reference.spec.tensors import STAGES, Array
+from reference.spec.generation import Pipeline, generate
+from reference.spec.tensors import STAGES, Array, Tensors
 
 Swapped = frozenset[str]  # the stages that are the variant's; the others are the truth's
+DECODER: Swapped = frozenset(["decoder"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,18 +58,29 @@ def swap_matrix(judge: Judge, variant: str, case: Case) -> SwapMatrix:
     distance_db: dict[Swapped, float] = {}
     for mix in product((False, True), repeat=2):
         swapped = frozenset(stage for stage, taken in zip(STAGES[:2], mix, strict=True) if taken)
-        if not swapped:
-            trace = truth
-        elif all(mix):  # what the variant makes of it by itself
-            trace = judge.heard(variant, case)
-            trace = trace | exact.stages["decoder"](float32_inputs({"latents": trace["latents"]}))
-        else:
-            stages = {stage: (own if stage in swapped else exact).stages[stage] for stage in STAGES}
-            trace = generate(replace(exact, stages=stages), case.request, case.draws(exact.latent_shape))
-        alone = judge.heard(variant, case) if all(mix) else own.stages["decoder"](float32_inputs({"latents": trace["latents"]}))
-        distance_db[swapped] = _distance_db(heard, trace["audio"], own.sample_rate_hz)
-        distance_db[swapped | {"decoder"}] = _distance_db(heard, alone["audio"], own.sample_rate_hz)
+        for decoder, audio in _decoded(judge, variant, case, exact, swapped).items():
+            distance_db[swapped | decoder] = _distance_db(heard, audio, own.sample_rate_hz)
     return SwapMatrix(variant=variant, case=case.id, distance_db=distance_db)
+
+
+def _decoded(judge: Judge, variant: str, case: Case, exact: Pipeline, swapped: Swapped) -> dict[Swapped, Array]:
+    """The audio of one mix, by the truth's decoder and by the variant's."""
+    own = judge.pipeline(variant)
+    if not swapped:
+        truth = judge.truth(case)
+        worn = (variant, "decoder") in judge.worn
+        alone = own.stages["decoder"](float32_inputs(truth)) if worn else judge.answers("decoder", variant, case)[0]
+        return {frozenset(): truth["audio"], DECODER: alone["audio"]}
+    if len(swapped) == 2:  # what the variant makes of it by itself
+        trace = judge.heard(variant, case)
+        return {frozenset(): exact.stages["decoder"](_latents(trace))["audio"], DECODER: trace["audio"]}
+    stages = {stage: (own if stage in swapped else exact).stages[stage] for stage in STAGES}
+    trace = generate(replace(exact, stages=stages), case.request, case.draws(exact.latent_shape))
+    return {frozenset(): trace["audio"], DECODER: own.stages["decoder"](_latents(trace))["audio"]}
+
+
+def _latents(trace: Tensors) -> Tensors:
+    return float32_inputs({"latents": trace["latents"]})
 
 
 def _distance_db(truth: Portrait, audio: Array, sample_rate_hz: int) -> float:

@@ -8,15 +8,17 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 from fixtures import TINY_MODEL_DIR
 from litert_pipeline.build.convert import exportable
-from parity.faults.bench import Bench, edited
+from parity.faults.bench import Bench, Edit, edited
 from parity.faults.catalogue import CATALOGUE, CONDITIONER, DECODER, DIT, ENCODER, FILES, SAMPLER, WORN
 from parity.faults.checks import Finding, injected
+from parity.faults.edits import everywhere, weights
 from parity.faults.fault import SITES, Fault
-from parity.faults.injection import InModule, InPipeline, InStage
-from parity.faults.mutation import SHARES, Pair, Row, cases_for, mildest, run_fault
+from parity.faults.injection import InFile, InModule, InPipeline, InStage
+from parity.faults.mutation import PAIRS, SHARES, Pair, Row, cases_for, mildest, pairs, run_fault
 from parity.faults.run import OWN_CONFIG, STRICT, FaultOptions, Outcome, run_faults, told
 from parity.faults.sampler import euler_step
 from parity.faults.table import page
@@ -209,3 +211,19 @@ def test_the_table_is_of_this_catalogue() -> None:
     text = DOCS.read_text(encoding="utf-8")
     assert [f.name for f in CATALOGUE.values() if f"| `{f.name}` | {f.sentence} | {f.site} |" not in text] == []
     assert [f.name for f in CATALOGUE.values() if f"| {f.source} |" not in text] == []
+
+
+def test_two_faults_of_the_sampler_are_never_drawn_together() -> None:
+    """There is but one sampler to put a fault into."""
+    sampler = [fault for fault in CATALOGUE.values() if fault.site == "sampler" and not isinstance(fault.inject, InFile)]
+    assert len(sampler) > 1
+    assert pairs(sampler) == []
+    other = next(fault for fault in CATALOGUE.values() if fault.site == "dit")
+    assert len(pairs([*sampler, other])) == min(PAIRS, len(sampler))
+
+
+@pytest.mark.parametrize("edit", [everywhere(nn.Bilinear, lambda part: None), weights(torch.neg, "no.such.weight")])
+def test_an_edit_that_finds_nothing_to_change_says_so(judge: Judge, edit: Edit) -> None:
+    """Else a fault would be counted as missed that was never there."""
+    with pytest.raises(ValueError, match="no "):
+        edited(judge.model, "dit", edit)

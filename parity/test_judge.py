@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from parity.backends import YARDSTICK
 from parity.cases import Case
 from parity.faults.bench import Bench
 from parity.faults.catalogue import CATALOGUE
@@ -95,13 +96,16 @@ def test_rows_of_the_conditioning_are_judged_apart(judge: Judge, fault: str) -> 
     assert failed == [metric]
 
 
-def test_a_yardstick_that_is_not_finite_allows_nothing(judge: Judge) -> None:
+@pytest.mark.parametrize(("yardstick", "judged"), [("fp16", "litert_fp16"), (YARDSTICK, "litert_fp32")])
+def test_a_yardstick_that_is_not_finite_allows_nothing(judge: Judge, yardstick: str, judged: str) -> None:
     """T5 in FP16 may overflow in the reference and not in the variant; that is a refusal, not a crash."""
     case = case_called(judge, "drums")
-    overflowing = answering("cross_attention_cond", lambda cond: np.full_like(cond, np.inf))(judge.stage("fp16", "conditioner"))
-    opened = {("fp16", "conditioner"): overflowing, ("litert_fp16", "conditioner"): judge.stage("litert_fp16", "conditioner")}
-    faulty = Judge(truths=judge.truths, bundles=judge.bundles, given=opened)
-    failed = [check for check in faulty.teacher_forced("conditioner", "litert_fp16", case) if not check.ok]
+    overflowing = answering("cross_attention_cond", lambda cond: np.full_like(cond, np.inf))(
+        judge.stage(yardstick, "conditioner")
+    )
+    given = {(yardstick, "conditioner"): overflowing, (judged, "conditioner"): judge.stage(judged, "conditioner")}
+    faulty = Judge(truths=judge.truths, bundles=judge.bundles, given=given)
+    failed = [check for check in faulty.teacher_forced("conditioner", judged, case) if not check.ok]
     assert {check.metric for check in failed} == {f"relative_l2.{row}" for row in ("prompt_rows", "seconds_row", "global_cond")}
 
 

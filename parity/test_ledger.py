@@ -16,7 +16,8 @@ from parity.cases import load_cases
 from parity.envelope import DRAWS
 from parity.gate import free_running_cases
 from parity.headroom import COUNTS, Headroom, headrooms, worst
-from parity.judge import Judge, envelope_why
+from parity.judge import Judge
+from parity.judged import envelope_why
 from parity.ledger import LEAST_ROOM, MOST_ROOM, complaint, read_ledger, record
 from parity.test_page import CHECK
 from parity.verdict import FREE_RUNNING, TEACHER_FORCED

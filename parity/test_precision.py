@@ -1,5 +1,6 @@
 """The reference at reduced precision rounds what it says, and a variant of that precision errs about as much."""
 
+import copy
 from collections.abc import Callable
 
 import numpy as np
@@ -111,3 +112,17 @@ def test_what_is_reduced_is_held_to_its_own_precision() -> None:
         assert all(budget.yardstick == YARDSTICK for budget in budgets if isinstance(budget, Rounding))
         plain = variant == YARDSTICK or (variant.split("_", 1)[1].startswith(("fp32", "onnx2tf")) and "float16" not in variant)
         assert bool(following) != plain, variant
+
+
+def test_what_a_convolution_is_fed_has_one_scale_and_what_a_dense_layer_is_fed_one_per_row() -> None:
+    """As XNNPACK does; one scale for both would make one of them err otherwise than the variant."""
+    precision = PRECISIONS["int8_rows"]
+    x = drawn(3, 2, 4, 8) * torch.tensor([1.0, 30.0]).reshape(2, 1, 1)
+    conv, dense = nn.Conv1d(4, 4, 1, bias=False), nn.Linear(8, 8, bias=False)
+    with torch.inference_mode():
+        conv_exact, dense_exact = (copy.deepcopy(part) for part in (conv, dense))
+        for part in (conv_exact, dense_exact):
+            part.weight.data = int8_channels(part.weight.data)
+        assert torch.equal(precision.applied(conv)(x), conv_exact(int8_tensor(x)))
+        assert torch.equal(precision.applied(dense)(x), dense_exact(int8_rows(x)))
+        assert not torch.equal(int8_rows(x), int8_tensor(x))

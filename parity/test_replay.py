@@ -1,15 +1,21 @@
 """What is between the stages is judged apart from them: tokens, levels, states, from noise and from audio."""
 
+import json
 import math
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from litert_pipeline.bundle import Bundle
 from parity.budgets import BETWEEN
 from parity.judge import Judge
 from parity.replay import Asked, asked, audio_to_audio, compare
+from parity.test_gate import copied, gate, rewrite_manifest
 from parity.test_parity import case_called
+from parity.verdict import ARTIFACT, REPLAYED
 from reference.spec.generation import generate
 
 
@@ -57,3 +63,14 @@ def test_inputs_of_another_length_are_unequal_as_a_whole(judge: Judge) -> None:
     longer = expected.inputs | {"input_ids": np.zeros((1, 1000), np.int32)}
     (found,) = compare(expected, Asked(inputs=longer, states=expected.states, levels=expected.levels))["conditioner"]
     assert found.value == 1000
+
+
+def test_a_level_shift_that_is_not_the_model_s_is_refused(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:
+    folder = copied(bundles["fp32"], tmp_path)
+    rewrite_manifest(folder, lambda manifest: manifest.update(level_shift={"mu": -0.8, "sine": False}))
+    code, _ = gate("--bundle", folder, "--cases", "drums", "--variants", "litert_fp32", "--report", tmp_path / "report")
+    assert code == 1
+    checks = json.loads((tmp_path / "report" / "report.json").read_text())["checks"]
+    assert [check["metric"] for check in checks if check["ladder"] == ARTIFACT and not check["ok"]] == ["foreign_sampler"]
+    replayed = [check for check in checks if check["ladder"] == REPLAYED and check["variant"] == "litert_fp32"]
+    assert {check["case"] for check in replayed} == {"drums", "drums, from audio"}

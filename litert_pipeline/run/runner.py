@@ -57,7 +57,7 @@ class LiteRTStage:
 
     def __call__(self, feed: Mapping[str, Array]) -> Tensors:
         for name, array in self.signature.bind(feed).items():
-            self._inputs[name].write(np.ascontiguousarray(array))
+            self._inputs[name].write(_writable(array))
         self._model.run_by_name(self._key, self._inputs, self._outputs)
         return {tensor.name: self._read(tensor) for tensor in self.signature.outputs}
 
@@ -78,7 +78,7 @@ class LiteRTStage:
         self._check(self._model.get_output_tensor_details(self._key), self.signature.outputs, "output")
         for tensor in self.signature.inputs:
             self._inputs[tensor.name] = self._model.create_input_buffer_by_name(self._key, tensor.name)
-            self._inputs[tensor.name].write(np.zeros(tensor.shape, tensor.dtype))
+            self._inputs[tensor.name].write(_writable(np.zeros(tensor.shape, tensor.dtype)))
         for tensor in self.signature.outputs:
             self._outputs[tensor.name] = self._model.create_output_buffer_by_name(self._key, tensor.name)
 
@@ -104,6 +104,12 @@ class LiteRTStage:
         wanted = {tensor.name: (tensor.shape, tensor.dtype) for tensor in declared}
         if told != wanted:
             raise InputError(f"{self.path}: foreign signature, {kind}s are {told}, expected {wanted}")
+
+
+def _writable(array: Array) -> Array:
+    """As the buffers' Python interface takes it: it knows no int64, of which each value is handed over as two int32."""
+    whole = np.ascontiguousarray(array)
+    return whole.view(np.int32) if whole.dtype == np.int64 else whole
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from litert_pipeline.bundle import Bundle
+from litert_pipeline.bundle import Bundle, StageFile
 from parity.backends import litert, onnx, torch_, upstream
 from reference.pipeline import Model
 from reference.spec.errors import InputError
@@ -16,30 +16,41 @@ Open = Callable[[Model, Bundle | None, str, int], AbstractContextManager[Stage]]
 @dataclass(frozen=True, kw_only=True)
 class Variant:
     """`recipe` names the bundle the variant runs (None: the model dir itself); `open(model, bundle, stage, threads)`
-    gives one stage."""
+    gives one stage. `engine` is what runs its files, `compute` the arithmetic it forces on them (None: their own)."""
 
     recipe: str | None
     open: Open
+    engine: str
+    compute: str | None = None
+
+    def execution(self, entry: StageFile) -> tuple[str, str]:
+        """What runs a file, and how: variants that agree in it answer alike."""
+        return self.engine, self.compute or entry.compute
+
+
+def _litert(recipe: str, compute: str | None = None, kernels: str = "xnnpack") -> Variant:
+    """Files of `recipe` in CompiledModel."""
+    return Variant(recipe=recipe, open=litert.opener(compute=compute, kernels=kernels), engine=kernels, compute=compute)
 
 
 YARDSTICK = "torch_fp32"  # the reference's own float32 rounding, which float variants are measured in
 
 VARIANTS: Mapping[str, Variant] = {
-    YARDSTICK: Variant(recipe=None, open=torch_.open_stage),
-    "torch_upstream": Variant(recipe=None, open=upstream.open_stage),
-    "onnx_fp32": Variant(recipe="onnx_fp32", open=onnx.open_stage),
-    "onnx_int8": Variant(recipe="onnx_int8", open=onnx.open_stage),
-    "litert_fp32": Variant(recipe="fp32", open=litert.opener(compute="fp32")),
-    "litert_fp32_builtin": Variant(recipe="fp32", open=litert.opener(compute="fp32", kernels="builtin")),
-    "litert_fp32_interpreter": Variant(recipe="fp32", open=litert.open_classic),
-    "litert_fp16": Variant(recipe="fp32", open=litert.opener(compute="fp16")),
-    "litert_fp16_weights": Variant(recipe="fp16_weights", open=litert.opener(compute=None)),
-    "litert_int8": Variant(recipe="int8", open=litert.opener(compute=None)),
-    "litert_int8_weight_only": Variant(recipe="int8_weight_only", open=litert.opener(compute=None)),
-    "litert_int8_decoder": Variant(recipe="int8_decoder", open=litert.opener(compute=None)),
-    "litert_int4_blockwise": Variant(recipe="int4_blockwise", open=litert.opener(compute=None)),
-    "litert_onnx2tf": Variant(recipe="onnx2tf", open=litert.opener(compute=None)),
-    "litert_onnx2tf_float16": Variant(recipe="onnx2tf_float16", open=litert.opener(compute=None)),
+    YARDSTICK: Variant(recipe=None, open=torch_.open_stage, engine="torch"),
+    "torch_upstream": Variant(recipe=None, open=upstream.open_stage, engine="upstream"),
+    "onnx_fp32": Variant(recipe="onnx_fp32", open=onnx.open_stage, engine="onnx"),
+    "onnx_int8": Variant(recipe="onnx_int8", open=onnx.open_stage, engine="onnx"),
+    "litert_fp32": _litert("fp32", "fp32"),
+    "litert_fp32_builtin": _litert("fp32", "fp32", "builtin"),
+    "litert_fp32_interpreter": Variant(recipe="fp32", open=litert.open_classic, engine="classic"),
+    "litert_fp16": _litert("fp32", "fp16"),
+    "litert_fp16_weights": _litert("fp16_weights"),
+    "litert_int8": _litert("int8"),
+    "litert_int8_weight_only": _litert("int8_weight_only"),
+    "litert_int8_decoder": _litert("int8_decoder"),
+    "litert_int4_blockwise": _litert("int4_blockwise"),
+    "litert_onnx2tf": _litert("onnx2tf"),
+    "litert_onnx2tf_float16": _litert("onnx2tf_float16"),
 }
 
 

@@ -15,7 +15,8 @@ from parity.cases import Case
 from parity.device.causes import Cause, candidates, origin
 from parity.device.sound import Closeness, Recording, read_recording
 from parity.envelope import OwnErrors, draws, envelope
-from parity.judge import Judge, envelope_why
+from parity.judge import Judge
+from parity.judged import envelope_why
 from parity.metrics import relative_l2
 from parity.store import Store
 from parity.verdict import FREE_RUNNING, Verdict

@@ -15,7 +15,8 @@ WEIGHT_BYTES = 1024  # constants below are shapes and scalars
 LITERT_DTYPES = {"FLOAT32": "float32", "FLOAT16": "float16", "INT32": "int32", "INT64": "int64"}
 ONNX_DTYPES = {"FLOAT": "float32", "FLOAT16": "float16", "INT32": "int32", "INT64": "int64"}
 SMALL_WEIGHTS = {"INT8": "int8", "INT4": "int4", "FLOAT16": "float16"}
-SMALL_SHARE = 0.25  # of all bytes of weights: recipes leave embeddings and transposed convolutions in float32
+SMALL_SHARE = 0.25  # of all weights: recipes leave embeddings and transposed convolutions in float32
+BITS = {"float32": 32, "float16": 16, "int8": 8, "int4": 4}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +48,10 @@ class Interface:
     @property
     def weights(self) -> str:
         """How most of the weights are stored: float32, float16, int8, int4, or int8 only to save room."""
-        total = sum(self.weight_bytes.values())
+        values = {dtype: 8 * size_bytes // BITS[dtype] for dtype, size_bytes in self.weight_bytes.items()}
+        total = sum(values.values())
         for dtype in ("int4", "int8", "float16"):
-            if total and self.weight_bytes.get(dtype, 0) >= SMALL_SHARE * total:
+            if total and values.get(dtype, 0) >= SMALL_SHARE * total:
                 return "int8 weights" if dtype == "int8" and self.unpacked else dtype
         return "float32"
 

@@ -29,7 +29,7 @@ RECIPES: dict[tuple[str, str], dict[str, str]] = {
     ("litert", "int8_weight_only"): {"dit": "int8 weights"},
     ("litert", "int8_decoder"): {"decoder": "int8"},
     ("litert", "int4_blockwise"): {"dit": "int4"},
-    ("litert", "fp16_weights"): dict.fromkeys(STAGES, "float16"),
+    ("litert", "fp16_weights"): dict.fromkeys(ALL_STAGES, "float16"),
     ("litert", "onnx2tf_float16"): {"conditioner": "float16"},
     ("onnx", "onnx_fp32"): {},
     ("onnx", "onnx_int8"): {"dit": "int8"},

@@ -74,3 +74,21 @@ def sha256_of(path: Path) -> str:
         return digest.hexdigest()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); expected a file") from None
+
+
+class FileHashes:
+    """SHA-256 of files, each read once as long as its size and time stay what they were."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[Path, int, int], str] = {}
+
+    def of(self, path: Path) -> str:
+        """Hex SHA-256. Raises InputError if the file cannot be read."""
+        try:
+            status = path.stat()
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror}); expected a file") from None
+        key = (path, status.st_size, status.st_mtime_ns)
+        if key not in self._found:
+            self._found[key] = sha256_of(path)
+        return self._found[key]
