@@ -3,23 +3,18 @@
 import resource
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from fixtures import TINY_MODEL_DIR
+from parity.elsewhere import ModelDir, NoCache, contract_command, user_store, verify_wav_command, wide_console
 from reference import command
 from reference.progress import told
 from reference.spec.errors import EXIT_OK, EXIT_REFUSE, told_in_one_line
 from reference.spec.files import new_file
 from reference.spec.tensors import ALL_STAGES
-
-if TYPE_CHECKING:
-    from parity.store import Store
-
-ModelDir = Annotated[Path, typer.Option(help="Model dir; the embedded tiny model if left out.")]
-NoCache = Annotated[bool, typer.Option("--no-cache", help="Compute the truth again, read and keep nothing.")]
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 
@@ -47,7 +42,7 @@ def gate_command(
     force: command.Force = False,
 ) -> None:
     """Say PUBLISH (exit code 0) or REFUSE (1) and why; 2 means the input could not be judged."""
-    console = _console()
+    console = wide_console()
     with told_in_one_line():
         from parity.gate import GateOptions, run_gate
 
@@ -56,7 +51,7 @@ def gate_command(
             threads=threads, force=force, require_license=require_license,
         )  # fmt: skip
         with told(console) as say:
-            outcome = run_gate(options, _store(no_cache), say)
+            outcome = run_gate(options, user_store(no_cache), say)
     outcome.show(console)
     if report is not None:
         names = ("report.html", "report.json", "junit.xml", "parity-card.md")
@@ -77,7 +72,7 @@ def localize_command(
     force: command.Force = False,
 ) -> None:
     """Compare every module inside one stage with the reference; 1 if any adds more error than it may."""
-    console = _console()
+    console = wide_console()
     with told_in_one_line():
         from parity.blocks import block_table
         from parity.inside import InsideOptions, look_inside
@@ -85,7 +80,7 @@ def localize_command(
 
         options = InsideOptions(model=model, bundle=bundle, stage=stage, case=case, step=step, out=out, force=force)
         with told(console) as say:
-            errors = look_inside(options, _store(no_cache), say)
+            errors = look_inside(options, user_store(no_cache), say)
     console.print(block_table(errors, f"{stage} of {bundle}, case {case}"))
     fault = first_fault(errors)
     console.print("no module is at fault" if fault is None else f"first fault: {fault.path}", highlight=False)
@@ -103,7 +98,7 @@ def soak_command(
     seed: Annotated[int, typer.Option(min=0, help="Number of the first run; a run is drawn from its number.")] = 0,
 ) -> None:
     """Run the gate over and over on drawn prompts, seconds, seeds, steps and threads; 1 if any run refuses."""
-    console = _console()
+    console = wide_console()
     with told_in_one_line():
         from parity.soak import SoakOptions, soak
 
@@ -128,14 +123,14 @@ def faults_command(
     force: command.Force = False,
 ) -> None:
     """Inject every fault of the catalogue and see whether the gate refuses and blames the right stage; 1 if it does not."""
-    console = _console()
+    console = wide_console()
     with told_in_one_line():
         from parity.faults.run import FaultOptions, run_faults
         from parity.faults.table import page, show
 
         options = FaultOptions(model=model, bundles=bundle or [], variants=_names(variants), only=_names(only), files=files)
         with new_file(out, force) if out is not None else nullcontext() as file, told(console) as say:
-            outcome = run_faults(options, _store(no_cache), say)
+            outcome = run_faults(options, user_store(no_cache), say)
             if file is not None:
                 file.write_text(page(outcome), encoding="utf-8")
     show(outcome, console)
@@ -143,71 +138,6 @@ def faults_command(
         console.print(f"wrote {out}", highlight=False)
     _print_peak(console)
     raise typer.Exit(EXIT_REFUSE if outcome.complaints() else EXIT_OK)
-
-
-@app.command("contract")
-def contract_command(
-    bundle: Annotated[Path, typer.Option(help="Folder with the file names of Arm's audiogen app.")],
-    model: ModelDir = TINY_MODEL_DIR,
-) -> None:
-    """Say what Arm's audiogen app, which finds tensors by place, would do with a bundle; 1 if no revision of it fits."""
-    console = _console()
-    with told_in_one_line():
-        from parity.contract import contract, contract_table
-
-        found = contract(bundle, model)
-    for revision, reached in found.reached.items():
-        console.print(contract_table(reached, revision))
-    for text in found.general:
-        console.print(f"[red]wrong[/red] the app {text}", soft_wrap=True, highlight=False)
-    for text in found.notes:
-        console.print(f"note: {text}", soft_wrap=True, highlight=False)
-    if found.fitting:
-        console.print(f"[green]fits[/green] audiogen {', '.join(found.fitting)}", highlight=False)
-        return
-    console.print("[red]fits no revision[/red]; with these constants in audiogen.cpp tensors are found where they are:")
-    for line in found.constants:
-        console.print(f"  {line}", soft_wrap=True, highlight=False)
-    raise typer.Exit(EXIT_REFUSE)
-
-
-@app.command("verify-wav")
-def verify_wav_command(
-    wav: Annotated[Path, typer.Argument(help="What the device wrote; whole or cut, float or integer samples.")],
-    prompt: Annotated[str, typer.Option(help="Prompt it was asked for.")],
-    seed: Annotated[int, typer.Option(min=0, help="Seed it was given.")],
-    model: ModelDir = TINY_MODEL_DIR,
-    seconds: Annotated[float, typer.Option(min=0, help="Seconds it was asked for; Arm's app always asks for 10.")] = 10.0,
-    steps: Annotated[int, typer.Option(min=1, help="Sampler steps.")] = 8,
-    sampler: Annotated[str, typer.Option(help="Update rule the device should use.")] = "pingpong",
-    noise: Annotated[
-        str, typer.Option(help="Its noise: audiogen-libcxx-arm64 (Android, macOS), audiogen-libstdcxx, philox, an .npz.")
-    ] = "audiogen-libcxx-arm64",
-    precision: Annotated[str, typer.Option(help="int8 (INT8 DiT, FP16 decoder, as Arm's app), fp16 or fp32.")] = "int8",
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
-    no_cache: NoCache = False,
-) -> None:
-    """Say whether a WAV is what the model makes of this prompt and seed (0), and if not, what was different (1)."""
-    console = _console()
-    with told_in_one_line():
-        from parity.device.verify import VerifyOptions, verify
-        from reference.spec.generation import Request
-        from reference.spec.sampler import SamplerSpec
-
-        request = Request(prompt=prompt, seconds=seconds, sampler=SamplerSpec(name=sampler, steps=steps))
-        options = VerifyOptions(
-            wav=wav, model=model, request=request, seed=seed, noise=noise, mix=precision, threads=threads
-        )
-        with told(console) as say:
-            answer = verify(options, _store(no_cache), say)
-    for check in answer.checks:
-        colour, word = ("green", "ok") if check.ok else ("red", "FAIL")
-        console.print(f"[{colour}]{word:4}[/{colour}] {check}", soft_wrap=True, highlight=False)
-    if answer.sentence is not None:
-        sentence = f"[red]not the model's[/red]: {answer.sentence}; look at {answer.component}"
-        console.print(sentence, soft_wrap=True, highlight=False)
-        raise typer.Exit(EXIT_REFUSE)
-    console.print(f"[green]the model's[/green]: {wav} is what {model} makes of it", soft_wrap=True, highlight=False)
 
 
 @app.command("headroom")
@@ -220,7 +150,7 @@ def headroom_command(
 
     1 if a variant's worst room is outside the band and the ledger does not say why; the band is meant for the tiny model.
     """
-    console = _console()
+    console = wide_console()
     with told_in_one_line():
         from parity import ledger
         from parity.headroom import headroom_table, headrooms, read_report, worst
@@ -255,15 +185,8 @@ def goldens_command(
     typer.echo(f"wrote {out} ({count} arrays)")
 
 
-def _console() -> Console:
-    """A terminal's own width; room for the tables in a file."""
-    return Console(width=None if Console().is_terminal else 170)
-
-
-def _store(no_cache: bool) -> "Store":
-    from parity.store import Store
-
-    return Store() if no_cache else Store.of_user()
+app.command("contract")(contract_command)
+app.command("verify-wav")(verify_wav_command)
 
 
 def _print_peak(console: Console) -> None:

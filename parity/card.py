@@ -1,6 +1,6 @@
 """`parity-card.md`: the verdict for the page a model is published on."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from parity.foreign.table import COLUMNS, cells
@@ -21,7 +21,7 @@ def card(
     model: Mapping[str, Any],
     environment: Mapping[str, Any],
     artifacts: list[dict[str, Any]],
-    assignments: list[dict[str, Any]],
+    assignments: Sequence[dict[str, Any]] = (),
 ) -> str:
     """The page as Markdown; `worst` is the worst check of each stage, variant and ladder."""
     failed = sum(not check.ok for check in checks)

@@ -47,6 +47,9 @@ def run_gate(options: GateOptions, store: Store, say: Say) -> Report:
         bundles, variants = chosen_bundles(options.model, options.bundles, options.variants, folder / "bundles", say)
         judge = stack.enter_context(Judge.of(options.model, bundles, options.threads, store))
         spec = judge.model.spec
+        for bundle in bundles.values():
+            if bundle.manifest.source is None:
+                say(f"{bundle.folder}: has no manifest; judged as made elsewhere, by the budgets of '{bundle.manifest.recipe}'")
         say(f"model: {spec.objective}, {spec.window_s:.2f} s at {spec.sample_rate_hz} Hz, coded {spec.coding}")
         cases = load_cases(judge.model.tokenizer, judge.model.spec.seconds, options.cases)
         used = [bundle for recipe, bundle in bundles.items() if any(VARIANTS[v].recipe == recipe for v in variants)]

@@ -2,7 +2,7 @@
 
 import math
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ def render(
     model: Mapping[str, Any],
     environment: Mapping[str, Any],
     artifacts: list[dict[str, Any]],
-    assignments: list[dict[str, Any]],
+    assignments: Sequence[dict[str, Any]] = (),
 ) -> str:
     """The page as text."""
     loader = jinja2.FileSystemLoader(TEMPLATES)

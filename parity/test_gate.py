@@ -103,7 +103,7 @@ def test_damaged_weights_are_refused_and_blamed(
     assert page.index("REFUSE") < page.index("Who is at fault") < page.index("Stage by variant")
     assert all(layer in page for layer in named)
     overlays = {path.name for path in (report / "overlays").iterdir()}
-    assert overlays == {f"litert_fp32.{stage}.{name}.json" for name in OVERLAYS}
+    assert overlays == {f"litert_fp32.{inside}.{name}.json" for inside in {stage, "dit"} for name in OVERLAYS}
     failed = {check["ladder"] for check in content["checks"] if not check["ok"] and check["stage"] == stage}
     assert TEACHER_FORCED in failed
 
@@ -176,7 +176,9 @@ def foreign_shape(folder: Path) -> None:
 
 
 def no_manifest(folder: Path) -> None:
+    """Then its files are matched with stages, and one is missing."""
     (folder / MANIFEST_NAME).unlink()
+    (folder / "decoder.tflite").unlink()
 
 
 def broken_manifest(folder: Path) -> None:
@@ -203,7 +205,7 @@ UNJUDGEABLE = {
     drop_file: "no such file",
     foreign_name: "foreign signature",
     foreign_shape: "foreign signature",
-    no_manifest: "has no manifest.json",
+    no_manifest: "no file fits stage decoder",
     broken_manifest: "not valid JSON",
     newer_schema: "schema is 2",
     escaping_file_name: "expected a plain file name",

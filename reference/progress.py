@@ -15,7 +15,7 @@ def told(console: Console) -> Iterator[Say]:
     """A function that prints what begins now, after the seconds since the start. On a terminal a clock runs beside it."""
     start_s = time.monotonic()
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False) as progress:
         task = progress.add_task("starting")
 
         def say(text: str) -> None:
