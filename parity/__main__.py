@@ -29,7 +29,10 @@ def gate_command(
     model: ModelDir = TINY_MODEL_DIR,
     bundle: Annotated[
         list[Path] | None,
-        typer.Option(help="Bundle to judge; repeatable. Without it the gate converts the model itself."),
+        typer.Option(
+            help="Bundle to judge, or a folder of anybody's .tflite or .onnx files; repeatable. "
+            "Without it the gate converts the model itself."
+        ),
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Folder for the page, report.json, junit.xml, parity-card.md.")] = None,
     variants: Annotated[str | None, typer.Option(help="Variants to judge, comma-separated; all if left out.")] = None,

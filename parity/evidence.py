@@ -10,13 +10,10 @@ from parity.backends import VARIANTS
 from parity.blame import Layers, dit_layers, localized
 from parity.bundles import Say
 from parity.cases import Case
-from parity.envelope import Distances
 from parity.judge import Judge
 from parity.listening import Sound, truth_sound, variant_sound
 from parity.swap import SwapMatrix, swap_matrix
-from parity.verdict import Verdict
-
-INAUDIBLE_DB = 0.01
+from parity.verdict import FREE_RUNNING, Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +40,7 @@ def gather(judge: Judge, checks: list[Verdict], variants: list[str], cases: list
         steps=list(_steps(judge, variants, shown)),
         decoders=list(_decoders(judge, variants, shown)),
         layers=dit_layers(judge, variants, shown, say) | localized(judge, checks, cases, say),
-        swaps=list(_swaps(judge, generating, shown, say)),
+        swaps=list(_swaps(judge, _worth_swapping(judge, checks, generating), shown, say)),
         activations=t5_activations(judge.model, [(case.id, case.request.prompt, case.request.seconds) for case in cases]),
         sounds=list(_sounds(judge, generating, shown)),
     )
@@ -72,14 +69,14 @@ def _decoders(judge: Judge, variants: list[str], case: Case) -> Iterable[dict[st
         yield {"variant": variant, "case": case.id, "snr_db": _finite(metrics.snr_db(truth, output["audio"]))}
 
 
+def _worth_swapping(judge: Judge, checks: list[Verdict], variants: list[str]) -> list[str]:
+    """All variants; where a matrix takes minutes, those that drift too far, and whose stage at fault is looked for."""
+    adrift = {check.variant for check in checks if check.ladder == FREE_RUNNING and not check.ok}
+    return [variant for variant in variants if variant in adrift or not judge.model.large]
+
+
 def _swaps(judge: Judge, variants: list[str], case: Case, say: Say) -> Iterable[SwapMatrix]:
-    """Of all variants; where one takes a minute, only of those whose error could be heard."""
-    truth, rate_hz = judge.truth(case), judge.model.spec.sample_rate_hz
     for variant in variants:
-        found = Distances(truth, rate_hz)(judge.heard(variant, case))["decoder"]["log_mel_distance_db"]
-        if judge.model.large and found < INAUDIBLE_DB:
-            say(f"{variant}: {found:.1e} dB from the truth from end to end, too little to attribute to stages")
-            continue
         say(f"swapping stages of {variant}")
         yield swap_matrix(judge, variant, case)
 

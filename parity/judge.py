@@ -35,6 +35,7 @@ from reference.spec.generation import Pipeline, Stage, generate
 from reference.spec.tensors import ALL_STAGES, STAGES, Tensors, signatures
 
 REPEATS = 3
+LARGE_REPEATS = 2  # where a run takes half a minute
 
 
 @dataclass
@@ -238,17 +239,18 @@ class Judge:
         return [self._held("conditioner", variant, case, m, FREE_RUNNING) for m in conditioning] + verdicts
 
     def determinism(self, stage: str, variant: str, case: Case) -> Verdict:
-        """Three identical runs on the truth's inputs must agree bit for bit."""
+        """Identical runs on the truth's inputs must agree bit for bit."""
+        repeats = LARGE_REPEATS if self.model.large else REPEATS
         first = self._alike.first(variant, stage)
         truth = self.truth(case)
 
         def again() -> int:
             answers = self.answers(stage, first, case)
-            runs = (teacher_forced(stage, self.stage(first, stage), truth) for _ in range(REPEATS - 1))
+            runs = (teacher_forced(stage, self.stage(first, stage), truth) for _ in range(repeats - 1))
             return sum(unequal_values(answers, run) for run in runs)
 
         unequal = self._answers.unequal(stage, first, case, again)
-        why = f"{REPEATS} identical invocations must be bit-equal"
+        why = f"{repeats} identical invocations must be bit-equal"
         return Verdict(
             stage=stage, variant=variant, case=case.id, ladder=TEACHER_FORCED, metric="nondeterministic_values",
             value=unequal, limit=0.0, why=why,
