@@ -254,3 +254,12 @@ def test_every_way_to_store_is_within_one_unit(tmp_path: Path) -> None:
     ways = Recording(audio=found, rate_hz=rate_hz, step=2.0**-15).stored(audio)
     assert min(float(np.abs(way - found).max()) for way in ways) <= UNIT
     assert max(float(np.abs(way - audio).max()) for way in ways) <= 2 * UNIT
+
+
+def test_a_little_clipping_is_seen_where_the_precision_would_excuse_the_rest(device: Made, tmp_path: Path) -> None:
+    """Too little for any distance at INT8: what gives it away is that the sound stays at its highest level."""
+    write_wav(tmp_path / "out.wav", np.clip(device(), -0.5, 0.5), RATE_HZ)
+    code, output = verify(tmp_path / "out.wav")
+    assert code == 1
+    assert output.count("FAIL") == 1
+    assert "samples beyond 0.5 are clipped" in output
