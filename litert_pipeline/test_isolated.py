@@ -8,12 +8,12 @@ import pytest
 from rich.console import Console
 
 from fixtures import TINY_MODEL_DIR
-from litert_pipeline.build.isolated import convert_isolated, raise_told
+from litert_pipeline.build.isolated import convert_isolated
 from litert_pipeline.bundle import Bundle
 from litert_pipeline.run.runner import LiteRTStage
 from reference.pipeline import load_model
 from reference.progress import told
-from reference.spec.errors import InputError
+from reference.spec.errors import InputError, raise_told
 from reference.spec.tensors import signatures
 
 LEAST_BYTES = 2**27  # torch alone takes more

@@ -4,13 +4,13 @@ from collections import defaultdict
 
 from litert_pipeline.build.convert import exportable
 from parity.backends import VARIANTS
-from parity.bundles import Say
 from parity.cases import Case
 from parity.graphs import OPENERS
 from parity.judge import Judge
 from parity.ladder import stage_feed
 from parity.localize import ModuleError, localize
 from parity.verdict import FREE_RUNNING, TEACHER_FORCED, Verdict
+from reference.progress import Say
 
 PIPELINE_ORDER = ("bundle", "conditioner", "dit", "sampler", "decoder", "encoder")
 Layers = dict[tuple[str, str], list[ModuleError]]  # by (variant, stage)

@@ -2,20 +2,19 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
-from litert_pipeline.build.isolated import raise_told
 from litert_pipeline.build.onnx2tf import find_onnx2tf
 from litert_pipeline.build.recipes import RECIPES, Recipe
 from litert_pipeline.bundle import Bundle, read_bundle
 from litert_pipeline.run.probe import require_loadable
 from parity.backends import VARIANTS, choose_variants
 from parity.foreign.read import is_foreign, read_foreign
-from reference.spec.errors import InputError
+from reference.progress import Say
+from reference.spec.errors import InputError, raise_told
 
-Say = Callable[[str], None]
 PROCESSES = 2  # at a time; more than one converter per core only slows all
 
 

@@ -18,8 +18,8 @@ from parity.foreign.app import FILES, REVISIONS, Place, Revision
 from parity.foreign.interface import FileTensor, Interface, read_interface
 from parity.foreign.read import read_foreign
 from parity.ladder import CONDITIONING
-from reference.model_files import SPIECE_NAME, locate
-from reference.spec.config import read_model_spec
+from reference.model_files import SPIECE_NAME
+from reference.pipeline import read_outline, t5_folder
 from reference.spec.files import sha256_of
 from reference.spec.model import ModelSpec
 from reference.spec.tensors import signatures
@@ -60,15 +60,14 @@ def contract(folder: Path, model_dir: Path) -> Contract:
     """Check a folder with the app's file names. Raises InputError if its files are no stages of the model."""
     require_loadable(folder)
     bundle = read_foreign(folder, model_dir)
-    files = locate(model_dir)
-    spec = read_model_spec(files.config, files.t5_folder)
+    files, spec, _ = read_outline(model_dir)
     interfaces = {stage: read_interface(bundle.path(stage)) for stage in FILES}
     return Contract(
         reached={
             revision.name: [_reached(revision, place, interfaces[place.stage], bundle, spec) for place in revision.places]
             for revision in REVISIONS
         },
-        general=list(_general(bundle, files.t5_folder(spec.prompt.t5_name) / SPIECE_NAME)),
+        general=list(_general(bundle, t5_folder(files, spec) / SPIECE_NAME)),
         notes=list(_notes(bundle, spec)),
         constants=list(_constants(bundle)),
     )
@@ -92,9 +91,7 @@ def contract_table(found: Iterable[Reached], revision: str) -> Table:
 def _constants(bundle: Bundle) -> Iterable[str]:
     """The lines of the app's source that find the bundle's tensors."""
     for place in REVISIONS[0].places:
-        entry = bundle.manifest.stages[place.stage]
-        assert entry.binding is not None, "files without a manifest have one"
-        matches = entry.binding.inputs if place.kind == "input" else entry.binding.outputs
+        matches = _matches(bundle, place.stage, place.kind)
         position = next(match.position for match in matches if match.ours.name == place.tensor)
         if place.constant.startswith("k_"):
             yield f"constexpr size_t {place.constant} = {position};"
@@ -107,9 +104,7 @@ def _reached(revision: Revision, place: Place, interface: Interface, bundle: Bun
         wrong = f"reads the index behind the last of {len(there)} {place.kind}s: undefined, most likely a crash"
         return Reached(place=place, name=None, holds=None, shape=(), dtype="-", wrong=wrong)
     tensor = there[place.position]
-    entry = bundle.manifest.stages[place.stage]
-    assert entry.binding is not None, "files without a manifest have one"
-    matches = entry.binding.inputs if place.kind == "input" else entry.binding.outputs
+    matches = _matches(bundle, place.stage, place.kind)
     holds = next((match.ours.name for match in matches if match.position == place.position), None)
     told = _consequence(revision, place, tensor, holds, spec)
     return Reached(place=place, name=tensor.name, holds=holds, shape=tensor.shape, dtype=tensor.dtype, wrong=told)
@@ -158,22 +153,22 @@ def _general(bundle: Bundle, spiece: Path) -> Iterable[str]:
         yield f"opens '{SPIECE_NAME}', which is not in the folder: it stops"
     elif sha256_of(own) != sha256_of(spiece):
         yield f"tokenizes with a '{SPIECE_NAME}' that is not the model's: other tokens, another sound"
-    audio = next(m for m in _binding_outputs(bundle, "decoder") if m.ours.name == "audio").theirs.shape
+    (audio,) = (match.theirs.shape for match in _matches(bundle, "decoder", "output"))
     if 2 not in audio[:-1]:
         yield f"takes the first half of the decoded samples for the left channel; theirs are {list(audio)}, so channels mix"
 
 
-def _binding_outputs(bundle: Bundle, stage: str) -> tuple[Match, ...]:
+def _matches(bundle: Bundle, stage: str, kind: str) -> tuple[Match, ...]:
+    """What the inputs or outputs of a stage's file stand for."""
     binding = bundle.manifest.stages[stage].binding
     assert binding is not None, "files without a manifest have one"
-    return binding.outputs
+    return binding.inputs if kind == "input" else binding.outputs
 
 
 def _notes(bundle: Bundle, spec: ModelSpec) -> Iterable[str]:
     """What the app does whatever the bundle."""
-    binding = bundle.manifest.stages["conditioner"].binding
-    assert binding is not None, "files without a manifest have one"
-    tokens = next(match.theirs.shape[-1] for match in binding.inputs if match.ours.name == "input_ids")
+    ids = next(match for match in _matches(bundle, "conditioner", "input") if match.ours.name == "input_ids")
+    tokens = ids.theirs.shape[-1]
     longest = spec.prompt.max_length
     yield (
         f"its buffer of ids holds {tokens}: a prompt of more tokens is written past its end; the reference cuts at {longest}, "

@@ -6,14 +6,13 @@ from typing import Any
 
 from parity import metrics
 from parity.activations import Activation, t5_activations
-from parity.backends import VARIANTS
 from parity.blame import Layers, dit_layers, localized
-from parity.bundles import Say
 from parity.cases import Case
 from parity.judge import Judge
 from parity.listening import Sound, truth_sound, variant_sound
 from parity.swap import SwapMatrix, swap_matrix
 from parity.verdict import FREE_RUNNING, Verdict
+from reference.progress import Say
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +34,7 @@ class Evidence:
 def gather(judge: Judge, checks: list[Verdict], variants: list[str], cases: list[Case], say: Say) -> Evidence:
     """The evidence of a gate run; `cases[0]` is the one shown step by step, mixed and played."""
     shown = cases[0]
-    generating = [name for name in variants if VARIANTS[name].recipe is not None or not judge.model.large]
+    generating = [variant for variant in variants if judge.whole(variant)]
     return Evidence(
         steps=list(_steps(judge, variants, shown)),
         decoders=list(_decoders(judge, variants, shown)),

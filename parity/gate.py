@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from parity.backends import VARIANTS
-from parity.bundles import Say, chosen_bundles
+from parity.bundles import chosen_bundles
 from parity.cases import Case, load_cases
 from parity.environment import environment
 from parity.evidence import gather
@@ -19,6 +19,7 @@ from parity.report import Report, artifact_entries
 from parity.store import Store
 from parity.verdict import Verdict
 from reference.pipeline import Model
+from reference.progress import Say
 from reference.spec.files import new_folder
 from reference.spec.tensors import ENCODER
 
@@ -99,8 +100,7 @@ def all_checks(judge: Judge, variants: list[str], cases: list[Case], say: Say) -
 
 
 def _variant_checks(judge: Judge, variant: str, cases: list[Case], say: Say) -> Iterable[Verdict]:
-    """Of a large model's reference only what others are measured in: it is nobody's to publish, and its runs take minutes."""
-    whole = VARIANTS[variant].recipe is not None or not judge.model.large
+    whole = judge.whole(variant)
     for stage in judge.stages(variant):
         if judge.model.large:
             say(f"{variant}: {stage} fed the truth")

@@ -9,7 +9,7 @@ from torch import nn
 
 from litert_pipeline.build.convert import exportable
 from litert_pipeline.bundle import Bundle
-from parity.bundles import Say, given_bundles
+from parity.bundles import given_bundles
 from parity.cases import load_cases
 from parity.graphs import OPENERS, Outputs
 from parity.judge import Judge
@@ -17,6 +17,7 @@ from parity.ladder import stage_feed
 from parity.localize import ModuleError, conversion_errors, located, rounding_errors
 from parity.overlays import overlay_paths, write_overlays
 from parity.store import Store
+from reference.progress import Say
 from reference.spec.errors import InputError
 from reference.spec.files import check_free
 from reference.spec.tensors import Tensors

@@ -101,6 +101,10 @@ class Judge:
         """The float64 trace of a case, and the encoding of its audio."""
         return self.truths.trace(case)
 
+    def whole(self, variant: str) -> bool:
+        """Whether all is judged. A large model's reference is not run to the end: it is nobody's to publish, only a yardstick."""
+        return VARIANTS[variant].recipe is not None or not self.model.large
+
     def stages(self, variant: str) -> list[str]:
         """The stages a variant has: all of them, but its bundle may lack the encoder."""
         recipe = VARIANTS[variant].recipe
@@ -269,6 +273,5 @@ class Judge:
 
     def _own_errors(self, variant: str, case: Case) -> OwnErrors:
         """What the variant adds when fed the truth."""
-        truth = self.truth(case)
         outputs = {stage: self.answers(stage, variant, case) for stage in STAGES}
-        return own_errors(outputs, {stage: self.teacher_forced(stage, variant, case) for stage in STAGES}, truth)
+        return own_errors(outputs, self.truth(case), {stage: self.teacher_forced(stage, variant, case) for stage in STAGES})

@@ -18,20 +18,22 @@ CAPPING = {
 }
 
 
-def own_errors(outputs: Mapping[str, list[Tensors]], judged: Mapping[str, list[Verdict]], truth: Tensors) -> OwnErrors:
+def own_errors(
+    outputs: Mapping[str, list[Tensors]], truth: Tensors, judged: Mapping[str, list[Verdict]] | None = None
+) -> OwnErrors:
     """`outputs` and `judged` are teacher-forced, by stage. Nothing is added where a value is not finite, which fails
-    elsewhere."""
+    elsewhere. Without verdicts nothing is capped: such outputs are the reference's own."""
     arrays: dict[str, list[Array]] = {}
     sizes: dict[str, list[float]] = {}
     for stage, answers in outputs.items():
-        checks = {(check.metric, check.step): check for check in judged[stage]}
+        checks = None if judged is None else {(check.metric, check.step): check for check in judged[stage]}
         steps = list(range(len(answers))) if stage == "dit" else [None]
         for name in answers[0]:
             exact = [truth[name if step is None else f"v_{step}"] for step in steps]
             errors = [_finite(answer[name] - wanted) for answer, wanted in zip(answers, exact, strict=True)]
             arrays[name] = errors
             sizes[name] = [
-                relative_l2(wanted, wanted + error) * min(_allowed(checks.get((metric, step))) for metric in CAPPING[name])
+                relative_l2(wanted, wanted + error) * _share(checks, name, step)
                 for step, error, wanted in zip(steps, errors, exact, strict=True)
             ]
     return OwnErrors(arrays=arrays, sizes=sizes)
@@ -39,6 +41,11 @@ def own_errors(outputs: Mapping[str, list[Tensors]], judged: Mapping[str, list[V
 
 def _finite(error: Array) -> Array:
     return error if np.isfinite(error).all() else np.zeros_like(error)
+
+
+def _share(checks: Mapping[tuple[str, int | None], Verdict] | None, name: str, step: int | None) -> float:
+    """The part of an output's error that all its budgets allow."""
+    return 1.0 if checks is None else min(_allowed(checks.get((metric, step))) for metric in CAPPING[name])
 
 
 def _allowed(check: Verdict | None) -> float:

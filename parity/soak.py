@@ -6,13 +6,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from parity.backends import YARDSTICK
-from parity.bundles import Say, chosen_bundles
+from parity.bundles import chosen_bundles
 from parity.cases import Case
 from parity.gate import all_checks
 from parity.judge import Judge
 from parity.store import Store
 from parity.verdict import Verdict
 from reference.pipeline import Model
+from reference.progress import Say
 from reference.spec.generation import Request
 from reference.spec.sampler import SamplerSpec
 

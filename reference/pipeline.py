@@ -54,7 +54,7 @@ class Model:
 
     @property
     def t5_folder(self) -> Path:
-        return self.files.t5_folder(self.spec.prompt.t5_name)
+        return t5_folder(self.files, self.spec)
 
     def stage(self, name: str) -> Stage:
         """A stage as a function of named numpy arrays; its module is looked up when it is called."""
@@ -139,12 +139,22 @@ def load_model(model: Path) -> Model:
 
     Raises InputError for anything missing, damaged, or not fitting together.
     """
+    files, spec, tokenizer = read_outline(model)
+    modules, files = read_modules(spec, files)
+    return Model(files=files, spec=spec, tokenizer=tokenizer, modules=StageModules(modules, partial(_read_module, spec, files)))
+
+
+def read_outline(model: Path) -> tuple[ModelFiles, ModelSpec, Tokenizer]:
+    """What is known of a model before its weights are read. Raises InputError like `load_model`."""
     files = locate(model)
     spec = read_model_spec(files.config, files.t5_folder)
-    spiece = files.t5_folder(spec.prompt.t5_name) / SPIECE_NAME
-    modules, files = read_modules(spec, files)
-    tokenizer = Tokenizer(spiece, spec.prompt.max_length, spec.t5.vocab_size)
-    return Model(files=files, spec=spec, tokenizer=tokenizer, modules=StageModules(modules, partial(_read_module, spec, files)))
+    spiece = t5_folder(files, spec) / SPIECE_NAME
+    return files, spec, Tokenizer(spiece, spec.prompt.max_length, spec.t5.vocab_size)
+
+
+def t5_folder(files: ModelFiles, spec: ModelSpec) -> Path:
+    """The T5 folder the config names."""
+    return files.t5_folder(spec.prompt.t5_name)
 
 
 def _read_module(spec: ModelSpec, files: ModelFiles, stage: str) -> nn.Module:
@@ -165,7 +175,7 @@ def read_modules(
     load_into(parts, {name: tensor for name, tensor in state.items() if not name.startswith(foreign)}, files.weights)
     del state  # the modules hold the tensors now, and only those
     if "conditioner" in modules:
-        t5_weights = find_t5_weights(files.t5_folder(spec.prompt.t5_name))
+        t5_weights = find_t5_weights(t5_folder(files, spec))
         load_into({"": modules["conditioner"].get_submodule("t5")}, read_t5_tensors(t5_weights), t5_weights)
     return frozen(modules), files
 

@@ -18,6 +18,7 @@ from litert_pipeline.bundle import Bundle, Manifest, Source, StageFile, write_ma
 from reference.model.weights import find_t5_weights
 from reference.model_files import SPIECE_NAME
 from reference.pipeline import Model, load_model
+from reference.progress import Say
 from reference.spec.errors import InputError
 from reference.spec.files import new_folder, sha256_of
 from reference.spec.sampler import SamplerSpec
@@ -28,7 +29,6 @@ RECORDED_PACKAGES = (
     "onnx", "onnxscript", "onnxruntime", "numpy", "sentencepiece",
 )  # fmt: skip
 
-Say = Callable[[str], None]
 Writer = Callable[[nn.Module, Signature, Path], None]
 
 # By what name a recipe asks for a converter: the suffix of what it writes, and the converter.

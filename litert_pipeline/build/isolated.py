@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from reference.spec.errors import InputError, told_in_one_line
+from reference.spec.errors import raise_told, told_in_one_line
 
 KIB = 2**10
 
@@ -19,14 +19,6 @@ def convert_isolated(model_dir: Path, recipe: str, stage: str, path: Path) -> in
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     raise_told(done.returncode, done.stderr, f"converting {stage}")
     return int(done.stdout.split()[-1])
-
-
-def raise_told(code: int, errors: str, doing: str) -> None:
-    """Raise InputError with the last line that begins with `error: `, or the last one at all, if `code` is not 0."""
-    if code:
-        lines = [line for line in errors.splitlines() if line.startswith("error: ")] or errors.splitlines()[-1:]
-        killed = " (out of memory?)" if code == -9 else ""
-        raise InputError((lines or [f"{doing} ended with exit code {code}{killed}"])[-1].removeprefix("error: "))
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -7,18 +7,16 @@ from pathlib import Path
 from litert_pipeline.bundle import MANIFEST_NAME, read_bundle
 from litert_pipeline.run.pipeline import open_stage
 from litert_pipeline.run.runner import native_log
-from reference.spec.errors import InputError, told_in_one_line
+from reference.spec.errors import InputError, raise_told, told_in_one_line
 
 
 def require_loadable(folder: Path) -> None:
     """Raise InputError if any LiteRT file of a bundle cannot be opened, a crash of the runtime included."""
     command = [sys.executable, "-m", "litert_pipeline.run.probe", str(folder)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
-    if result.returncode == 0:
+    if result.returncode >= 0:
+        raise_told(result.returncode, result.stderr, f"opening {folder}")
         return
-    if result.returncode > 0:
-        told = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
-        raise InputError(told[-1].removeprefix("error: ") if told else f"{folder}: could not be opened")
     path = folder / result.stdout.split("\n")[-2]
     raise InputError(f"{path}: LiteRT cannot load it (it crashed with signal {-result.returncode}); convert it again")
 

@@ -12,13 +12,12 @@ import numpy as np
 from scipy.signal import fftconvolve
 
 from parity.cases import Case
-from parity.device.sound import Recording
-from parity.metrics import correlation
+from parity.device.sound import Recording, alike
 from reference.pipeline import Model
 from reference.progress import Say
 from reference.spec import audiogen
 from reference.spec.generation import generate
-from reference.spec.noise import STREAMS
+from reference.spec.noise import STREAMS, UINT32_END
 from reference.spec.sampler import SAMPLERS, State
 from reference.spec.tensors import Array
 
@@ -54,8 +53,7 @@ def candidates(model: Model, case: Case, expected: Array, recording: Recording) 
 
 def _of_the_writer(expected: Array, recording: Recording) -> Iterator[Cause]:
     """The model's sound, changed on its way into the file."""
-    found, writer = recording.audio.astype(np.float64), "the WAV writer"
-    whole = expected[:, : found.shape[1]].astype(np.float64)
+    found, whole, writer = recording.audio, recording.cut(expected), "the WAV writer"
     if len(whole) == 2:
         left, right = whole
         yield Cause(component=writer, sentence="left and right are swapped", audio=whole[::-1])
@@ -115,13 +113,12 @@ def origin(model: Model, case: Case, expected: Array, recording: Recording, say:
     All sounds of a prompt, and of a model, have something in common. What other seeds make of the prompt is taken off, of
     either sound what other seeds of their own do, or these would make the two alike.
     """
-    found = recording.audio.astype(np.float64)
-    others = [_generated(model, replace(case, seed=(case.seed + offset) % 2**32)) for offset in CONTROL_OFFSETS]
-    one, two, three, four = (audio[:, : found.shape[1]].astype(np.float64) for audio in others)
-    whole = expected[:, : found.shape[1]].astype(np.float64)
+    found, whole = recording.audio.astype(np.float64), recording.cut(expected)
+    seeds = ((case.seed + offset) % UINT32_END for offset in CONTROL_OFFSETS)
+    one, two, three, four = (recording.cut(_generated(model, replace(case, seed=seed))) for seed in seeds)
     ours, theirs = (one + two) / 2, (three + four) / 2
-    same = _alike(found - theirs, whole - ours)
-    by_chance = max(abs(_alike(found - theirs, one - two)), abs(_alike(found - ours, three - four)))
+    same = alike(found - theirs, whole - ours)
+    by_chance = max(abs(alike(found - theirs, one - two)), abs(alike(found - ours, three - four)))
     if same > RECOGNISED * by_chance:
         neighbour = _neighbour(model, case, recording, whole, say) if case.noise in audiogen.STREAMS else None
         if neighbour is not None:
@@ -140,21 +137,15 @@ def origin(model: Model, case: Case, expected: Array, recording: Recording, say:
 
 def _neighbour(model: Model, case: Case, recording: Recording, expected: Array, say: Say) -> int | None:
     """A seed nearby whose sound is nearer: the app draws step i from seed + i + 4564, so neighbours share most draws."""
-    found = recording.audio.astype(np.float64)
-    alike = {case.seed: _alike(found, expected)}
+    closest = {case.seed: alike(recording.audio, expected)}
     for offset in range(1, case.request.sampler.steps):
         for seed in (case.seed + offset, case.seed - offset):
             if seed >= 0:
                 say(f"is it seed {seed}?")
-                alike[seed] = _alike(found, _generated(model, replace(case, seed=seed))[:, : found.shape[1]])
-    best = max(alike, key=lambda seed: alike[seed])
-    clear = 1 - alike[best] <= NEIGHBOUR * (1 - alike[case.seed])
+                closest[seed] = alike(recording.audio, recording.cut(_generated(model, replace(case, seed=seed))))
+    best = max(closest, key=lambda seed: closest[seed])
+    clear = 1 - closest[best] <= NEIGHBOUR * (1 - closest[case.seed])
     return best if best != case.seed and clear else None
-
-
-def _alike(one: Array, two: Array) -> float:
-    """Correlation of all samples."""
-    return correlation(one.ravel(), two.ravel())
 
 
 def _generated(model: Model, case: Case, noise: Iterator[State] | None = None) -> Array:

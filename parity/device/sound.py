@@ -23,13 +23,17 @@ class Recording:
     rate_hz: int
     step: float
 
+    def cut(self, audio: Array) -> Array:
+        """(channel, sample) audio as long as the file's at most, in float64."""
+        return audio[:, : self.audio.shape[1]].astype(np.float64)
+
     def stored(self, audio: Array) -> list[Array]:
         """(channel, sample) audio cut like the file's, in every way writers put it into such an encoding.
 
         Some round, some drop the rest; for some 1 is 32768 units of a 16-bit file, for some 32767. None clips here: a device
         that does has lost something.
         """
-        cut = audio[:, : self.audio.shape[1]].astype(np.float64)
+        cut = self.cut(audio)
         if not self.step:
             return [cut]
         units = (cut / self.step, cut / self.step * (1 - self.step))
@@ -46,12 +50,17 @@ def read_recording(path: Path) -> Recording:
     return Recording(audio=audio, rate_hz=rate_hz, step=step)
 
 
+def alike(one: Array, two: Array) -> float:
+    """Correlation of all samples."""
+    return correlation(one.astype(np.float64).ravel(), two.astype(np.float64).ravel())
+
+
 class Closeness:
     """How far sounds are from one the model made, over the length of a recording and as its encoding stores them."""
 
     def __init__(self, expected: Array, recording: Recording) -> None:
         self._recording = recording
-        self._expected = expected[:, : recording.audio.shape[1]].astype(np.float64)
+        self._expected = recording.cut(expected)
         self._portrait = portrait(self._expected, recording.rate_hz)
 
     def __call__(self, trace: Tensors) -> dict[str, dict[str, float]]:
@@ -62,5 +71,5 @@ class Closeness:
     def of(self, audio: Array) -> dict[str, float]:
         """Of (channel, sample) audio."""
         heard: Portrait = portrait(audio, self._recording.rate_hz)
-        waveform = 1 - correlation(self._expected.ravel(), audio.astype(np.float64).ravel())
+        waveform = 1 - alike(self._expected, audio)
         return {**listening_distances(self._portrait, heard), "waveform_decorrelation": waveform}

@@ -17,7 +17,7 @@ from parity.device.sound import Closeness, Recording, read_recording
 from parity.envelope import OwnErrors, draws, envelope
 from parity.judge import Judge
 from parity.judged import envelope_why
-from parity.metrics import relative_l2
+from parity.own_errors import own_errors
 from parity.store import Store
 from parity.verdict import FREE_RUNNING, Verdict
 from reference.progress import Say
@@ -57,11 +57,6 @@ class Answer:
     checks: list[Verdict]
     component: str | None = None
     sentence: str | None = None
-
-    @property
-    def accepted(self) -> bool:
-        """Whether the file is the model's."""
-        return self.sentence is None and all(check.ok for check in self.checks)
 
 
 def verify(options: VerifyOptions, store: Store, say: Say) -> Answer:
@@ -108,16 +103,7 @@ def _limits(judge: Judge, case: Case, expected: Array, recording: Recording, mix
 
 def _errors(judge: Judge, case: Case, mix: dict[str, str]) -> OwnErrors:
     """What each stage errs by at its precision when fed the truth."""
-    truth = judge.truth(case)
-    arrays: dict[str, list[Array]] = {}
-    sizes: dict[str, list[float]] = {}
-    for stage in STAGES:
-        answers = judge.answers(stage, mix[stage], case)
-        for name in answers[0]:
-            exact = [truth[f"v_{step}"] if stage == "dit" else truth[name] for step in range(len(answers))]
-            arrays[name] = [answer[name] - one for answer, one in zip(answers, exact, strict=True)]
-            sizes[name] = [relative_l2(one, answer[name]) for answer, one in zip(answers, exact, strict=True)]
-    return OwnErrors(arrays=arrays, sizes=sizes)
+    return own_errors({stage: judge.answers(stage, mix[stage], case) for stage in STAGES}, judge.truth(case))
 
 
 def _closeness(case: Case, expected: Array, recording: Recording, limits: dict[str, float], why: str) -> list[Verdict]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from parity.blame import localized
-from parity.bundles import Say
 from parity.cases import Case, load_cases
 from parity.faults.bench import Bench
 from parity.faults.checks import Finding, find, injected
@@ -16,6 +15,7 @@ from parity.faults.injection import InFile, InModule
 from parity.gate import all_checks
 from parity.localize import first_fault
 from parity.verdict import Verdict
+from reference.progress import Say
 
 SHARES = tuple(
     float(f"{factor}e-{power}") for power in range(7) for factor in (1, 0.5, 0.2)

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from fixtures.make_model import make_model
 from parity.backends import VARIANTS
-from parity.bundles import Say, chosen_bundles
+from parity.bundles import chosen_bundles
 from parity.cases import load_cases
 from parity.faults.bench import Bench
 from parity.faults.catalogue import CATALOGUE
@@ -18,6 +18,7 @@ from parity.faults.mutation import Pair, Row, cases_for, clean_failures, pairs, 
 from parity.judge import Judge
 from parity.store import Store
 from parity.verdict import Verdict
+from reference.progress import Say
 from reference.spec.errors import InputError
 
 VARIANTS_RUN = ("litert_fp32", "litert_fp16", "litert_int8")

@@ -6,6 +6,7 @@ later one (9826a23) expect the DiT's inputs in different orders, because convert
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 FILES = {
     "conditioner": "conditioners_float32.tflite",
@@ -14,16 +15,15 @@ FILES = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Place:
+class Place(NamedTuple):
     """A tensor the app reaches by its place among a graph's inputs or outputs, and the constant in the source that says it."""
 
     stage: str
     kind: str
     position: int
     tensor: str
-    dtype: str
     constant: str
+    dtype: str = "float32"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +37,7 @@ class Revision:
     @property
     def places(self) -> tuple[Place, ...]:
         """Every tensor it touches."""
-        dit = tuple(
-            Place(stage="dit", kind="input", position=at, tensor=name, dtype="float32", constant=DIT_CONSTANTS[name])
-            for at, name in enumerate(self.dit_inputs)
-        )
+        dit = (Place("dit", "input", at, name, DIT_CONSTANTS[name]) for at, name in enumerate(self.dit_inputs))
         return (*CONDITIONER, *dit, *REST)
 
 
@@ -51,28 +48,16 @@ DIT_CONSTANTS: Mapping[str, str] = {
     "t": "k_dit_t_in_idx",
 }
 CONDITIONER = (
-    Place(stage="conditioner", kind="input", position=0, tensor="input_ids", dtype="int64", constant="k_t5_ids_in_idx"),
-    Place(
-        stage="conditioner", kind="input", position=1, tensor="attention_mask", dtype="int64",
-        constant="k_t5_attnmask_in_idx",
-    ),
-    Place(
-        stage="conditioner", kind="input", position=2, tensor="seconds_total", dtype="float32",
-        constant="k_t5_audio_len_in_idx",
-    ),
-    Place(
-        stage="conditioner", kind="output", position=0, tensor="cross_attention_cond", dtype="float32",
-        constant="k_t5_crossattn_out_idx",
-    ),
-    Place(
-        stage="conditioner", kind="output", position=2, tensor="global_cond", dtype="float32",
-        constant="k_t5_globalcond_out_idx",
-    ),
-)  # fmt: skip
+    Place("conditioner", "input", 0, "input_ids", "k_t5_ids_in_idx", "int64"),
+    Place("conditioner", "input", 1, "attention_mask", "k_t5_attnmask_in_idx", "int64"),
+    Place("conditioner", "input", 2, "seconds_total", "k_t5_audio_len_in_idx"),
+    Place("conditioner", "output", 0, "cross_attention_cond", "k_t5_crossattn_out_idx"),
+    Place("conditioner", "output", 2, "global_cond", "k_t5_globalcond_out_idx"),
+)
 REST = (
-    Place(stage="dit", kind="output", position=0, tensor="velocity", dtype="float32", constant="k_dit_out_idx"),
-    Place(stage="decoder", kind="input", position=0, tensor="latents", dtype="float32", constant="inputs()[0]"),
-    Place(stage="decoder", kind="output", position=0, tensor="audio", dtype="float32", constant="outputs()[0]"),
+    Place("dit", "output", 0, "velocity", "k_dit_out_idx"),
+    Place("decoder", "input", 0, "latents", "inputs()[0]"),
+    Place("decoder", "output", 0, "audio", "outputs()[0]"),
 )
 REVISIONS = (
     Revision(name="14e7c07", dit_inputs=("cross_attention_cond", "global_cond", "x", "t")),

@@ -12,8 +12,7 @@ from reference.spec.errors import InputError
 
 MAGIC = b"TFL3"  # bytes 4 to 8 of a `.tflite` file
 WEIGHT_BYTES = 1024  # constants below are shapes and scalars
-LITERT_DTYPES = {"FLOAT32": "float32", "FLOAT16": "float16", "INT32": "int32", "INT64": "int64"}
-ONNX_DTYPES = {"FLOAT": "float32", "FLOAT16": "float16", "INT32": "int32", "INT64": "int64"}
+DTYPES = {"FLOAT32": "float32", "FLOAT": "float32", "FLOAT16": "float16", "INT32": "int32", "INT64": "int64"}  # FLOAT: ONNX's
 SMALL_WEIGHTS = {"INT8": "int8", "INT4": "int4", "FLOAT16": "float16"}
 SMALL_SHARE = 0.25  # of all weights: recipes leave embeddings and transposed convolutions in float32
 BITS = {"float32": 32, "float16": 16, "int8": 8, "int4": 4}
@@ -93,7 +92,7 @@ def _litert_interface(path: Path, model: Any, schema: Any) -> Interface:
                     position=position,
                     index=index,
                     shape=tuple(int(tensor.Shape(axis)) for axis in range(tensor.ShapeLength())),
-                    dtype=LITERT_DTYPES.get(code, code.lower()),
+                    dtype=DTYPES.get(code, code.lower()),
                 )
             )
         return tuple(found)
@@ -176,5 +175,5 @@ def _onnx_tensor(entry: Any, position: int) -> FileTensor:
         position=position,
         index=position,
         shape=tuple(axis.dim_value or None for axis in tensor.shape.dim),
-        dtype=ONNX_DTYPES.get(code, code.lower()),
+        dtype=DTYPES.get(code, code.lower()),
     )

@@ -1,29 +1,26 @@
 """A folder without a manifest, read as a bundle: which file is which stage, how it is fed, which budgets it is held to."""
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 
 from litert_pipeline.binding import Binding
+from litert_pipeline.build.recipes import RECIPES
 from litert_pipeline.bundle import MANIFEST_NAME, Bundle, Manifest, StageFile
 from litert_pipeline.run.runner import LiteRTStage
 from parity.backends.onnx import OnnxStage
 from parity.foreign.assign import assignments
 from parity.foreign.interface import Interface, read_interface
 from parity.foreign.probe import probe_feed, probed
-from reference.model_files import SPIECE_NAME, ModelFiles, locate
-from reference.pipeline import TorchStage, read_modules
-from reference.spec.config import read_model_spec
+from reference.model_files import SPIECE_NAME
+from reference.pipeline import TorchStage, read_modules, read_outline, t5_folder
 from reference.spec.errors import InputError
 from reference.spec.files import sha256_of
 from reference.spec.generation import Stage
-from reference.spec.model import ModelSpec
-from reference.spec.prompt import Tokenizer
 from reference.spec.tensors import ALL_STAGES, STAGES, signatures
 
 SUFFIXES = (".tflite", ".onnx")
 # Which recipe's budgets files with such weights are held to; a stage that is not named has float32 weights.
-RECIPES: dict[tuple[str, str], dict[str, str]] = {
+WEIGHTS: dict[tuple[str, str], dict[str, str]] = {
     ("litert", "fp32"): {},
     ("litert", "int8"): {"dit": "int8"},
     ("litert", "int8_weight_only"): {"dit": "int8 weights"},
@@ -34,27 +31,14 @@ RECIPES: dict[tuple[str, str], dict[str, str]] = {
     ("onnx", "onnx_fp32"): {},
     ("onnx", "onnx_int8"): {"dit": "int8"},
 }
-FP16_COMPUTE = {"int8": ("decoder", "encoder")}  # as Arm's app runs it beside an INT8 DiT
 
 
-@dataclass(frozen=True, kw_only=True)
 class _Model:
-    """What is known of the model before its weights are read."""
+    """What is known of the model before its weights are read, and one stage of it where probing needs that."""
 
-    files: ModelFiles
-    spec: ModelSpec
-    tokenizer: Tokenizer
-
-    @classmethod
-    def of(cls, folder: Path) -> "_Model":
-        files = locate(folder)
-        spec = read_model_spec(files.config, files.t5_folder)
-        spiece = files.t5_folder(spec.prompt.t5_name) / SPIECE_NAME
-        return cls(files=files, spec=spec, tokenizer=Tokenizer(spiece, spec.prompt.max_length, spec.t5.vocab_size))
-
-    @property
-    def spiece(self) -> Path:
-        return self.files.t5_folder(self.spec.prompt.t5_name) / SPIECE_NAME
+    def __init__(self, folder: Path) -> None:
+        self.files, self.spec, self.tokenizer = read_outline(folder)
+        self.spiece = t5_folder(self.files, self.spec) / SPIECE_NAME
 
     def stage(self, name: str) -> Stage:
         """The float32 reference's."""
@@ -78,7 +62,7 @@ def read_foreign(folder: Path, model_dir: Path) -> Bundle:
             f"{folder}: has neither manifest.json nor a .tflite or .onnx file; expected a bundle, such as "
             "'python -m litert_pipeline convert' makes"
         )
-    model = _Model.of(model_dir)
+    model = _Model(model_dir)
     interfaces = [read_interface(path) for path in paths]
     found = {stage: _stage_of(stage, interfaces, model) for stage in ALL_STAGES}
     chosen = {stage: pair for stage, pair in found.items() if pair is not None}
@@ -147,7 +131,7 @@ def _check(
 
 def _recipe(folder: Path, form: str, weights: dict[str, str]) -> str:
     """The recipe whose budgets fit how the weights are stored."""
-    for (of, recipe), small in RECIPES.items():
+    for (of, recipe), small in WEIGHTS.items():
         if of == form and all(kind == small.get(stage, "float32") for stage, kind in weights.items()):
             return recipe
     told = ", ".join(f"{stage} {kind}" for stage, kind in weights.items())
@@ -159,7 +143,7 @@ def _entry(interface: Interface, binding: Binding, stage: str, recipe: str, mode
         file=interface.path.name,
         sha256=sha256_of(interface.path),
         size_bytes=interface.path.stat().st_size,
-        compute="fp16" if stage in FP16_COMPUTE.get(recipe, ()) else "fp32",
+        compute=RECIPES[recipe].compute.get(stage, "fp32"),
         signature=signatures(model.spec)[stage],
         binding=binding,
     )

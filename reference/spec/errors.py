@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 EXIT_OK, EXIT_REFUSE, EXIT_BAD_INPUT = 0, 1, 2
+KILLED = -9  # as subprocess tells a process that was killed, most often for want of memory
 
 
 class InputError(Exception):
@@ -22,3 +23,11 @@ def told_in_one_line() -> Iterator[None]:
     except OSError as error:
         print(f"error: {error.filename}: {error.strerror}; choose another path or free it", file=sys.stderr)
         raise SystemExit(EXIT_BAD_INPUT) from None
+
+
+def raise_told(code: int, errors: str, doing: str) -> None:
+    """Raise what a process that ended with `code` told on stderr: its line after `error: `, else its last. None if it is 0."""
+    if code:
+        lines = [line for line in errors.splitlines() if line.startswith("error: ")] or errors.splitlines()[-1:]
+        killed = " (out of memory?)" if code == KILLED else ""
+        raise InputError((lines or [f"{doing} ended with exit code {code}{killed}"])[-1].removeprefix("error: "))
