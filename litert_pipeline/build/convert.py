@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from torch import nn
 
+from litert_pipeline.build.channels_last import channels_last
 from litert_pipeline.build.export import write_litert, write_onnx
 from litert_pipeline.build.isolated import convert_isolated
 from litert_pipeline.build.onnx2tf import write_onnx2tf
@@ -28,15 +30,25 @@ RECORDED_PACKAGES = (
     "torch", "litert-torch", "litert-converter", "ai-edge-litert", "ai-edge-quantizer",
     "onnx", "onnxscript", "onnxruntime", "numpy", "sentencepiece",
 )  # fmt: skip
+VAE = ("decoder", "encoder")
 
-Writer = Callable[[nn.Module, Signature, Path], None]
 
-# By what name a recipe asks for a converter: the suffix of what it writes, and the converter.
-WRITERS: dict[str, tuple[str, Writer]] = {
-    "litert": (".tflite", write_litert),
-    "onnx": (".onnx", write_onnx),
-    "onnx2tf": (".tflite", partial(write_onnx2tf, precision="float32")),
-    "onnx2tf_float16": (".tflite", partial(write_onnx2tf, precision="float16")),
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """A converter, the suffix of what it writes, and whether the VAE is handed to it with channels last."""
+
+    suffix: str
+    write: Callable[[nn.Module, Signature, Path], None]
+    channels_last: bool = False
+
+
+# By what name a recipe asks for a converter.
+ROUTES: dict[str, Route] = {
+    "litert": Route(suffix=".tflite", write=write_litert, channels_last=True),
+    "litert_plain": Route(suffix=".tflite", write=write_litert),
+    "onnx": Route(suffix=".onnx", write=write_onnx),
+    "onnx2tf": Route(suffix=".tflite", write=partial(write_onnx2tf, precision="float32")),
+    "onnx2tf_float16": Route(suffix=".tflite", write=partial(write_onnx2tf, precision="float16")),
 }
 
 
@@ -118,12 +130,13 @@ def source_of(model: Model) -> Source:
     )
 
 
-def exportable(model: Model, stage: str) -> nn.Module:
-    """The stage's module, rewritten for conversion."""
+def exportable(model: Model, stage: str, *, last: bool = True) -> nn.Module:
+    """The stage's module, rewritten for conversion; `last`: channels last in the VAE."""
     module = model.modules[stage]
     if stage == "dit":
         return freeze_rope(module, model.spec.dit.positions(model.spec.latent_frames))
-    return fold_oobleck(module)
+    folded = fold_oobleck(module)
+    return channels_last(folded) if last and stage in VAE else folded
 
 
 def stage_file(path: Path, signature: Signature, compute: str, source_sha256: str | None = None) -> StageFile:
@@ -151,11 +164,14 @@ def installed_versions() -> dict[str, str]:
 
 def stage_name(stage: str, recipe: Recipe) -> str:
     """What a bundle calls the stage's file."""
-    suffix, _ = WRITERS[recipe.routes.get(stage, recipe.format)]
-    return f"{stage}{suffix}"
+    return f"{stage}{_route(stage, recipe).suffix}"
 
 
 def write_stage(model: Model, stage: str, recipe: Recipe, path: Path) -> None:
     """Convert one stage to a file."""
-    _, write = WRITERS[recipe.routes.get(stage, recipe.format)]
-    write(exportable(model, stage), signatures(model.spec)[stage], path)
+    route = _route(stage, recipe)
+    route.write(exportable(model, stage, last=route.channels_last), signatures(model.spec)[stage], path)
+
+
+def _route(stage: str, recipe: Recipe) -> Route:
+    return ROUTES[recipe.routes.get(stage, recipe.format)]

@@ -91,15 +91,15 @@ def _kernel(conv: Conv | UpConv) -> Tensor:
 
 def freeze_rope(dit: nn.Module, positions: int) -> nn.Module:
     """RoPE tables for a sequence of `positions`, a prepended global token included."""
-    return _replaced(dit, {RotaryEmbedding: lambda rope: FrozenRope(rope, positions)})
+    return replaced(dit, {RotaryEmbedding: lambda rope: FrozenRope(rope, positions)})
 
 
 def fold_oobleck(module: nn.Module) -> nn.Module:
     """Weight norm and Snake's exponentials folded into constants."""
-    return _replaced(module, {Conv: PlainConv, UpConv: PlainUpConv, Snake: PlainSnake})
+    return replaced(module, {Conv: PlainConv, UpConv: PlainUpConv, Snake: PlainSnake})
 
 
-def _replaced(module: nn.Module, table: dict[type[nn.Module], Callable[..., nn.Module]]) -> nn.Module:
+def replaced(module: nn.Module, table: dict[type[nn.Module], Callable[..., nn.Module]]) -> nn.Module:
     """A copy of `module` with every part whose type is in `table` replaced; what stays shares its weights."""
     changed = copy.deepcopy(module, {id(tensor): tensor for tensor in (*module.parameters(), *module.buffers())})
     for path, part in list(changed.named_modules()):

@@ -50,5 +50,5 @@ def _convert(name: str, model_dir: Path, folder: Path) -> Path:
     path = folder / name / f"{stage}.tflite"
     path.parent.mkdir()
     wrong = replace(model, modules={**model.modules, stage: edited(model, stage, fault.inject.edit)})
-    write_litert(exportable(wrong, stage), signatures(model.spec)[stage], path)
+    write_litert(exportable(wrong, stage, last=False), signatures(model.spec)[stage], path)
     return path
