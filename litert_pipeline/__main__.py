@@ -30,7 +30,7 @@ def convert_command(
     model: Annotated[Path, typer.Option(help="Model dir; the embedded tiny model if left out.")] = TINY_MODEL_DIR,
     recipe: Annotated[str, typer.Option(help=f"{', '.join(CONVERSIONS)}.")] = "fp32",
     base: Annotated[
-        Path | None, typer.Option(help="With an onnx2tf recipe: fp32 bundle to take the other stages from.")
+        Path | None, typer.Option(help="fp32 bundle to take the stages from that the recipe does not convert in its own way.")
     ] = None,
     force: command.Force = False,
 ) -> None:

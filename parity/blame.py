@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from litert_pipeline.build.convert import exportable
+from litert_pipeline.build.convert import as_converted
 from parity.backends import VARIANTS
 from parity.cases import Case
 from parity.graphs import OPENERS
@@ -67,7 +67,7 @@ def module_errors(judge: Judge, stage: str, recipe: str, case: Case, step: int =
     signature = bundle.manifest.stages[stage].signature
     inputs = signature.bind(stage_feed(stage, judge.truth(case), step))
     judge.release()  # the graph is run by another interpreter
-    exact, rounded = judge.model.modules[stage], exportable(judge.model, stage)
+    exact, rounded = judge.model.modules[stage], as_converted(judge.model, stage, recipe)
     graph = OPENERS[bundle.manifest.format](bundle.path(stage), signature, rounded)
     return localize(exact, rounded, graph, inputs)
 

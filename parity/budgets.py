@@ -156,6 +156,11 @@ _FP16_WEIGHTS: dict[str, StageBudget] = {
     "encoder": _encoder(_like("fp16_weights", 0.3, 1.6, "0.66 to 0.78")),
 }
 
+_INT8_DIT = _dit(_like("int8_rows", 0.45, 1.9, "0.84 to 1.2"))
+_INT8_DECODER = _decoder(
+    _like("int8_decoder", 0.45, 1.6, "0.93 to 0.95"), _up_to(7e-2, 2.2e-2), _up_to(3e-2, 9.4e-3), _up_to(1e-2, 3.0e-3)
+)
+
 # What each variant's stages are held to; a stage that is not named is held to what a float stage is.
 _VARIANTS: dict[str, dict[str, StageBudget]] = {
     YARDSTICK: {
@@ -167,23 +172,21 @@ _VARIANTS: dict[str, dict[str, StageBudget]] = {
     "torch_upstream": {"conditioner": _conditioner(_like("fp16", 0.4, 2.0, "0.85 to 1.2"), FLOAT)},
     "onnx_fp32": {},
     "onnx_int8": {"dit": _dit(_like("int8_tensor", 0.45, 1.9, "0.92 to 1.05"))},
+    "litert_plain": {},
     "litert_fp32": {},
+    "litert_windowed": {},
     "litert_fp32_builtin": {},
     "litert_fp32_interpreter": {},
     "litert_fp16": _FP16_COMPUTE,
     "litert_fp16_weights": _FP16_WEIGHTS,
     "litert_int8": {
-        "dit": _dit(_like("int8_rows", 0.45, 1.9, "0.84 to 1.2")),
+        "dit": _INT8_DIT,
         "decoder": _FP16_COMPUTE["decoder"],
         "encoder": _FP16_COMPUTE["encoder"],
     },
     "litert_int8_weight_only": {"dit": _dit(_like("int8_weights", 0.4, 2.2, "0.79 to 1.3"))},
-    "litert_int8_decoder": {
-        "decoder": _decoder(
-            _like("int8_convolutions", 0.45, 1.6, "0.93 to 0.95"), _up_to(7e-2, 2.2e-2), _up_to(3e-2, 9.4e-3),
-            _up_to(1e-2, 3.0e-3),
-        )
-    },
+    "litert_int8_decoder": {"decoder": _INT8_DECODER},
+    "litert_int8_fast": {"dit": _INT8_DIT, "decoder": _INT8_DECODER},
     "litert_onnx2tf": {},
     "litert_onnx2tf_float16": {  # it also rounds the number embedder's frequencies, which litert-torch's casting leaves
         "conditioner": _conditioner(

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def makeable(recipes: set[str], say: Say) -> set[str]:
     """Those of `recipes` whose converter is installed. What is left out is said: nobody asked for it by name."""
     if find_onnx2tf() is not None:
         return recipes
-    left_out = {name for name in recipes if RECIPES[name].routes}
+    left_out = {name for name in recipes if any(route.startswith("onnx2tf") for route in RECIPES[name].routes.values())}
     for name in sorted(left_out):
         say(f"not judged: bundle {name}, its converter is not installed ('make onnx2tf' does it)")
     return recipes - left_out
@@ -52,28 +52,32 @@ def make_bundles(model: Path, folder: Path, recipes: set[str], say: Say) -> dict
 
     In processes of their own: converters are large, and their settings must not reach the process that judges.
     """
-    wanted = [recipe for recipe in RECIPES.values() if recipe.name in recipes]
-    converted = list(dict.fromkeys(recipe.source for recipe in wanted))
-    derived = [recipe for recipe in wanted if recipe.derived]
-    say(f"converting: {', '.join(converted)}")
     folder.mkdir(parents=True)
-    _run_together(*(["convert", "--model", str(model), *_named(folder, name)] for name in converted))
-    if derived:
-        say(f"from these: {', '.join(recipe.name for recipe in derived)}")
-    for pair in _pairs(derived):
-        _run_together(*(_derivation(recipe, model, folder) for recipe in pair))
-    return {recipe.name: read_bundle(folder / recipe.name) for recipe in wanted}
+    for level in _levels(recipes):
+        say(f"{'from these' if level[0].derived else 'converting'}: {', '.join(recipe.name for recipe in level)}")
+        for pair in _pairs(level):
+            _run_together(*(_making(recipe, model, folder) for recipe in pair))
+    return {name: read_bundle(folder / name) for name in RECIPES if name in recipes}
 
 
-def _derivation(recipe: Recipe, model: Path, folder: Path) -> list[str]:
-    """The command that makes a bundle from the one of its source recipe."""
+def _levels(recipes: set[str]) -> Iterator[list[Recipe]]:
+    """The recipes and those they start from, in groups of which each starts from those before it."""
+    wanted = set(recipes)
+    while more := {RECIPES[name].source for name in wanted if RECIPES[name].derived} - wanted:
+        wanted |= more
+    done: set[str] = set()
+    while wanted - done:
+        level = [r for r in RECIPES.values() if r.name in wanted - done and (not r.derived or r.source in done)]
+        yield level
+        done |= {recipe.name for recipe in level}
+
+
+def _making(recipe: Recipe, model: Path, folder: Path) -> list[str]:
+    """The command that makes a bundle, from the one of its source recipe where it is derived."""
     source = str(folder / recipe.source)
-    start = ["quantize", source] if recipe.quantize else ["convert", "--model", str(model), "--base", source]
-    return [*start, *_named(folder, recipe.name)]
-
-
-def _named(folder: Path, recipe: str) -> list[str]:
-    return ["--recipe", recipe, "--out", str(folder / recipe)]
+    start = ["quantize", source] if recipe.quantize else ["convert", "--model", str(model)]
+    base = ["--base", source] if recipe.routes else []
+    return [*start, *base, "--recipe", recipe.name, "--out", str(folder / recipe.name)]
 
 
 def _pairs(recipes: list[Recipe]) -> Iterable[list[Recipe]]:

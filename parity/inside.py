@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from litert_pipeline.build.convert import exportable
+from litert_pipeline.build.convert import as_converted
 from litert_pipeline.bundle import Bundle
 from parity.bundles import given_bundles
 from parity.cases import load_cases
@@ -77,7 +77,7 @@ def _loaded(
             raise InputError(f"step is {options.step}, expected 0 to {case.request.sampler.steps - 1}")
         say(f"the truth of case {case.id}")
         inputs = bundle.manifest.stages[stage].signature.bind(stage_feed(stage, judge.truth(case), options.step))
-        rounded = exportable(judge.model, stage)
+        rounded = as_converted(judge.model, stage, bundle.manifest.recipe)
         return judge.model.modules[stage], rounded, inputs
 
 

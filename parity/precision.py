@@ -5,14 +5,15 @@ way errs as much, whatever the prompt, the step or the model, and a fault that h
 """
 
 import copy
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from litert_pipeline.build.channels_last import LastConv, LastUpConv, Pointwise
 from litert_pipeline.build.convert import exportable
-from litert_pipeline.build.rewrites import PlainConv
 from reference.pipeline import Model, TorchStage
 from reference.spec.tensors import signatures
 
@@ -30,17 +31,17 @@ class Precision:
     convolved: Round | None = None  # what a convolution is fed, where that is rounded otherwise
     outputs: Round | None = None
     kinds: tuple[type[nn.Module], ...] = (nn.Module,)
-    within: str = ""  # only modules whose path contains it
+    within: str = ""  # only modules whose path has it: a regular expression
 
     def applied(self, module: nn.Module) -> nn.Module:
         """A copy of `module` that rounds."""
         rounded = copy.deepcopy(module)
         for path, part in rounded.named_modules():
-            if isinstance(part, self.kinds) and self.within in path:
+            if isinstance(part, self.kinds) and re.search(self.within, path):
                 for tensor in (*part.parameters(recurse=False), *part.buffers(recurse=False)):
                     if tensor.is_floating_point() and (self.kinds == (nn.Module,) or tensor.ndim > 1):
                         tensor.data = self.weights(tensor.data)
-                inputs = self.convolved if isinstance(part, nn.Conv1d) and self.convolved else self.inputs
+                inputs = self.convolved if isinstance(part, CONVOLUTIONS) and self.convolved else self.inputs
                 if inputs is not None:
                     part.register_forward_pre_hook(_fed(inputs))
                 if self.outputs is not None and not list(part.children()):
@@ -74,13 +75,17 @@ def int8_tensor(x: Tensor) -> Tensor:
     return _asymmetric(x, x.amin(), x.amax())
 
 
+INNER = r"layers\.\d+\.layers"  # of a decoder all but its first and last convolution
+CONVOLUTIONS = (nn.Conv1d, LastConv)
 DENSE = (nn.Linear, nn.Conv1d)
 PRECISIONS: Mapping[str, Precision] = {
     "int8_rows": Precision(weights=int8_channels, inputs=int8_rows, convolved=int8_tensor, kinds=DENSE),
     "int8_tensor": Precision(weights=int8_channels, inputs=int8_tensor, kinds=(nn.Linear,)),
-    "int8_convolutions": Precision(weights=int8_channels, inputs=int8_tensor, kinds=(PlainConv,)),
+    "int8_decoder": Precision(
+        weights=int8_channels, inputs=int8_rows, convolved=int8_tensor, kinds=(LastConv, LastUpConv, Pointwise), within=INNER
+    ),
     "int8_weights": Precision(weights=int8_channels, kinds=DENSE),
-    "int4_weights": Precision(weights=int4_blocks, kinds=(nn.Linear,), within="layers."),
+    "int4_weights": Precision(weights=int4_blocks, kinds=(nn.Linear,), within=r"layers\."),
     "fp16_weights": Precision(weights=half),
     "fp16": Precision(weights=half, inputs=half, outputs=half),
 }

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from fixtures import TINY_MODEL_DIR
-from litert_pipeline.build.convert import exportable
+from litert_pipeline.build.convert import PLAIN, exportable
 from parity.faults.bench import Bench, Edit, edited
 from parity.faults.catalogue import CATALOGUE, CONDITIONER, DECODER, DIT, ENCODER, FILES, SAMPLER, WORN
 from parity.faults.checks import Finding, injected
@@ -124,7 +124,7 @@ def test_an_edit_is_the_same_every_time_and_survives_the_rewrites(judge: Judge, 
     feed, signature = stage_feed(inject.stage, judge.truth(case)), signatures(judge.model.spec)[inject.stage]
     exact = judge.model.to(torch.float64, (inject.stage,))
     once, again = (edited(exact, inject.stage, inject.edit) for _ in range(2))
-    rewritten = exportable(replace(exact, modules={inject.stage: again}), inject.stage)
+    rewritten = exportable(replace(exact, modules={inject.stage: again}), inject.stage, PLAIN)
     right = exact.stage(inject.stage)(feed)
     wrong, written = (TorchStage(module, signature, torch.float64)(feed) for module in (once, rewritten))
     for output, array in right.items():

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from litert_pipeline.build.convert import exportable
+from litert_pipeline.build.convert import as_converted
 from litert_pipeline.bundle import MANIFEST_NAME, Bundle
 from parity.__main__ import app
 from parity.judge import Judge
@@ -39,7 +39,7 @@ def test_a_wrong_module_is_named(judge: Judge, bundles: Mapping[str, Bundle], tm
     folder = copied(bundles["fp32"], tmp_path)
     stage, wrong = FAULTS["DiT, second cross-attention"]
     file = folder / f"{stage}.tflite"
-    spoiled(bundles["fp32"].path(stage), exportable(judge.model, stage).get_submodule(wrong), file)
+    spoiled(bundles["fp32"].path(stage), as_converted(judge.model, stage, "fp32").get_submodule(wrong), file)
     rewrite_manifest(folder, lambda manifest: manifest["stages"][stage].update(sha256=sha256_of(file)))
     code, output = localize("--bundle", folder, "--stage", stage)
     assert (code, f"first fault: {wrong}" in output) == (1, True), output

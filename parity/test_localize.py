@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from torch import nn
 
-from litert_pipeline.build.convert import exportable
+from litert_pipeline.build.convert import as_converted
 from litert_pipeline.build.recipes import RECIPES
 from litert_pipeline.bundle import Bundle
 from parity.blame import module_errors
@@ -80,7 +80,7 @@ def test_a_wrong_layer_is_named(
 ) -> None:
     stage, wrong = FAULTS[fault]
     path = bundles[recipe].path(stage)
-    file = spoiled(path, exportable(judge.model, stage).get_submodule(wrong), tmp_path / path.name)
+    file = spoiled(path, as_converted(judge.model, stage, recipe).get_submodule(wrong), tmp_path / path.name)
     found = first_fault(errors_of(judge, stage, recipe, file))
     assert found is not None
     assert found.path == wrong
@@ -103,7 +103,7 @@ def test_quantizing_forgets_no_module(judge: Judge, bundles: Mapping[str, Bundle
 @pytest.mark.parametrize("value", [np.nan, 0.0])
 def test_a_value_that_is_no_number_is_blamed_where_it_arises(judge: Judge, value: float) -> None:
     """In a quantized stage, where a limit follows from the siblings."""
-    exact, rounded = judge.model.modules["dit"], exportable(judge.model, "dit")
+    exact, rounded = judge.model.modules["dit"], as_converted(judge.model, "dit", "int8")
     bundle = judge.bundles["int8"]
     signature = bundle.manifest.stages["dit"].signature
     inputs = signature.bind(stage_feed("dit", judge.truth(case_called(judge, "drums")), STEP))

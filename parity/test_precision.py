@@ -93,7 +93,7 @@ def test_only_what_a_precision_speaks_of_is_rounded() -> None:
 
 @pytest.mark.parametrize("name", PRECISIONS)
 def test_the_reference_itself_is_left_alone(judge: Judge, name: str) -> None:
-    stage = "decoder" if name == "int8_convolutions" else "dit"
+    stage = "decoder" if name == "int8_decoder" else "dit"
     feed, right = stage_feed(stage, judge.truth(case_called(judge, "drums"))), judge.model.stage(stage)
     before = right(feed)
     apart = reduced(judge.model, stage, name)(feed)

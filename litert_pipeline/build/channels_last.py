@@ -4,11 +4,16 @@ Converted as it stands, a decoder of 1-d convolutions is surrounded by transpose
 the axis that XNNPACK handles one sample at a time and in an operator that cannot be quantized.
 """
 
+import math
+from collections.abc import Iterable
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from litert_pipeline.build.rewrites import PlainConv, PlainSnake, PlainUpConv, replaced
+from litert_pipeline.build.windows import WHOLE_LAYERS, WINDOW_FRAMES, Windows
 from reference.model.decoder import Decoder
 from reference.model.encoder import Encoder
 
@@ -91,10 +96,26 @@ ANY_ORDER = (LastSnake, LastConv, Pointwise, LastUpConv, nn.ELU, nn.Tanh, nn.Ide
 
 
 class ChannelsLast(nn.Sequential):
-    """Layers over (batch, channel, sample) whose parts take (batch, 1, sample, channel)."""
+    """Layers over (batch, channel, sample) whose parts take (batch, 1, sample, channel).
+
+    With `windows` those from `WHOLE_LAYERS` on run once for every window.
+    """
+
+    windows: Windows | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.transpose(1, 2)[:, None])[:, 0].transpose(1, 2)  # type: ignore[no-any-return]
+        x, layers = x.transpose(1, 2)[:, None], list(self)
+        if self.windows is None:
+            x = _through(layers, x)
+        else:
+            x = self.windows.run(partial(_through, layers[WHOLE_LAYERS:]), _through(layers[:WHOLE_LAYERS], x))
+        return x[:, 0].transpose(1, 2)
+
+
+def _through(layers: Iterable[nn.Module], x: Tensor) -> Tensor:
+    for layer in layers:
+        x = layer(x)
+    return x
 
 
 def channels_last(folded: nn.Module) -> nn.Module:
@@ -107,8 +128,34 @@ def channels_last(folded: nn.Module) -> nn.Module:
     foreign = {type(part).__name__ for part in changed.modules() if not list(part.children())} - {k.__name__ for k in ANY_ORDER}
     if foreign:
         raise TypeError(f"{', '.join(sorted(foreign))}: not known with channels last")
+    assert isinstance(changed.layers, nn.Sequential)
     changed.layers = ChannelsLast(*changed.layers)
     return changed
+
+
+def windowed(decoder: nn.Module, frames: int = WINDOW_FRAMES) -> nn.Module:
+    """A decoder with channels last (`channels_last`), its last layers in windows of `frames`. The decoder is changed."""
+    layers = decoder.layers
+    assert isinstance(layers, ChannelsLast)
+    whole, tail = (nn.Sequential(*part) for part in (list(layers)[:WHOLE_LAYERS], list(layers)[WHOLE_LAYERS:]))
+    layers.windows = Windows(advance=frames * upsampling(whole), halo=reach(tail), ratio=upsampling(tail))
+    return decoder
+
+
+def reach(layers: nn.Module) -> int:
+    """How many input samples to either side an output sample of the layers can see."""
+    samples = 0
+    for part in reversed(list(layers.modules())):
+        if isinstance(part, LastConv):
+            samples += part.dilation * (part.weight.shape[3] - 1) // 2
+        elif isinstance(part, LastUpConv):
+            samples = (samples + 2 * part.stride - 1 - part.padding) // part.stride
+    return samples
+
+
+def upsampling(layers: nn.Module) -> int:
+    """How many output samples the layers make of one."""
+    return math.prod(part.stride for part in layers.modules() if isinstance(part, LastUpConv))
 
 
 def _conv(conv: PlainConv) -> nn.Module:

@@ -31,8 +31,13 @@ def _entry(
 DYNAMIC_INT8 = _entry()
 INT8_WEIGHTS = _entry(integer_compute=False)
 FP16_WEIGHTS = _entry(algorithm="float_casting", bits=16, granularity="TENSORWISE", dtype="FLOAT", integer_compute=False)
-# The decoder's transposed convolutions are left out: the quantizer cannot take them.
-INT8_CONVOLUTIONS = _entry(operation="CONV_2D")
+# The decoder's first and last convolution stay in float: of its work a five-hundredth, of its error a quarter. Those of the
+# residual units are called LastConv_1.
+INT8_DECODER = (
+    _entry(operation="FULLY_CONNECTED")
+    + _entry(operation="CONV_2D")
+    + [{"regex": r"LastConv_(?!1;)", "operation": "CONV_2D", "algorithm_key": "no_quantize"}]
+)
 # Only the layers, whose widths are whole blocks in every configuration; projections to the latents are narrow.
 INT4_BLOCKS = _entry(regex=r".*Layer_\d+.*", operation="FULLY_CONNECTED", bits=4, granularity="BLOCKWISE_32")
 # onnxruntime's dynamic quantization: per channel, signed weights, unsigned activations.
@@ -43,7 +48,8 @@ ONNX_INT8: QuantizerRecipe = [{"op_types": ["MatMul", "Gemm"], "per_channel": Tr
 class Recipe:
     """`quantize` maps a stage to its quantizer recipe, `compute` a stage to its arithmetic (fp32 where absent).
 
-    `routes` maps a stage to the converter that writes it where that is not the format's own.
+    `routes` maps a stage to the converter that writes it where that is not the format's own. `source` is the recipe of the
+    bundle that is quantized, or whose other stages are taken.
     """
 
     name: str
@@ -51,28 +57,27 @@ class Recipe:
     routes: Mapping[str, str] = field(default_factory=dict)
     quantize: Mapping[str, QuantizerRecipe] = field(default_factory=dict)
     compute: Mapping[str, str] = field(default_factory=dict)
+    source: str = "fp32"
 
     @property
     def derived(self) -> bool:
         """Whether a bundle starts from another one, of recipe `source`."""
         return bool(self.quantize or self.routes)
 
-    @property
-    def source(self) -> str:
-        """The recipe of the bundle that is quantized, or whose other stages are taken."""
-        return {"litert": "fp32", "onnx": "onnx_fp32"}[self.format]
-
 
 RECIPES = {
     recipe.name: recipe
     for recipe in (
         Recipe(name="fp32"),
+        Recipe(name="plain", routes=dict.fromkeys(("decoder", "encoder"), "litert_plain")),
+        Recipe(name="windowed", routes={"decoder": "litert_windowed"}),
         Recipe(name="onnx_fp32", format="onnx"),
-        Recipe(name="onnx_int8", format="onnx", quantize={"dit": ONNX_INT8}),
+        Recipe(name="onnx_int8", format="onnx", quantize={"dit": ONNX_INT8}, source="onnx_fp32"),
         Recipe(name="fp16_weights", quantize=dict.fromkeys(ALL_STAGES, FP16_WEIGHTS)),
         Recipe(name="int8", quantize={"dit": DYNAMIC_INT8}, compute={"decoder": "fp16", "encoder": "fp16"}),
         Recipe(name="int8_weight_only", quantize={"dit": INT8_WEIGHTS}),
-        Recipe(name="int8_decoder", quantize={"decoder": INT8_CONVOLUTIONS}),
+        Recipe(name="int8_decoder", quantize={"decoder": INT8_DECODER}, source="windowed"),
+        Recipe(name="int8_fast", quantize={"dit": DYNAMIC_INT8, "decoder": INT8_DECODER}, source="windowed"),
         Recipe(name="int4_blockwise", quantize={"dit": INT4_BLOCKS}),
         Recipe(name="onnx2tf", routes={"conditioner": "onnx2tf"}),
         Recipe(name="onnx2tf_float16", routes={"conditioner": "onnx2tf_float16"}),

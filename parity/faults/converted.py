@@ -5,7 +5,7 @@ from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
-from litert_pipeline.build.convert import exportable
+from litert_pipeline.build.convert import PLAIN, exportable
 from litert_pipeline.build.export import write_litert
 from litert_pipeline.build.quantize import QUANTIZERS
 from litert_pipeline.build.recipes import RECIPES
@@ -50,5 +50,6 @@ def _convert(name: str, model_dir: Path, folder: Path) -> Path:
     path = folder / name / f"{stage}.tflite"
     path.parent.mkdir()
     wrong = replace(model, modules={**model.modules, stage: edited(model, stage, fault.inject.edit)})
-    write_litert(exportable(wrong, stage, last=False), signatures(model.spec)[stage], path)
+    # A wrong part knows only the order of axes that the reference has.
+    write_litert(exportable(wrong, stage, PLAIN), signatures(model.spec)[stage], path)
     return path

@@ -25,6 +25,7 @@ WEIGHTS: dict[tuple[str, str], dict[str, str]] = {
     ("litert", "int8"): {"dit": "int8"},
     ("litert", "int8_weight_only"): {"dit": "int8 weights"},
     ("litert", "int8_decoder"): {"decoder": "int8"},
+    ("litert", "int8_fast"): {"dit": "int8", "decoder": "int8"},
     ("litert", "int4_blockwise"): {"dit": "int4"},
     ("litert", "fp16_weights"): dict.fromkeys(ALL_STAGES, "float16"),
     ("litert", "onnx2tf_float16"): {"conditioner": "float16"},
