@@ -10,6 +10,7 @@ from types import TracebackType
 import torch
 
 from litert_pipeline.bundle import Bundle
+from litert_pipeline.run.opened import ONE_AT_A_TIME, Key, Opened
 from litert_pipeline.run.pipeline import assembled
 from parity.alike import Alike
 from parity.answers import Answers
@@ -21,7 +22,6 @@ from parity.envelope import Distances, OwnErrors, draws, envelope
 from parity.foreign.checks import order_checks
 from parity.judged import envelope_why, judged
 from parity.ladder import CONDITIONING, Measurement, measure, teacher_forced, unequal_values
-from parity.opened import Key, Opened
 from parity.own_errors import own_errors
 from parity.precision import PRECISIONS, reduced
 from parity.recognise import half_precision_t5, never_quantized
@@ -72,7 +72,7 @@ class Judge:
         return cls(truths=Truth(model=model, store=store or Store()), bundles=bundles, threads=threads)
 
     def __post_init__(self) -> None:
-        self._opened = Opened(held_bytes=0) if self.model.large else Opened()  # 0: one at a time, whatever its activations take
+        self._opened = Opened(held_bytes=ONE_AT_A_TIME) if self.model.large else Opened()
         self._answers = Answers(truths=self.truths, threads=self.threads)
         self._alike = Alike(bundles=self.bundles, replaced=self._replaced)
 

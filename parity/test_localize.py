@@ -59,7 +59,7 @@ def spoiled(path: Path, module: nn.Module, target: Path) -> Path:
 
 def layouts(weight: Array) -> Iterator[Array]:
     """Orders of axes in which a converter may keep a kernel: as it is, channels last, or a transposed convolution's."""
-    orders = [(0, 1), (1, 0)] if weight.ndim == 2 else [(0, 1, 2), (0, 2, 1), (1, 2, 0)]
+    orders = {2: [(0, 1), (1, 0)], 3: [(0, 1, 2), (0, 2, 1), (1, 2, 0)], 4: [(0, 2, 3, 1)]}[weight.ndim]
     return (np.ascontiguousarray(weight.transpose(order)) for order in orders)
 
 

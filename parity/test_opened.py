@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fixtures import TINY_MODEL_DIR
-from parity.opened import Opened
+from litert_pipeline.run.opened import Opened
 from reference.exact import in_float64
 from reference.pipeline import StageModules, load_model, read_modules
 from reference.spec.generation import Stage

@@ -1,14 +1,16 @@
 """The LiteRT pipeline: a bundle as three callables over numpy arrays. Twin of `reference/pipeline.py`."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 
 from litert_pipeline.bundle import Bundle
+from litert_pipeline.run.opened import ONE_AT_A_TIME, Opened
 from litert_pipeline.run.runner import LiteRTStage
 from reference.spec.errors import InputError
 from reference.spec.generation import Pipeline, Stage, Stages
 from reference.spec.prompt import Tokenizer
-from reference.spec.tensors import ENCODER, STAGES
+from reference.spec.tensors import ENCODER, STAGES, Array, Tensors
 
 
 @contextmanager
@@ -25,12 +27,20 @@ def open_stage(
 
 @contextmanager
 def open_pipeline(
-    bundle: Bundle, *, compute: str | None = None, threads: int = 1, init_audio: bool = False
+    bundle: Bundle,
+    *,
+    compute: str | None = None,
+    threads: int = 1,
+    init_audio: bool = False,
+    held_bytes: int = ONE_AT_A_TIME,
 ) -> Iterator[Pipeline]:
     """The stages of a LiteRT bundle, ready to generate; the encoder only where there is `init_audio` to encode.
 
-    Raises InputError for a bundle of another format or without the encoder it needs, an altered file, or one LiteRT
-    cannot load.
+    A stage is opened when it is first asked for; open are as many as fit into `held_bytes` of files, at least one.
+    A generation asks for one after the other, so with one at a time it takes the memory of its largest stage.
+
+    Raises InputError for a bundle of another format or without the encoder it needs, or an altered file; a stage raises
+    it when it is asked for and LiteRT cannot load its file.
     """
     manifest = bundle.manifest
     if manifest.format != "litert":
@@ -41,11 +51,17 @@ def open_pipeline(
     if init_audio and ENCODER not in manifest.stages:
         raise InputError(f"{bundle.folder}: has no encoder, which init audio needs; convert the model again")
     bundle.require_intact()
-    with ExitStack() as stack:
-        yield assembled(
-            bundle,
-            {name: stack.enter_context(open_stage(bundle, name, compute=compute, threads=threads)) for name in names},
-        )
+    opened = Opened(held_bytes=held_bytes)
+
+    def run(name: str, feed: Mapping[str, Array]) -> Tensors:
+        size_bytes = bundle.manifest.stages[name].size_bytes
+        key = (manifest.recipe, name)
+        return opened.stage(key, size_bytes, lambda: open_stage(bundle, name, compute=compute, threads=threads))(feed)
+
+    try:
+        yield assembled(bundle, {name: partial(run, name) for name in names})
+    finally:
+        opened.close()
 
 
 def assembled(bundle: Bundle, stages: Stages) -> Pipeline:

@@ -44,15 +44,17 @@ class Outputs:
 
 
 def find_outputs(graph: Graph, sizes: Mapping[str, int]) -> Outputs:
-    """The last tensor that each module of `sizes` (path: values in its output) computed and that is as large.
+    """The last tensor that each module of `sizes` (path: values in its output, as they finish) computed and that is as large.
 
-    A fused tensor carries the names of several modules; one of a module further out means that an operation of that
-    module is already in it, so it is not this module's output.
+    A fused tensor carries the names of several modules. One that finishes later means that an operation of that module is
+    already in it, so it is not this module's output; one that finished before only handed over in another layout.
     """
+    order = {path: index for index, path in enumerate(sizes)}
     found: dict[str, GraphTensor] = {}
     for tensor in graph.tensors:
         for path in set(tensor.owners) & sizes.keys():
-            inside = all(f"{owner}.".startswith(f"{path}.") for owner in tensor.owners)
-            if inside and int(np.prod(tensor.shape)) == sizes[path]:
+            others = [owner for owner in tensor.owners if not f"{owner}.".startswith(f"{path}.")]
+            last = all(order.get(owner, len(order)) < order[path] for owner in others)
+            if last and int(np.prod(tensor.shape)) == sizes[path]:
                 found[path] = tensor
     return Outputs(graph=graph, tensors={path: found[path] for path in sizes if path in found})

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from reference.spec.generation import Stage
 
 HELD_BYTES = 2**30  # of files and weights: all stages of small models
+ONE_AT_A_TIME = 0
 Key = tuple[str, str]  # variant and stage
 
 
