@@ -20,6 +20,7 @@ from parity.faults.catalogue import CATALOGUE
 from parity.faults.mutation import cases_for
 from parity.faults.run import STRICT
 from parity.judge import Judge
+from parity.latency.suite import Suite
 from parity.selection import STAGE_KEYWORD, spelled_out
 from parity.store import Store
 
@@ -31,7 +32,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--model", type=Path, default=TINY_MODEL_DIR, help="model dir; the embedded tiny model by default")
     group.addoption("--bundle", type=Path, action="append", default=[], help="bundle to judge; repeatable")
     group.addoption("--variants", help="variants to judge, comma-separated; all by default")
-    group.addoption("--threads", type=int, default=1, help="CPU threads of every runtime")
+    group.addoption(
+        "--threads", type=thread_counts, default=(1,), help="CPU threads of every runtime; latency takes several: 1,2,4"
+    )
+
+
+def thread_counts(text: str) -> tuple[int, ...]:
+    """Numbers of threads, comma-separated."""
+    return tuple(int(part) for part in text.split(","))
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -41,7 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    here = environment(config.getoption("--threads"))
+    here = environment(config.getoption("--threads")[0])
     machine = f"{here['cpu_model']} ({' '.join(here['cpu_features'])}), {here['threads']} threads"
     return f"parity: {machine}, model {config.getoption('--model')}"
 
@@ -67,12 +75,14 @@ def agreement(request: pytest.FixtureRequest) -> Agreement:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """`variant` is every variant the given bundles can run."""
+    """`variant` is every variant the given bundles can run, `threads` every number of threads asked for."""
     if "variant" in metafunc.fixturenames:
         given = given_bundles(metafunc.config.getoption("--bundle"), metafunc.config.getoption("--model"))
         recipes = set(given) or {row.recipe for row in VARIANTS.values() if row.recipe}
         chosen = metafunc.config.getoption("--variants")
         metafunc.parametrize("variant", choose_variants(chosen.split(",") if chosen else None, recipes))
+    if "threads" in metafunc.fixturenames:
+        metafunc.parametrize("threads", metafunc.config.getoption("--threads"))
 
 
 @pytest.fixture(scope="session")
@@ -105,8 +115,16 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def judge(request: pytest.FixtureRequest, bundles: Mapping[str, Bundle]) -> Iterator[Judge]:
     """One judge for the session: truths and opened stages are shared by all tests."""
     option = request.config.getoption
-    with Judge.of(option("--model"), bundles, option("--threads"), Store.of_user()) as judge:
+    with Judge.of(option("--model"), bundles, option("--threads")[0], Store.of_user()) as judge:
         yield judge
+
+
+@pytest.fixture(scope="session")
+def suite(request: pytest.FixtureRequest, judge: Judge, tmp_path_factory: pytest.TempPathFactory) -> Suite:
+    """The races of the session; without benchmarking, a round of each for the answers."""
+    chosen, disabled = request.config.getoption("--variants"), request.config.getoption("--benchmark-disable")
+    variants = choose_variants(chosen.split(",") if chosen else None, set(judge.bundles))
+    return Suite(judge=judge, variants=variants, folder=tmp_path_factory.mktemp("dense"), quick=disabled)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import subprocess
 from functools import cache
 from typing import Any
 
@@ -23,6 +24,8 @@ FEATURE_FLAGS = {
     "vnni": ("avx512_vnni", "avx512vnni", "avx_vnni"),
 }
 
+APPLE_SPELLINGS = {"dotprod": "asimddp"}
+
 
 @cache
 def cpu_model() -> str:
@@ -30,14 +33,34 @@ def cpu_model() -> str:
     return str(cpuinfo.get_cpu_info().get("brand_raw", "unknown"))
 
 
+@cache
+def cpu_features() -> tuple[str, ...]:
+    """Which of `FEATURE_FLAGS` the CPU has."""
+    flags = set(cpuinfo.get_cpu_info().get("flags", [])) | apple_flags()
+    return tuple(name for name, spellings in FEATURE_FLAGS.items() if flags.intersection(spellings))
+
+
+def apple_flags() -> set[str]:
+    """What macOS tells of an Arm CPU, spelled as Linux spells it."""
+    if platform.system() != "Darwin":
+        return set()
+    told = subprocess.run(["sysctl", "hw.optional.arm"], capture_output=True, text=True, check=False).stdout
+    return parse_sysctl(told)
+
+
+def parse_sysctl(text: str) -> set[str]:
+    """Features of lines such as `hw.optional.arm.FEAT_SME2: 1`."""
+    pairs = (line.partition(": ")[::2] for line in text.splitlines())
+    names = {name.rpartition("FEAT_")[2].lower() for name, value in pairs if "FEAT_" in name and value.strip() == "1"}
+    return {APPLE_SPELLINGS.get(name, name) for name in names}
+
+
 def environment(threads: int) -> dict[str, Any]:
     """CPU model and features, cores, memory, threads used, versions."""
-    info = cpuinfo.get_cpu_info()
-    flags = set(info.get("flags", []))
     return {
         "cpu_model": cpu_model(),
         "cpu_arch": platform.machine(),
-        "cpu_features": [name for name, spellings in FEATURE_FLAGS.items() if flags.intersection(spellings)],
+        "cpu_features": list(cpu_features()),
         "cpu_cores": os.cpu_count(),
         "memory_bytes": psutil.virtual_memory().total,
         "system": platform.platform(),

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from contextlib import ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -124,10 +124,22 @@ class Judge:
         if variant in PRECISIONS:
             size_bytes = self.model.weight_bytes(stage)
             return self._opened.stage(key, size_bytes, lambda: nullcontext(reduced(self.model, stage, variant)))
+        recipe = VARIANTS[variant].recipe
+        size_bytes = 0 if recipe is None else self.bundles[recipe].manifest.stages[stage].size_bytes
+        return self._opened.stage(key, size_bytes, lambda: self.opening(variant, stage, self.threads))
+
+    def opening(self, variant: str, stage: str, threads: int) -> AbstractContextManager[Stage]:
+        """A variant's own stage, to be opened by whom it is given to."""
         row = VARIANTS[variant]
-        bundle = None if row.recipe is None else self.bundles[row.recipe]
-        size_bytes = 0 if bundle is None else bundle.manifest.stages[stage].size_bytes
-        return self._opened.stage(key, size_bytes, lambda: row.open(self.model, bundle, stage, self.threads))
+        return row.open(self.model, None if row.recipe is None else self.bundles[row.recipe], stage, threads)
+
+    def alike(self, variant: str, stage: str) -> str:
+        """The first variant that runs the same file in the same way."""
+        return self._alike.first(variant, stage)
+
+    def held(self, stage: str, variant: str, case: Case, answers: list[Tensors]) -> list[Verdict]:
+        """Somebody's answers to what the truth feeds the stage, against the budgets of `variant`."""
+        return [self._held(stage, variant, case, found) for found in measure(stage, self.truth(case), answers)]
 
     def pipeline(self, variant: str) -> Pipeline:
         """All stages of a variant, ready to generate, with the tokenizer and settings of its bundle."""

@@ -1,62 +1,82 @@
-"""Latency per stage and end to end, on the machine at hand; the answer is judged in the same test.
+"""Latency of every variant, stage by stage and end to end; the answers are judged in the same test.
 
-pytest parity/ --benchmark-only --benchmark-json=latency.json
+pytest parity/ --benchmark-only --threads 1,2 --benchmark-json=latency.json
+
+All variants are timed in turns before the first of their tests reports; each test then replays what its variant took.
 """
 
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from parity.backends import VARIANTS
-from parity.cases import Case, case_ids, load_cases
-from parity.environment import environment
-from parity.judge import Judge
-from parity.ladder import float32_inputs
-from reference.spec.generation import dit_feed, generate
-from reference.spec.noise import philox
-from reference.spec.tensors import ALL_STAGES, Array
-
-ROUNDS, WARMUP_ROUNDS = 20, 3
+from parity.latency.race import Times
+from parity.latency.suite import Suite
+from reference.spec.tensors import ALL_STAGES
 
 
-def first_case(judge: Judge) -> Case:
-    return load_cases(judge.model.tokenizer, judge.model.spec.seconds, case_ids(free_running=True)[:1])[0]
+class Replay:
+    """A clock and a function that takes as long, on that clock, as was measured before."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self.left: Iterator[float] = iter(())
+
+    def timer(self) -> float:
+        return self.now_s
+
+    def __call__(self) -> None:
+        self.now_s += next(self.left)
+
+    def into(self, benchmark: BenchmarkFixture, times: Times) -> None:
+        self.left = iter(times.seconds)
+        benchmark.extra_info.update(median_s=times.median_s, iqr_s=times.iqr_s, noisy=times.noisy)
+        benchmark.pedantic(self, rounds=len(times.seconds))
 
 
-def feed_of(judge: Judge, stage: str) -> dict[str, Array]:
-    """The truth's own inputs; for the DiT those of the first step."""
-    truth = float32_inputs(judge.truth(first_case(judge)))
-    conditioning = {name: truth[name] for name in ("cross_attention_cond", "global_cond")}
-    return dit_feed(truth["x_0"], float(truth["levels"][0]), conditioning) if stage == "dit" else truth
-
-
-def extra_info(judge: Judge, variant: str) -> dict[str, Any]:
-    recipe = VARIANTS[variant].recipe
-    stages = {} if recipe is None else judge.bundles[recipe].manifest.stages
-    return {
-        **environment(judge.threads),
-        "variant": variant,
-        "artifact_sha256": {stage: entry.sha256 for stage, entry in stages.items()},
-    }
+@pytest.fixture
+def replay(request: pytest.FixtureRequest) -> Replay:
+    """Listed before `benchmark`, which takes its clock from this mark."""
+    found = Replay()
+    request.node.add_marker(pytest.mark.benchmark(timer=found.timer))
+    return found
 
 
 @pytest.mark.parametrize("stage", ALL_STAGES)
-def test_stage_latency(benchmark: BenchmarkFixture, judge: Judge, stage: str, variant: str) -> None:
-    run, feed = judge.stage(variant, stage), feed_of(judge, stage)
-    benchmark.extra_info.update(extra_info(judge, variant), stage=stage)
-    benchmark.group = stage
-    benchmark.pedantic(run, args=(feed,), rounds=ROUNDS, warmup_rounds=WARMUP_ROUNDS)
-    assert not [str(v) for v in judge.teacher_forced(stage, variant, first_case(judge)) if not v.ok]
+def test_stage_latency(
+    replay: Replay, benchmark: BenchmarkFixture, suite: Suite, stage: str, variant: str, threads: int
+) -> None:
+    timed = suite.stage(stage, variant, threads)
+    benchmark.group = f"{stage}, {threads} threads"
+    benchmark.extra_info.update(suite.extra(variant, threads), stage=stage)
+    if not suite.quick:
+        benchmark.extra_info.update(suite.rate(stage, timed.times, threads))
+        benchmark.extra_info["peak_bytes"] = suite.peak_bytes(stage, variant, threads)
+    replay.into(benchmark, timed.times)
+    assert timed.verdicts
+    assert not [str(v) for v in timed.verdicts if not v.ok]
 
 
-def test_end_to_end_latency(benchmark: BenchmarkFixture, judge: Judge, variant: str) -> None:
-    case, pipeline = first_case(judge), judge.pipeline(variant)
-    benchmark.extra_info.update(extra_info(judge, variant), stage="end_to_end")
-    benchmark.group = "end to end"
-    benchmark.pedantic(
-        lambda: generate(pipeline, case.request, philox(pipeline.latent_shape, case.seed)),
-        rounds=ROUNDS // 4,
-        warmup_rounds=1,
-    )
-    assert not [str(v) for v in judge.free_running(variant, case) if not v.ok]
+@pytest.mark.parametrize("stage", ALL_STAGES)
+def test_opening_latency(
+    replay: Replay, benchmark: BenchmarkFixture, suite: Suite, stage: str, variant: str, threads: int
+) -> None:
+    if VARIANTS[variant].recipe is None:
+        pytest.skip("nothing to open: it runs the loaded model")
+    benchmark.group = f"opening {stage}, {threads} threads"
+    benchmark.extra_info.update(suite.extra(variant, threads), stage=f"opening {stage}")
+    replay.into(benchmark, suite.opening(stage, variant, threads))
+
+
+def test_end_to_end_latency(
+    replay: Replay, benchmark: BenchmarkFixture, suite: Suite, variant: str, threads: int
+) -> None:
+    laps = suite.laps(variant, threads)
+    benchmark.group = f"end to end, {threads} threads"
+    benchmark.extra_info.update(suite.extra(variant, threads), stage="end to end", overhead=laps.overhead)
+    benchmark.extra_info["stage_s"] = {stage: times.median_s for stage, times in laps.stages.items()}
+    benchmark.extra_info["audio_s"] = suite.judge.model.spec.window_s
+    replay.into(benchmark, laps.total)
+    assert laps.deterministic
+    assert not [str(v) for v in suite.free_running(variant) if not v.ok]

@@ -110,7 +110,8 @@ def test_what_is_reduced_is_held_to_its_own_precision() -> None:
         following = [budget for budget in budgets if isinstance(budget, Following)]
         assert all(budget.yardstick in PRECISIONS and 0 < budget.low_factor < 1 < budget.factor for budget in following)
         assert all(budget.yardstick == YARDSTICK for budget in budgets if isinstance(budget, Rounding))
-        plain = variant == YARDSTICK or (variant.split("_", 1)[1].startswith(("fp32", "plain", "windowed", "onnx2tf")) and "float16" not in variant)
+        full = variant.split("_", 1)[1].startswith(("fp32", "plain", "windowed", "onnx2tf")) and "float16" not in variant
+        plain = variant == YARDSTICK or full
         assert bool(following) != plain, variant
 
 

@@ -1,0 +1,112 @@
+"""Who takes part in a race: the variants, opened side by side, those that run the same file only once."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+
+import torch
+
+from parity.backends import VARIANTS
+from parity.cases import Case
+from parity.judge import Judge
+from parity.ladder import stage_feed
+from parity.latency.race import Times, race
+from parity.verdict import Verdict
+from reference.spec.generation import Stage
+from reference.spec.tensors import Tensors
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entrant:
+    """`open(stage, threads)` gives a stage. `budgets` is the variant whose budgets its answers are held to, `same(stage)`
+    the same for entrants that would do the very same."""
+
+    name: str
+    budgets: str
+    open: Callable[[str, int], AbstractContextManager[Stage]]
+    same: Callable[[str], str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timed:
+    """How long an entrant took, and what its answers were worth."""
+
+    times: Times
+    verdicts: list[Verdict]
+
+
+def of_variant(judge: Judge, variant: str) -> Entrant:
+    """A variant as an entrant."""
+    return Entrant(
+        name=variant,
+        budgets=variant,
+        open=lambda stage, threads: judge.opening(variant, stage, threads),
+        same=lambda stage: judge.alike(variant, stage) if VARIANTS[variant].recipe else variant,
+    )
+
+
+@contextmanager
+def with_threads(threads: int) -> Iterator[None]:
+    """torch's number of threads is a setting of the process."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def opened(entrants: list[Entrant], stages: list[str], threads: int) -> Iterator[dict[tuple[str, str], Stage]]:
+    """Every entrant's stages by name and stage; what several would run is opened once."""
+    with ExitStack() as stack:
+        stack.enter_context(with_threads(threads))
+        runs: dict[tuple[str, str], Stage] = {}
+        for stage in stages:
+            for entrant in entrants:
+                key = (entrant.same(stage), stage)
+                if key not in runs:
+                    runs[key] = stack.enter_context(entrant.open(stage, threads))
+        yield {(entrant.name, stage): runs[entrant.same(stage), stage] for entrant in entrants for stage in stages}
+
+
+def race_stage(
+    judge: Judge, entrants: list[Entrant], stage: str, case: Case, *, threads: int, rounds: int
+) -> dict[str, Timed]:
+    """One stage of everybody on the truth's inputs, for the DiT step by step, so at least as many rounds as steps."""
+    truth = judge.truth(case)
+    steps = case.request.sampler.steps if stage == "dit" else 1
+    feeds = [stage_feed(stage, truth, step) for step in range(steps)]
+    first = {entrant.same(stage): entrant for entrant in reversed(entrants)}
+    answers: dict[str, dict[int, Tensors]] = {same: {} for same in first}
+    with opened(list(first.values()), [stage], threads) as runs:
+
+        def entering(same: str) -> Callable[[int], object]:
+            run, kept = runs[first[same].name, stage], answers[same]
+            return lambda number: kept.update({number % steps: run(feeds[number % steps])})
+
+        times = race({same: entering(same) for same in first}, max(rounds, steps))
+    ordered = {same: [kept[step] for step in range(steps)] for same, kept in answers.items()}
+    return {
+        entrant.name: Timed(
+            times=times[entrant.same(stage)],
+            verdicts=judge.held(stage, entrant.budgets, case, ordered[entrant.same(stage)]),
+        )
+        for entrant in entrants
+    }
+
+
+def race_opening(entrants: list[Entrant], stage: str, *, threads: int, rounds: int) -> dict[str, Times]:
+    """How long everybody takes to open a stage; the file is in the system's cache."""
+    first = {entrant.same(stage): entrant for entrant in reversed(entrants)}
+
+    def opening(entrant: Entrant) -> Callable[[int], object]:
+        def once(_: int) -> None:
+            with entrant.open(stage, threads):
+                pass
+
+        return once
+
+    with with_threads(threads):
+        times = race({same: opening(entrant) for same, entrant in first.items()}, rounds)
+    return {entrant.name: times[entrant.same(stage)] for entrant in entrants}

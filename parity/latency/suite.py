@@ -1,0 +1,113 @@
+"""What the benchmark tests share: races run once for all variants, and everything a figure is worth nothing without."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from litert_pipeline.run.alone import alone
+from parity.backends import VARIANTS, YARDSTICK
+from parity.cases import Case, case_ids, load_cases
+from parity.judge import Judge
+from parity.latency.entrants import Timed, of_variant, race_opening, race_stage
+from parity.latency.generation import Laps, race_generations
+from parity.latency.machine import machine
+from parity.latency.peak import peaks, write_dense
+from parity.latency.race import Times
+from parity.latency.work import macs
+from parity.verdict import Verdict
+
+ROUNDS = {"conditioner": 20, "dit": 16, "decoder": 10, "encoder": 10, "opening": 5, "end to end": 5}
+LARGE_ROUNDS = {"conditioner": 8, "dit": 8, "decoder": 5, "encoder": 3, "opening": 3, "end to end": 3}
+
+
+@dataclass
+class Suite:
+    """The races of a session. `quick`: one round each, for the answers only."""
+
+    judge: Judge
+    variants: list[str]
+    folder: Path
+    quick: bool = False
+    _stages: dict[tuple[str, int], dict[str, Timed]] = field(default_factory=dict)
+    _openings: dict[tuple[str, int], dict[str, Times]] = field(default_factory=dict)
+    _laps: dict[int, dict[str, Laps]] = field(default_factory=dict)
+    _peaks: dict[int, dict[str, float]] = field(default_factory=dict)
+    _alone: dict[tuple[str, str, int], dict[str, Any]] = field(default_factory=dict)
+
+    @cached_property
+    def case(self) -> Case:
+        """What everybody is given."""
+        model = self.judge.model
+        return load_cases(model.tokenizer, model.spec.seconds, case_ids(free_running=True)[:1])[0]
+
+    def stage(self, stage: str, variant: str, threads: int) -> Timed:
+        """A variant's calls of a stage, raced against those of all others that have it."""
+        if (stage, threads) not in self._stages:
+            entrants = [of_variant(self.judge, name) for name in self.variants if stage in self.judge.stages(name)]
+            self._stages[stage, threads] = race_stage(
+                self.judge, entrants, stage, self.case, threads=threads, rounds=self._rounds(stage)
+            )
+        return self._stages[stage, threads][variant]
+
+    def opening(self, stage: str, variant: str, threads: int) -> Times:
+        """How long opening a stage takes."""
+        if (stage, threads) not in self._openings:
+            entrants = [of_variant(self.judge, name) for name in self.variants if VARIANTS[name].recipe]
+            self._openings[stage, threads] = race_opening(entrants, stage, threads=threads, rounds=self._rounds("opening"))
+        return self._openings[stage, threads][variant]
+
+    def laps(self, variant: str, threads: int) -> Laps:
+        """A variant's whole generations."""
+        if threads not in self._laps:
+            entrants = [of_variant(self.judge, name) for name in self.variants]
+            self._laps[threads] = race_generations(
+                self.judge, entrants, self.case, threads=threads, rounds=self._rounds("end to end")
+            )
+        return self._laps[threads][variant]
+
+    def free_running(self, variant: str) -> list[Verdict]:
+        """The verdict on what the variant generates; a large model's reference is only a yardstick."""
+        return self.judge.free_running(variant, self.case) if self.judge.whole(variant) else []
+
+    def extra(self, variant: str, threads: int) -> dict[str, Any]:
+        """Where, with what files."""
+        recipe = VARIANTS[variant].recipe
+        stages = {} if recipe is None else self.judge.bundles[recipe].manifest.stages
+        return {
+            **machine(threads),
+            "variant": variant,
+            "yardstick": YARDSTICK,
+            "artifact_sha256": {stage: entry.sha256 for stage, entry in stages.items()},
+            "artifact_bytes": {stage: entry.size_bytes for stage, entry in stages.items()},
+        }
+
+    def rate(self, stage: str, times: Times, threads: int) -> dict[str, Any]:
+        """Multiplications a second, and which part of what the machine does in one large layer that is."""
+        work = macs(self.judge.model.spec)[stage]
+        rate = work / times.median_s
+        shares = {f"share_of_{name}_peak": rate / peak for name, peak in self._peak(threads).items()}
+        return {"gmac": work / 1e9, "gmac_per_s": rate / 1e9, **shares}
+
+    def peak_bytes(self, stage: str, variant: str, threads: int) -> int | None:
+        """The most memory a stage of a LiteRT bundle takes in a process of its own; None for other runtimes."""
+        recipe = VARIANTS[variant].recipe
+        if recipe is None or self.judge.bundles[recipe].manifest.format != "litert":
+            return None
+        key = (recipe, stage, threads)
+        if key not in self._alone:
+            self._alone[key] = alone(self.judge.bundles[recipe].folder, stage=stage, threads=threads)
+        return int(self._alone[key]["peak_bytes"])
+
+    def _rounds(self, what: str) -> int:
+        if self.quick:
+            return 1
+        return (LARGE_ROUNDS if self.judge.model.large else ROUNDS)[what]
+
+    def _peak(self, threads: int) -> dict[str, float]:
+        if threads not in self._peaks:
+            files = {name: self.folder / f"dense_{name}.tflite" for name in ("fp32", "int8")}
+            if not files["int8"].exists():
+                files = write_dense(self.folder)
+            self._peaks[threads] = peaks(files, threads)
+        return self._peaks[threads]
