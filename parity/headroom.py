@@ -35,7 +35,8 @@ def read_report(path: Path) -> dict[str, Any]:
     """A gate's `report.json`, or that of a report folder. Raises InputError if it is none."""
     file = path / "report.json" if path.is_dir() else path
     top = read_json(file)
-    content = {name: top.take(name, kind) for name, kind in (("checks", list), ("environment", dict), ("model", dict))}
+    kinds = {"checks": list, "environment": dict, "model": dict, "artifacts": list}
+    content = {name: top.take(name, kind) for name, kind in kinds.items()}
     if not all(isinstance(check, Mapping) and "ladder" in check for check in content["checks"]):
         raise InputError(f"{file}: its checks are not a gate's; write a report with 'parity gate --report'")
     return content

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reference.spec.errors import raise_told, told_in_one_line
-
-KIB = 2**10
+from reference.spec.memory import peak_resident_bytes
 
 
 def convert_isolated(model_dir: Path, recipe: str, stage: str, path: Path) -> int:
@@ -23,8 +22,6 @@ def convert_isolated(model_dir: Path, recipe: str, stage: str, path: Path) -> in
 
 def main(arguments: Sequence[str]) -> None:
     """Convert, then print this process's peak resident bytes."""
-    import resource
-
     with told_in_one_line():
         from litert_pipeline.build.convert import write_stage
         from litert_pipeline.build.recipes import conversion_recipe
@@ -32,7 +29,7 @@ def main(arguments: Sequence[str]) -> None:
 
         model_dir, recipe, stage, path = arguments
         write_stage(load_model(Path(model_dir)), stage, conversion_recipe(recipe), Path(path))
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB)
+    print(peak_resident_bytes())
 
 
 if __name__ == "__main__":

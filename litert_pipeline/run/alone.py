@@ -17,10 +17,10 @@ from litert_pipeline.bundle import Bundle, read_bundle
 from litert_pipeline.run.pipeline import open_pipeline, open_stage
 from reference.spec.errors import raise_told, told_in_one_line
 from reference.spec.generation import Request, generate
+from reference.spec.memory import peak_resident_bytes
 from reference.spec.noise import philox
 from reference.spec.tensors import ALL_STAGES, Array, Tensor
 
-KIB = 2**10
 PROMPT, SECONDS = "lofi hip hop beat with soft piano, 90 bpm", 11.0
 
 
@@ -61,8 +61,6 @@ def _filled(tensor: Tensor) -> Array:
 
 def main() -> None:
     """Run, then print what it took."""
-    import resource
-
     parser = argparse.ArgumentParser(prog="python -m litert_pipeline.run.alone", description=__doc__)
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--stage", choices=ALL_STAGES)
@@ -71,8 +69,7 @@ def main() -> None:
     with told_in_one_line():
         bundle = read_bundle(options.bundle)
         found = _stage(bundle, options.stage, options.threads) if options.stage else _generation(bundle, options.threads)
-    peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else KIB)
-    print(json.dumps({**found, "peak_bytes": peak_bytes}))
+    print(json.dumps({**found, "peak_bytes": peak_resident_bytes()}))
 
 
 if __name__ == "__main__":

@@ -1,19 +1,20 @@
 """Who takes part in a race: the variants, opened side by side, those that run the same file only once."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
 
-from parity.backends import VARIANTS
+from parity.backends import VARIANTS, YARDSTICK
 from parity.cases import Case
 from parity.judge import Judge
 from parity.ladder import stage_feed
 from parity.latency.race import Times, race
 from parity.verdict import Verdict
+from reference.pipeline import TorchStage
 from reference.spec.generation import Stage
-from reference.spec.tensors import Tensors
+from reference.spec.tensors import Tensors, signatures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,11 +37,17 @@ class Timed:
 
 
 def of_variant(judge: Judge, variant: str) -> Entrant:
-    """A variant as an entrant."""
+    """A variant as an entrant. The reference's weights are held: a large model's are otherwise read when asked for."""
+
+    def opening(stage: str, threads: int) -> AbstractContextManager[Stage]:
+        if variant == YARDSTICK:
+            return nullcontext(TorchStage(judge.model.modules[stage], signatures(judge.model.spec)[stage]))
+        return judge.opening(variant, stage, threads)
+
     return Entrant(
         name=variant,
         budgets=variant,
-        open=lambda stage, threads: judge.opening(variant, stage, threads),
+        open=opening,
         same=lambda stage: judge.alike(variant, stage) if VARIANTS[variant].recipe else variant,
     )
 
