@@ -17,7 +17,11 @@ FULL ?= out/full
 MODEL ?= $(FULL)/model
 FULL_VARIANTS ?= litert_fp32,litert_fp16,litert_int8
 
-.PHONY: gate gate-full test faults bench lock goldens tiny-model onnx2tf clean
+# Bundles of the headline, and the numbers of threads it times them with.
+HEADLINE := plain windowed int8 int8_fast
+THREADS ?= 1,2
+
+.PHONY: gate gate-full headline test faults bench lock goldens tiny-model onnx2tf clean
 
 gate: $(STAMP) $(ONNX2TF_STAMP) ## convert the embedded tiny model for every variant and judge it
 	$(BIN)/python -m parity gate --report $(REPORT) --force
@@ -25,6 +29,12 @@ gate: $(STAMP) $(ONNX2TF_STAMP) ## convert the embedded tiny model for every var
 gate-full: $(FULL)/int8/manifest.json ## the same at full size: make or take a model, convert, quantize, judge one case
 	$(BIN)/python -m parity gate --model $(MODEL) --bundle $(FULL)/fp32 --bundle $(FULL)/int8 \
 		--variants $(FULL_VARIANTS) --cases drums --threads 2 --report $(FULL)/report --force
+
+headline: $(HEADLINE:%=$(FULL)/%/manifest.json) ## time FP32, the mission's mix and our fastest at full size, judged first
+	$(BIN)/python -m parity gate --model $(MODEL) $(HEADLINE:%=--bundle $(FULL)/%) \
+		--cases drums --threads 2 --report $(FULL)/headline-gate --force || test $$? -eq 1
+	$(BIN)/python -m parity headline --model $(MODEL) $(HEADLINE:%=--bundle $(FULL)/%) \
+		--report $(FULL)/headline-gate --threads $(THREADS) --out $(FULL)/headline.md --force
 
 $(FULL)/model/model_config.json: | $(STAMP)
 	$(BIN)/python -m fixtures make-model --config small --seed 0 --out $(FULL)/model --force
@@ -35,6 +45,12 @@ $(FULL)/fp32/manifest.json: $(MODEL)/model_config.json | $(STAMP)
 $(FULL)/int8/manifest.json: $(FULL)/fp32/manifest.json
 	$(BIN)/python -m litert_pipeline quantize $(FULL)/fp32 --recipe int8 --out $(FULL)/int8 --force
 
+$(FULL)/plain/manifest.json $(FULL)/windowed/manifest.json: $(FULL)/%/manifest.json: $(FULL)/fp32/manifest.json
+	$(BIN)/python -m litert_pipeline convert --model $(MODEL) --recipe $* --base $(FULL)/fp32 --out $(FULL)/$* --force
+
+$(FULL)/int8_fast/manifest.json: $(FULL)/windowed/manifest.json
+	$(BIN)/python -m litert_pipeline quantize $(FULL)/windowed --recipe int8_fast --out $(FULL)/int8_fast --force
+
 test: $(STAMP) $(ONNX2TF_STAMP) ## lint, types and all tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -44,7 +60,8 @@ faults: $(STAMP) ## inject every fault and write docs/faults.md
 	$(BIN)/python -m parity faults --out docs/faults.md --force
 
 bench: $(STAMP) $(ONNX2TF_STAMP) ## latency of every stage and variant on this machine
-	$(BIN)/python -m pytest parity/ --benchmark-only
+	mkdir -p out
+	$(BIN)/python -m pytest parity/ --benchmark-only --threads $(THREADS) --benchmark-json=out/latency.json
 
 goldens: $(STAMP) ## record the truth's numbers again
 	$(BIN)/python -m parity goldens --out fixtures/goldens --force

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from fixtures import TINY_MODEL_DIR
 from parity.elsewhere import ModelDir, NoCache, contract_command, user_store, verify_wav_command, wide_console
-from parity.latency.commands import headline_command
+from parity.latency.commands import bench_report_command, headline_command
 from reference import command
 from reference.progress import told
 from reference.spec.errors import EXIT_OK, EXIT_REFUSE, told_in_one_line
@@ -190,6 +190,7 @@ def goldens_command(
 
 
 app.command("headline")(headline_command)
+app.command("bench-report")(bench_report_command)
 app.command("contract")(contract_command)
 app.command("verify-wav")(verify_wav_command)
 

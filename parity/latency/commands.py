@@ -9,7 +9,7 @@ from fixtures import TINY_MODEL_DIR
 from parity.elsewhere import ModelDir, NoCache, user_store, wide_console
 from reference import command
 from reference.progress import told
-from reference.spec.errors import told_in_one_line
+from reference.spec.errors import EXIT_OK, EXIT_REFUSE, InputError, told_in_one_line
 from reference.spec.files import new_file
 
 
@@ -46,3 +46,30 @@ def headline_command(
     show(found, console)
     for path in paths:
         console.print(f"wrote {path}", highlight=False)
+
+
+def bench_report_command(
+    files: Annotated[list[Path], typer.Argument(help="What 'pytest parity/ --benchmark-only --benchmark-json=FILE' wrote.")],
+    out: Annotated[Path | None, typer.Option(help="Write it as .md, or as .html with pictures; printed if left out.")] = None,
+    baseline: Annotated[Path | None, typer.Option(help="An earlier file of the same machine to hold them to.")] = None,
+    slower_by: Annotated[float, typer.Option(min=1.0, help="How many times its ratio to the yardstick a stage may lose.")] = 1.2,
+    force: command.Force = False,
+) -> None:
+    """Compare latencies of several machines; 1 if a stage lost speed against the baseline."""
+    console = wide_console()
+    with told_in_one_line():
+        from parity.latency.bench_page import markdown, write_page
+        from parity.latency.bench_report import read_benches, slower
+
+        form = "md" if out is None else out.suffix.removeprefix(".")
+        if form not in ("md", "html"):
+            raise InputError(f"{out}: ends in '.{form}', expected .md or .html")
+        benches = [bench for file in files for bench in read_benches(file)]
+        lost = [] if baseline is None else slower(benches, read_benches(baseline), slower_by)
+        if out is not None:
+            with new_file(out, force) as file:
+                write_page(benches, file, form)
+    console.print(markdown(benches) if out is None else f"wrote {out}", highlight=False, soft_wrap=True)
+    for sentence in lost:
+        console.print(f"[red]slower[/red] {sentence}", highlight=False, soft_wrap=True)
+    raise typer.Exit(EXIT_REFUSE if lost else EXIT_OK)

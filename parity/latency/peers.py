@@ -97,7 +97,7 @@ def _executorch(judge: Judge, folder: Path) -> Callable[[str, int], AbstractCont
         def run(feed: Mapping[str, Array]) -> Tensors:
             with native_log():
                 answer = method.execute([torch.from_numpy(array) for array in signature.bind(feed).values()])
-            return {t.name: np.array(found) for t, found in zip(signature.outputs, answer, strict=True)}
+            return {t.name: found.numpy().copy() for t, found in zip(signature.outputs, answer, strict=True)}
 
         yield run
 

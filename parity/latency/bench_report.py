@@ -1,0 +1,102 @@
+"""Benchmark files from several machines side by side, and one held to an earlier one of the same machine.
+
+A file is what `pytest parity/ --benchmark-only --benchmark-json=FILE` writes.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from reference.spec.errors import InputError
+from reference.spec.section import read_json
+
+END_TO_END = "end to end"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """One variant's times of one stage, on one machine, with so many threads.
+
+    `ratio` is the yardstick's median in the same run over this one: how many times as fast; None where the yardstick
+    has no such stage.
+    """
+
+    machine: str
+    machine_id: str
+    threads: int
+    stage: str
+    variant: str
+    median_s: float
+    iqr_s: float
+    noisy: bool
+    ratio: float | None
+    gmac_per_s: float | None
+    peak_share: float | None
+    peak_bytes: int | None
+    stage_s: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[str, int, str, str]:
+        """What it is, whenever it was measured."""
+        return self.machine_id, self.threads, self.stage, self.variant
+
+
+def read_benches(path: Path) -> list[Bench]:
+    """The latencies in a benchmark file. Raises InputError if it is none, or holds none of ours."""
+    entries = [entry for entry in read_json(path).take("benchmarks", list) if "variant" in entry.get("extra_info", {})]
+    if not entries:
+        raise InputError(
+            f"{path}: holds no latency of a variant; write one with 'pytest parity/ --benchmark-only --benchmark-json=FILE'"
+        )
+    try:
+        yardsticks = {_place(e): e["extra_info"]["median_s"] for e in entries if e["extra_info"]["variant"] == _yard(e)}
+        return [_bench(entry["extra_info"], yardsticks.get(_place(entry))) for entry in entries]
+    except KeyError as error:
+        raise InputError(f"{path}: a latency lacks {error}; it was written by another version, run the benchmark again") from None
+
+
+def slower(now: Iterable[Bench], before: Iterable[Bench], limit: float) -> list[str]:
+    """What lost more than `limit` times its ratio to the yardstick since `before`, on the same kind of machine.
+
+    Ratios, not seconds: another day's clock is slower for all. Raises InputError if nothing can be compared.
+    """
+    earlier = {bench.key: bench for bench in before}
+    pairs = [(bench, earlier[bench.key]) for bench in now if bench.key in earlier]
+    firm = [(one, other) for one, other in pairs if not (one.noisy or other.noisy) and one.ratio and other.ratio]
+    if not firm:
+        raise InputError("nothing to compare with the baseline: other machines, or every figure is noisy; measure both again")
+    return [
+        f"{one.stage} of {one.variant}, {one.threads} threads: {other.ratio:.2f} times the yardstick's speed before, "
+        f"{one.ratio:.2f} now"
+        for one, other in firm
+        if not (other.ratio or 0) <= limit * (one.ratio or 0)
+    ]
+
+
+def _bench(extra: dict[str, Any], yardstick_s: float | None) -> Bench:
+    shares = [extra[name] for name in ("share_of_fp32_peak", "share_of_int8_peak") if name in extra]
+    return Bench(
+        machine=extra["cpu_model"],
+        machine_id=extra["machine_id"],
+        threads=extra["threads"],
+        stage=extra["stage"],
+        variant=extra["variant"],
+        median_s=extra["median_s"],
+        iqr_s=extra["iqr_s"],
+        noisy=extra["noisy"],
+        ratio=None if yardstick_s is None else yardstick_s / extra["median_s"],
+        gmac_per_s=extra.get("gmac_per_s"),
+        peak_share=shares[0] if shares else None,
+        peak_bytes=extra.get("peak_bytes"),
+        stage_s=extra.get("stage_s", {}),
+    )
+
+
+def _place(entry: dict[str, Any]) -> tuple[str, int, str]:
+    extra = entry["extra_info"]
+    return extra["machine_id"], extra["threads"], extra["stage"]
+
+
+def _yard(entry: dict[str, Any]) -> str:
+    return str(entry["extra_info"]["yardstick"])
