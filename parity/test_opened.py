@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,10 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fixtures import TINY_MODEL_DIR
-from litert_pipeline.run.opened import Opened
+from litert_pipeline.bundle import Bundle
+from litert_pipeline.run import pipeline as pipeline_module
+from litert_pipeline.run.opened import HELD_BYTES, ONE_AT_A_TIME, Opened
+from litert_pipeline.run.pipeline import open_pipeline, open_stage
+from parity.judge import Judge
+from parity.test_parity import case_called
 from reference.exact import in_float64
 from reference.pipeline import StageModules, load_model, read_modules
-from reference.spec.generation import Stage
+from reference.spec.generation import Stage, generate
 from reference.spec.tensors import ALL_STAGES, Array, Tensors, signatures
 
 HELD = 10
@@ -137,3 +143,24 @@ def test_a_checkpoint_with_a_foreign_tensor_is_refused_though_stages_are_read_on
     save_file({**state, "model.model.extra": torch.zeros(1)}, folder / "model.safetensors")
     with pytest.raises(InputError, match="unexpected"):
         load_model(folder)
+
+
+@pytest.mark.parametrize(("held_bytes", "most"), [(ONE_AT_A_TIME, 1), (HELD_BYTES, 3)])
+def test_a_generation_holds_as_many_stages_as_fit(
+    bundles: Mapping[str, Bundle], judge: Judge, monkeypatch: pytest.MonkeyPatch, held_bytes: int, most: int
+) -> None:
+    case, held, seen = case_called(judge, "drums"), set[str](), list[int]()
+
+    @contextmanager
+    def noted(bundle: Bundle, name: str, **options: Any) -> Iterator[Stage]:
+        with open_stage(bundle, name, **options) as run:
+            held.add(name)
+            seen.append(len(held))
+            yield run
+        held.remove(name)
+
+    monkeypatch.setattr(pipeline_module, "open_stage", noted)
+    with open_pipeline(bundles["fp32"], held_bytes=held_bytes) as pipeline:
+        audio = generate(pipeline, case.request, case.draws(pipeline.latent_shape))["audio"]
+    assert (max(seen), held) == (most, set())
+    assert np.array_equal(audio, judge.heard("litert_fp32", case)["audio"])
