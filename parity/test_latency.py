@@ -53,6 +53,7 @@ def test_stage_latency(
     if not suite.quick:
         benchmark.extra_info.update(suite.rate(stage, timed.times, threads))
         benchmark.extra_info["peak_bytes"] = suite.peak_bytes(stage, variant, threads)
+        benchmark.extra_info["delegation"] = suite.delegation(stage, variant)
     replay.into(benchmark, timed.times)
     assert timed.verdicts
     assert not [str(v) for v in timed.verdicts if not v.ok]

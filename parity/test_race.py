@@ -15,6 +15,7 @@ from litert_pipeline.bundle import Bundle
 from litert_pipeline.run.alone import alone
 from parity.environment import parse_sysctl
 from parity.judge import Judge
+from parity.latency.delegation import delegation
 from parity.latency.entrants import of_variant, opened, race_stage
 from parity.latency.generation import race_generations
 from parity.latency.machine import governor, machine, temperature_c
@@ -158,6 +159,13 @@ def test_a_wrong_answer_is_not_a_result(judge: Judge) -> None:
     for entrant, steps in ((right, set()), (wrong, {6, 7})):
         (timed,) = race_stage(judge, [entrant], "dit", case, threads=1, rounds=1).values()
         assert {verdict.step for verdict in timed.verdicts if not verdict.ok} == steps
+
+
+@pytest.mark.parametrize(("recipe", "stage"), [("int8_fast", "decoder"), ("int8", "dit"), ("windowed", "decoder")])
+def test_xnnpack_takes_what_is_fast_in_one_piece(bundles: Mapping[str, Bundle], recipe: str, stage: str) -> None:
+    found = delegation(bundles[recipe].path(stage))
+    assert found["nodes"] > 0
+    assert found["delegates"] == 1
 
 
 def test_the_pipeline_adds_little_to_its_stages(judge: Judge) -> None:

@@ -42,8 +42,7 @@ def markdown(headline: Headline) -> str:
     for title, titles, rows in _tables(headline):
         lines += [f"{title}:", "", f"| {' | '.join(titles)} |", "| " + " | ".join("---" for _ in titles) + " |"]
         lines += [f"| {' | '.join(row)} |" for row in rows] + [""]
-    lines += [line + "\n" for line in notes(headline)]
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f"- {line}" for line in notes(headline))]) + "\n"
 
 
 def notes(headline: Headline) -> Iterator[str]:
@@ -55,9 +54,9 @@ def notes(headline: Headline) -> Iterator[str]:
         yield f"`{row.name}`: {row.label}."
     for threads, peak in headline.peaks.items():
         told = ", ".join(f"{name} {rate / GIGA:.0f} GMAC/s" for name, rate in peak.items())
-        yield f"Peak of one large dense layer, {threads} threads: {told}."
+        yield f"Peak of one large dense layer, {_counted(threads)}: {told}."
         for row in headline.rows:
-            yield f"{row.name}, {threads} threads: {_rates(headline, row, threads)}."
+            yield f"{row.name}, {_counted(threads)}: {_rates(headline, row, threads)}."
     fast, base = rows.get("litert_int8_fast"), rows.get(BASE)
     if fast and base:
         smaller = base.size_bytes["dit"] / fast.size_bytes["dit"]
@@ -65,9 +64,13 @@ def notes(headline: Headline) -> Iterator[str]:
     yield PUBLISHED
 
 
+def _counted(threads: int) -> str:
+    return "1 thread" if threads == 1 else f"{threads} threads"
+
+
 def _faster(base: Row, fast: Row, threads: int) -> str:
     slow, quick = (row.laps[threads].stages["dit"].median_s for row in (base, fast))
-    return f"{slow / quick:.2f}x faster ({threads} threads)"
+    return f"{slow / quick:.2f}x faster ({_counted(threads)})"
 
 
 def _tables(headline: Headline) -> Iterator[tuple[str, tuple[str, ...], list[list[str]]]]:

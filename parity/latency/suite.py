@@ -9,6 +9,7 @@ from litert_pipeline.run.alone import alone
 from parity.backends import VARIANTS, YARDSTICK
 from parity.cases import Case, case_ids, load_cases
 from parity.judge import Judge
+from parity.latency.delegation import delegation
 from parity.latency.entrants import Timed, of_variant, race_opening, race_stage
 from parity.latency.generation import Laps, race_generations
 from parity.latency.machine import machine
@@ -98,6 +99,13 @@ class Suite:
         if key not in self._alone:
             self._alone[key] = alone(self.judge.bundles[recipe].folder, stage=stage, threads=threads)
         return int(self._alone[key]["peak_bytes"])
+
+    def delegation(self, stage: str, variant: str) -> dict[str, int] | None:
+        """What XNNPACK takes of a stage's file; None for other runtimes."""
+        recipe = VARIANTS[variant].recipe
+        if recipe is None or self.judge.bundles[recipe].manifest.format != "litert":
+            return None
+        return delegation(self.judge.bundles[recipe].path(stage))
 
     def _rounds(self, what: str) -> int:
         if self.quick:
