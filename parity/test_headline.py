@@ -16,7 +16,8 @@ from parity.latency.headline import verdict_of
 from parity.latency.peers import peers
 from parity.test_parity import case_called
 
-CHECKS = [{"variant": name, "ok": ok} for name, ok in (("litert_int8", True), ("litert_int8", False), ("litert_plain", True))]
+FOUND = (("litert_int8", True), ("litert_int8", False), ("litert_plain", True), ("litert_fp32", True), ("fp32", False))
+CHECKS = [{"variant": name, "ok": ok} for name, ok in FOUND]
 CONTENT = {"checks": CHECKS, "artifacts": [{"sha256": "a"}, {"sha256": "b"}]}
 
 
@@ -31,6 +32,7 @@ def parity(*arguments: str | Path) -> tuple[int, str]:
     [
         ("litert_plain", "ab", "publish (1 checks)"),
         ("litert_int8", "ab", "refuse (1 of 2 failed)"),
+        ("litert_fp32", "ab", "refuse (1 of 2 failed)"),  # its bundle was altered
         ("litert_plain", "ac", "not judged"),
         ("litert_windowed", "ab", "not judged"),
     ],
@@ -59,6 +61,19 @@ def test_the_headline_is_printed_and_written(bundles: Mapping[str, Bundle], tmp_
     code, output = parity("headline", *chosen, "--report", tmp_path / "none", "--out", tmp_path / "other.md")
     assert (code, output.count("error: ")) == (2, 1), output
     assert not (tmp_path / "other.md").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [(("--threads", "1,x"), "threads is '1,x'"), (("--threads", "0"), "from 1 on"), ((), "none of the bundles is")],
+)
+def test_bad_options_are_told_in_one_line(
+    bundles: Mapping[str, Bundle], tmp_path: Path, options: tuple[str, ...], words: str
+) -> None:
+    report = tmp_path / "report.json"
+    report.write_text(json.dumps({"checks": [], "environment": {}, "model": {}, "artifacts": []}))
+    code, output = parity("headline", "--bundle", bundles["onnx_fp32"].folder, "--report", report, *options)
+    assert (code, output.count("error: "), words in " ".join(output.split())) == (2, 1, True), output
 
 
 def test_peers_that_are_not_installed_are_told_and_left_out(

@@ -22,6 +22,7 @@ from parity.latency.peers import peers
 from parity.latency.work import macs
 from parity.store import Store
 from reference.progress import Say
+from reference.spec.errors import InputError
 from reference.spec.tensors import STAGES
 
 BASE = "litert_plain"  # what all others are compared with
@@ -80,6 +81,9 @@ def run_headline(options: HeadlineOptions, store: Store, say: Say) -> Headline:
     bundles = given_bundles(options.bundles, options.model)
     content = read_report(options.report)
     names = [name for name in choose_variants(None, set(bundles)) if name in LABELS]
+    if not names:
+        wanted = ", ".join(str(VARIANTS[name].recipe) for name in LABELS)
+        raise InputError(f"none of the bundles is of the headline: given {', '.join(sorted(bundles))}, expected some of {wanted}")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         judge = stack.enter_context(Judge.of(options.model, bundles, max(options.threads), store))
@@ -101,8 +105,9 @@ def run_headline(options: HeadlineOptions, store: Store, say: Say) -> Headline:
 
 
 def verdict_of(variant: str, content: Mapping[str, Any], sha256: Mapping[str, str]) -> str:
-    """What a gate's report says of a variant whose files have these hashes."""
-    checks = [check for check in content["checks"] if check["variant"] == variant]
+    """What a gate's report says of a variant whose files have these hashes, and of its bundle."""
+    names = (variant, VARIANTS[variant].recipe)
+    checks = [check for check in content["checks"] if check["variant"] in names]
     judged = {artifact["sha256"] for artifact in content["artifacts"]}
     if not checks or not set(sha256.values()) <= judged:
         return "not judged"
