@@ -27,7 +27,7 @@ MIXES = [mix for count in range(1, len(STAGES) + 1) for mix in combinations(STAG
 BAR_PIXELS, BAR_MOST = 60, 300  # of a bar at its limit, and of the longest
 COLOURS = (
     "#4a78c5", "#d9822b", "#2e8b57", "#b5179e", "#8c564b", "#d62728", "#17a2b8", "#7f7f7f", "#9467bd", "#bcbd22",
-    "#e377c2", "#5f9ea0", "#a0522d", "#556b2f", "#003f5c", "#ff6361",
+    "#e377c2", "#5f9ea0", "#a0522d", "#556b2f", "#003f5c", "#ff6361", "#1b9e77", "#6a3d9a",
 )  # fmt: skip
 
 

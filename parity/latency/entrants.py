@@ -78,7 +78,7 @@ def opened(entrants: list[Entrant], stages: list[str], threads: int) -> Iterator
 
 
 def race_stage(
-    judge: Judge, entrants: list[Entrant], stage: str, case: Case, *, threads: int, rounds: int
+    judge: Judge, entrants: list[Entrant], stage: str, case: Case, *, threads: int, rounds: int, warmup: int = 1
 ) -> dict[str, Timed]:
     """One stage of everybody on the truth's inputs, for the DiT step by step, so at least as many rounds as steps."""
     truth = judge.truth(case)
@@ -92,7 +92,7 @@ def race_stage(
             run, kept = runs[first[same].name, stage], answers[same]
             return lambda number: kept.update({number % steps: run(feeds[number % steps])})
 
-        times = race({same: entering(same) for same in first}, max(rounds, steps))
+        times = race({same: entering(same) for same in first}, max(rounds, steps), warmup)
     ordered = {same: [kept[step] for step in range(steps)] for same, kept in answers.items()}
     return {
         entrant.name: Timed(
@@ -103,7 +103,9 @@ def race_stage(
     }
 
 
-def race_opening(entrants: list[Entrant], stage: str, *, threads: int, rounds: int) -> dict[str, Times]:
+def race_opening(
+    entrants: list[Entrant], stage: str, *, threads: int, rounds: int, warmup: int = 1
+) -> dict[str, Times]:
     """How long everybody takes to open a stage; the file is in the system's cache."""
     first = {entrant.same(stage): entrant for entrant in reversed(entrants)}
 
@@ -115,5 +117,5 @@ def race_opening(entrants: list[Entrant], stage: str, *, threads: int, rounds: i
         return once
 
     with with_threads(threads):
-        times = race({same: opening(entrant) for same, entrant in first.items()}, rounds)
+        times = race({same: opening(entrant) for same, entrant in first.items()}, rounds, warmup)
     return {entrant.name: times[entrant.same(stage)] for entrant in entrants}

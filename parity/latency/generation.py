@@ -48,15 +48,15 @@ class _Clocked:
 
 
 def race_generations(
-    judge: Judge, entrants: list[Entrant], case: Case, *, threads: int, rounds: int
+    judge: Judge, entrants: list[Entrant], case: Case, *, threads: int, rounds: int, warmup: int = 1
 ) -> dict[str, Laps]:
-    """Everybody generates the same case, in turns, all stages open; the first time does not count."""
+    """Everybody generates the same case, in turns, all stages open; `warmup` times do not count."""
     with opened(entrants, list(STAGES), threads) as runs:
         runners = {
             entrant.name: _Runner(judge, entrant, {stage: runs[entrant.name, stage] for stage in STAGES}, case)
             for entrant in entrants
         }
-        totals = race(runners, rounds)
+        totals = race(runners, rounds, warmup)
     return {name: runner.laps(totals[name], rounds) for name, runner in runners.items()}
 
 

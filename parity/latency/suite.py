@@ -47,7 +47,7 @@ class Suite:
         if (stage, threads) not in self._stages:
             entrants = [of_variant(self.judge, name) for name in self.variants if stage in self.judge.stages(name)]
             self._stages[stage, threads] = race_stage(
-                self.judge, entrants, stage, self.case, threads=threads, rounds=self._rounds(stage)
+                self.judge, entrants, stage, self.case, threads=threads, rounds=self._rounds(stage), warmup=self._warmup
             )
         return self._stages[stage, threads][variant]
 
@@ -55,7 +55,9 @@ class Suite:
         """How long opening a stage takes."""
         if (stage, threads) not in self._openings:
             entrants = [of_variant(self.judge, name) for name in self.variants if VARIANTS[name].recipe]
-            self._openings[stage, threads] = race_opening(entrants, stage, threads=threads, rounds=self._rounds("opening"))
+            self._openings[stage, threads] = race_opening(
+                entrants, stage, threads=threads, rounds=self._rounds("opening"), warmup=self._warmup
+            )
         return self._openings[stage, threads][variant]
 
     def laps(self, variant: str, threads: int) -> Laps:
@@ -63,7 +65,7 @@ class Suite:
         if threads not in self._laps:
             entrants = [of_variant(self.judge, name) for name in self.variants]
             self._laps[threads] = race_generations(
-                self.judge, entrants, self.case, threads=threads, rounds=self._rounds("end to end")
+                self.judge, entrants, self.case, threads=threads, rounds=self._rounds("end to end"), warmup=self._warmup
             )
         return self._laps[threads][variant]
 
@@ -111,6 +113,10 @@ class Suite:
         if self.quick:
             return 1
         return (LARGE_ROUNDS if self.judge.model.large else ROUNDS)[what]
+
+    @property
+    def _warmup(self) -> int:
+        return 0 if self.quick else 1
 
     def _peak(self, threads: int) -> dict[str, float]:
         if threads not in self._peaks:
