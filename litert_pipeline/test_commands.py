@@ -219,7 +219,7 @@ def test_unwritable_folder_is_refused(arguments: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
-    (("convert", "--recipe", "int8"), "valid recipes: fp32, plain, windowed, onnx_fp32, onnx2tf, onnx2tf_float16; make an fp32 bundle first"),
+    (("convert", "--recipe", "int8"), "onnx2tf, onnx2tf_float16; make an fp32 bundle first"),
     (("convert", "--recipe", "fp9"), "valid recipes: fp32, plain, windowed"),
     (("convert", "--model", "no_such_dir"), "no such folder"),
     (("quantize", "FP32", "--recipe", "int9"), "valid: onnx_int8, fp16_weights, int8, "),
