@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from litert_pipeline.build.channels_last import LastConv
+from litert_pipeline.build.rewrites import PlainConv
 from parity import store as store_module
 from parity.judge import Judge
 from parity.store import Store
@@ -175,3 +177,9 @@ def test_a_kept_truth_equals_a_computed_one(judge: Judge, tmp_path: Path) -> Non
     assert only_entry(tmp_path)
     assert {name: array.tobytes() for name, array in computed.items()} == {n: a.tobytes() for n, a in kept.items()}
     assert all(kept[name].dtype == array.dtype for name, array in computed.items())
+
+
+def test_the_forms_in_which_the_vae_is_reduced_are_hashed() -> None:
+    """Answers at reduced precision are those of the rewritten module."""
+    hashed = {path.stem for path in store_module.hashed_files()}
+    assert {LastConv.__module__.split(".")[-1], PlainConv.__module__.split(".")[-1]} <= hashed
