@@ -1,13 +1,16 @@
 """What is timed is timed fairly, counted rightly, and a noisy figure is none."""
 
+import math
 import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +19,7 @@ from litert_pipeline.run.alone import alone
 from parity.environment import parse_sysctl
 from parity.judge import Judge
 from parity.latency.delegation import delegation
-from parity.latency.entrants import of_variant, opened, race_stage
+from parity.latency.entrants import of_variant, opened, race_stage, with_threads
 from parity.latency.generation import race_generations
 from parity.latency.machine import governor, machine, temperature_c
 from parity.latency.race import NOISY_SPREAD, Times, race
@@ -182,3 +185,36 @@ def test_the_peak_is_measured_in_both_arithmetics(judge: Judge, tmp_path: Path) 
     told = found.rate("conditioner", times, 1)
     assert told["gmac_per_s"] == pytest.approx(told["gmac"] / times.median_s, rel=ABOUT)
     assert 0 < told["share_of_int8_peak"] < told["share_of_fp32_peak"] < 1
+
+
+class Unsteady:
+    """A stage that answers otherwise from the second generation on, or never."""
+
+    def __init__(self, run: Stage, from_call: float) -> None:
+        self.run, self.calls, self.from_call = run, 0, from_call
+
+    def __call__(self, feed: Mapping[str, Array]) -> Tensors:
+        self.calls += 1
+        answer = self.run(feed)
+        return {name: array * GAIN if self.calls >= self.from_call else array for name, array in answer.items()}
+
+
+@pytest.mark.parametrize(("from_call", "steady"), [(math.inf, True), (2, False)])
+def test_generations_that_differ_are_told(judge: Judge, from_call: float, steady: bool) -> None:
+    right = of_variant(judge, "litert_fp32")
+
+    @contextmanager
+    def opening(stage: str, threads: int) -> Iterator[Stage]:
+        with right.open(stage, threads) as run:
+            yield Unsteady(run, from_call) if stage == "decoder" else run
+
+    entrant = replace(right, open=opening)
+    (laps,) = race_generations(judge, [entrant], case_called(judge, "drums"), threads=1, rounds=2, warmup=0).values()
+    assert laps.deterministic == steady
+
+
+def test_the_number_of_threads_is_put_back() -> None:
+    before = torch.get_num_threads()
+    with with_threads(before + 1):
+        assert torch.get_num_threads() == before + 1
+    assert torch.get_num_threads() == before
