@@ -11,18 +11,18 @@ from fixtures import TINY_MODEL_DIR
 from fixtures.oracle.agreement import Agreement
 from fixtures.oracle.positional import write_positional
 from litert_pipeline.bundle import Bundle
-from parity.backends import VARIANTS, choose_variants
-from parity.budgets import check_complete
-from parity.bundles import given_bundles, make_bundles
-from parity.environment import environment
+from parity.bundles.given import given_bundles, make_bundles
+from parity.commands.selection import STAGE_KEYWORD, spelled_out
 from parity.faults.bench import Bench
 from parity.faults.catalogue import CATALOGUE
 from parity.faults.mutation import cases_for
 from parity.faults.run import STRICT
-from parity.judge import Judge
+from parity.judge.judge import Judge
 from parity.latency.suite import Suite
-from parity.selection import STAGE_KEYWORD, spelled_out
-from parity.store import Store
+from parity.measure.limits import check_complete
+from parity.runtimes import VARIANTS, choose_variants
+from parity.runtimes.environment import environment
+from parity.truth.store import Store
 
 AGREEMENT = pytest.StashKey[Agreement]()
 

@@ -18,8 +18,8 @@ import litert_pipeline.__main__
 import reference.__main__
 from fixtures import TINY_MODEL_DIR
 from litert_pipeline.bundle import Bundle
-from parity import metrics
-from parity.budgets import FLOAT
+from parity.measure import metrics
+from parity.measure.limits import FLOAT
 from reference.pipeline import load_model
 from reference.spec.audio import read_wav
 from reference.spec.files import sha256_of

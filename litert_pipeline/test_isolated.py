@@ -10,7 +10,7 @@ from rich.console import Console
 from fixtures import TINY_MODEL_DIR
 from litert_pipeline.build.isolated import convert_isolated
 from litert_pipeline.bundle import Bundle
-from litert_pipeline.run.runner import LiteRTStage
+from litert_pipeline.run.litert import LiteRTStage
 from reference.pipeline import load_model
 from reference.progress import told
 from reference.spec.errors import InputError, raise_told

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from litert_pipeline.__main__ import app
 from litert_pipeline.build import onnx2tf
 from litert_pipeline.bundle import MANIFEST_NAME, Bundle
-from parity.bundles import makeable
+from parity.bundles.given import makeable
 from reference.spec.files import sha256_of
 
 RECIPES = ["onnx2tf", "onnx2tf_float16"]

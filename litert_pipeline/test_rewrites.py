@@ -19,11 +19,11 @@ from litert_pipeline.build.export import write_litert
 from litert_pipeline.build.rewrites import fold_oobleck, freeze_rope
 from litert_pipeline.build.windows import Windows
 from litert_pipeline.bundle import Bundle
-from litert_pipeline.run.runner import LiteRTStage
-from parity import metrics
-from parity.budgets import FLOAT
-from parity.judge import Judge
-from parity.ladder import stage_feed
+from litert_pipeline.run.litert import LiteRTStage
+from parity.judge.judge import Judge
+from parity.measure import metrics
+from parity.measure.limits import FLOAT
+from parity.measure.teacher_forcing import stage_feed
 from parity.test_parity import case_called
 from reference.pipeline import Model, load_model
 from reference.spec.config import CONFIG_NAME

@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 
 from fixtures import TINY_MODEL_DIR
-from parity.elsewhere import ModelDir, NoCache, contract_command, user_store, verify_wav_command, wide_console
-from parity.latency.commands import bench_report_command, headline_command
+from parity.commands.elsewhere import ModelDir, NoCache, contract_command, user_store, verify_wav_command, wide_console
+from parity.commands.latency import bench_report_command, headline_command
 from reference import command
 from reference.progress import told
 from reference.spec.errors import EXIT_OK, EXIT_REFUSE, told_in_one_line
@@ -78,9 +78,9 @@ def localize_command(
     """Compare every module inside one stage with the reference; 1 if any adds more error than it may."""
     console = wide_console()
     with told_in_one_line():
-        from parity.blocks import block_table
-        from parity.inside import InsideOptions, look_inside
-        from parity.localize import first_fault
+        from parity.explain.inside.blocks import block_table
+        from parity.explain.inside.localize import first_fault
+        from parity.explain.inside.search import InsideOptions, look_inside
 
         options = InsideOptions(model=model, bundle=bundle, stage=stage, case=case, step=step, out=out, force=force)
         with told(console) as say:
@@ -157,7 +157,7 @@ def headroom_command(
     console = wide_console()
     with told_in_one_line():
         from parity import ledger
-        from parity.headroom import headroom_table, headrooms, read_report, worst
+        from parity.report.headroom import headroom_table, headrooms, read_report, worst
 
         content = read_report(report)
         found = headrooms(content["checks"])
@@ -183,7 +183,7 @@ def goldens_command(
 ) -> None:
     """Record the truth's numbers of a few cases, for a later version to be compared with."""
     with told_in_one_line():
-        from parity.goldens import record
+        from parity.truth.goldens import record
 
         count = record(model, out, force)
     typer.echo(f"wrote {out} ({count} arrays)")

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from parity.backends import VARIANTS
-from parity.bundles import chosen_bundles
-from parity.cases import Case, load_cases
-from parity.environment import environment
-from parity.evidence import gather
-from parity.foreign.table import assigned
-from parity.judge import Judge
-from parity.licence import licence_checks
-from parity.report import Report, artifact_entries
-from parity.store import Store
-from parity.verdict import Verdict
+from parity.bundles.assignment_table import assigned
+from parity.bundles.given import chosen_bundles
+from parity.explain.evidence import gather
+from parity.judge.judge import Judge
+from parity.judge.licence import licence_checks
+from parity.measure.cases import Case, load_cases
+from parity.measure.verdict import Verdict
+from parity.report.report import Report, artifact_entries
+from parity.runtimes import VARIANTS
+from parity.runtimes.environment import environment
+from parity.truth.store import Store
 from reference.pipeline import Model
 from reference.progress import Say
 from reference.spec.files import new_folder

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from parity.backends import YARDSTICK
-from parity.bundles import chosen_bundles
-from parity.cases import Case
+from parity.bundles.given import chosen_bundles
 from parity.gate import all_checks
-from parity.judge import Judge
-from parity.store import Store
-from parity.verdict import Verdict
+from parity.judge.judge import Judge
+from parity.measure.cases import Case
+from parity.measure.verdict import Verdict
+from parity.runtimes import YARDSTICK
+from parity.truth.store import Store
 from reference.pipeline import Model
 from reference.progress import Say
 from reference.spec.generation import Request

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from litert_pipeline.bundle import Bundle
-from parity import metrics
-from parity.budgets import FLOAT
-from parity.cases import case_ids
-from parity.judge import Judge
-from parity.ladder import stage_feed, unequal_values
+from parity.judge.judge import Judge
+from parity.measure import metrics
+from parity.measure.cases import case_ids
+from parity.measure.limits import FLOAT
+from parity.measure.teacher_forcing import stage_feed, unequal_values
 from parity.test_parity import assert_ok, case_called
 from reference.spec.tensors import ALL_STAGES, signatures
 

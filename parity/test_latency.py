@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from parity.backends import VARIANTS
 from parity.latency.race import Times
 from parity.latency.suite import Suite
+from parity.runtimes import VARIANTS
 from reference.spec.tensors import ALL_STAGES
 
 

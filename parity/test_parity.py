@@ -2,9 +2,9 @@
 
 import pytest
 
-from parity.cases import Case, case_ids, load_cases
-from parity.judge import Judge
-from parity.verdict import Verdict
+from parity.judge.judge import Judge
+from parity.measure.cases import Case, case_ids, load_cases
+from parity.measure.verdict import Verdict
 from reference.spec.tensors import ALL_STAGES
 
 

@@ -8,7 +8,7 @@ import soundfile
 import torch
 
 from fixtures import TINY_MODEL_DIR
-from parity import metrics
+from parity.measure import metrics
 from reference.pipeline import Model, load_model
 from reference.spec.audio import ENCODINGS, fitted, read_wav, trimmed, write_wav
 from reference.spec.errors import InputError

@@ -16,8 +16,8 @@ from fixtures import TINY_MODEL_DIR
 from fixtures.known_gaps import Gap, known_gaps
 from fixtures.oracle import upstream
 from fixtures.oracle.agreement import LIMITS
-from parity import metrics
-from parity.backends.upstream import UpstreamConditioner
+from parity.measure import metrics
+from parity.runtimes.upstream import UpstreamConditioner
 from reference.model_files import SPIECE_NAME
 from reference.pipeline import load_model
 from reference.spec.generation import conditioner_feed

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from fixtures import PROMPTS_FILE, TINY_MODEL_DIR
 from fixtures.make_model import make_model
-from parity import metrics
+from parity.measure import metrics
 from reference.model import oobleck
 from reference.model.t5 import relative_position_buckets
 from reference.model_files import SPIECE_NAME
@@ -182,7 +182,7 @@ def test_shared_spec_and_litert_run_need_no_torch() -> None:
 
 
 def test_cases_cover_the_edges(tiny: Model) -> None:
-    from parity.cases import load_cases
+    from parity.measure.cases import load_cases
 
     cases = {case.id: case for case in load_cases(tiny.tokenizer, tiny.spec.seconds)}
     assert len(cases) >= 12, PROMPTS_FILE

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fixtures.oracle import upstream
-from parity import metrics
+from parity.measure import metrics
 from reference.spec.noise import philox
 from reference.spec.sampler import SAMPLERS, SamplerSpec, State
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from litert_pipeline.run.runner import native_log
+from litert_pipeline.run.litert import native_log
 from reference.spec.tensors import Signature
 
 ONNX_OPSET = 18

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from functools import partial
 
 from litert_pipeline.bundle import Bundle
-from litert_pipeline.run.opened import ONE_AT_A_TIME, Opened
-from litert_pipeline.run.runner import LiteRTStage
+from litert_pipeline.run.litert import LiteRTStage
+from litert_pipeline.run.open_stages import ONE_AT_A_TIME, Opened
 from reference.spec.errors import InputError
 from reference.spec.generation import Pipeline, Stage, Stages
 from reference.spec.prompt import Tokenizer

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 from litert_pipeline.bundle import MANIFEST_NAME, read_bundle
+from litert_pipeline.run.litert import native_log
 from litert_pipeline.run.pipeline import open_stage
-from litert_pipeline.run.runner import native_log
 from reference.spec.errors import InputError, raise_told, told_in_one_line
 
 

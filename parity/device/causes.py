@@ -11,8 +11,8 @@ from itertools import repeat
 import numpy as np
 from scipy.signal import fftconvolve
 
-from parity.cases import Case
-from parity.device.sound import Recording, alike
+from parity.device.recording import Recording, alike
+from parity.measure.cases import Case
 from reference.pipeline import Model
 from reference.progress import Say
 from reference.spec import audiogen

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
-from parity.backends import YARDSTICK
-from parity.budgets import ENVELOPE_FACTOR
-from parity.cases import Case
 from parity.device.causes import Cause, candidates, origin
-from parity.device.sound import Closeness, Recording, read_recording
-from parity.envelope import OwnErrors, draws, envelope
-from parity.judge import Judge
-from parity.judged import envelope_why
-from parity.own_errors import own_errors
-from parity.store import Store
-from parity.verdict import FREE_RUNNING, Verdict
+from parity.device.recording import Closeness, Recording, read_recording
+from parity.judge.judge import Judge
+from parity.measure.cases import Case
+from parity.measure.held import envelope_why
+from parity.measure.limits import ENVELOPE_FACTOR
+from parity.measure.verdict import FREE_RUNNING, Verdict
+from parity.runtimes import YARDSTICK
+from parity.truth.envelope import OwnErrors, draws, envelope
+from parity.truth.own_errors import own_errors
+from parity.truth.store import Store
 from reference.progress import Say
 from reference.spec.errors import InputError
 from reference.spec.generation import Request

@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from parity.backends import VARIANTS
-from parity.cases import Case
-from parity.judge import Judge
+from parity.judge.judge import Judge
+from parity.measure.cases import Case
+from parity.runtimes import VARIANTS
 from reference.pipeline import Model, TorchStage
 from reference.spec.generation import Stage
 from reference.spec.tensors import Array, Tensors, signatures

@@ -6,14 +6,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 
-from parity.backends import VARIANTS
-from parity.blame import suspects
-from parity.cases import Case
+from parity.explain.blame import suspects
 from parity.faults.bench import Bench
 from parity.faults.fault import Fault
 from parity.gate import free_running_cases
-from parity.judge import Judge
-from parity.verdict import Verdict
+from parity.judge.judge import Judge
+from parity.measure.cases import Case
+from parity.measure.verdict import Verdict
+from parity.runtimes import VARIANTS
 from reference.spec.errors import InputError
 from reference.spec.tensors import ALL_STAGES
 

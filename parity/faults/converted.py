@@ -9,12 +9,12 @@ from litert_pipeline.build.convert import PLAIN, exportable
 from litert_pipeline.build.export import write_litert
 from litert_pipeline.build.quantize import QUANTIZERS
 from litert_pipeline.build.recipes import RECIPES
-from parity.bundles import PROCESSES
+from parity.bundles.given import PROCESSES
 from parity.faults.bench import Bench, edited
 from parity.faults.catalogue import CATALOGUE
 from parity.faults.fault import Fault
 from parity.faults.injection import InModule, with_file
-from parity.judge import Judge
+from parity.judge.judge import Judge
 from reference.pipeline import load_model
 from reference.progress import Say
 from reference.spec.tensors import signatures

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from parity.faults.bench import Bench
 from parity.faults.injection import InStage
-from parity.judge import Judge
+from parity.judge.judge import Judge
 
 DERIVED = "derived from the code"  # nobody is known to have published this one
 SITES = ("weights", "graph", "wiring", "tokenizer", "sampler", "noise", "runtime", "file")

@@ -10,8 +10,8 @@ import numpy as np
 
 from litert_pipeline.bundle import Bundle, read_bundle
 from parity.faults.bench import Bench, Edit
-from parity.judge import Judge
-from parity.replay import Generate
+from parity.judge.judge import Judge
+from parity.measure.replay import Generate
 from reference.spec.files import sha256_of
 from reference.spec.generation import Stage
 from reference.spec.tensors import Array, Tensors

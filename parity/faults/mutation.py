@@ -5,16 +5,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from itertools import combinations
 
-from parity.blame import localized
-from parity.cases import Case, load_cases
+from parity.explain.blame import localized
+from parity.explain.inside.localize import first_fault
 from parity.faults.bench import Bench
 from parity.faults.checks import Finding, find, injected
 from parity.faults.converted import as_file
 from parity.faults.fault import Fault
 from parity.faults.injection import InFile, InModule
 from parity.gate import all_checks
-from parity.localize import first_fault
-from parity.verdict import Verdict
+from parity.measure.cases import Case, load_cases
+from parity.measure.verdict import Verdict
 from reference.progress import Say
 
 SHARES = tuple(

@@ -7,17 +7,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from fixtures.make_model import make_model
-from parity.backends import VARIANTS
-from parity.bundles import chosen_bundles
-from parity.cases import load_cases
+from parity.bundles.given import chosen_bundles
 from parity.faults.bench import Bench
 from parity.faults.catalogue import CATALOGUE
 from parity.faults.converted import convert_all
 from parity.faults.fault import Fault
 from parity.faults.mutation import Pair, Row, cases_for, clean_failures, pairs, run_fault, run_pair
-from parity.judge import Judge
-from parity.store import Store
-from parity.verdict import Verdict
+from parity.judge.judge import Judge
+from parity.measure.cases import load_cases
+from parity.measure.verdict import Verdict
+from parity.runtimes import VARIANTS
+from parity.truth.store import Store
 from reference.progress import Say
 from reference.spec.errors import InputError
 

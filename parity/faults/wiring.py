@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 import numpy as np
 
 from parity.faults.wrong_sampler import WrongSampler
-from parity.replay import Generate
+from parity.measure.replay import Generate
 from reference.spec.generation import Pipeline, Request, Stage
 from reference.spec.prompt import Tokenizer
 from reference.spec.sampler import State

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from litert_pipeline.run.runner import native_log
+from litert_pipeline.run.litert import native_log
 
 DELEGATE = "DELEGATE"
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import torch
 
-from parity.backends import VARIANTS, YARDSTICK
-from parity.cases import Case
-from parity.judge import Judge
-from parity.ladder import stage_feed
+from parity.judge.judge import Judge
 from parity.latency.race import Times, race
-from parity.verdict import Verdict
+from parity.measure.cases import Case
+from parity.measure.teacher_forcing import stage_feed
+from parity.measure.verdict import Verdict
+from parity.runtimes import VARIANTS, YARDSTICK
 from reference.pipeline import TorchStage
 from reference.spec.generation import Stage
 from reference.spec.tensors import Tensors, signatures

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from litert_pipeline.run.pipeline import assembled
-from parity.backends import VARIANTS
-from parity.cases import Case
-from parity.judge import Judge
+from parity.judge.judge import Judge
 from parity.latency.entrants import Entrant, opened
 from parity.latency.race import Times, race
+from parity.measure.cases import Case
+from parity.runtimes import VARIANTS
 from reference.spec.generation import Pipeline, Stage, generate
 from reference.spec.tensors import STAGES, Array, Tensors
 

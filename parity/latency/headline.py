@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from litert_pipeline.run.alone import alone
-from parity.backends import VARIANTS, choose_variants
-from parity.bundles import given_bundles
-from parity.cases import Case, load_cases
-from parity.headroom import read_report
-from parity.judge import Judge
+from litert_pipeline.run.own_process import alone
+from parity.bundles.given import given_bundles
+from parity.judge.judge import Judge
 from parity.latency.entrants import Timed, of_variant, race_stage
 from parity.latency.generation import Laps, race_generations
 from parity.latency.machine import machine
 from parity.latency.peak import peaks, write_dense
 from parity.latency.peers import peers
 from parity.latency.work import macs
-from parity.store import Store
+from parity.measure.cases import Case, load_cases
+from parity.report.headroom import read_report
+from parity.runtimes import VARIANTS, choose_variants
+from parity.truth.store import Store
 from reference.progress import Say
 from reference.spec.errors import InputError
 from reference.spec.tensors import STAGES

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from parity.environment import environment
+from parity.runtimes.environment import environment
 
 SYSFS = Path("/sys")
 MILLI = 1000  # sysfs tells thousandths of a degree

@@ -10,10 +10,10 @@ import torch
 
 from litert_pipeline.build.convert import PLAIN, exportable
 from litert_pipeline.build.export import quiet
-from litert_pipeline.run.runner import native_log
-from parity.backends import YARDSTICK
-from parity.judge import Judge
+from litert_pipeline.run.litert import native_log
+from parity.judge.judge import Judge
 from parity.latency.entrants import Entrant, of_variant
+from parity.runtimes import YARDSTICK
 from reference.pipeline import TorchStage
 from reference.progress import Say
 from reference.spec.generation import Stage

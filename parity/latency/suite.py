@@ -5,10 +5,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from litert_pipeline.run.alone import alone
-from parity.backends import VARIANTS, YARDSTICK
-from parity.cases import Case, case_ids, load_cases
-from parity.judge import Judge
+from litert_pipeline.run.own_process import alone
+from parity.judge.judge import Judge
 from parity.latency.delegation import delegation
 from parity.latency.entrants import Timed, of_variant, race_opening, race_stage
 from parity.latency.generation import Laps, race_generations
@@ -16,7 +14,9 @@ from parity.latency.machine import machine
 from parity.latency.peak import peaks, write_dense
 from parity.latency.race import Times
 from parity.latency.work import macs
-from parity.verdict import Verdict
+from parity.measure.cases import Case, case_ids, load_cases
+from parity.measure.verdict import Verdict
+from parity.runtimes import VARIANTS, YARDSTICK
 
 ROUNDS = {"conditioner": 20, "dit": 16, "decoder": 10, "encoder": 10, "opening": 5, "end to end": 5}
 LARGE_ROUNDS = {"conditioner": 8, "dit": 8, "decoder": 5, "encoder": 3, "opening": 3, "end to end": 3}

@@ -1,0 +1,70 @@
+"""The classic LiteRT Interpreter behind the stage interface."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from litert_pipeline.run.litert import native_log
+from reference.spec.errors import InputError
+from reference.spec.tensors import Array, Signature, Tensors
+
+
+class InterpreterStage:
+    """A `.tflite` file opened with `Interpreter`."""
+
+    def __init__(self, path: Path, signature: Signature, *, threads: int = 1) -> None:
+        """Raises InputError if the file is no LiteRT model or has no single signature with these tensors."""
+        self.path, self.signature = path, signature
+        with native_log():
+            from ai_edge_litert.interpreter import Interpreter
+
+            try:
+                self._interpreter: Any = Interpreter(model_path=str(path), num_threads=threads)
+                self._run: Any = _runner(self._interpreter)
+            except (ValueError, RuntimeError) as error:
+                raise InputError(f"{path}: LiteRT's Interpreter cannot load it ({error}); convert it again") from None
+        found = {name: tuple(detail["shape"]) for name, detail in self._run.get_input_details().items()}
+        wanted = {tensor.name: tensor.shape for tensor in signature.inputs}
+        if found != wanted:
+            raise InputError(f"{path}: foreign signature, inputs are {found}, expected {wanted}")
+
+    def __call__(self, feed: Mapping[str, Array]) -> Tensors:
+        with native_log():  # the first call prepares the delegate, which logs
+            outputs = self._run(**self.signature.bind(feed))
+        return {tensor.name: np.array(outputs[tensor.name]) for tensor in self.signature.outputs}
+
+
+class _Unsigned:
+    """A file without signature behind the interface of a signature runner, by tensor name."""
+
+    def __init__(self, interpreter: Any) -> None:
+        interpreter.allocate_tensors()
+        self._interpreter = interpreter
+
+    def get_input_details(self) -> dict[str, Any]:
+        return {detail["name"]: detail for detail in self._interpreter.get_input_details()}
+
+    def __call__(self, **feed: Array) -> Tensors:
+        for name, detail in self.get_input_details().items():
+            self._interpreter.set_tensor(detail["index"], feed[name])
+        self._interpreter.invoke()
+        details = self._interpreter.get_output_details()
+        return {detail["name"]: self._interpreter.get_tensor(detail["index"]) for detail in details}
+
+
+def _runner(interpreter: Any) -> Any:
+    return interpreter.get_signature_runner() if interpreter.get_signature_list() else _Unsigned(interpreter)
+
+
+@contextmanager
+def open_interpreter(path: Path, signature: Signature, *, threads: int = 1) -> Iterator[InterpreterStage]:
+    """An InterpreterStage that is closed without a word on stderr."""
+    stage = InterpreterStage(path, signature, threads=threads)
+    try:
+        yield stage
+    finally:
+        with native_log():
+            del stage._run, stage._interpreter

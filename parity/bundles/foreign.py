@@ -1,0 +1,150 @@
+"""A folder without a manifest, read as a bundle: which file is which stage, how it is fed, which budgets it is held to."""
+
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+from litert_pipeline.binding import Binding
+from litert_pipeline.build.recipes import RECIPES
+from litert_pipeline.bundle import MANIFEST_NAME, Bundle, Manifest, StageFile
+from litert_pipeline.run.litert import LiteRTStage
+from parity.bundles.assign import assignments
+from parity.bundles.interface import Interface, read_interface
+from parity.bundles.probe import probe_feed, probed
+from parity.runtimes.onnxruntime_ import OnnxStage
+from reference.model_files import SPIECE_NAME
+from reference.pipeline import TorchStage, read_modules, read_outline, t5_folder
+from reference.spec.errors import InputError
+from reference.spec.files import sha256_of
+from reference.spec.generation import Stage
+from reference.spec.tensors import ALL_STAGES, STAGES, signatures
+
+SUFFIXES = (".tflite", ".onnx")
+# Which recipe's budgets files with such weights are held to; a stage that is not named has float32 weights.
+WEIGHTS: dict[tuple[str, str], dict[str, str]] = {
+    ("litert", "fp32"): {},
+    ("litert", "int8"): {"dit": "int8"},
+    ("litert", "int8_weight_only"): {"dit": "int8 weights"},
+    ("litert", "int8_decoder"): {"decoder": "int8"},
+    ("litert", "int8_fast"): {"dit": "int8", "decoder": "int8"},
+    ("litert", "int4_blockwise"): {"dit": "int4"},
+    ("litert", "fp16_weights"): dict.fromkeys(ALL_STAGES, "float16"),
+    ("litert", "onnx2tf_float16"): {"conditioner": "float16"},
+    ("onnx", "onnx_fp32"): {},
+    ("onnx", "onnx_int8"): {"dit": "int8"},
+}
+
+
+class _Model:
+    """What is known of the model before its weights are read, and one stage of it where probing needs that."""
+
+    def __init__(self, folder: Path) -> None:
+        self.files, self.spec, self.tokenizer = read_outline(folder)
+        self.spiece = t5_folder(self.files, self.spec) / SPIECE_NAME
+
+    def stage(self, name: str) -> Stage:
+        """The float32 reference's."""
+        modules, _ = read_modules(self.spec, self.files, (name,))
+        return TorchStage(modules[name], signatures(self.spec)[name])
+
+
+def is_foreign(folder: Path) -> bool:
+    """Whether it is a folder of models that no bundle's manifest describes."""
+    return folder.is_dir() and not (folder / MANIFEST_NAME).is_file()
+
+
+def read_foreign(folder: Path, model_dir: Path) -> Bundle:
+    """Every `.tflite` or `.onnx` file of `folder` as a stage of the model. Raises InputError saying what does not fit.
+
+    Without `spiece.model` in the folder the model dir's tokenizer is taken.
+    """
+    paths = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES)
+    if not paths:
+        raise InputError(
+            f"{folder}: has neither manifest.json nor a .tflite or .onnx file; expected a bundle, such as "
+            "'python -m litert_pipeline convert' makes"
+        )
+    model = _Model(model_dir)
+    interfaces = [read_interface(path) for path in paths]
+    found = {stage: _stage_of(stage, interfaces, model) for stage in ALL_STAGES}
+    chosen = {stage: pair for stage, pair in found.items() if pair is not None}
+    _check(folder, interfaces, chosen, model_dir)
+    (form,) = {interface.format for interface, _ in chosen.values()}
+    recipe = _recipe(folder, form, {stage: interface.weights for stage, (interface, _) in chosen.items()})
+    own = folder / SPIECE_NAME
+    spiece = own if own.is_file() else model.spiece.absolute()
+    return Bundle(
+        folder=folder,
+        manifest=Manifest(
+            recipe=recipe,
+            format=form,
+            source=None,
+            sampler={},
+            level_shift=model.spec.level_shift,
+            sample_rate_hz=model.spec.sample_rate_hz,
+            tokenizer_file=str(spiece.relative_to(folder)) if own.is_file() else str(spiece),
+            tokenizer_sha256=sha256_of(spiece),
+            stages={
+                stage: _entry(interface, binding, stage, recipe, model) for stage, (interface, binding) in chosen.items()
+            },
+            versions={},
+        ),
+    )
+
+
+def _stage_of(stage: str, interfaces: list[Interface], model: _Model) -> tuple[Interface, Binding] | None:
+    """The file that can be this stage, and how it is fed."""
+    signature = signatures(model.spec)[stage]
+    fitting = [(interface, ways) for interface in interfaces if (ways := assignments(interface, signature))]
+    if len(fitting) > 1:
+        names = ", ".join(interface.path.name for interface, _ in fitting)
+        raise InputError(f"{fitting[0][0].path.parent}: {names} all fit stage '{stage}'; keep one of them in the folder")
+    if not fitting:
+        return None
+    ((interface, ways),) = fitting
+    if len(ways) == 1:
+        return interface, ways[0]
+    feed = probe_feed(signature, model.tokenizer)
+    with _opened(interface, ways[0]) as run:
+        return interface, probed(ways, run, model.stage(stage), signature, feed)
+
+
+def _opened(interface: Interface, way: Binding) -> AbstractContextManager[Stage]:
+    if interface.format == "onnx":
+        return nullcontext(OnnxStage(interface.path, way.signature, threads=1))
+    return LiteRTStage(interface.path, way.signature)
+
+
+def _check(
+    folder: Path, interfaces: list[Interface], chosen: dict[str, tuple[Interface, Binding]], model_dir: Path
+) -> None:
+    used = {interface.path for interface, _ in chosen.values()}
+    for interface in interfaces:
+        if interface.path not in used:
+            takes, gives = (", ".join(map(str, tensors)) for tensors in (interface.inputs, interface.outputs))
+            raise InputError(f"{interface.path}: takes {takes} and gives {gives}, which fits no stage of {model_dir}")
+    missing = [stage for stage in STAGES if stage not in chosen]
+    if missing:
+        raise InputError(f"{folder}: no file fits stage {', '.join(missing)} of {model_dir}; expected one per stage")
+    formats = {interface.format for interface, _ in chosen.values()}
+    if len(formats) > 1:
+        raise InputError(f"{folder}: mixes .tflite and .onnx files; put them into folders of their own")
+
+
+def _recipe(folder: Path, form: str, weights: dict[str, str]) -> str:
+    """The recipe whose budgets fit how the weights are stored."""
+    for (of, recipe), small in WEIGHTS.items():
+        if of == form and all(kind == small.get(stage, "float32") for stage, kind in weights.items()):
+            return recipe
+    told = ", ".join(f"{stage} {kind}" for stage, kind in weights.items())
+    raise InputError(f"{folder}: there are no budgets for this mix of weights ({told}); judge its stages in other mixes")
+
+
+def _entry(interface: Interface, binding: Binding, stage: str, recipe: str, model: _Model) -> StageFile:
+    return StageFile(
+        file=interface.path.name,
+        sha256=sha256_of(interface.path),
+        size_bytes=interface.path.stat().st_size,
+        compute=RECIPES[recipe].compute.get(stage, "fp32"),
+        signature=signatures(model.spec)[stage],
+        binding=binding,
+    )

@@ -1,0 +1,179 @@
+"""What a converted file says of itself: inputs and outputs in the graph's order, and how its weights are stored."""
+
+import mmap
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from litert_pipeline.run.litert import native_log
+from reference.spec.errors import InputError
+
+MAGIC = b"TFL3"  # bytes 4 to 8 of a `.tflite` file
+WEIGHT_BYTES = 1024  # constants below are shapes and scalars
+DTYPES = {"FLOAT32": "float32", "FLOAT": "float32", "FLOAT16": "float16", "INT32": "int32", "INT64": "int64"}  # FLOAT: ONNX's
+SMALL_WEIGHTS = {"INT8": "int8", "INT4": "int4", "FLOAT16": "float16"}
+SMALL_SHARE = 0.25  # of all weights: recipes leave embeddings and transposed convolutions in float32
+BITS = {"float32": 32, "float16": 16, "int8": 8, "int4": 4}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileTensor:
+    """An input or output. `name` is what runtimes know it by, `tensor_name` the graph's own; an axis may be open (None)."""
+
+    name: str
+    tensor_name: str
+    position: int
+    index: int
+    shape: tuple[int | None, ...]
+    dtype: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.dtype}[{', '.join('?' if axis is None else str(axis) for axis in self.shape)}]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interface:
+    """A file's inputs and outputs. `weight_bytes`: by dtype; `unpacked`: small weights are widened before they are used."""
+
+    path: Path
+    format: str
+    inputs: tuple[FileTensor, ...]
+    outputs: tuple[FileTensor, ...]
+    weight_bytes: Mapping[str, int] = field(default_factory=dict)
+    unpacked: bool = False
+
+    @property
+    def weights(self) -> str:
+        """How most of the weights are stored: float32, float16, int8, int4, or int8 only to save room."""
+        values = {dtype: 8 * size_bytes // BITS[dtype] for dtype, size_bytes in self.weight_bytes.items()}
+        total = sum(values.values())
+        for dtype in ("int4", "int8", "float16"):
+            if total and values.get(dtype, 0) >= SMALL_SHARE * total:
+                return "int8 weights" if dtype == "int8" and self.unpacked else dtype
+        return "float32"
+
+
+def read_interface(path: Path) -> Interface:
+    """Read a `.tflite` or `.onnx` file without running it. Raises InputError if it is none."""
+    return (_litert if path.suffix == ".tflite" else _onnx)(path)
+
+
+def _litert(path: Path) -> Interface:
+    with native_log():
+        from ai_edge_litert import schema_py_generated as schema
+
+    try:
+        with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            if data[4:8] != MAGIC:
+                raise InputError(f"{path}: is no LiteRT model (its bytes 4 to 8 are no 'TFL3'); convert it again")
+            return _litert_interface(path, schema.Model.GetRootAsModel(data, 0), schema)
+    except (struct.error, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{path}: is a damaged LiteRT model ({error}); copy or convert it again") from None
+
+
+def _litert_interface(path: Path, model: Any, schema: Any) -> Interface:
+    if model.SignatureDefsLength() > 1:
+        raise InputError(f"{path}: has {model.SignatureDefsLength()} signatures, expected one at most; convert it again")
+    entry = model.SignatureDefs(0) if model.SignatureDefsLength() else None
+    graph = model.Subgraphs(entry.SubgraphIndex() if entry is not None else 0)
+    codes = {value: name for name, value in vars(schema.TensorType).items() if not name.startswith("_")}
+
+    def tensors(indices: list[int], named: Mapping[int, str]) -> tuple[FileTensor, ...]:
+        found = []
+        for position, index in enumerate(indices):
+            tensor = graph.Tensors(index)
+            name, code = tensor.Name().decode(), codes[tensor.Type()]
+            found.append(
+                FileTensor(
+                    name=named.get(index, name),
+                    tensor_name=name,
+                    position=position,
+                    index=index,
+                    shape=tuple(int(tensor.Shape(axis)) for axis in range(tensor.ShapeLength())),
+                    dtype=DTYPES.get(code, code.lower()),
+                )
+            )
+        return tuple(found)
+
+    inputs = [entry.Inputs(place) for place in range(entry.InputsLength())] if entry is not None else []
+    outputs = [entry.Outputs(place) for place in range(entry.OutputsLength())] if entry is not None else []
+    weight_bytes, unpacked = _litert_weights(model, graph, schema, codes)
+    return Interface(
+        path=path,
+        format="litert",
+        inputs=tensors([graph.Inputs(place) for place in range(graph.InputsLength())], _named(inputs)),
+        outputs=tensors([graph.Outputs(place) for place in range(graph.OutputsLength())], _named(outputs)),
+        weight_bytes=weight_bytes,
+        unpacked=unpacked,
+    )
+
+
+def _named(entries: list[Any]) -> dict[int, str]:
+    return {entry.TensorIndex(): entry.Name().decode() for entry in entries}
+
+
+def _litert_weights(model: Any, graph: Any, schema: Any, codes: Mapping[int, str]) -> tuple[dict[str, int], bool]:
+    """Bytes of the constants by dtype, and whether those of INT8 go through DEQUANTIZE."""
+    found: dict[str, int] = {}
+    small = set()
+    for index in range(graph.TensorsLength()):
+        tensor = graph.Tensors(index)
+        buffer, code = model.Buffers(tensor.Buffer()), codes[tensor.Type()]
+        size_bytes = max(int(buffer.DataLength()), int(buffer.Size()))
+        if size_bytes >= WEIGHT_BYTES:
+            dtype = SMALL_WEIGHTS.get(code, "float32")
+            found[dtype] = found.get(dtype, 0) + size_bytes
+            if code == "INT8":
+                small.add(index)
+    operators = (graph.Operators(index) for index in range(graph.OperatorsLength()))
+    widening = (operator for operator in operators if _code(model, operator) == schema.BuiltinOperator.DEQUANTIZE)
+    return found, any(operator.Inputs(0) in small for operator in widening)
+
+
+def _code(model: Any, operator: Any) -> int:
+    code = model.OperatorCodes(operator.OpcodeIndex())
+    return max(int(code.BuiltinCode()), int(code.DeprecatedBuiltinCode()))
+
+
+def _onnx(path: Path) -> Interface:
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except (DecodeError, OSError, ValueError) as error:
+        raise InputError(f"{path}: is a damaged ONNX model ({error}); copy or convert it again") from None
+    constants = {entry.name for entry in model.graph.initializer}
+    weight_bytes: dict[str, int] = {}
+    for entry in model.graph.initializer:
+        dtype = SMALL_WEIGHTS.get(onnx.TensorProto.DataType.Name(entry.data_type), "float32")
+        weight_bytes[dtype] = weight_bytes.get(dtype, 0) + max(len(entry.raw_data), _external_bytes(entry))
+    own = [entry for entry in model.graph.input if entry.name not in constants]
+    return Interface(
+        path=path,
+        format="onnx",
+        inputs=tuple(_onnx_tensor(entry, place) for place, entry in enumerate(own)),
+        outputs=tuple(_onnx_tensor(entry, place) for place, entry in enumerate(model.graph.output)),
+        weight_bytes=weight_bytes,
+    )
+
+
+def _external_bytes(entry: Any) -> int:
+    return next((int(item.value) for item in entry.external_data if item.key == "length"), 0)
+
+
+def _onnx_tensor(entry: Any, position: int) -> FileTensor:
+    import onnx
+
+    tensor = entry.type.tensor_type
+    code = onnx.TensorProto.DataType.Name(tensor.elem_type)
+    return FileTensor(
+        name=entry.name,
+        tensor_name=entry.name,
+        position=position,
+        index=position,
+        shape=tuple(axis.dim_value or None for axis in tensor.shape.dim),
+        dtype=DTYPES.get(code, code.lower()),
+    )

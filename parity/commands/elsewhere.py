@@ -1,0 +1,92 @@
+"""Commands about what was made elsewhere: a bundle beside Arm's app, a WAV from a device."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from fixtures import TINY_MODEL_DIR
+from reference.progress import told
+from reference.spec.errors import EXIT_REFUSE, told_in_one_line
+
+if TYPE_CHECKING:
+    from parity.truth.store import Store
+
+ModelDir = Annotated[Path, typer.Option(help="Model dir; the embedded tiny model if left out.")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Compute the truth again, read and keep nothing.")]
+
+
+def wide_console() -> Console:
+    """A terminal's own width; room for the tables in a file."""
+    return Console(width=None if Console().is_terminal else 170)
+
+
+def user_store(no_cache: bool) -> "Store":
+    """Where this user's truths are kept."""
+    from parity.truth.store import Store
+
+    return Store() if no_cache else Store.of_user()
+
+
+def contract_command(
+    bundle: Annotated[Path, typer.Option(help="Folder with the file names of Arm's audiogen app.")],
+    model: ModelDir = TINY_MODEL_DIR,
+) -> None:
+    """Say what Arm's audiogen app, which finds tensors by place, would do with a bundle; 1 if no revision of it fits."""
+    console = wide_console()
+    with told_in_one_line():
+        from parity.device.contract import contract, contract_table
+
+        found = contract(bundle, model)
+    for revision, reached in found.reached.items():
+        console.print(contract_table(reached, revision))
+    for text in found.general:
+        console.print(f"[red]wrong[/red] the app {text}", soft_wrap=True, highlight=False)
+    for text in found.notes:
+        console.print(f"note: {text}", soft_wrap=True, highlight=False)
+    if found.fitting:
+        console.print(f"[green]fits[/green] audiogen {', '.join(found.fitting)}", highlight=False)
+        return
+    console.print("[red]fits no revision[/red]; with these constants in audiogen.cpp tensors are found where they are:")
+    for line in found.constants:
+        console.print(f"  {line}", soft_wrap=True, highlight=False)
+    raise typer.Exit(EXIT_REFUSE)
+
+
+def verify_wav_command(
+    wav: Annotated[Path, typer.Argument(help="What the device wrote; whole or cut, float or integer samples.")],
+    prompt: Annotated[str, typer.Option(help="Prompt it was asked for.")],
+    seed: Annotated[int, typer.Option(min=0, help="Seed it was given.")],
+    model: ModelDir = TINY_MODEL_DIR,
+    seconds: Annotated[float, typer.Option(min=0, help="Seconds it was asked for; Arm's app always asks for 10.")] = 10.0,
+    steps: Annotated[int, typer.Option(min=1, help="Sampler steps.")] = 8,
+    sampler: Annotated[str, typer.Option(help="Update rule the device should use.")] = "pingpong",
+    noise: Annotated[
+        str, typer.Option(help="Its noise: audiogen-libcxx-arm64 (Android, macOS), audiogen-libstdcxx, philox, an .npz.")
+    ] = "audiogen-libcxx-arm64",
+    precision: Annotated[str, typer.Option(help="int8 (INT8 DiT, FP16 decoder, as Arm's app), fp16 or fp32.")] = "int8",
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
+    no_cache: NoCache = False,
+) -> None:
+    """Say whether a WAV is what the model makes of this prompt and seed (0), and if not, what was different (1)."""
+    console = wide_console()
+    with told_in_one_line():
+        from parity.device.verify import VerifyOptions, verify
+        from reference.spec.generation import Request
+        from reference.spec.sampler import SamplerSpec
+
+        request = Request(prompt=prompt, seconds=seconds, sampler=SamplerSpec(name=sampler, steps=steps))
+        options = VerifyOptions(
+            wav=wav, model=model, request=request, seed=seed, noise=noise, mix=precision, threads=threads
+        )
+        with told(console) as say:
+            answer = verify(options, user_store(no_cache), say)
+    for check in answer.checks:
+        colour, word = ("green", "ok") if check.ok else ("red", "FAIL")
+        console.print(f"[{colour}]{word:4}[/{colour}] {check}", soft_wrap=True, highlight=False)
+    if answer.sentence is not None:
+        sentence = f"[red]not the model's[/red]: {answer.sentence}; look at {answer.component}"
+        console.print(sentence, soft_wrap=True, highlight=False)
+        raise typer.Exit(EXIT_REFUSE)
+    console.print(f"[green]the model's[/green]: {wav} is what {model} makes of it", soft_wrap=True, highlight=False)

@@ -1,0 +1,83 @@
+"""Commands about speed."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fixtures import TINY_MODEL_DIR
+from parity.commands.elsewhere import ModelDir, NoCache, user_store, wide_console
+from reference import command
+from reference.progress import told
+from reference.spec.errors import EXIT_OK, EXIT_REFUSE, InputError, told_in_one_line
+from reference.spec.files import new_file
+
+
+def headline_command(
+    bundle: Annotated[list[Path], typer.Option(help="Bundle to time; repeatable. 'plain' is what others are compared with.")],
+    report: Annotated[Path, typer.Option(help="Report folder of a gate that judged these bundles, for the verdicts.")],
+    model: ModelDir = TINY_MODEL_DIR,
+    threads: Annotated[str, typer.Option(help="Numbers of CPU threads, comma-separated.")] = "1,2",
+    rounds: Annotated[int, typer.Option(min=1, help="Generations of each that count; one before them does not.")] = 3,
+    case: Annotated[str, typer.Option(help="Case that is generated.")] = "drums",
+    peers: Annotated[bool, typer.Option("--peers", help="Race other runtimes, too, stage by stage.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Write the tables as Markdown, and all rounds beside it as .json.")] = None,
+    no_cache: NoCache = False,
+    force: command.Force = False,
+) -> None:
+    """Time FP32, INT8 mixes and our fastest in turns: seconds per stage, memory, bytes, each with its verdict."""
+    from contextlib import ExitStack
+
+    console = wide_console()
+    with told_in_one_line(), ExitStack() as stack:
+        from parity.latency.headline import HeadlineOptions, run_headline, to_json
+        from parity.latency.headline_table import markdown, show
+
+        options = HeadlineOptions(
+            model=model, bundles=bundle, report=report, threads=_counts(threads), rounds=rounds,
+            case=case, peers=peers,
+        )  # fmt: skip
+        paths = [] if out is None else [out, out.with_suffix(".json")]
+        files = [stack.enter_context(new_file(path, force)) for path in paths]
+        with told(console) as say:
+            found = run_headline(options, user_store(no_cache), say)
+        for file, text in zip(files, (markdown(found), to_json(found)), strict=False):
+            file.write_text(text, encoding="utf-8")
+    show(found, console)
+    for path in paths:
+        console.print(f"wrote {path}", highlight=False)
+
+
+def bench_report_command(
+    files: Annotated[list[Path], typer.Argument(help="What 'pytest parity/ --benchmark-only --benchmark-json=FILE' wrote.")],
+    out: Annotated[Path | None, typer.Option(help="Write it as .md, or as .html with pictures; printed if left out.")] = None,
+    baseline: Annotated[Path | None, typer.Option(help="An earlier file of the same machine to hold them to.")] = None,
+    slower_by: Annotated[float, typer.Option(min=1.0, help="How many times its ratio to the yardstick a stage may lose.")] = 1.2,
+    force: command.Force = False,
+) -> None:
+    """Compare latencies of several machines; 1 if a stage lost speed against the baseline."""
+    console = wide_console()
+    with told_in_one_line():
+        from parity.latency.bench_page import markdown, write_page
+        from parity.latency.bench_report import read_benches, slower
+
+        form = "md" if out is None else out.suffix.removeprefix(".")
+        if form not in ("md", "html"):
+            raise InputError(f"{out}: ends in '.{form}', expected .md or .html")
+        benches = [bench for file in files for bench in read_benches(file)]
+        lost = [] if baseline is None else slower(benches, read_benches(baseline), slower_by)
+        if out is not None:
+            with new_file(out, force) as file:
+                write_page(benches, file, form)
+    console.print(markdown(benches) if out is None else f"wrote {out}", highlight=False, soft_wrap=True)
+    for sentence in lost:
+        console.print(f"[red]slower[/red] {sentence}", highlight=False, soft_wrap=True)
+    raise typer.Exit(EXIT_REFUSE if lost else EXIT_OK)
+
+
+def _counts(text: str) -> list[int]:
+    """Numbers of threads, comma-separated."""
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() and int(part) for part in parts):
+        raise InputError(f"threads is '{text}', expected numbers from 1 on, such as 1,2")
+    return [int(part) for part in parts]

@@ -1,0 +1,79 @@
+"""How near T5 comes to the largest FP16 number: a feed-forward that overflows makes a prompt's conditioning NaN.
+
+Watched are the outputs of every module and the squares a norm averages, which are the larger ones. What overflows in
+the cases at hand is refused as NaN elsewhere; this warns of the prompt that nobody tried.
+"""
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from parity.explain.inside.hooks import hooked
+from reference.model.t5 import RMSNorm
+from reference.pipeline import Model
+from reference.spec.generation import conditioner_feed
+
+FP16_MAX = float(np.finfo(np.float16).max)
+WARN_SHARE = 0.25  # of it: two doublings away
+T5 = "t5"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Activation:
+    """The largest absolute value inside one block of T5, and where it was seen."""
+
+    block: str
+    module: str
+    case: str
+    largest: float
+
+    @property
+    def share(self) -> float:
+        """Of the largest FP16 number; beyond 1 it is infinite there."""
+        return self.largest / FP16_MAX
+
+    @property
+    def safe(self) -> bool:
+        """Whether there is room left; NaN does not compare."""
+        return self.share <= WARN_SHARE
+
+    def __str__(self) -> str:
+        state = "overflows FP16" if not self.share <= 1 else "is near the largest FP16 number"
+        return (
+            f"{self.module} reaches {self.largest:.3g} on case {self.case} and {state} ({FP16_MAX:.0f}): "
+            "run the conditioner in FP32"
+        )
+
+
+def t5_activations(model: Model, prompts: Iterable[tuple[str, str, float]]) -> list[Activation]:
+    """The largest activation of each block over `prompts`, which are (case, text, seconds)."""
+    t5 = model.modules["conditioner"].get_submodule(T5)
+    largest: dict[str, Activation] = {}
+    for case, text, seconds in prompts:
+
+        def note(path: str, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor, case: str = case) -> None:
+            value = float((inputs[0].square() if isinstance(module, RMSNorm) else output.abs()).max())
+            block = _block(path)
+            if block not in largest or _sortable(value) > _sortable(largest[block].largest):
+                largest[block] = Activation(block=block, module=f"{T5}.{path}", case=case, largest=value)
+
+        feed = conditioner_feed(model.tokenizer, text, seconds)
+        with hooked(t5, note), torch.inference_mode():
+            t5(*(torch.from_numpy(feed[name]) for name in ("input_ids", "attention_mask")))
+    return list(largest.values())
+
+
+def _sortable(value: float) -> float:
+    """NaN as the largest there is."""
+    return math.inf if math.isnan(value) else value
+
+
+def _block(path: str) -> str:
+    """The block a module is part of, or the module itself outside the blocks."""
+    match = re.match(r"encoder\.block\.\d+", path)
+    return f"{T5}.{match[0] if match else path}"

@@ -1,0 +1,92 @@
+"""Look inside one stage of a bundle, whether or not it fails: `python -m parity localize`."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from litert_pipeline.build.convert import as_converted
+from litert_pipeline.bundle import Bundle
+from parity.bundles.given import given_bundles
+from parity.explain.inside.graphs import OPENERS, Outputs
+from parity.explain.inside.localize import ModuleError, conversion_errors, located, rounding_errors
+from parity.explain.inside.overlays import overlay_paths, write_overlays
+from parity.judge.judge import Judge
+from parity.measure.cases import load_cases
+from parity.measure.teacher_forcing import stage_feed
+from parity.truth.store import Store
+from reference.progress import Say
+from reference.spec.errors import InputError
+from reference.spec.files import check_free
+from reference.spec.tensors import Tensors
+
+
+@dataclass(frozen=True, kw_only=True)
+class InsideOptions:
+    """Which stage of which bundle, on which of the truth's inputs, and where overlays go."""
+
+    model: Path
+    bundle: Path
+    stage: str
+    case: str
+    step: int
+    out: Path | None
+    force: bool
+
+
+def look_inside(options: InsideOptions, store: Store, say: Say) -> list[ModuleError]:
+    """The errors of the stage's modules; with `out` also written as overlays. Raises InputError for bad input."""
+    (bundle,) = given_bundles([options.bundle], options.model).values()
+    stem = f"{bundle.manifest.recipe}.{options.stage}"
+    if options.out is not None:
+        for path in overlay_paths(options.out, stem):
+            check_free(path, options.force)
+    if bundle.manifest.source is None:
+        raise InputError(f"{options.bundle}: was made elsewhere; only files of this project name the modules inside them")
+    if options.stage not in bundle.manifest.stages:
+        raise InputError(
+            f"{options.bundle}: has no stage '{options.stage}'; it has {', '.join(bundle.manifest.stages)}"
+        )
+    threads = torch.get_num_threads()
+    torch.set_num_threads(os.cpu_count() or 1)
+    try:
+        errors = conversion_errors(*_rounding(*_loaded(options, bundle, store, say), bundle, options.stage, say))
+    finally:
+        torch.set_num_threads(threads)
+    if not errors:
+        raise InputError(
+            f"{bundle.path(options.stage)}: none of its tensors is named after a module of the reference; files "
+            "written by litert-torch and torch.onnx have such names"
+        )
+    if options.out is not None:
+        for path in write_overlays(options.out, stem, errors, options.force):
+            say(f"wrote {path}")
+    return errors
+
+
+def _loaded(
+    options: InsideOptions, bundle: Bundle, store: Store, say: Say
+) -> tuple[nn.Module, nn.Module, Tensors]:
+    """The stage in float64, in float32, and what the truth feeds it; all other stages are let go of on return."""
+    stage = options.stage
+    with Judge.of(options.model, {bundle.manifest.recipe: bundle}, torch.get_num_threads(), store) as judge:
+        (case,) = load_cases(judge.model.tokenizer, judge.model.spec.seconds, [options.case])
+        if not 0 <= options.step < case.request.sampler.steps:
+            raise InputError(f"step is {options.step}, expected 0 to {case.request.sampler.steps - 1}")
+        say(f"the truth of case {case.id}")
+        inputs = bundle.manifest.stages[stage].signature.bind(stage_feed(stage, judge.truth(case), options.step))
+        rounded = as_converted(judge.model, stage, bundle.manifest.recipe)
+        return judge.model.modules[stage], rounded, inputs
+
+
+def _rounding(
+    exact: nn.Module, rounded: nn.Module, inputs: Tensors, bundle: Bundle, stage: str, say: Say
+) -> tuple[nn.Module, Outputs, Tensors, dict[str, float]]:
+    """What the graph is compared with; the float32 module has done its part then and is let go of on return."""
+    path = bundle.path(stage)
+    say(f"comparing {path} with the reference, module by module")
+    graph = OPENERS[bundle.manifest.format](path, bundle.manifest.stages[stage].signature, rounded)
+    outputs = located(rounded, graph, inputs)
+    return exact, outputs, inputs, rounding_errors(exact, rounded, outputs, inputs)

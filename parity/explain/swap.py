@@ -1,0 +1,90 @@
+"""The swap matrix: every mix of the truth's stages and a variant's, to say which stage an end-to-end error comes from.
+
+A stage's share is its Shapley value: what swapping it in adds to the error, averaged over all orders in which the three
+stages can be swapped in. The shares sum to the error of the whole variant. Source: Shapley 1953, "A value for n-person
+games".
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import product
+from math import factorial
+
+import numpy as np
+
+from parity.judge.judge import Judge
+from parity.measure.cases import Case
+from parity.measure.portraits import Portrait, log_mel_distance_db, portrait
+from parity.measure.teacher_forcing import float32_inputs
+from reference.spec.generation import Pipeline, generate
+from reference.spec.tensors import STAGES, Array, Tensors
+
+Swapped = frozenset[str]  # the stages that are the variant's; the others are the truth's
+DECODER: Swapped = frozenset(["decoder"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class SwapMatrix:
+    """Distance of the audio from the truth's for every set of swapped stages, log-mel in dB."""
+
+    variant: str
+    case: str
+    distance_db: Mapping[Swapped, float]
+
+    @property
+    def share_db(self) -> dict[str, float]:
+        """What each stage contributes to the distance of the whole variant."""
+        return {stage: self._shapley(stage) for stage in STAGES}
+
+    def _shapley(self, stage: str) -> float:
+        total = 0.0
+        for swapped, distance in self.distance_db.items():
+            if stage in swapped:
+                others = len(swapped) - 1
+                weight = factorial(others) * factorial(len(STAGES) - 1 - others) / factorial(len(STAGES))
+                total += weight * (distance - self.distance_db[swapped - {stage}])
+        return total
+
+
+def swap_matrix(judge: Judge, variant: str, case: Case) -> SwapMatrix:
+    """Generate for every mix of conditioner and DiT, and decode each with both decoders; what is known is not run again.
+
+    The truth's stages run in float64, those of a large model in float32: a matrix of float64 would take minutes, and float32
+    was measured 3.5e-5 dB away.
+    """
+    truth, own = judge.truth(case), judge.pipeline(variant)
+    exact = judge.model.pipeline() if judge.model.large else judge.truths.pipeline()
+    heard = portrait(truth["audio"][0], own.sample_rate_hz)
+    distance_db: dict[Swapped, float] = {}
+    for mix in product((False, True), repeat=2):
+        swapped = frozenset(stage for stage, taken in zip(STAGES[:2], mix, strict=True) if taken)
+        for decoder, audio in _decoded(judge, variant, case, exact, swapped).items():
+            distance_db[swapped | decoder] = _distance_db(heard, audio, own.sample_rate_hz)
+    return SwapMatrix(variant=variant, case=case.id, distance_db=distance_db)
+
+
+def _decoded(judge: Judge, variant: str, case: Case, exact: Pipeline, swapped: Swapped) -> dict[Swapped, Array]:
+    """The audio of one mix, by the truth's decoder and by the variant's."""
+    own = judge.pipeline(variant)
+    if not swapped:
+        truth = judge.truth(case)
+        worn = (variant, "decoder") in judge.worn
+        alone = own.stages["decoder"](float32_inputs(truth)) if worn else judge.answers("decoder", variant, case)[0]
+        return {frozenset(): truth["audio"], DECODER: alone["audio"]}
+    if len(swapped) == 2:  # what the variant makes of it by itself
+        trace = judge.heard(variant, case)
+        return {frozenset(): exact.stages["decoder"](_latents(trace))["audio"], DECODER: trace["audio"]}
+    stages = {stage: (own if stage in swapped else exact).stages[stage] for stage in STAGES}
+    trace = generate(replace(exact, stages=stages), case.request, case.draws(exact.latent_shape))
+    return {frozenset(): trace["audio"], DECODER: own.stages["decoder"](_latents(trace))["audio"]}
+
+
+def _latents(trace: Tensors) -> Tensors:
+    return float32_inputs({"latents": trace["latents"]})
+
+
+def _distance_db(truth: Portrait, audio: Array, sample_rate_hz: int) -> float:
+    """NaN where the audio is not finite."""
+    if not np.isfinite(audio).all():
+        return float("nan")
+    return log_mel_distance_db(truth, portrait(audio[0], sample_rate_hz))

@@ -1,0 +1,56 @@
+"""Known causes, recognised: what a failing output agrees with instead."""
+
+from dataclasses import replace
+
+import torch
+
+from litert_pipeline.bundle import Bundle
+from parity.measure import metrics
+from parity.measure.teacher_forcing import float32_inputs
+from parity.measure.verdict import Verdict
+from reference.pipeline import Model, TorchStage
+from reference.spec.files import sha256_of
+from reference.spec.generation import Stage
+from reference.spec.tensors import Tensors, signatures
+
+PROMPT = "relative_l2.prompt_rows"
+HALF_T5 = (
+    "the output is that of T5 rounded to float16, which stable-audio-tools does behind the caller's back: convert from "
+    "the float32 T5"
+)
+
+
+NOT_QUANTIZED = "the file is the very one it should have been quantized from: quantize it again"
+
+
+def never_quantized(verdicts: list[Verdict], bundle: Bundle, stage: str) -> list[Verdict]:
+    """Verdicts about a stage, those of too small an error explained where the file is byte for byte its own source."""
+    failed = [verdict for verdict in verdicts if verdict.value < verdict.low_limit]
+    if not failed or sha256_of(bundle.path(stage)) != bundle.manifest.stages[stage].source_sha256:
+        return verdicts
+    return [_explained(verdict, NOT_QUANTIZED) if verdict in failed else verdict for verdict in verdicts]
+
+
+def half_precision_t5(verdicts: list[Verdict], model: Model, run: Stage, truth: Tensors) -> list[Verdict]:
+    """Verdicts about a conditioner, failed ones explained where T5 in float16 would pass them."""
+    failed = [verdict for verdict in verdicts if verdict.metric == PROMPT and not verdict.ok]
+    if not failed:
+        return verdicts
+    feed = float32_inputs(truth)
+    rounded = half_t5(model)(feed)["cross_attention_cond"]
+    error = metrics.relative_l2(rounded, run(feed)["cross_attention_cond"])
+    if not error <= min(verdict.limit for verdict in failed):
+        return verdicts
+    return [_explained(verdict, HALF_T5) if verdict in failed else verdict for verdict in verdicts]
+
+
+def half_t5(model: Model) -> TorchStage:
+    """The conditioner in float64 with T5's weights rounded to float16: what a float32 export of upstream's T5 holds."""
+    module = model.to(torch.float64, ("conditioner",)).modules["conditioner"]
+    for parameter in module.get_submodule("t5").parameters():
+        parameter.copy_(parameter.half())
+    return TorchStage(module, signatures(model.spec)["conditioner"])
+
+
+def _explained(verdict: Verdict, cause: str) -> Verdict:
+    return replace(verdict, why=f"{verdict.why}; {cause}")

@@ -1,0 +1,28 @@
+"""Measurements against their limits."""
+
+from parity.measure.limits import ENVELOPE_FACTOR, Budget
+from parity.measure.teacher_forcing import Measurement
+from parity.measure.verdict import TEACHER_FORCED, Verdict
+from parity.truth.envelope import QUANTILE
+
+
+def envelope_why(count: int) -> str:
+    """The reason of a free-running limit, after `count` draws."""
+    return f"{ENVELOPE_FACTOR:g}x what {QUANTILE:.0%} of {count} generations disturbed by the variant's own error stay below"
+
+
+def judged(
+    stage: str,
+    variant: str,
+    case: str,
+    found: Measurement,
+    budget: Budget,
+    yardstick: float,
+    ladder: str = TEACHER_FORCED,
+) -> Verdict:
+    """A measurement against its budget; `yardstick` is what the budget follows."""
+    low_limit, limit = budget.limits(yardstick)
+    return Verdict(
+        stage=stage, variant=variant, case=case, ladder=ladder, metric=found.metric, step=found.step,
+        value=found.value, limit=limit, low_limit=low_limit, why=budget.why,
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Tests of the gate itself, mirrored by room. They judge nobody's bundle and take no options."""

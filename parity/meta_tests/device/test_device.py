@@ -1,0 +1,265 @@
+"""A device's WAV: accepted from an independent run of the app's algorithm, refused with the cause where anything differs."""
+
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+from typer.testing import CliRunner
+
+from fixtures import TINY_MODEL_DIR
+from litert_pipeline.bundle import Bundle
+from litert_pipeline.run.pipeline import open_stage
+from parity.__main__ import app
+from parity.device.causes import _moved, _shift
+from parity.device.recording import Recording
+from reference.pipeline import load_model
+from reference.spec.audio import read_wav, write_wav
+from reference.spec.generation import Request, generate
+from reference.spec.noise import open_noise
+from reference.spec.tensors import Array, Tensors
+
+RATE_HZ, SEED, STEPS = 44100, 99, 8
+UNIT = 2.0**-15 + 1e-9  # of 16-bit samples, and what float32 adds
+PROMPT, OTHER = "warm pad and a tight drum loop", "a dog barks twice"
+NOISE = "audiogen-libstdcxx"
+# Levels and noise as the app computes them, in C++: a running float sum, a fresh engine and distribution per draw.
+PROGRAM = """
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <random>
+#include <vector>
+static void emit(const std::vector<float>& values) { std::fwrite(values.data(), sizeof(float), values.size(), stdout); }
+static void draw(std::vector<float>& values, unsigned long seed) {
+    std::mt19937 engine(seed);
+    std::normal_distribution<float> normal(0.0f, 1.0f);
+    for (float& value : values) value = normal(engine);
+    emit(values);
+}
+int main(int, char** words) {
+    const unsigned long seed = std::strtoul(words[1], nullptr, 10);
+    const int steps = std::atoi(words[3]);
+    std::vector<float> levels(steps + 1), noise(std::atol(words[2]));
+    const float stride = 8.0f / steps;
+    float logsnr = -6.0f;
+    for (float& level : levels) { level = 1.0f / (1.0f + std::exp(logsnr)); logsnr += stride; }
+    levels.front() = 1.0f;
+    levels.back() = 0.0f;
+    emit(levels);
+    draw(noise, seed);
+    for (int step = 0; step < steps; ++step) draw(noise, seed + step + 4564);
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("app")
+    (folder / "app.cpp").write_text(PROGRAM)
+    subprocess.run(["g++", "-O1", "-ffp-contract=off", str(folder / "app.cpp"), "-o", str(folder / "app")], check=True)
+    return folder / "app"
+
+
+Made = Callable[..., Array]
+
+
+@pytest.fixture(scope="module")
+def device(program: Path, bundles: Mapping[str, Bundle]) -> Made:
+    """The app's loop around the INT8 bundle; nothing of the project's sampler or noise takes part."""
+    bundle = bundles["int8"]
+    made: dict[tuple[str, int, bool], Array] = {}
+
+    def run(prompt: str = PROMPT, seed: int = SEED, euler: bool = False) -> Array:
+        if (prompt, seed, euler) not in made:
+            made[prompt, seed, euler] = _run(program, bundle, prompt, seed, euler)
+        return made[prompt, seed, euler]
+
+    return run
+
+
+def _run(program: Path, bundle: Bundle, prompt: str, seed: int, euler: bool) -> Array:
+    latents = bundle.manifest.stages["decoder"].signature.inputs[0]
+    size = int(np.prod(latents.shape))
+    told = subprocess.run([str(program), str(seed), str(size), str(STEPS)], check=True, capture_output=True).stdout
+    values = np.frombuffer(told, "<f4")
+    levels, noise = values[: STEPS + 1], values[STEPS + 1 :].reshape(STEPS + 1, *latents.shape)
+    with open_stage(bundle, "conditioner") as conditioner:
+        conditioning = conditioner(tokens(bundle, prompt))
+    x = noise[0].copy()
+    with open_stage(bundle, "dit") as dit:
+        for step in range(STEPS):
+            velocity = dit({"x": x, "t": levels[step : step + 1].copy(), **conditioning})["velocity"]
+            if euler:
+                x = x + (levels[step + 1] - levels[step]) * velocity
+            else:
+                x = (1 - levels[step + 1]) * (x - levels[step] * velocity) + levels[step + 1] * noise[step + 1]
+    with open_stage(bundle, "decoder") as decoder:
+        return decoder({"latents": x})["audio"][0]
+
+
+def tokens(bundle: Bundle, prompt: str) -> Tensors:
+    """SentencePiece's ids, one behind them, zeros after that: the app's own tokenization."""
+    import sentencepiece
+
+    pieces = sentencepiece.SentencePieceProcessor()
+    pieces.Load(str(bundle.tokenizer_path))
+    length = bundle.manifest.stages["conditioner"].signature.inputs[0].shape[-1]
+    ids = [*pieces.EncodeAsIds(prompt), 1]
+    row = np.zeros((1, length), np.int32)
+    row[0, : len(ids)] = ids
+    mask = (np.arange(length) < len(ids)).astype(np.int32)[None]
+    return {"input_ids": row, "attention_mask": mask, "seconds_total": np.array([10], np.float32)}
+
+
+def verify(wav: Path, *options: str, model: Path = TINY_MODEL_DIR) -> tuple[int, str]:
+    request = ["--prompt", PROMPT, "--seed", str(SEED), "--noise", NOISE, "--model", str(model)]
+    result = CliRunner().invoke(app, ["verify-wav", str(wav), *request, *options])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, " ".join(result.output.split())
+
+
+# How a right sound may be written.
+WRITERS: dict[str, Callable[[Path, Array], object]] = {
+    "float": lambda path, audio: write_wav(path, audio, RATE_HZ),
+    "int16": lambda path, audio: soundfile.write(path, audio.T, RATE_HZ, subtype="PCM_16"),
+    "int16, cut off below": lambda path, audio: soundfile.write(path, np.trunc(audio.T * 32768).astype(np.int16), RATE_HZ),
+    "trimmed": lambda path, audio: write_wav(path, audio[:, :RATE_HZ], RATE_HZ),
+}
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_what_the_app_makes_is_accepted(device: Made, tmp_path: Path, writer: str) -> None:
+    WRITERS[writer](tmp_path / "out.wav", device())
+    code, output = verify(tmp_path / "out.wav")
+    assert code == 0, output
+    assert "FAIL" not in output
+
+
+# What a device may do wrong, and what has to be said of it.
+WRONG: dict[str, tuple[Callable[[Made], Array], str]] = {
+    "the next seed": (lambda made: made(seed=SEED + 1), "it is what seed 100 makes, not 99; look at the seed"),
+    "a seed far away": (lambda made: made(seed=12_345), "is not in it; look at the seed"),
+    "another prompt": (lambda made: made(prompt=OTHER), "so it was another prompt, other seconds, or other weights"),
+    "Euler": (lambda made: made(euler=True), "it is what 'euler' makes of the request, not 'pingpong'; look at the sampler"),
+    "swapped channels": (lambda made: made()[::-1], "left and right are swapped; look at the WAV writer"),
+    "one channel twice": (lambda made: made()[[0, 0]], "both channels hold the left one"),
+    "inverted": (lambda made: -made(), "the sound is inverted"),
+    "quiet": (lambda made: made() / 2, "all samples are multiplied by 0.49|all samples are multiplied by 0.5"),
+    "late": (lambda made: _moved(made(), 11), "the sound is 11 samples late"),
+    "clipped": (lambda made: np.clip(made(), -0.3, 0.3), "samples beyond 0.3 are clipped"),
+    "mono": (lambda made: made()[:1], "it has 1 channel, the model makes 2"),
+    "too long": (lambda made: np.concatenate([made(), made()], axis=1), "samples long, the model makes"),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_what_was_different_is_named(device: Made, tmp_path: Path, kind: str) -> None:
+    change, sentence = WRONG[kind]
+    write_wav(tmp_path / "out.wav", change(device), RATE_HZ)
+    code, output = verify(tmp_path / "out.wav")
+    assert code == 1
+    told = output.replace("(", " (").split("not the model's: ")[1]
+    assert any(words in _without_figures(told) for words in sentence.split("|")), told
+
+
+def _without_figures(text: str) -> str:
+    """The sentence without what stands in parentheses."""
+    import re
+
+    return re.sub(r"\s*\([^)]*\)", "", text).replace(":", ";").replace("; it was another seed, or noise of another kind", "")
+
+
+def test_another_library_s_noise_is_named(device: Made, tmp_path: Path) -> None:
+    write_wav(tmp_path / "out.wav", device(), RATE_HZ)
+    code, output = verify(tmp_path / "out.wav", "--noise", "audiogen-libcxx-arm64")
+    assert code == 1
+    assert "its noise is 'audiogen-libstdcxx' of seed 99" in output
+
+
+def test_a_wrong_rate_is_named(device: Made, tmp_path: Path) -> None:
+    write_wav(tmp_path / "out.wav", device(), 48000)
+    code, output = verify(tmp_path / "out.wav")
+    assert code == 1
+    assert "its header says 48000 Hz, the model makes 44100 Hz" in output
+
+
+def test_int16_that_clips_a_loud_model_is_named(tmp_path: Path) -> None:
+    """A model louder than full scale: a float WAV keeps it, a 16-bit one cannot."""
+    model = loud_model(tmp_path)
+    pipeline = load_model(model).pipeline()
+    noise = open_noise(NOISE, pipeline.latent_shape, SEED)
+    audio = generate(pipeline, Request(prompt=PROMPT, seconds=10.0), noise)["audio"][0]
+    assert np.abs(audio).max() > 1
+    write_wav(tmp_path / "float.wav", audio, RATE_HZ)
+    write_wav(tmp_path / "int16.wav", audio, RATE_HZ, encoding="pcm16")
+    assert verify(tmp_path / "float.wav", model=model)[0] == 0
+    code, output = verify(tmp_path / "int16.wav", model=model)
+    assert code == 1
+    assert "samples beyond 1 are clipped" in output
+    assert "look at the WAV writer" in output
+
+
+def loud_model(folder: Path) -> Path:
+    """The tiny model with an output four times as high."""
+    model = Path(shutil.copytree(TINY_MODEL_DIR, folder / "loud"))
+    state = load_file(model / "model.safetensors")
+    state["pretransform.model.decoder.layers.7.weight_g"] = 4 * state["pretransform.model.decoder.layers.7.weight_g"]
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, model / "model.safetensors")
+    assert torch.isfinite(state["pretransform.model.decoder.layers.7.weight_g"]).all()
+    return model
+
+
+BAD = {
+    "missing": (lambda path: None, "not a readable sound file"),
+    "text": (lambda path: path.write_text("RIFF"), "not a readable sound file"),
+    "too short": (lambda path: write_wav(path, np.zeros((2, 100), np.float32), RATE_HZ), "loudness is compared over"),
+    "not a number": (lambda path: write_wav(path, np.full((2, RATE_HZ), np.nan, np.float32), RATE_HZ), "holds NaN"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_what_is_no_sound_is_told_in_one_line(tmp_path: Path, kind: str) -> None:
+    make, told = BAD[kind]
+    make(tmp_path / "out.wav")
+    code, output = verify(tmp_path / "out.wav")
+    assert code == 2
+    assert told in output
+
+
+def test_an_unknown_precision_is_told(tmp_path: Path) -> None:
+    code, output = verify(tmp_path / "out.wav", "--precision", "int3")
+    assert code == 2
+    assert "valid: fp32, fp16, int8" in output
+
+
+@given(st.integers(min_value=-200, max_value=200))
+def test_a_shift_is_found_to_the_sample(shift: int) -> None:
+    audio = np.random.Generator(np.random.Philox(0)).standard_normal((2, 2000))
+    moved = _moved(audio, shift) if shift else audio
+    assert _shift(audio[0], moved[0], 300) == shift
+
+
+def test_every_way_to_store_is_within_one_unit(tmp_path: Path) -> None:
+    audio = np.random.Generator(np.random.Philox(0)).uniform(-0.9, 0.9, (2, RATE_HZ))
+    soundfile.write(tmp_path / "a.wav", audio.T, RATE_HZ, subtype="PCM_16")
+    found, rate_hz = read_wav(tmp_path / "a.wav")
+    ways = Recording(audio=found, rate_hz=rate_hz, step=2.0**-15).stored(audio)
+    assert min(float(np.abs(way - found).max()) for way in ways) <= UNIT
+    assert max(float(np.abs(way - audio).max()) for way in ways) <= 2 * UNIT
+
+
+def test_a_little_clipping_is_seen_where_the_precision_would_excuse_the_rest(device: Made, tmp_path: Path) -> None:
+    """Too little for any distance at INT8: what gives it away is that the sound stays at its highest level."""
+    write_wav(tmp_path / "out.wav", np.clip(device(), -0.5, 0.5), RATE_HZ)
+    code, output = verify(tmp_path / "out.wav")
+    assert code == 1
+    assert output.count("FAIL") == 1
+    assert "samples beyond 0.5 are clipped" in output

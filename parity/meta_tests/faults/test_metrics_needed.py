@@ -1,0 +1,66 @@
+"""Every judged number is there for a fault that nothing else sees; without it that fault escapes."""
+
+import pytest
+
+from parity.faults.bench import Bench
+from parity.faults.catalogue import CATALOGUE
+from parity.faults.checks import injected
+from parity.faults.mutation import cases_for
+from parity.gate import all_checks
+from parity.judge.judge import Judge
+from parity.measure.verdict import ARTIFACT, FREE_RUNNING, REPLAYED, TEACHER_FORCED, Verdict
+from parity.test_parity import case_called
+
+WHOLE = 1.0
+
+# What every judged number is there for: with this fault in this variant, by this share, nothing else fails.
+# Counts that every stage is judged by alike stand once.
+NEEDED: dict[tuple[str, str, str], tuple[str, str, float]] = {
+    ("", "", "nonfinite_values"): ("t5_fp16_overflow", "litert_fp32", WHOLE),
+    ("", "", "nondeterministic_values"): ("third_call_differs", "litert_fp32", WHOLE),
+    ("", "", "altered_file"): ("altered_file", "litert_fp32", WHOLE),
+    (ARTIFACT, "bundle", "foreign_model"): ("stale_manifest", "litert_fp32", WHOLE),
+    (ARTIFACT, "conditioner", "foreign_tokenizer"): ("foreign_tokenizer", "litert_fp32", WHOLE),
+    (ARTIFACT, "sampler", "foreign_sampler"): ("foreign_levels", "litert_fp32", WHOLE),
+    (REPLAYED, "conditioner", "unequal_inputs"): ("eos_missing", "litert_fp32", WHOLE),
+    (REPLAYED, "sampler", "level_error"): ("level_told_in_float16", "litert_fp32", WHOLE),
+    (REPLAYED, "sampler", "state_error"): ("euler_for_pingpong", "litert_fp32", WHOLE),
+    (TEACHER_FORCED, "conditioner", "padding_peak"): ("padding_not_zeroed", "litert_fp32", WHOLE),
+    (TEACHER_FORCED, "conditioner", "relative_l2.prompt_rows"): ("t5_mask_ignored", "litert_fp32", WHOLE),
+    (TEACHER_FORCED, "conditioner", "relative_l2.seconds_row"): ("seconds_token_missing", "litert_fp32", WHOLE),
+    (TEACHER_FORCED, "conditioner", "relative_l2.global_cond"): ("global_cond_dropped", "litert_fp32", WHOLE),
+    (TEACHER_FORCED, "dit", "denoised_error"): ("velocity_sign", "litert_fp32", WHOLE),
+    (TEACHER_FORCED, "decoder", "relative_l2"): ("one_sample_late", "litert_fp32", WHOLE),
+    (TEACHER_FORCED, "decoder", "peak_difference"): ("clipped", "litert_int8_decoder", WHOLE),
+    (TEACHER_FORCED, "decoder", "dc_difference"): ("offset", "litert_int8_decoder", 0.5),
+    (TEACHER_FORCED, "decoder", "stereo_difference"): ("mono", "litert_int8_decoder", 0.02),
+    (TEACHER_FORCED, "encoder", "relative_l2"): ("encoder_noise_ignored", "litert_fp32", WHOLE),
+    (FREE_RUNNING, "conditioner", "padding_peak"): ("worn_padding", "litert_int8", 1e-4),
+    (FREE_RUNNING, "conditioner", "relative_l2.prompt_rows"): ("worn_prompt", "litert_int8", 1e-4),
+    (FREE_RUNNING, "conditioner", "relative_l2.seconds_row"): ("worn_seconds", "litert_int8", 1e-4),
+    (FREE_RUNNING, "conditioner", "relative_l2.global_cond"): ("worn_global", "litert_int8", 1e-4),
+    (FREE_RUNNING, "dit", "latents_relative_l2"): ("worn_velocity", "litert_int8_decoder", 1e-3),
+    (FREE_RUNNING, "decoder", "log_mel_distance_db"): ("worn_whistle", "litert_fp16", 0.01),
+    (FREE_RUNNING, "decoder", "envelope_decorrelation"): ("worn_tremble", "litert_int8", 0.1),
+    (FREE_RUNNING, "decoder", "loudness_difference_db"): ("worn_fade", "litert_int8", 0.01),
+    (FREE_RUNNING, "decoder", "stereo_difference"): ("worn_narrow", "litert_int8", 1e-3),
+}
+COUNTED_EVERYWHERE = {metric for _, _, metric in list(NEEDED)[:3]}
+
+
+def key_of(check: Verdict) -> tuple[str, str, str]:
+    return ("", "", check.metric) if check.metric in COUNTED_EVERYWHERE else (check.ladder, check.stage, check.metric)
+
+
+def test_every_judged_number_is_listed_with_the_fault_it_is_there_for(judge: Judge) -> None:
+    """A new metric has to name its fault; one that is gone has to go here, too."""
+    cases = [case_called(judge, "drums")]
+    assert {key_of(check) for check in all_checks(judge, ["litert_fp32"], cases, lambda _: None)} == set(NEEDED)
+
+
+@pytest.mark.parametrize("key", NEEDED, ids=lambda key: "-".join(filter(None, key)))
+def test_without_this_metric_a_fault_escapes(bench: Bench, key: tuple[str, str, str]) -> None:
+    name, variant, share = NEEDED[key]
+    fault = CATALOGUE[name]
+    found = injected(bench, [fault], variant, cases_for(bench, [fault]), share)
+    assert {key_of(check) for check in found.failed} == {key}

@@ -1,0 +1,128 @@
+"""The judge refuses a stage that misbehaves at run time, on the ladder and at the stage where it should."""
+
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from parity.faults.bench import Bench
+from parity.faults.catalogue import CATALOGUE
+from parity.faults.wiring import answering
+from parity.judge.judge import Judge
+from parity.judge.known_causes import HALF_T5, half_t5
+from parity.measure.cases import Case
+from parity.measure.verdict import FREE_RUNNING
+from parity.runtimes import YARDSTICK
+from parity.test_parity import case_called
+from reference.spec.generation import Stage
+from reference.spec.tensors import Array
+
+VARIANT = "litert_fp32"
+WIDER = 10  # times a clean variant's limits: a fault may add to its envelope what its budgets allow, 4x a rounding
+
+
+def last_call_differs() -> Callable[[Stage], Stage]:
+    """From the second call on, the lowest bit of one value moves."""
+    calls = count()
+    return answering("audio", lambda audio: audio if next(calls) == 0 else np.nextafter(audio, np.float32(2)))
+
+
+HEARD = (
+    "padding_not_zeroed", "seconds_dropped", "t5_fp16_overflow", "velocity_sign", "timestep_in_thousandths", "all_nan",
+    "channels_swapped", "gain", "one_sample_late", "silence", "nan_frame",
+)  # fmt: skip
+
+
+def with_fault(judge: Judge, name: str) -> Judge:
+    """A judge of the same files in which VARIANT has a fault of the catalogue."""
+    return CATALOGUE[name].inject(Bench(judge=judge, model=Path(), folder=Path()), judge, VARIANT, 1.0)
+
+
+def faulty_judge(judge: Judge, stage: str, wrap: Callable[[Stage], Stage]) -> tuple[Judge, Case]:
+    """The same with one stage that misbehaves in a way of its own."""
+    return judge.instead(VARIANT, stages={stage: wrap(judge.stage(VARIANT, stage))}), case_called(judge, "drums")
+
+
+@pytest.mark.parametrize("name", HEARD)
+def test_free_running_ladder_notices_and_a_fault_does_not_widen_its_own_limits(judge: Judge, name: str) -> None:
+    checks = with_fault(judge, name).free_running(VARIANT, case_called(judge, "drums"))
+    assert {check.ladder for check in checks} == {FREE_RUNNING}
+    assert not all(check.ok for check in checks)
+    clean = {check.id: check.limit for check in judge.free_running(VARIANT, case_called(judge, "drums"))}
+    own = [check for check in checks if check.stage == "dit"]
+    assert all(check.limit <= WIDER * clean[check.id] for check in own)
+
+
+def test_t5_in_float16_is_recognised(judge: Judge) -> None:
+    """A float32 bundle made by upstream's scripts: refused, and told why."""
+    faulty, case = faulty_judge(judge, "conditioner", lambda run: in_float32(half_t5(judge.model)))
+    failed = [check for check in faulty.teacher_forced("conditioner", VARIANT, case) if not check.ok]
+    assert {check.metric for check in failed} == {"relative_l2.prompt_rows"}
+    assert all(HALF_T5 in str(check) for check in failed)
+
+
+def test_another_fault_is_not_taken_for_t5_in_float16(judge: Judge) -> None:
+    checks = with_fault(judge, "t5_mask_ignored").teacher_forced("conditioner", VARIANT, case_called(judge, "drums"))
+    assert [check.metric for check in checks if not check.ok] == ["relative_l2.prompt_rows"]
+    assert not any(HALF_T5 in str(check) for check in checks)
+
+
+def rows_off(rows: slice, error: float) -> Callable[[Stage], Stage]:
+    """Some rows of the conditioning off by `error`, relative to themselves or, where they are zero, to one."""
+
+    def change(cond: Array) -> Array:
+        changed = cond.copy()
+        changed[:, rows] += np.float32(error) * np.where(cond[:, rows], np.abs(cond[:, rows]), np.float32(1))
+        return changed
+
+    return answering("cross_attention_cond", change)
+
+
+# Faults that drown in the output as a whole: rows, relative error, the metric that alone sees it.
+QUIET_FAULTS = {
+    "a whisper in the padding": (slice(-3, -1), 1e-10, "padding_peak"),
+    "the seconds row": (slice(-1, None), 2e-6, "relative_l2.seconds_row"),
+}
+
+
+@pytest.mark.parametrize("fault", QUIET_FAULTS)
+def test_rows_of_the_conditioning_are_judged_apart(judge: Judge, fault: str) -> None:
+    rows, error, metric = QUIET_FAULTS[fault]
+    faulty, case = faulty_judge(judge, "conditioner", rows_off(rows, error))
+    failed = [check.metric for check in faulty.teacher_forced("conditioner", VARIANT, case) if not check.ok]
+    assert failed == [metric]
+
+
+@pytest.mark.parametrize(("yardstick", "judged"), [("fp16", "litert_fp16"), (YARDSTICK, "litert_fp32")])
+def test_a_yardstick_that_is_not_finite_allows_nothing(judge: Judge, yardstick: str, judged: str) -> None:
+    """T5 in FP16 may overflow in the reference and not in the variant; that is a refusal, not a crash."""
+    case = case_called(judge, "drums")
+    overflowing = answering("cross_attention_cond", lambda cond: np.full_like(cond, np.inf))(
+        judge.stage(yardstick, "conditioner")
+    )
+    given = {(yardstick, "conditioner"): overflowing, (judged, "conditioner"): judge.stage(judged, "conditioner")}
+    faulty = Judge(truths=judge.truths, bundles=judge.bundles, given=given)
+    failed = [check for check in faulty.teacher_forced("conditioner", judged, case) if not check.ok]
+    assert {check.metric for check in failed} == {f"relative_l2.{row}" for row in ("prompt_rows", "seconds_row", "global_cond")}
+
+
+def test_the_threads_of_the_process_are_given_back(judge: Judge) -> None:
+    before = torch.get_num_threads()
+    with Judge(truths=judge.truths, bundles={}, threads=before + 1):
+        assert torch.get_num_threads() == before + 1
+    assert torch.get_num_threads() == before
+
+
+def in_float32(run: Stage) -> Stage:
+    return lambda feed: {name: array.astype(np.float32) for name, array in run(feed).items()}
+
+
+def test_a_stage_that_answers_differently_the_second_time_fails(judge: Judge) -> None:
+    faulty, case = faulty_judge(judge, "decoder", last_call_differs())
+    assert faulty.determinism("dit", VARIANT, case).ok
+    verdict = faulty.determinism("decoder", VARIANT, case)
+    assert not verdict.ok
+    assert verdict.value > 0

@@ -1,0 +1,105 @@
+"""Benchmark files of several machines as one table, and one held to an earlier one."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from parity.latency.bench_page import html, markdown
+from parity.latency.bench_report import read_benches, slower
+from parity.meta_tests.latency.test_headline import parity
+from reference.spec.errors import InputError
+
+LIMIT = 1.2
+
+
+def entry(variant: str, median_s: float, **extra: Any) -> dict[str, Any]:
+    """A latency as the suite writes it, so far as it is read."""
+    known = {
+        "variant": variant, "yardstick": "torch_fp32", "cpu_model": "A CPU", "machine_id": "a", "threads": 1, "stage": "dit",
+        "median_s": median_s, "iqr_s": 0.01 * median_s, "noisy": False,
+    }  # fmt: skip
+    return {"extra_info": {**known, **extra}}
+
+
+def written(path: Path, *entries: dict[str, Any]) -> Path:
+    path.write_text(json.dumps({"benchmarks": list(entries)}))
+    return path
+
+
+def test_a_ratio_is_to_the_yardstick_of_the_same_machine_stage_and_threads(tmp_path: Path) -> None:
+    others = [entry("torch_fp32", 9.0, machine_id="b"), entry("torch_fp32", 8.0, threads=2), entry("litert_int8", 1.0, stage="x")]
+    path = written(tmp_path / "b.json", entry("torch_fp32", 3.0), entry("litert_int8", 0.5), *others)
+    assert [bench.ratio for bench in read_benches(path)] == [1.0, 6.0, 1.0, 1.0, None]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "lost"),
+    [
+        ((3.0, 1.0), (3.0, 1.3), 1),
+        ((3.0, 1.0), (3.0, 1.1), 0),
+        ((3.0, 1.0), (6.0, 2.0), 0),  # a slower day
+        ((3.0, 1.0), (6.0, 3.0), 1),
+        ((3.0, 1.0), (3.0, 0.5), 0),
+    ],
+)
+def test_a_stage_that_lost_its_ratio_is_named(
+    tmp_path: Path, before: tuple[float, float], now: tuple[float, float], lost: int
+) -> None:
+    files = [
+        written(tmp_path / f"{name}.json", entry("torch_fp32", yardstick), entry("litert_int8", own))
+        for name, (yardstick, own) in (("before", before), ("now", now))
+    ]
+    earlier, later = (read_benches(file) for file in files)
+    assert len(slower(later, earlier, LIMIT)) == lost
+    code, output = parity("bench-report", files[1], "--baseline", files[0])
+    assert (code, "slower dit of litert_int8, 1 threads" in output) == (lost, bool(lost)), output
+
+
+def test_noise_is_no_figure_and_no_evidence(tmp_path: Path) -> None:
+    path = written(tmp_path / "b.json", entry("torch_fp32", 3.0), entry("litert_int8", 1.2345, noisy=True))
+    benches = read_benches(path)
+    assert "noisy" in markdown(benches)
+    assert "1.23e+03" not in markdown(benches)
+    only = [bench for bench in benches if bench.noisy]
+    with pytest.raises(InputError, match="every figure is noisy"):
+        slower(only, benches, LIMIT)
+
+
+def test_the_page_has_pictures_and_nothing_from_elsewhere(tmp_path: Path) -> None:
+    parts = {"conditioner": 0.1, "dit": 1.0, "decoder": 2.0}
+    generations = [
+        entry(variant, 3.1 / threads, stage="end to end", threads=threads, stage_s=parts)
+        for variant in ("torch_fp32", "litert_<b>int8</b>")
+        for threads in (1, 2)
+    ]
+    page = html(read_benches(written(tmp_path / "b.json", *generations)))
+    assert page.count("data:image/png;base64,") == 2
+    assert "http" not in page
+    assert "<b>" not in page
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"benchmarks": []}, "holds no latency"),
+        ({"benchmarks": [{"extra_info": {}}]}, "holds no latency"),
+        ({"other": 1}, "benchmarks"),
+        ({"benchmarks": [{"extra_info": {"variant": "torch_fp32"}}]}, "written by another version"),
+    ],
+)
+def test_what_is_no_benchmark_is_told_in_one_line(tmp_path: Path, content: dict[str, Any], words: str) -> None:
+    path = tmp_path / "b.json"
+    path.write_text(json.dumps(content))
+    code, output = parity("bench-report", path)
+    assert (code, output.count("error: "), words in output) == (2, 1, True), output
+
+
+def test_other_suffixes_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    path = written(tmp_path / "b.json", entry("torch_fp32", 3.0))
+    code, output = parity("bench-report", path, "--out", tmp_path / "table.pdf")
+    assert (code, "expected .md or .html" in output) == (2, True), output
+    for suffix in ("md", "html"):
+        assert parity("bench-report", path, "--out", tmp_path / f"table.{suffix}")[0] == 0
+    assert {file.name for file in tmp_path.iterdir()} == {"b.json", "table.md", "table.html"}

@@ -1,0 +1,92 @@
+"""The card for a model page says what was judged; a bundle without its licence papers is refused where they are required."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from litert_pipeline.bundle import Bundle, read_bundle
+from parity.judge.licence import REASONS, REQUIRED, licence_checks
+from parity.meta_tests.report.test_page import CHECK
+from parity.meta_tests.test_gate import gate
+from parity.report.card import card
+
+PAPERS = {
+    "LICENSE.md": "STABILITY AI COMMUNITY LICENSE AGREEMENT",
+    "NOTICE": "This Stability\nAI model is licensed under ...",
+    "README.md": "# My model\n\nPowered  by\nStability AI\n",
+}
+WORST = "| litert_int8 | dit | teacher-forced | denoised_error, step 3 | drums | 5.00e-01 | 1.00e+00 | ok |"
+FILE = "| `int8/dit.tflite` | 3 | `ab` |"
+
+
+def written(**changes: Any) -> str:
+    content: dict[str, Any] = {
+        "publish": True,
+        "checks": [CHECK],
+        "worst": [CHECK],
+        "model": {"weights_sha256": "00"},
+        "environment": {"cpu_model": "a CPU", "versions": {"torch": "2.13.0"}},
+        "artifacts": [{"path": "int8/dit.tflite", "bytes": 3, "sha256": "ab"}],
+    }
+    return card(**{**content, **changes})
+
+
+def test_the_card_has_verdict_metrics_hashes_versions_and_licence() -> None:
+    text = written()
+    assert text.startswith("# Parity: PUBLISH\n")
+    for words in (WORST, FILE, "torch 2.13.0", "cpu_model a CPU", "weights_sha256 00", REQUIRED):
+        assert words in text
+
+
+def test_a_refusal_comes_first_and_says_which_side() -> None:
+    low = replace(CHECK, value=0.01)
+    text = written(publish=False, checks=[low], worst=[low])
+    assert text.startswith("# Parity: REFUSE\n")
+    assert "1 failed" in text
+    assert "| at least 1.00e-01 | **FAIL** |" in text
+
+
+def test_no_name_can_break_the_table() -> None:
+    text = written(artifacts=[{"path": "a|b\n.tflite", "bytes": 1, "sha256": "00"}])
+    assert "| `a\\|b .tflite` | 1 | `00` |" in text
+
+
+def with_papers(bundle: Bundle, folder: Path, papers: Mapping[str, str]) -> Bundle:
+    shutil.copytree(bundle.folder, folder)
+    for name, text in papers.items():
+        (folder / name).write_text(text)
+    return read_bundle(folder)
+
+
+def test_papers_are_found_whatever_their_ending_and_line_breaks(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:
+    checks = licence_checks(with_papers(bundles["fp32"], tmp_path / "b", PAPERS))
+    assert [check.metric for check in checks] == list(REASONS)
+    assert all(check.ok for check in checks)
+
+
+@pytest.mark.parametrize(("missing", "metric"), list(zip(PAPERS, REASONS, strict=True)))
+@pytest.mark.parametrize("how", ["absent", "of another model"])
+def test_each_paper_is_missed(
+    bundles: Mapping[str, Bundle], tmp_path: Path, missing: str, metric: str, how: str
+) -> None:
+    papers = {name: text for name, text in PAPERS.items() if name != missing or how != "absent"}
+    if how != "absent":
+        papers[missing] = "MIT License"
+    checks = licence_checks(with_papers(bundles["fp32"], tmp_path / "b", papers))
+    assert [check.metric for check in checks if not check.ok] == [metric]
+
+
+def test_the_gate_asks_for_papers_only_where_it_is_told_to(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:
+    arguments = ("--bundle", bundles["fp32"].folder, "--variants", "litert_fp32", "--cases", "drums")
+    assert gate(*arguments, "--report", tmp_path / "report")[0] == 0
+    assert (tmp_path / "report" / "parity-card.md").read_text().startswith("# Parity: PUBLISH")
+    code, output = gate(*arguments, "--require-license", "--report", tmp_path / "refused")
+    assert code == 1, output
+    assert "blame bundle" in output
+    failed = [c["metric"] for c in json.loads((tmp_path / "refused" / "report.json").read_text())["checks"] if not c["ok"]]
+    assert failed == list(REASONS)

@@ -1,0 +1,304 @@
+"""The gate itself: it publishes what is right, refuses what is not, blames the right stage, and says what it cannot judge."""
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from fixtures import TINY_MODEL_DIR
+from litert_pipeline.bundle import MANIFEST_NAME, Bundle
+from parity.__main__ import app
+from parity.explain.evidence import Evidence
+from parity.explain.inside.overlays import OVERLAYS
+from parity.faults.catalogue.files import other_pieces
+from parity.judge.known_causes import NOT_QUANTIZED
+from parity.measure.verdict import ARTIFACT, FREE_RUNNING, TEACHER_FORCED
+from parity.report.headroom import headrooms
+from parity.report.report import Report
+from reference.model_files import SPIECE_NAME
+from reference.spec.files import sha256_of
+from reference.spec.tensors import ENCODER, STAGES
+
+DAMAGED_BYTES = 4096
+
+
+def gate(*arguments: str | Path) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["gate", *map(str, arguments)])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.output
+
+
+def copied(bundle: Bundle, folder: Path) -> Path:
+    return Path(shutil.copytree(bundle.folder, folder / bundle.folder.name))
+
+
+def damage_weights(path: Path) -> None:
+    """Overwrite a range in the middle of the file, where the weights are, with other plausible floats."""
+    data = bytearray(path.read_bytes())
+    start = len(data) // 2 // 4 * 4
+    noise = np.random.Generator(np.random.Philox(0)).standard_normal(DAMAGED_BYTES // 4, dtype=np.float32)
+    data[start : start + DAMAGED_BYTES] = noise.tobytes()
+    path.write_bytes(data)
+
+
+def rewrite_manifest(folder: Path, change: Callable[[dict], None]) -> None:
+    path = folder / MANIFEST_NAME
+    manifest = json.loads(path.read_text())
+    change(manifest)
+    path.write_text(json.dumps(manifest))
+
+
+def test_clean_bundle_is_published_with_a_full_report(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:
+    code, output = gate("--bundle", bundles["fp32"].folder, "--cases", "drums", "--report", tmp_path / "report")
+    assert code == 0, output
+    assert "PUBLISH" in output
+    report = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert report["verdict"] == "publish"
+    assert report["blame"] == []
+    seen = {(check["stage"], check["variant"], check["ladder"]) for check in report["checks"]}
+    for variant in ("torch_fp32", "litert_fp32", "litert_fp16"):
+        assert {(stage, variant, ladder) for stage in STAGES for ladder in (TEACHER_FORCED, FREE_RUNNING)} <= seen
+        assert (ENCODER, variant, TEACHER_FORCED) in seen
+    assert len({check["id"] for check in report["checks"]}) == len(report["checks"])
+    for entry in report["artifacts"]:
+        assert sha256_of(bundles["fp32"].folder.parent / entry["path"]) == entry["sha256"]
+    shown = CliRunner().invoke(app, ["headroom", str(tmp_path / "report")])
+    assert all(row.budget in shown.output for row in headrooms(report["checks"]))
+    variants = list(dict.fromkeys(check["variant"] for check in report["checks"] if check["ladder"] != ARTIFACT))
+    assert [matrix["variant"] for matrix in report["swap"]] == variants
+    assert report["t5_activations"]
+    assert report["warnings"] == []
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert page.count("<audio") == page.count("<img") == 1 + len(variants)
+    suite = ElementTree.parse(tmp_path / "report" / "junit.xml").getroot()
+    assert int(suite.attrib["tests"]) == len(report["checks"])
+
+
+@pytest.mark.parametrize("manifest", ["stale manifest", "manifest made to match"])
+@pytest.mark.parametrize("stage", ["dit", "decoder"])
+def test_damaged_weights_are_refused_and_blamed(
+    bundles: Mapping[str, Bundle], tmp_path: Path, stage: str, manifest: str
+) -> None:
+    folder = copied(bundles["fp32"], tmp_path)
+    file = folder / f"{stage}.tflite"
+    damage_weights(file)
+    if manifest == "manifest made to match":
+        rewrite_manifest(folder, lambda m: m["stages"][stage].update(sha256=sha256_of(file)))
+    report = tmp_path / "report"
+    code, output = gate("--bundle", folder, "--variants", "litert_fp32", "--cases", "drums", "--report", report)
+    assert code == 1, output
+    assert "REFUSE" in output
+    content = json.loads((report / "report.json").read_text())
+    assert content["verdict"] == "refuse"
+    assert {blamed["stage"] for blamed in content["blame"]} == {stage}
+    named = {blamed["layer"] for blamed in content["blame"]} - {None}
+    assert named
+    assert named <= {error["path"] for error in content["layers"] if not error["ok"]}
+    page = (report / "report.html").read_text()
+    assert page.index("REFUSE") < page.index("Who is at fault") < page.index("Stage by variant")
+    assert all(layer in page for layer in named)
+    overlays = {path.name for path in (report / "overlays").iterdir()}
+    assert overlays == {f"litert_fp32.{inside}.{name}.json" for inside in {stage, "dit"} for name in OVERLAYS}
+    failed = {check["ladder"] for check in content["checks"] if not check["ok"] and check["stage"] == stage}
+    assert TEACHER_FORCED in failed
+
+
+def test_the_truth_is_kept_unless_told_otherwise(
+    bundles: Mapping[str, Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    arguments = ("--bundle", bundles["fp32"].folder, "--variants", "torch_fp32", "--cases", "pad")
+    assert gate(*arguments, "--no-cache")[0] == 0
+    assert list(tmp_path.rglob("*.entry")) == []
+    assert gate(*arguments)[0] == 0
+    kept = {path: path.stat().st_ino for path in tmp_path.rglob("*.entry")}
+    assert len(kept) == 2  # the truth and its envelope
+    assert gate(*arguments)[0] == 0
+    assert {path: path.stat().st_ino for path in tmp_path.rglob("*.entry")} == kept  # read, not written again
+
+
+def test_int8_file_that_is_its_own_source_is_refused(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:
+    folder = copied(bundles["int8"], tmp_path)
+    shutil.copyfile(bundles["fp32"].path("dit"), folder / "dit.tflite")
+    size = (folder / "dit.tflite").stat().st_size
+    rewrite_manifest(
+        folder, lambda m: m["stages"]["dit"].update(sha256=sha256_of(folder / "dit.tflite"), size_bytes=size)
+    )
+    code, output = gate("--bundle", folder, "--cases", "drums", "--report", tmp_path / "report")
+    assert code == 1, output
+    checks = json.loads((tmp_path / "report" / "report.json").read_text())["checks"]
+    failed = {check["metric"] for check in checks if not check["ok"]}
+    assert "denoised_error" in failed
+    assert NOT_QUANTIZED in output
+
+
+def test_bundle_of_another_model_is_refused(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:
+    folder = copied(bundles["fp32"], tmp_path)
+    rewrite_manifest(folder, lambda m: m["source"].update(weights_sha256="0" * 64))
+    code, output = gate("--bundle", folder, "--variants", "litert_fp32", "--cases", "drums")
+    assert code == 1
+    assert "foreign_model" in output
+
+
+def truncate(folder: Path) -> None:
+    (folder / "dit.tflite").write_bytes((folder / "dit.tflite").read_bytes()[:100_000])
+
+
+def truncate_behind_the_manifest(folder: Path) -> None:
+    truncate(folder)
+    rewrite_manifest(folder, lambda m: m["stages"]["dit"].update(size_bytes=100_000))
+
+
+def garbage(folder: Path) -> None:
+    size = (folder / "dit.tflite").stat().st_size
+    (folder / "dit.tflite").write_bytes(b"not a model " * (size // 12) + b"x" * (size % 12))
+
+
+def drop_stage(folder: Path) -> None:
+    rewrite_manifest(folder, lambda m: m["stages"].pop("decoder"))
+
+
+def drop_file(folder: Path) -> None:
+    (folder / "decoder.tflite").unlink()
+
+
+def foreign_name(folder: Path) -> None:
+    rewrite_manifest(folder, lambda m: m["stages"]["dit"]["inputs"][0].update(name="latents"))
+
+
+def foreign_shape(folder: Path) -> None:
+    rewrite_manifest(folder, lambda m: m["stages"]["dit"]["inputs"][0]["axes"].update(frame=41))
+
+
+def no_manifest(folder: Path) -> None:
+    """Then its files are matched with stages, and one is missing."""
+    (folder / MANIFEST_NAME).unlink()
+    (folder / "decoder.tflite").unlink()
+
+
+def broken_manifest(folder: Path) -> None:
+    (folder / MANIFEST_NAME).write_text('{"schema": 1,')
+
+
+def newer_schema(folder: Path) -> None:
+    rewrite_manifest(folder, lambda m: m.update(schema=2))
+
+
+def escaping_file_name(folder: Path) -> None:
+    rewrite_manifest(folder, lambda m: m["stages"]["dit"].update(file="../dit.tflite"))
+
+
+def unknown_recipe(folder: Path) -> None:
+    rewrite_manifest(folder, lambda m: m.update(recipe="fp8"))
+
+
+UNJUDGEABLE = {
+    truncate: "truncated",
+    truncate_behind_the_manifest: "LiteRT cannot load it",  # it mostly crashes, sometimes it says so itself
+    garbage: "LiteRT cannot load it",
+    drop_stage: "stage decoder is missing",
+    drop_file: "no such file",
+    foreign_name: "foreign signature",
+    foreign_shape: "foreign signature",
+    no_manifest: "no file fits stage decoder",
+    broken_manifest: "not valid JSON",
+    newer_schema: "schema is 2",
+    escaping_file_name: "expected a plain file name",
+    unknown_recipe: "valid recipes",
+}
+
+
+@pytest.mark.parametrize("spoil", UNJUDGEABLE, ids=lambda spoil: spoil.__name__)
+def test_bundle_that_cannot_be_judged(
+    bundles: Mapping[str, Bundle], tmp_path: Path, spoil: Callable[[Path], None]
+) -> None:
+    folder = copied(bundles["fp32"], tmp_path)
+    spoil(folder)
+    code, output = gate("--bundle", folder, "--report", tmp_path / "report")
+    assert code == 2, output
+    assert UNJUDGEABLE[spoil] in output
+    assert output.strip().splitlines()[-1].startswith("error: ")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [folder.name]
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (("--variants", "litert_fp8"), "valid variants: torch_fp32, torch_upstream, onnx_fp32"),
+    (("--model", "no_such_dir"), "no such folder"),
+    (("--bundle", "no_such_dir"), "no such folder"),
+], ids=["unknown variant", "no model", "no bundle"])  # fmt: skip
+def test_options_that_cannot_be_judged(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
+    code, output = gate(*arguments, "--report", tmp_path / "report")
+    assert code == 2
+    assert words in output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_foreign_tokenizer_is_refused_and_blamed(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:
+    folder = copied(bundles["fp32"], tmp_path)
+    other_pieces(folder)
+    report = tmp_path / "report"
+    code, output = gate("--bundle", folder, "--variants", "litert_fp32", "--cases", "drums", "--report", report)
+    assert code == 1, output
+    blame = json.loads((report / "report.json").read_text())["blame"]
+    assert [entry["stage"] for entry in blame] == ["conditioner"]
+    assert "foreign_tokenizer" in blame[0]["why"]
+
+
+def test_unreadable_tokenizer_cannot_be_judged(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:
+    folder = copied(bundles["fp32"], tmp_path)
+    with (folder / SPIECE_NAME).open("ab") as stream:
+        stream.write(b"\0")
+    code, output = gate("--bundle", folder, "--variants", "litert_fp32", "--cases", "drums")
+    assert code == 2
+    assert "spiece.model: not a readable SentencePiece model" in output
+
+
+def test_damaged_onnx_cannot_be_judged(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:
+    folder = copied(bundles["onnx_fp32"], tmp_path)
+    size = (folder / "dit.onnx").stat().st_size
+    (folder / "dit.onnx").write_bytes(b"\xff" * size)
+    code, output = gate("--bundle", folder, "--cases", "drums")
+    assert code == 2
+    assert "dit.onnx: ONNX Runtime cannot load it" in output
+
+
+def test_a_run_that_measured_nothing_is_not_published() -> None:
+    assert not Report(checks=[], evidence=Evidence(), model={}, environment={}, artifacts=[]).publish
+
+
+def test_a_failed_run_keeps_the_report_it_was_told_to_replace(tmp_path: Path) -> None:
+    report = tmp_path / "report"
+    report.mkdir()
+    (report / "report.json").write_text("old")
+    code, _ = gate("--bundle", "no_such_dir", "--report", report, "--force")
+    assert code == 2
+    assert (report / "report.json").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["report"]
+
+
+def test_bundle_of_a_model_of_another_shape_cannot_be_judged(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:
+    model = Path(shutil.copytree(TINY_MODEL_DIR, tmp_path / "model"))
+    config = json.loads((model / "model_config.json").read_text())
+    config["sample_size"] = 41 * 2048
+    (model / "model_config.json").write_text(json.dumps(config))
+    code, output = gate("--model", model, "--bundle", bundles["fp32"].folder)
+    assert code == 2
+    assert "foreign signature, its tensors are not those of stage 'dit'" in output
+
+
+def test_unknown_case_lists_the_valid(bundles: Mapping[str, Bundle]) -> None:
+    code, output = gate("--bundle", bundles["fp32"].folder, "--cases", "guitar")
+    assert code == 2
+    assert "case guitar is unknown; valid cases: drums, pad" in output
+
+
+def test_existing_report_is_kept_without_force(tmp_path: Path) -> None:
+    (tmp_path / "report").mkdir()
+    code, output = gate("--model", TINY_MODEL_DIR, "--report", tmp_path / "report")
+    assert code == 2
+    assert "--force" in output

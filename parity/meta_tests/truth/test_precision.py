@@ -1,0 +1,129 @@
+"""The reference at reduced precision rounds what it says, and a variant of that precision errs about as much."""
+
+import copy
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from parity.judge.judge import Judge
+from parity.measure.limits import BUDGETS, Following, Rounding
+from parity.measure.teacher_forcing import stage_feed
+from parity.runtimes import VARIANTS, YARDSTICK
+from parity.test_parity import case_called
+from parity.truth.precision import (
+    BLOCK,
+    INT4_LARGEST,
+    INT8_LARGEST,
+    PRECISIONS,
+    UINT8_STEPS,
+    half,
+    int4_blocks,
+    int8_channels,
+    int8_rows,
+    int8_tensor,
+    reduced,
+)  # fmt: skip
+from reference.spec.tensors import ALL_STAGES
+
+ROUNDED = 0.5 + 1e-4  # of a scale: as far as rounding may move a value, float32 arithmetic included
+DISTINCT = {"int8": 2 * INT8_LARGEST + 1, "int4": 2 * INT4_LARGEST + 1, "uint8": UINT8_STEPS + 1}
+
+
+def drawn(seed: int, *shape: int) -> Tensor:
+    return torch.from_numpy(np.random.Generator(np.random.Philox(seed)).standard_normal(shape, dtype=np.float32))
+
+
+def scales(values: Tensor, axis: int, largest: int) -> Tensor:
+    return values.abs().amax(axis, keepdim=True) / largest
+
+
+ROUNDINGS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor], str]] = {
+    "int8 channels": (int8_channels, lambda x: scales(x, -1, INT8_LARGEST), "int8"),
+    "int8 rows": (int8_rows, lambda x: (x.amax(-1, True).clamp(min=0) - x.amin(-1, True).clamp(max=0)) / UINT8_STEPS, "uint8"),
+}
+
+
+@pytest.mark.parametrize("name", ROUNDINGS)
+@given(seed=st.integers(min_value=0, max_value=10_000), rows=st.integers(min_value=1, max_value=5))
+def test_a_value_moves_half_a_scale_at_most(name: str, seed: int, rows: int) -> None:
+    rounding, scale, kind = ROUNDINGS[name]
+    values = drawn(seed, rows, 2 * BLOCK) * torch.logspace(-3, 3, rows)[:, None]
+    rounded = rounding(values)
+    assert ((rounded - values).abs() <= ROUNDED * scale(values)).all()
+    assert all(len(row.unique()) <= DISTINCT[kind] for row in rounded)
+
+
+@pytest.mark.parametrize("rounding", [int8_channels, int8_rows, int8_tensor, int4_blocks, half])
+def test_zero_stays_zero_and_silence_is_no_division_by_zero(rounding: Callable[[Tensor], Tensor]) -> None:
+    values = drawn(1, 2, 2 * BLOCK)
+    values[:, ::2] = 0
+    assert (rounding(values)[:, ::2] == 0).all()
+    assert torch.equal(rounding(torch.zeros(2, BLOCK)), torch.zeros(2, BLOCK))
+
+
+def test_int4_has_a_scale_per_block() -> None:
+    values = drawn(2, 1, 2 * BLOCK)
+    values[0, BLOCK:] *= 100
+    rounded = int4_blocks(values)
+    for block in (slice(0, BLOCK), slice(BLOCK, None)):
+        assert len(rounded[0, block].unique()) <= DISTINCT["int4"]
+        assert ((rounded - values)[0, block].abs() <= ROUNDED * values[0, block].abs().max() / INT4_LARGEST).all()
+
+
+def test_channels_are_rounded_apart_and_a_tensor_as_a_whole() -> None:
+    values = torch.cat([drawn(3, 1, BLOCK), 1000 * drawn(4, 1, BLOCK)])
+    assert (int8_channels(values)[0] != 0).any()
+    assert (int8_tensor(values)[0] == 0).all()
+
+
+def test_only_what_a_precision_speaks_of_is_rounded() -> None:
+    module = nn.Sequential(nn.Linear(BLOCK, 4), nn.LayerNorm(4))
+    before = module[0].weight.clone()
+    rounded = PRECISIONS["int8_rows"].applied(module)
+    assert not torch.equal(rounded[0].weight, module[0].weight)
+    for name in ("0.bias", "1.weight"):
+        assert torch.equal(rounded.get_parameter(name), module.get_parameter(name))
+    assert torch.equal(module[0].weight, before)
+
+
+@pytest.mark.parametrize("name", PRECISIONS)
+def test_the_reference_itself_is_left_alone(judge: Judge, name: str) -> None:
+    stage = "decoder" if name == "int8_decoder" else "dit"
+    feed, right = stage_feed(stage, judge.truth(case_called(judge, "drums"))), judge.model.stage(stage)
+    before = right(feed)
+    apart = reduced(judge.model, stage, name)(feed)
+    after = right(feed)
+    for output, array in before.items():
+        assert not np.array_equal(apart[output], array)
+        assert np.array_equal(after[output], array)
+
+
+def test_what_is_reduced_is_held_to_its_own_precision() -> None:
+    """Each variant that is not plain float32 has a stage that follows a reference of its precision, two-sided."""
+    for variant in VARIANTS:
+        budgets = [budget for stage in ALL_STAGES for budget in BUDGETS[variant, stage].values()]
+        following = [budget for budget in budgets if isinstance(budget, Following)]
+        assert all(budget.yardstick in PRECISIONS and 0 < budget.low_factor < 1 < budget.factor for budget in following)
+        assert all(budget.yardstick == YARDSTICK for budget in budgets if isinstance(budget, Rounding))
+        full = variant.split("_", 1)[1].startswith(("fp32", "plain", "windowed", "onnx2tf")) and "float16" not in variant
+        plain = variant == YARDSTICK or full
+        assert bool(following) != plain, variant
+
+
+def test_what_a_convolution_is_fed_has_one_scale_and_what_a_dense_layer_is_fed_one_per_row() -> None:
+    """As XNNPACK does; one scale for both would make one of them err otherwise than the variant."""
+    precision = PRECISIONS["int8_rows"]
+    x = drawn(3, 2, 4, 8) * torch.tensor([1.0, 30.0]).reshape(2, 1, 1)
+    conv, dense = nn.Conv1d(4, 4, 1, bias=False), nn.Linear(8, 8, bias=False)
+    with torch.inference_mode():
+        conv_exact, dense_exact = (copy.deepcopy(part) for part in (conv, dense))
+        for part in (conv_exact, dense_exact):
+            part.weight.data = int8_channels(part.weight.data)
+        assert torch.equal(precision.applied(conv)(x), conv_exact(int8_tensor(x)))
+        assert torch.equal(precision.applied(dense)(x), dense_exact(int8_rows(x)))
+        assert not torch.equal(int8_rows(x), int8_tensor(x))

@@ -1,0 +1,180 @@
+"""`report.html`: the verdict for a person. One file, no scripts, everything from outside escaped."""
+
+import math
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from parity.bundles.assignment_table import COLUMNS, cells
+from parity.explain.activations import WARN_SHARE, Activation
+from parity.explain.blame import PIPELINE_ORDER
+from parity.explain.evidence import Evidence
+from parity.explain.inside.blocks import by_block
+from parity.explain.inside.localize import ModuleError
+from parity.explain.sounds import Sound
+from parity.explain.swap import SwapMatrix
+from parity.measure.verdict import ARTIFACT, LADDERS, Verdict
+from reference.spec.tensors import STAGES
+
+TEMPLATES = Path(__file__).parent / "templates"
+PLOT_WIDTH, PLOT_HEIGHT, MARGIN_LEFT, MARGIN = 900, 320, 50, 12
+TOP_DB, GRID_DB = 160.0, 20  # float32 rounding is near 130 dB
+MIXES = [mix for count in range(1, len(STAGES) + 1) for mix in combinations(STAGES, count)]
+BAR_PIXELS, BAR_MOST = 60, 300  # of a bar at its limit, and of the longest
+COLOURS = (
+    "#4a78c5", "#d9822b", "#2e8b57", "#b5179e", "#8c564b", "#d62728", "#17a2b8", "#7f7f7f", "#9467bd", "#bcbd22",
+    "#e377c2", "#5f9ea0", "#a0522d", "#556b2f", "#003f5c", "#ff6361", "#1b9e77", "#6a3d9a",
+)  # fmt: skip
+
+
+def render(
+    *,
+    publish: bool,
+    checks: list[Verdict],
+    blame: list[dict[str, Any]],
+    evidence: Evidence,
+    model: Mapping[str, Any],
+    environment: Mapping[str, Any],
+    artifacts: list[dict[str, Any]],
+    assignments: Sequence[dict[str, Any]] = (),
+) -> str:
+    """The page as text."""
+    loader = jinja2.FileSystemLoader(TEMPLATES)
+    template = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined).get_template(
+        "report.html.j2"
+    )
+    judged = [check for check in checks if check.ladder != ARTIFACT]
+    return template.render(
+        verdict="PUBLISH" if publish else "REFUSE",
+        total=len(checks),
+        failures=[str(check) for check in checks if not check.ok],
+        blame=blame,
+        variants=list(dict.fromkeys(check.variant for check in judged)),
+        columns=_columns(judged),
+        matrix=_matrix(judged),
+        curves=list(_curves(evidence.steps)),
+        plot={
+            "width": PLOT_WIDTH,
+            "height": PLOT_HEIGHT,
+            "ticks": [_tick(db) for db in range(0, int(TOP_DB), GRID_DB)],
+        },
+        decoders=evidence.decoders,
+        steps_case=evidence.steps[0]["case"] if evidence.steps else "-",
+        layers=[_layer(variant, stage, errors) for (variant, stage), errors in evidence.layers.items()],
+        warnings=evidence.warnings(),
+        swaps=[_swap(matrix) for matrix in evidence.swaps],
+        mixes=MIXES,
+        activations=[_activation(found) for found in evidence.activations],
+        sounds=[_sound(sound) for sound in evidence.sounds],
+        model=model,
+        environment=environment,
+        artifacts=artifacts,
+        assignments=[cells(row) for row in assignments],
+        assignment_columns=COLUMNS,
+    )
+
+
+def _columns(checks: list[Verdict]) -> list[tuple[str, str]]:
+    """(stage, ladder) pairs there are, in the order of the pipeline."""
+    there = {(check.stage, check.ladder) for check in checks}
+    order = [(stage, ladder) for ladder in LADDERS for stage in PIPELINE_ORDER]
+    return [column for column in order if column in there]
+
+
+def _matrix(checks: list[Verdict]) -> dict[tuple[str, str, str], dict[str, Any]]:
+    """The worst check of each (variant, stage, ladder)."""
+    worst: dict[tuple[str, str, str], Verdict] = {}
+    for check in checks:
+        key = (check.variant, check.stage, check.ladder)
+        if key not in worst or _badness(check) > _badness(worst[key]):
+            worst[key] = check
+    return {key: {"ok": check.ok, "worst": str(check), "share": _percent(check)} for key, check in worst.items()}
+
+
+def _badness(check: Verdict) -> tuple[bool, float]:
+    return (not check.ok, check.share_of_limit)
+
+
+def _percent(check: Verdict) -> str:
+    share = check.share_of_limit
+    return f"{100 * share:.0f} %" if share < 100 else "> 9999 %" if math.isfinite(share) else "not finite, or too small"
+
+
+def _curves(steps: list[dict[str, Any]]) -> Iterable[dict[str, str]]:
+    """One polyline per variant: velocity SNR over the steps."""
+    by_variant: dict[str, list[float]] = {}
+    for step in steps:
+        by_variant.setdefault(step["variant"], []).append(float(step["velocity_snr_db"]))
+    for index, (variant, values) in enumerate(by_variant.items()):
+        width = (PLOT_WIDTH - MARGIN_LEFT - MARGIN) / max(1, len(values) - 1)
+        points = " ".join(f"{MARGIN_LEFT + i * width:.1f},{_y(value):.1f}" for i, value in enumerate(values))
+        yield {"variant": variant, "colour": COLOURS[index % len(COLOURS)], "points": points}
+
+
+def _y(db: float) -> float:
+    """Vertical place of an SNR; what is not finite or off the scale lies on its edge."""
+    shown = min(max(db, 0.0), TOP_DB) if not math.isnan(db) else 0.0
+    return PLOT_HEIGHT - MARGIN - shown / TOP_DB * (PLOT_HEIGHT - 2 * MARGIN)
+
+
+def _tick(db: int) -> dict[str, Any]:
+    return {"y": _y(db), "label": f"{db} dB"}
+
+
+def _layer(variant: str, stage: str, errors: list[ModuleError]) -> dict[str, Any]:
+    """A stage at fault, block by block, each with its modules."""
+    blocks = [
+        {"name": block.name, "rows": [_row(error) for error in block.errors], **_row(block.worst)}
+        for block in by_block(errors)
+    ]
+    return {"variant": variant, "stage": stage, "blocks": blocks}
+
+
+def _row(error: ModuleError) -> dict[str, Any]:
+    return {
+        "path": error.path,
+        "ok": error.ok,
+        "isolated": f"{error.isolated:.1e}",
+        "expected": f"{error.expected:.1e}",
+        "accumulated": f"{error.accumulated:.1e}",
+        "width": _bar(error.excess),
+    }
+
+
+def _swap(matrix: SwapMatrix) -> dict[str, Any]:
+    return {
+        "variant": matrix.variant,
+        "case": matrix.case,
+        "distances": [f"{matrix.distance_db[frozenset(mix)]:.2g}" for mix in MIXES],
+        "shares": [f"{matrix.share_db[stage]:.2g}" for stage in STAGES],
+    }
+
+
+def _activation(found: Activation) -> dict[str, Any]:
+    return {
+        "block": found.block,
+        "module": found.module,
+        "case": found.case,
+        "largest": f"{found.largest:.3g}",
+        "share": f"{100 * found.share:.2g} %",
+        "ok": found.safe,
+        "width": _bar(found.share / WARN_SHARE),
+    }
+
+
+def _sound(sound: Sound) -> dict[str, str]:
+    """The bytes as addresses that fetch nothing."""
+    return {
+        "variant": sound.variant,
+        "case": sound.case,
+        "audio": f"data:audio/flac;base64,{b64encode(sound.flac).decode()}",
+        "picture": f"data:image/png;base64,{b64encode(sound.png).decode()}",
+    }
+
+
+def _bar(ratio: float) -> int:
+    return BAR_MOST if not ratio < BAR_MOST / BAR_PIXELS else round(ratio * BAR_PIXELS)

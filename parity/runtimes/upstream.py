@@ -1,0 +1,47 @@
+"""The reference with T5 as stable-audio-tools runs it: transformers' encoder in float16, hidden from `.float()`.
+
+Bundles made with upstream's scripts carry it. The other stages are the reference's float32 ones; upstream's
+`model_half`, a float16 autoencoder, is turned off by those scripts too.
+"""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+
+from litert_pipeline.build.export import quiet
+from litert_pipeline.bundle import Bundle
+from parity.runtimes import torch_
+from reference.pipeline import Model
+from reference.spec.generation import Stage
+from reference.spec.tensors import Array, Tensors, signatures
+
+
+class UpstreamConditioner:
+    """The stage `conditioner`, T5 in float16. Source: stable-audio-tools `models/conditioners.py`, `T5Conditioner`."""
+
+    def __init__(self, model: Model) -> None:
+        with quiet():  # loading draws a progress bar
+            from transformers import T5EncoderModel
+
+            # Cast after loading, as upstream does: asked for float16, transformers keeps some layers in float32.
+            loaded: Any = T5EncoderModel.from_pretrained(model.t5_folder, dtype=torch.float32)
+        self.t5 = loaded.half()
+        self.number = model.modules["conditioner"].get_submodule("conditioners.seconds_total")
+        self.signature = signatures(model.spec)["conditioner"]
+
+    def __call__(self, feed: Mapping[str, Array]) -> Tensors:
+        ids, mask, seconds = (torch.from_numpy(array) for array in self.signature.bind(feed).values())
+        with torch.inference_mode():
+            text = self.t5(input_ids=ids, attention_mask=mask).last_hidden_state * mask[:, :, None].float()
+            number = self.number(seconds)
+            cross = torch.cat([text, number[:, None, :]], dim=1)
+        return {"cross_attention_cond": cross.numpy(), "global_cond": number.numpy()}
+
+
+def open_stage(model: Model, bundle: Bundle | None, stage: str, threads: int) -> AbstractContextManager[Stage]:
+    """A stage of the model dir as upstream runs it; needs no bundle."""
+    if stage == "conditioner":
+        return nullcontext(UpstreamConditioner(model))
+    return torch_.open_stage(model, bundle, stage, threads)

@@ -1,0 +1,56 @@
+"""The truth: the reference in float64, from the checkpoint's own weights."""
+
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from hashlib import sha256
+from typing import Any
+
+from litert_pipeline.build.convert import source_of
+from parity.measure.cases import Case
+from parity.measure.teacher_forcing import float32_inputs
+from parity.truth.store import Store
+from reference.model_files import SPIECE_NAME
+from reference.pipeline import Model
+from reference.spec.files import sha256_of
+from reference.spec.generation import Pipeline, generate
+from reference.spec.noise import philox
+from reference.spec.tensors import ALL_STAGES, ENCODER, Tensors
+
+ENCODER_SEED_OFFSET = 2**31  # the encoder is judged on noise no generation of the same case uses
+
+
+@dataclass
+class Truth:
+    """A model's float64 traces, each computed once and kept in `store`."""
+
+    model: Model
+    store: Store
+    _traces: dict[str, Tensors] = field(default_factory=dict)
+
+    def pipeline(self) -> Pipeline:
+        """All stages in float64, ready to generate."""
+        return replace(self.model.pipeline(), stages={stage: self.model.exact(stage) for stage in ALL_STAGES})
+
+    def trace(self, case: Case) -> Tensors:
+        """The float64 trace of a case, and the encoding of its audio."""
+        if case.id not in self._traces:
+            self._traces[case.id] = self.store.kept(self.described(case), lambda: self._computed(case))
+        return self._traces[case.id]
+
+    def described(self, case: Case) -> dict[str, Any]:
+        """Everything a case's trace follows from but the code. Not the CPU: in float64 they differ by 1e-15."""
+        request = asdict(case.request)
+        init_audio = request.pop("init_audio")
+        request["init_audio_sha256"] = None if init_audio is None else sha256(init_audio.tobytes()).hexdigest()
+        return {"kind": "truth", "model": self._source, "request": request, "seed": case.seed, "noise": case.noise}
+
+    @cached_property
+    def _source(self) -> dict[str, str]:
+        tokenizer_sha256 = sha256_of(self.model.t5_folder / SPIECE_NAME)
+        return {**asdict(source_of(self.model)), "tokenizer_sha256": tokenizer_sha256, "spec": repr(self.model.spec)}
+
+    def _computed(self, case: Case) -> Tensors:
+        pipeline = self.pipeline()
+        trace = generate(pipeline, case.request, case.draws(pipeline.latent_shape))
+        trace["encoder_noise"] = next(philox(pipeline.latent_shape, case.seed + ENCODER_SEED_OFFSET))
+        return trace | pipeline.stages[ENCODER](float32_inputs(trace))
