@@ -156,7 +156,7 @@ def headroom_command(
     """
     console = wide_console()
     with told_in_one_line():
-        from parity import ledger
+        from parity.report import ledger
         from parity.report.headroom import headroom_table, headrooms, read_report, worst
 
         content = read_report(report)
