@@ -14,6 +14,7 @@ from reference.spec.noise import ENCODER_NOISE, draw_names
 from reference.spec.prompt import Tokenizer
 from reference.spec.sampler import LevelShift, SamplerSpec, State
 from reference.spec.tensors import Array, Tensors
+from reference.spec.trace import crossed, crossing
 
 Stage = Callable[[Mapping[str, Array]], Tensors]  # named tensors in, named tensors out
 Stages = Mapping[str, Stage]  # by stage name
@@ -66,11 +67,6 @@ def dit_feed(x: State, level: float, conditioning: Tensors) -> Tensors:
     return {"x": x, "t": np.array([level], dtype=np.float32), **crossing(conditioning)}
 
 
-def crossing(tensors: Mapping[str, Array]) -> Tensors:
-    """Tensors as they cross from one stage to the next: float32, whatever precision computed them."""
-    return {name: array.astype(np.float32, copy=False) for name, array in tensors.items()}
-
-
 def generate(pipeline: Pipeline, request: Request, noise: Iterator[State]) -> Tensors:
     """Run all stages and return the trace.
 
@@ -111,7 +107,7 @@ def _init_latents(pipeline: Pipeline, request: Request, drawn: Iterator[State], 
     trace["init_audio"] = request.init_audio
     feed = {"audio": request.init_audio, ENCODER_NOISE: next(drawn)}
     trace["init_latents"] = pipeline.stages["encoder"](feed)["init_latents"]
-    return trace["init_latents"].astype(np.float32, copy=False)
+    return crossed(trace["init_latents"])
 
 
 class _Velocity:
@@ -130,7 +126,7 @@ class _Velocity:
             unconditional = self.dit(dit_feed(x, level, self.unconditioning))["velocity"]
             velocity = self.guidance.combine(velocity, unconditional)
         self.found.append(velocity)
-        return velocity.astype(np.float32, copy=False)
+        return crossed(velocity)
 
     def _negative(self, pipeline: Pipeline, request: Request) -> Array:
         """What guidance leads away from: the negative prompt's tokens, or zeros."""
@@ -143,8 +139,5 @@ class _Velocity:
 def save_trace(path: Path, trace: Tensors, force: bool = False) -> None:
     """Write a trace as `.npz`; stage outputs are rounded to float32, ids stay int32."""
     with new_file(path, force) as temporary, temporary.open("wb") as stream:
-        np.savez(stream, **{name: _stored(array) for name, array in trace.items()})  # type: ignore[arg-type]
+        np.savez(stream, **crossing(trace))  # type: ignore[arg-type]
 
-
-def _stored(array: Array) -> Array:
-    return array.astype(np.float32, copy=False) if array.dtype.kind == "f" else array
