@@ -12,7 +12,8 @@ from reference.spec.files import sha256_of
 from reference.spec.generation import Stage
 from reference.spec.sampler import LevelShift
 from reference.spec.section import Section, read_json
-from reference.spec.tensors import ALL_STAGES, STAGES, Signature, Tensor
+from reference.spec.stages import ALL_STAGES, GENERATION
+from reference.spec.tensors import Signature, Tensor
 
 MANIFEST_NAME = "manifest.json"
 SCHEMA = 1
@@ -158,9 +159,9 @@ def _read_manifest(top: Section) -> Manifest:
     if schema != SCHEMA:
         raise InputError(f"{top.file}: schema is {schema}, this version reads {SCHEMA}; convert the bundle again")
     stages = top.section("stages")
-    missing = [name for name in STAGES if not stages.has(name)]
+    missing = [name for name in GENERATION if not stages.has(name)]
     if missing:
-        raise InputError(f"{top.file}: stage {', '.join(missing)} is missing; a bundle has {', '.join(STAGES)}")
+        raise InputError(f"{top.file}: stage {', '.join(missing)} is missing; a bundle has {', '.join(GENERATION)}")
     source, tokenizer = top.section("source"), top.section("tokenizer")
     manifest = Manifest(
         recipe=top.take("recipe", str),

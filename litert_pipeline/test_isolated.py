@@ -14,7 +14,7 @@ from litert_pipeline.run.litert import LiteRTStage
 from reference.pipeline import load_model
 from reference.progress import told
 from reference.spec.errors import InputError, raise_told
-from reference.spec.tensors import signatures
+from reference.spec.stages import signatures
 
 LEAST_BYTES = 2**27  # torch alone takes more
 

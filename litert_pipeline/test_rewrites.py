@@ -27,7 +27,7 @@ from parity.measure.teacher_forcing import stage_feed
 from parity.test_parity import case_called
 from reference.pipeline import Model, load_model
 from reference.spec.config import CONFIG_NAME
-from reference.spec.tensors import signatures
+from reference.spec.stages import signatures
 
 REORDERED_FLOAT64 = 1e-12
 WINDOW = 4  # latent frames

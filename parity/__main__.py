@@ -15,7 +15,7 @@ from reference import command
 from reference.progress import told
 from reference.spec.errors import EXIT_OK, EXIT_REFUSE, told_in_one_line
 from reference.spec.files import new_file
-from reference.spec.tensors import ALL_STAGES
+from reference.spec.stages import ALL_STAGES
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 

@@ -21,7 +21,7 @@ from parity.truth.store import Store
 from reference.pipeline import Model
 from reference.progress import Say
 from reference.spec.files import new_folder
-from reference.spec.tensors import ENCODER
+from reference.spec.stages import ENCODER
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from parity.measure.cases import case_ids
 from parity.measure.limits import FLOAT
 from parity.measure.teacher_forcing import stage_feed, unequal_values
 from parity.test_parity import assert_ok, case_called
-from reference.spec.tensors import ALL_STAGES, signatures
+from reference.spec.stages import ALL_STAGES, signatures
 
 MANY = max(4, os.cpu_count() or 1)  # more threads than cores where there are few, which is an edge of its own
 POSITIONS = 3

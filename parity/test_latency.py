@@ -13,7 +13,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from parity.latency.race import Times
 from parity.latency.suite import Suite
 from parity.runtimes import VARIANTS
-from reference.spec.tensors import ALL_STAGES
+from reference.spec.stages import ALL_STAGES
 
 
 class Replay:

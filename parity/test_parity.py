@@ -5,7 +5,7 @@ import pytest
 from parity.judge.judge import Judge
 from parity.measure.cases import Case, case_ids, load_cases
 from parity.measure.verdict import Verdict
-from reference.spec.tensors import ALL_STAGES
+from reference.spec.stages import ALL_STAGES
 
 
 def case_called(judge: Judge, name: str) -> Case:

@@ -19,7 +19,8 @@ from reference.spec.config import read_model_spec
 from reference.spec.generation import Pipeline, Stage
 from reference.spec.model import ModelSpec
 from reference.spec.prompt import Tokenizer
-from reference.spec.tensors import ALL_STAGES, Array, Signature, Tensors, signatures
+from reference.spec.stages import ALL_STAGES, signatures
+from reference.spec.tensors import Array, Signature, Tensors
 
 HELD_BYTES = 2**30  # of float32 weights: all stages of a small model, one of a full-size one
 # Where the official checkpoint keeps a stage's weights, and which part of the stage they are.

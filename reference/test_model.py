@@ -23,7 +23,8 @@ from reference.spec.generation import Request, generate
 from reference.spec.model import ChunkSpec
 from reference.spec.noise import philox
 from reference.spec.prompt import EOS_ID, PAD_ID, Tokenizer
-from reference.spec.tensors import ALL_STAGES, Tensors, signatures
+from reference.spec.stages import ALL_STAGES, signatures
+from reference.spec.tensors import Tensors
 
 PROMPT = "tight drum loop with dry snare and deep kick, 120 BPM"
 VELOCITY_RMS = (0.5, 2.0)

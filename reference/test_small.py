@@ -13,7 +13,7 @@ from fixtures.oracle import upstream
 from reference.pipeline import build_modules, checkpoint_parts
 from reference.spec.config import CONFIG_NAME, read_model_spec
 from reference.spec.model import ModelSpec
-from reference.spec.tensors import signatures
+from reference.spec.stages import signatures
 
 COUNTS = {  # prefix: tensors, values
     "model.model.": (382, 340_879_488),

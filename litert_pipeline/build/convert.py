@@ -24,7 +24,8 @@ from reference.progress import Say
 from reference.spec.errors import InputError
 from reference.spec.files import new_folder, sha256_of
 from reference.spec.sampler import SamplerSpec
-from reference.spec.tensors import ALL_STAGES, Signature, signatures
+from reference.spec.stages import ALL_STAGES, signatures
+from reference.spec.tensors import Signature
 
 RECORDED_PACKAGES = (
     "torch", "litert-torch", "litert-converter", "ai-edge-litert", "ai-edge-quantizer",

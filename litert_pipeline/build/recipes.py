@@ -8,7 +8,7 @@ from typing import Any
 from litert_pipeline.bundle import COMPUTES, FORMATS
 from reference.spec.errors import InputError
 from reference.spec.section import Section, read_json
-from reference.spec.tensors import ALL_STAGES
+from reference.spec.stages import ALL_STAGES
 
 QuantizerRecipe = list[dict[str, Any]]  # as ai-edge-quantizer reads it
 

@@ -19,7 +19,8 @@ from reference.spec.errors import raise_told, told_in_one_line
 from reference.spec.generation import Request, generate
 from reference.spec.memory import peak_resident_bytes
 from reference.spec.noise import philox
-from reference.spec.tensors import ALL_STAGES, Array, Tensor
+from reference.spec.stages import ALL_STAGES
+from reference.spec.tensors import Array, Tensor
 
 PROMPT, SECONDS = "lofi hip hop beat with soft piano, 90 bpm", 11.0
 

@@ -10,7 +10,8 @@ from litert_pipeline.run.open_stages import ONE_AT_A_TIME, Opened
 from reference.spec.errors import InputError
 from reference.spec.generation import Pipeline, Stage, Stages
 from reference.spec.prompt import Tokenizer
-from reference.spec.tensors import ENCODER, STAGES, Array, Tensors
+from reference.spec.stages import ENCODER, GENERATION
+from reference.spec.tensors import Array, Tensors
 
 
 @contextmanager
@@ -47,7 +48,7 @@ def open_pipeline(
         raise InputError(
             f"{bundle.folder}: is an {manifest.format} bundle, expected litert; convert with a LiteRT recipe"
         )
-    names = (*STAGES, ENCODER) if init_audio else STAGES
+    names = (*GENERATION, ENCODER) if init_audio else GENERATION
     if init_audio and ENCODER not in manifest.stages:
         raise InputError(f"{bundle.folder}: has no encoder, which init audio needs; convert the model again")
     bundle.require_intact()

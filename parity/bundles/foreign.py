@@ -16,7 +16,7 @@ from reference.pipeline import TorchStage, read_modules, read_outline, t5_folder
 from reference.spec.errors import InputError
 from reference.spec.files import sha256_of
 from reference.spec.generation import Stage
-from reference.spec.tensors import ALL_STAGES, STAGES, signatures
+from reference.spec.stages import ALL_STAGES, GENERATION, signatures
 
 SUFFIXES = (".tflite", ".onnx")
 # Which recipe's budgets files with such weights are held to; a stage that is not named has float32 weights.
@@ -122,7 +122,7 @@ def _check(
         if interface.path not in used:
             takes, gives = (", ".join(map(str, tensors)) for tensors in (interface.inputs, interface.outputs))
             raise InputError(f"{interface.path}: takes {takes} and gives {gives}, which fits no stage of {model_dir}")
-    missing = [stage for stage in STAGES if stage not in chosen]
+    missing = [stage for stage in GENERATION if stage not in chosen]
     if missing:
         raise InputError(f"{folder}: no file fits stage {', '.join(missing)} of {model_dir}; expected one per stage")
     formats = {interface.format for interface, _ in chosen.values()}

@@ -22,7 +22,7 @@ from reference.model_files import SPIECE_NAME
 from reference.pipeline import read_outline, t5_folder
 from reference.spec.files import sha256_of
 from reference.spec.model import ModelSpec
-from reference.spec.tensors import signatures
+from reference.spec.stages import signatures
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,12 +24,13 @@ from reference.progress import Say
 from reference.spec.errors import InputError
 from reference.spec.generation import Request
 from reference.spec.model import ModelSpec
-from reference.spec.tensors import STAGES, Array
+from reference.spec.stages import GENERATION
+from reference.spec.tensors import Array
 
 # What each stage computes in: by the name of a device's mix, the reference at that precision.
 MIXES = {
-    "fp32": dict.fromkeys(STAGES, YARDSTICK),
-    "fp16": dict.fromkeys(STAGES, "fp16"),
+    "fp32": dict.fromkeys(GENERATION, YARDSTICK),
+    "fp16": dict.fromkeys(GENERATION, "fp16"),
     "int8": {"conditioner": YARDSTICK, "dit": "int8_rows", "decoder": "fp16"},  # Arm's: INT8 DiT, decoder forced to FP16
 }
 WAVEFORM = "waveform_decorrelation"
@@ -103,7 +104,7 @@ def _limits(judge: Judge, case: Case, expected: Array, recording: Recording, mix
 
 def _errors(judge: Judge, case: Case, mix: dict[str, str]) -> OwnErrors:
     """What each stage errs by at its precision when fed the truth."""
-    return own_errors({stage: judge.answers(stage, mix[stage], case) for stage in STAGES}, judge.truth(case))
+    return own_errors({stage: judge.answers(stage, mix[stage], case) for stage in GENERATION}, judge.truth(case))
 
 
 def _closeness(case: Case, expected: Array, recording: Recording, limits: dict[str, float], why: str) -> list[Verdict]:

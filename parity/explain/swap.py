@@ -17,7 +17,8 @@ from parity.measure.cases import Case
 from parity.measure.portraits import Portrait, log_mel_distance_db, portrait
 from parity.measure.teacher_forcing import float32_inputs
 from reference.spec.generation import Pipeline, generate
-from reference.spec.tensors import STAGES, Array, Tensors
+from reference.spec.stages import GENERATION
+from reference.spec.tensors import Array, Tensors
 
 Swapped = frozenset[str]  # the stages that are the variant's; the others are the truth's
 DECODER: Swapped = frozenset(["decoder"])
@@ -34,14 +35,14 @@ class SwapMatrix:
     @property
     def share_db(self) -> dict[str, float]:
         """What each stage contributes to the distance of the whole variant."""
-        return {stage: self._shapley(stage) for stage in STAGES}
+        return {stage: self._shapley(stage) for stage in GENERATION}
 
     def _shapley(self, stage: str) -> float:
         total = 0.0
         for swapped, distance in self.distance_db.items():
             if stage in swapped:
                 others = len(swapped) - 1
-                weight = factorial(others) * factorial(len(STAGES) - 1 - others) / factorial(len(STAGES))
+                weight = factorial(others) * factorial(len(GENERATION) - 1 - others) / factorial(len(GENERATION))
                 total += weight * (distance - self.distance_db[swapped - {stage}])
         return total
 
@@ -57,7 +58,7 @@ def swap_matrix(judge: Judge, variant: str, case: Case) -> SwapMatrix:
     heard = portrait(truth["audio"][0], own.sample_rate_hz)
     distance_db: dict[Swapped, float] = {}
     for mix in product((False, True), repeat=2):
-        swapped = frozenset(stage for stage, taken in zip(STAGES[:2], mix, strict=True) if taken)
+        swapped = frozenset(stage for stage, taken in zip(GENERATION[:2], mix, strict=True) if taken)
         for decoder, audio in _decoded(judge, variant, case, exact, swapped).items():
             distance_db[swapped | decoder] = _distance_db(heard, audio, own.sample_rate_hz)
     return SwapMatrix(variant=variant, case=case.id, distance_db=distance_db)
@@ -74,7 +75,7 @@ def _decoded(judge: Judge, variant: str, case: Case, exact: Pipeline, swapped: S
     if len(swapped) == 2:  # what the variant makes of it by itself
         trace = judge.heard(variant, case)
         return {frozenset(): exact.stages["decoder"](_latents(trace))["audio"], DECODER: trace["audio"]}
-    stages = {stage: (own if stage in swapped else exact).stages[stage] for stage in STAGES}
+    stages = {stage: (own if stage in swapped else exact).stages[stage] for stage in GENERATION}
     trace = generate(replace(exact, stages=stages), case.request, case.draws(exact.latent_shape))
     return {frozenset(): trace["audio"], DECODER: own.stages["decoder"](_latents(trace))["audio"]}
 

@@ -14,7 +14,8 @@ from parity.measure.cases import Case
 from parity.runtimes import VARIANTS
 from reference.pipeline import Model, TorchStage
 from reference.spec.generation import Stage
-from reference.spec.tensors import Array, Tensors, signatures
+from reference.spec.stages import signatures
+from reference.spec.tensors import Array, Tensors
 
 Edit = Callable[[nn.Module], nn.Module]  # a module to one that is wrong; may change the copy it is given
 

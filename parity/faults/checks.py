@@ -15,7 +15,7 @@ from parity.measure.cases import Case
 from parity.measure.verdict import Verdict
 from parity.runtimes import VARIANTS
 from reference.spec.errors import InputError
-from reference.spec.tensors import ALL_STAGES
+from reference.spec.stages import ALL_STAGES
 
 
 @dataclass(frozen=True, kw_only=True)

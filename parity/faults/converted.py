@@ -17,7 +17,7 @@ from parity.faults.injection import InModule, with_file
 from parity.judge.judge import Judge
 from reference.pipeline import load_model
 from reference.progress import Say
-from reference.spec.tensors import signatures
+from reference.spec.stages import signatures
 
 
 def convert_all(faults: list[Fault], model: Path, folder: Path, say: Say) -> dict[str, Path]:

@@ -32,7 +32,8 @@ from parity.truth.traces import Truth
 from reference.pipeline import Model, load_model
 from reference.spec.errors import InputError
 from reference.spec.generation import Pipeline, Stage, generate
-from reference.spec.tensors import ALL_STAGES, STAGES, Tensors, signatures
+from reference.spec.stages import ALL_STAGES, GENERATION, signatures
+from reference.spec.tensors import Tensors
 
 REPEATS = 3
 LARGE_REPEATS = 2  # where a run takes half a minute
@@ -285,5 +286,5 @@ class Judge:
 
     def _own_errors(self, variant: str, case: Case) -> OwnErrors:
         """What the variant adds when fed the truth."""
-        outputs = {stage: self.answers(stage, variant, case) for stage in STAGES}
-        return own_errors(outputs, self.truth(case), {stage: self.teacher_forced(stage, variant, case) for stage in STAGES})
+        outputs = {stage: self.answers(stage, variant, case) for stage in GENERATION}
+        return own_errors(outputs, self.truth(case), {stage: self.teacher_forced(stage, variant, case) for stage in GENERATION})

@@ -11,7 +11,8 @@ from parity.measure.verdict import Verdict
 from reference.pipeline import Model, TorchStage
 from reference.spec.files import sha256_of
 from reference.spec.generation import Stage
-from reference.spec.tensors import Tensors, signatures
+from reference.spec.stages import signatures
+from reference.spec.tensors import Tensors
 
 PROMPT = "relative_l2.prompt_rows"
 HALF_T5 = (

@@ -14,7 +14,8 @@ from parity.measure.verdict import Verdict
 from parity.runtimes import VARIANTS, YARDSTICK
 from reference.pipeline import TorchStage
 from reference.spec.generation import Stage
-from reference.spec.tensors import Tensors, signatures
+from reference.spec.stages import signatures
+from reference.spec.tensors import Tensors
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,8 @@ from parity.latency.race import Times, race
 from parity.measure.cases import Case
 from parity.runtimes import VARIANTS
 from reference.spec.generation import Pipeline, Stage, generate
-from reference.spec.tensors import STAGES, Array, Tensors
+from reference.spec.stages import GENERATION
+from reference.spec.tensors import Array, Tensors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,7 @@ class Laps:
     @property
     def overhead(self) -> float:
         """The share of the time that is not spent in stages, median over the rounds."""
-        inside = zip(*(self.stages[stage].seconds for stage in STAGES), strict=True)
+        inside = zip(*(self.stages[stage].seconds for stage in GENERATION), strict=True)
         pairs = zip(inside, self.total.seconds, strict=True)
         return float(statistics.median(1 - sum(parts) / total for parts, total in pairs))
 
@@ -51,9 +52,9 @@ def race_generations(
     judge: Judge, entrants: list[Entrant], case: Case, *, threads: int, rounds: int, warmup: int = 1
 ) -> dict[str, Laps]:
     """Everybody generates the same case, in turns, all stages open; `warmup` times do not count."""
-    with opened(entrants, list(STAGES), threads) as runs:
+    with opened(entrants, list(GENERATION), threads) as runs:
         runners = {
-            entrant.name: _Runner(judge, entrant, {stage: runs[entrant.name, stage] for stage in STAGES}, case)
+            entrant.name: _Runner(judge, entrant, {stage: runs[entrant.name, stage] for stage in GENERATION}, case)
             for entrant in entrants
         }
         totals = race(runners, rounds, warmup)
@@ -79,7 +80,7 @@ class _Runner:
     def laps(self, total: Times, rounds: int) -> Laps:
         counted = self.spent[-rounds:]
         return Laps(
-            stages={stage: Times(seconds=tuple(lap[stage] for lap in counted)) for stage in STAGES},
+            stages={stage: Times(seconds=tuple(lap[stage] for lap in counted)) for stage in GENERATION},
             total=total,
             audio=self.audios[-1],
             deterministic=all(np.array_equal(audio, self.audios[0]) for audio in self.audios),

@@ -23,7 +23,7 @@ from parity.runtimes import VARIANTS, choose_variants
 from parity.truth.store import Store
 from reference.progress import Say
 from reference.spec.errors import InputError
-from reference.spec.tensors import STAGES
+from reference.spec.stages import GENERATION
 
 BASE = "litert_plain"  # what all others are compared with
 LABELS = {
@@ -125,7 +125,7 @@ def _row(judge: Judge, name: str, content: Mapping[str, Any], laps: Mapping[int,
     assert recipe is not None, "every variant of the headline runs a bundle"
     bundle = judge.bundles[recipe]
     say(f"{name} alone, for its memory")
-    entries = {stage: bundle.manifest.stages[stage] for stage in STAGES}
+    entries = {stage: bundle.manifest.stages[stage] for stage in GENERATION}
     return Row(
         name=name,
         verdict=verdict_of(name, content, {stage: entry.sha256 for stage, entry in entries.items()}),
@@ -143,7 +143,7 @@ def _against_peers(
     field = ours + peers(judge, folder, say)
     found: dict[int, dict[str, dict[str, Timed]]] = {}
     for threads in options.threads:
-        for stage in STAGES:
+        for stage in GENERATION:
             say(f"{stage} of {', '.join(entrant.name for entrant in field)}, {threads} threads")
             timed = race_stage(judge, field, stage, case, threads=threads, rounds=options.rounds)
             found.setdefault(threads, {})[stage] = timed

@@ -9,7 +9,7 @@ from parity.latency.entrants import Timed
 from parity.latency.generation import Laps
 from parity.latency.headline import BASE, Headline, Row
 from parity.latency.race import Times
-from reference.spec.tensors import STAGES
+from reference.spec.stages import GENERATION
 
 MB, GB, GIGA = 1e6, 1e9, 1e9
 TITLES = (
@@ -84,7 +84,7 @@ def _tables(headline: Headline) -> Iterator[tuple[str, tuple[str, ...], list[lis
 
 def _cells(headline: Headline, row: Row, threads: int, base: Row | None) -> list[str]:
     laps = row.laps[threads]
-    parts = {stage: laps.stages[stage] for stage in STAGES}
+    parts = {stage: laps.stages[stage] for stage in GENERATION}
     ratio = "-" if base is None else f"{base.laps[threads].total.median_s / laps.total.median_s:.2f}"
     return [
         str(threads), f"`{row.name}`", figure(parts["conditioner"]), figure(parts["dit"], headline.steps),
@@ -118,7 +118,7 @@ def _peer_rows(headline: Headline) -> Iterable[list[str]]:
         sums = {name: _sum(stages, name, headline.steps) for name in names}
         ours = sums.get("litert_int8_fast")
         for name in sorted(names, key=lambda name: sums[name]):
-            timed = [stages[stage][name] for stage in STAGES]
+            timed = [stages[stage][name] for stage in GENERATION]
             failed = [str(v) for found in timed for v in found.verdicts if not v.ok]
             yield [
                 str(threads), f"`{name}`", *(figure(found.times) for found in timed), f"{sums[name]:.3g}",
@@ -128,4 +128,4 @@ def _peer_rows(headline: Headline) -> Iterable[list[str]]:
 
 def _sum(stages: dict[str, dict[str, Timed]] | object, name: str, steps: int) -> float:
     assert isinstance(stages, dict)
-    return float(sum((steps if stage == "dit" else 1) * stages[stage][name].times.median_s for stage in STAGES))
+    return float(sum((steps if stage == "dit" else 1) * stages[stage][name].times.median_s for stage in GENERATION))

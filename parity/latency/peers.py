@@ -17,7 +17,8 @@ from parity.runtimes import YARDSTICK
 from reference.pipeline import TorchStage
 from reference.progress import Say
 from reference.spec.generation import Stage
-from reference.spec.tensors import Array, Signature, Tensors, signatures
+from reference.spec.stages import signatures
+from reference.spec.tensors import Array, Signature, Tensors
 
 FLOAT, INT8 = "onnx_fp32", "onnx_int8"  # whose budgets peers are held to
 OPENVINO, EXECUTORCH, COMPILED = "openvino_fp32", "executorch_fp32", "torch_compile"

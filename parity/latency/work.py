@@ -7,7 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from reference.pipeline import build_modules
 from reference.spec.model import ModelSpec
-from reference.spec.tensors import signatures
+from reference.spec.stages import signatures
 
 
 @cache

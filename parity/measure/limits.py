@@ -9,7 +9,7 @@ does at that precision (`parity/truth/precision.py`), and not much less, which w
 from dataclasses import dataclass
 
 from parity.runtimes import VARIANTS, YARDSTICK
-from reference.spec.tensors import ALL_STAGES
+from reference.spec.stages import ALL_STAGES
 
 UNIT_ROUNDOFF = 2.0**-24  # half a float32 step: what rounding the exact answer once may cost
 

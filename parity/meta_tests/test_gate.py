@@ -22,7 +22,7 @@ from parity.report.headroom import headrooms
 from parity.report.report import Report
 from reference.model_files import SPIECE_NAME
 from reference.spec.files import sha256_of
-from reference.spec.tensors import ENCODER, STAGES
+from reference.spec.stages import ENCODER, GENERATION
 
 DAMAGED_BYTES = 4096
 
@@ -62,7 +62,7 @@ def test_clean_bundle_is_published_with_a_full_report(bundles: Mapping[str, Bund
     assert report["blame"] == []
     seen = {(check["stage"], check["variant"], check["ladder"]) for check in report["checks"]}
     for variant in ("torch_fp32", "litert_fp32", "litert_fp16"):
-        assert {(stage, variant, ladder) for stage in STAGES for ladder in (TEACHER_FORCED, FREE_RUNNING)} <= seen
+        assert {(stage, variant, ladder) for stage in GENERATION for ladder in (TEACHER_FORCED, FREE_RUNNING)} <= seen
         assert (ENCODER, variant, TEACHER_FORCED) in seen
     assert len({check["id"] for check in report["checks"]}) == len(report["checks"])
     for entry in report["artifacts"]:

@@ -18,12 +18,12 @@ from parity.explain.inside.localize import ModuleError
 from parity.explain.sounds import Sound
 from parity.explain.swap import SwapMatrix
 from parity.measure.verdict import ARTIFACT, LADDERS, Verdict
-from reference.spec.tensors import STAGES
+from reference.spec.stages import GENERATION
 
 TEMPLATES = Path(__file__).parent / "templates"
 PLOT_WIDTH, PLOT_HEIGHT, MARGIN_LEFT, MARGIN = 900, 320, 50, 12
 TOP_DB, GRID_DB = 160.0, 20  # float32 rounding is near 130 dB
-MIXES = [mix for count in range(1, len(STAGES) + 1) for mix in combinations(STAGES, count)]
+MIXES = [mix for count in range(1, len(GENERATION) + 1) for mix in combinations(GENERATION, count)]
 BAR_PIXELS, BAR_MOST = 60, 300  # of a bar at its limit, and of the longest
 COLOURS = (
     "#4a78c5", "#d9822b", "#2e8b57", "#b5179e", "#8c564b", "#d62728", "#17a2b8", "#7f7f7f", "#9467bd", "#bcbd22",
@@ -150,7 +150,7 @@ def _swap(matrix: SwapMatrix) -> dict[str, Any]:
         "variant": matrix.variant,
         "case": matrix.case,
         "distances": [f"{matrix.distance_db[frozenset(mix)]:.2g}" for mix in MIXES],
-        "shares": [f"{matrix.share_db[stage]:.2g}" for stage in STAGES],
+        "shares": [f"{matrix.share_db[stage]:.2g}" for stage in GENERATION],
     }
 
 

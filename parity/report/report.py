@@ -23,7 +23,7 @@ from parity.measure.verdict import ARTIFACT, LADDERS, REPLAYED, Verdict, json_nu
 from parity.report.card import card
 from parity.report.page import render
 from reference.spec.files import sha256_of
-from reference.spec.tensors import STAGES
+from reference.spec.stages import GENERATION
 
 SCHEMA = 1
 ONE_ROW = {ARTIFACT: "bundle", REPLAYED: "sampler"}  # ladders whose checks share a row, and where it stands
@@ -139,7 +139,7 @@ def artifact_entries(bundles: Iterable[Bundle]) -> list[dict[str, Any]]:
 
 
 def _swap_json(matrix: SwapMatrix) -> dict[str, Any]:
-    distances = {"+".join(name for name in STAGES if name in swapped): d for swapped, d in matrix.distance_db.items()}
+    distances = {"+".join(name for name in GENERATION if name in swapped): d for swapped, d in matrix.distance_db.items()}
     return {
         "variant": matrix.variant,
         "case": matrix.case,

@@ -15,7 +15,8 @@ from litert_pipeline.bundle import Bundle
 from parity.runtimes import torch_
 from reference.pipeline import Model
 from reference.spec.generation import Stage
-from reference.spec.tensors import Array, Tensors, signatures
+from reference.spec.stages import signatures
+from reference.spec.tensors import Array, Tensors
 
 
 class UpstreamConditioner:

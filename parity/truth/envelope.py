@@ -22,7 +22,8 @@ from parity.measure.portraits import listening_distances, portrait
 from parity.truth.traces import Truth
 from reference.pipeline import Model
 from reference.spec.generation import Stage, generate
-from reference.spec.tensors import STAGES, Array, Tensors
+from reference.spec.stages import GENERATION
+from reference.spec.tensors import Array, Tensors
 
 Found = dict[str, dict[str, float]]  # distances by stage and metric
 DRAWS = 32
@@ -127,7 +128,7 @@ def _disturbed(stages: Mapping[str, Stage], errors: OwnErrors, rng: np.random.Ge
     def wrapped(run: Stage) -> Stage:
         return lambda feed: {name: _moved(array, *next(drawn[name])) for name, array in run(feed).items()}
 
-    return {stage: wrapped(stages[stage]) for stage in STAGES}
+    return {stage: wrapped(stages[stage]) for stage in GENERATION}
 
 
 def _moved(array: Array, error: Array, size: float) -> Array:

@@ -21,7 +21,8 @@ from reference.spec.files import new_folder, sha256_of
 from reference.spec.generation import Pipeline, generate
 from reference.spec.noise import STREAMS, philox, torch_cpu
 from reference.spec.section import read_json
-from reference.spec.tensors import ENCODER, Array, Tensors
+from reference.spec.stages import ENCODER
+from reference.spec.tensors import Array, Tensors
 
 INDEX_NAME, ARRAYS_NAME = "index.json", "goldens.npz"
 CASES = ("drums", "one_too_many")

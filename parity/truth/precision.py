@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from litert_pipeline.build.channels_last import LastConv, LastUpConv, Pointwise
 from litert_pipeline.build.convert import exportable
 from reference.pipeline import Model, TorchStage
-from reference.spec.tensors import signatures
+from reference.spec.stages import signatures
 
 Round = Callable[[Tensor], Tensor]
 INT8_LARGEST, INT4_LARGEST, UINT8_STEPS = 127, 7, 255

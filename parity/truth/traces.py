@@ -14,7 +14,8 @@ from reference.pipeline import Model
 from reference.spec.files import sha256_of
 from reference.spec.generation import Pipeline, generate
 from reference.spec.noise import philox
-from reference.spec.tensors import ALL_STAGES, ENCODER, Tensors
+from reference.spec.stages import ALL_STAGES, ENCODER
+from reference.spec.tensors import Tensors
 
 ENCODER_SEED_OFFSET = 2**31  # the encoder is judged on noise no generation of the same case uses
 

@@ -26,7 +26,8 @@ from parity.judge.input_order import swapped_inputs
 from parity.judge.judge import Judge
 from parity.measure.metrics import relative_l2
 from parity.test_parity import case_called
-from reference.spec.tensors import Signature, Tensor, signatures
+from reference.spec.stages import signatures
+from reference.spec.tensors import Signature, Tensor
 
 LIKE_OURS = 1e-5  # relative L2 between two float32 conversions of the same weights; measured up to 3e-6
 ROLES = {

@@ -17,7 +17,8 @@ from parity.explain.inside.localize import ModuleError, conversion_errors, first
 from parity.judge.judge import Judge
 from parity.measure.teacher_forcing import stage_feed
 from parity.test_parity import case_called
-from reference.spec.tensors import ALL_STAGES, Array
+from reference.spec.stages import ALL_STAGES
+from reference.spec.tensors import Array
 
 STEP = 3
 GAIN, ABOUT = 1.05, 0.5  # a gain on the weights is not one on the bias beside them

@@ -12,9 +12,9 @@ from parity.faults.catalogue import CATALOGUE
 from parity.judge.judge import Judge
 from parity.meta_tests.judge.test_judge import VARIANT, with_fault
 from parity.test_parity import case_called
-from reference.spec.tensors import STAGES
+from reference.spec.stages import GENERATION
 
-SUBSETS = [frozenset(mix) for count in range(len(STAGES) + 1) for mix in combinations(STAGES, count)]
+SUBSETS = [frozenset(mix) for count in range(len(GENERATION) + 1) for mix in combinations(GENERATION, count)]
 ROUNDING_DB = 1e-9
 SHARE_OF_ALL = 0.9  # what the wrong stage contributes at least; the others are float32 and correct
 HEARD = ["seconds_dropped", "velocity_sign", "layer_skipped", "channels_swapped", "gain"]
@@ -24,7 +24,7 @@ HEARD = ["seconds_dropped", "velocity_sign", "layer_skipped", "channels_swapped"
 def test_shares_add_up_to_the_distance_of_the_whole_variant(distances: list[float]) -> None:
     by_subset = dict(zip(SUBSETS, [0.0, *distances], strict=True))
     matrix = SwapMatrix(variant="v", case="c", distance_db=by_subset)
-    assert sum(matrix.share_db.values()) == pytest.approx(by_subset[frozenset(STAGES)], abs=ROUNDING_DB)
+    assert sum(matrix.share_db.values()) == pytest.approx(by_subset[frozenset(GENERATION)], abs=ROUNDING_DB)
 
 
 def test_a_stage_that_changes_nothing_has_no_share() -> None:
@@ -38,9 +38,9 @@ def test_the_wrong_stage_has_the_share(judge: Judge, name: str) -> None:
     matrix = swap_matrix(with_fault(judge, name), VARIANT, case_called(judge, "drums"))
     assert set(matrix.distance_db) == set(SUBSETS)
     assert matrix.distance_db[frozenset()] == 0
-    assert matrix.share_db[stage] >= SHARE_OF_ALL * matrix.distance_db[frozenset(STAGES)]
+    assert matrix.share_db[stage] >= SHARE_OF_ALL * matrix.distance_db[frozenset(GENERATION)]
     alone = matrix.distance_db[frozenset([stage])]
-    assert alone > max(matrix.distance_db[frozenset(STAGES) - {stage}], ROUNDING_DB)
+    assert alone > max(matrix.distance_db[frozenset(GENERATION) - {stage}], ROUNDING_DB)
 
 
 def test_what_is_not_a_number_stays_none(judge: Judge) -> None:

@@ -33,7 +33,7 @@ from parity.truth.store import Store
 from reference.pipeline import TorchStage
 from reference.spec.errors import InputError
 from reference.spec.generation import Request
-from reference.spec.tensors import ALL_STAGES, signatures
+from reference.spec.stages import ALL_STAGES, signatures
 
 LEAST_FAULTS = 100
 DOCS = Path(__file__).parents[3] / "docs" / "faults.md"

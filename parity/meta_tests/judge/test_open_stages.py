@@ -21,7 +21,8 @@ from parity.test_parity import case_called
 from reference.exact import in_float64
 from reference.pipeline import StageModules, load_model, read_modules
 from reference.spec.generation import Stage, generate
-from reference.spec.tensors import ALL_STAGES, Array, Tensors, signatures
+from reference.spec.stages import ALL_STAGES, signatures
+from reference.spec.tensors import Array, Tensors
 
 HELD = 10
 

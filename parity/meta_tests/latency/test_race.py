@@ -29,7 +29,8 @@ from parity.test_parity import case_called
 from reference.spec.errors import InputError
 from reference.spec.generation import Stage
 from reference.spec.memory import peak_resident_bytes
-from reference.spec.tensors import STAGES, Array, Tensors
+from reference.spec.stages import GENERATION
+from reference.spec.tensors import Array, Tensors
 
 BALLAST_BYTES = 400 * 2**20
 ABOUT = 1e-9
@@ -137,7 +138,7 @@ def test_what_fails_alone_is_told(tmp_path: Path) -> None:
 
 def test_a_file_several_run_is_opened_once(judge: Judge) -> None:
     entrants = [of_variant(judge, name) for name in ("litert_fp32", "litert_windowed", "litert_int8")]
-    with opened(entrants, list(STAGES), 1) as runs:
+    with opened(entrants, list(GENERATION), 1) as runs:
         assert len({id(runs[entrant.name, "conditioner"]) for entrant in entrants}) == 1
         assert len({id(runs[entrant.name, "dit"]) for entrant in entrants}) == 2
         assert len({id(runs[entrant.name, "decoder"]) for entrant in entrants}) == 3

@@ -22,7 +22,7 @@ from parity.report.ledger import LEAST_ROOM, MOST_ROOM, complaint, read_ledger, 
 from parity.runtimes import VARIANTS
 from parity.truth.envelope import DRAWS
 from reference.spec.errors import InputError
-from reference.spec.tensors import ALL_STAGES
+from reference.spec.stages import ALL_STAGES
 
 RECORDED_DIGITS = 1e-3
 LEAST_DRAWS = 32  # fewer do not place a quantile of 0.9

@@ -20,7 +20,7 @@ from parity.explain.swap import SwapMatrix
 from parity.measure.verdict import FREE_RUNNING, TEACHER_FORCED, Verdict
 from parity.report.page import COLOURS, render
 from parity.runtimes import VARIANTS
-from reference.spec.tensors import STAGES
+from reference.spec.stages import GENERATION
 
 PCM16_STEP = 2.0**-15
 
@@ -45,7 +45,7 @@ def page(**changes: Any) -> str:
 
 
 STEPS = [{"variant": "litert_int8", "case": "drums", "velocity_snr_db": db} for db in ("30", "inf", "nan")]
-SUBSETS = [frozenset(mix) for count in range(4) for mix in combinations(STAGES, count)]
+SUBSETS = [frozenset(mix) for count in range(4) for mix in combinations(GENERATION, count)]
 ERROR = ModuleError(
     path="transformer.layers.1.ff", tensor="t", isolated=1.0, accumulated=1.0, expected=0.1, snr_db=0.0, max_abs=1.0,
     median_ratio=1.0,

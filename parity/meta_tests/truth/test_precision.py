@@ -28,7 +28,7 @@ from parity.truth.precision import (
     int8_tensor,
     reduced,
 )  # fmt: skip
-from reference.spec.tensors import ALL_STAGES
+from reference.spec.stages import ALL_STAGES
 
 ROUNDED = 0.5 + 1e-4  # of a scale: as far as rounding may move a value, float32 arithmetic included
 DISTINCT = {"int8": 2 * INT8_LARGEST + 1, "int4": 2 * INT4_LARGEST + 1, "uint8": UINT8_STEPS + 1}
