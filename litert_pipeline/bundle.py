@@ -10,7 +10,7 @@ from litert_pipeline.binding import Binding
 from reference.spec.errors import InputError
 from reference.spec.files import sha256_of
 from reference.spec.generation import Stage
-from reference.spec.sampler import LevelShift
+from reference.spec.sampling.schedule import LevelShift
 from reference.spec.section import Section, read_json
 from reference.spec.stages import ALL_STAGES, GENERATION
 from reference.spec.tensors import Signature, Tensor

@@ -15,7 +15,7 @@ from parity.truth.store import Store
 from reference.pipeline import Model
 from reference.progress import Say
 from reference.spec.generation import Request
-from reference.spec.sampler import SamplerSpec
+from reference.spec.sampling.samplers import SamplerSpec
 
 WORDS = (
     "warm", "tight", "drum", "loop", "90 BPM", "analog", "pad", "übersteuert", "rain on a roof", "雨", "🥁", "!!", "dry",

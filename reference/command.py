@@ -14,9 +14,9 @@ from reference.spec.audio import ENCODINGS, fitted, read_wav, trimmed, write_wav
 from reference.spec.errors import InputError
 from reference.spec.files import check_free
 from reference.spec.generation import Pipeline, Request, generate, save_trace
-from reference.spec.guidance import Guidance
 from reference.spec.noise import STREAMS, open_noise
-from reference.spec.sampler import SAMPLERS, SamplerSpec
+from reference.spec.sampling.guidance import Guidance
+from reference.spec.sampling.samplers import SAMPLERS, SamplerSpec
 
 Force = Annotated[bool, typer.Option("--force", help="Replace existing output.")]
 Levels = tuple[float, float]

@@ -15,7 +15,7 @@ from reference.spec.errors import InputError
 from reference.spec.files import sha256_of
 from reference.spec.generation import Request, generate
 from reference.spec.noise import philox
-from reference.spec.sampler import SAMPLERS, SamplerSpec
+from reference.spec.sampling.samplers import SAMPLERS, SamplerSpec
 from reference.spec.tensors import Array, Tensors
 
 RATE_HZ = 44_100

@@ -22,7 +22,7 @@ from reference.model_files import SPIECE_NAME
 from reference.pipeline import load_model
 from reference.spec.generation import conditioner_feed
 from reference.spec.prompt import Tokenizer
-from reference.spec.sampler import SamplerSpec
+from reference.spec.sampling.samplers import SamplerSpec
 
 T5_FOLDER = TINY_MODEL_DIR / "t5-tiny"
 MAX_LENGTH = 256  # no drawn prompt is cut: where pieces tie, a cut could leave different ones

@@ -174,7 +174,7 @@ def test_long_prompts_are_cut_and_keep_eos(tiny: Model) -> None:
 
 
 def test_shared_spec_and_litert_run_need_no_torch() -> None:
-    code = "import sys; sys.modules['torch'] = None; import litert_pipeline.run.pipeline, reference.spec.sampler"
+    code = "import sys; sys.modules['torch'] = None; import litert_pipeline.run.pipeline, reference.spec.sampling.samplers"
     subprocess.run([sys.executable, "-c", code], check=True)
     listed = f"{code}; print(*(name for name in sys.modules if name.startswith('litert_pipeline.build')))"
     assert (

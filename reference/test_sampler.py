@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from reference.spec.errors import InputError
 from reference.spec.noise import philox
-from reference.spec.sampler import SAMPLERS, SamplerSpec, State, _expf
+from reference.spec.sampling.objective import State
+from reference.spec.sampling.samplers import SAMPLERS, SamplerSpec
+from reference.spec.sampling.schedule import _expf
 
 EIGHT_LEVELS_HEX = "3f800000 3f7e4961 3f7b6541 3f73dbe6 3f617bea 3f3b26a8 3f000000 3e89b2b1 00000000"
 ONE_ULP_SHARE = 2.0**-23

@@ -9,7 +9,8 @@ import torch
 from fixtures.oracle import upstream
 from parity.measure import metrics
 from reference.spec.noise import philox
-from reference.spec.sampler import SAMPLERS, SamplerSpec, State
+from reference.spec.sampling.objective import State
+from reference.spec.sampling.samplers import SAMPLERS, SamplerSpec
 
 SHAPE = (1, 6, 32)
 TRAJECTORY = 1e-6  # relative L2; measured up to 2e-7: upstream multiplies by float32 levels, we by the same as float64

@@ -10,7 +10,7 @@ from fixtures import TINY_MODEL_DIR
 from reference.pipeline import Model, load_model
 from reference.spec.generation import Request, Stage, generate
 from reference.spec.noise import ENCODER_NOISE, philox
-from reference.spec.sampler import SamplerSpec
+from reference.spec.sampling.samplers import SamplerSpec
 from reference.spec.stages import ALL_STAGES, DIT, ENCODER, GENERATION, STAGE_TABLE, signatures
 from reference.spec.tensors import Array, Tensors
 from reference.spec.trace import at_step, crossing, steps

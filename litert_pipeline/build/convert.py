@@ -23,7 +23,7 @@ from reference.pipeline import Model, load_model
 from reference.progress import Say
 from reference.spec.errors import InputError
 from reference.spec.files import new_folder, sha256_of
-from reference.spec.sampler import SamplerSpec
+from reference.spec.sampling.samplers import SamplerSpec
 from reference.spec.stages import ALL_STAGES, signatures
 from reference.spec.tensors import Signature
 

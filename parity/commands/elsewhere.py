@@ -74,7 +74,7 @@ def verify_wav_command(
     with told_in_one_line():
         from parity.device.verify import VerifyOptions, verify
         from reference.spec.generation import Request
-        from reference.spec.sampler import SamplerSpec
+        from reference.spec.sampling.samplers import SamplerSpec
 
         request = Request(prompt=prompt, seconds=seconds, sampler=SamplerSpec(name=sampler, steps=steps))
         options = VerifyOptions(

@@ -18,7 +18,8 @@ from reference.progress import Say
 from reference.spec import audiogen
 from reference.spec.generation import generate
 from reference.spec.noise import STREAMS, UINT32_END
-from reference.spec.sampler import SAMPLERS, State
+from reference.spec.sampling.objective import State
+from reference.spec.sampling.samplers import SAMPLERS
 from reference.spec.tensors import Array
 
 APP_SECONDS = 10.0  # what audiogen asks for, whatever its user wants

@@ -9,7 +9,7 @@ from parity.faults.wrong_sampler import WrongSampler
 from parity.measure.replay import Generate
 from reference.spec.generation import Pipeline, Request, Stage
 from reference.spec.prompt import Tokenizer
-from reference.spec.sampler import State
+from reference.spec.sampling.objective import State
 from reference.spec.tensors import Array, Tensors
 
 Change = Callable[[Array], Array]

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from reference.spec.sampler import SamplerSpec, State, Step, Velocity
+from reference.spec.sampling.flow import Step, Velocity
+from reference.spec.sampling.objective import State
+from reference.spec.sampling.samplers import SamplerSpec
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,8 @@ from reference.spec.generation import Request
 from reference.spec.model import SecondsSpec
 from reference.spec.noise import open_noise
 from reference.spec.prompt import Tokenizer
-from reference.spec.sampler import SamplerSpec, State
+from reference.spec.sampling.objective import State
+from reference.spec.sampling.samplers import SamplerSpec
 
 if sys.version_info >= (3, 11):
     import tomllib

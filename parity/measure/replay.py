@@ -14,7 +14,7 @@ from parity.measure.metrics import relative_l2
 from parity.measure.teacher_forcing import CONDITIONING, Measurement, float32_inputs
 from reference.spec.generation import Pipeline, Request
 from reference.spec.noise import philox
-from reference.spec.sampler import State
+from reference.spec.sampling.objective import State
 from reference.spec.tensors import Array, Tensors
 
 Generate = Callable[[Pipeline, Request, Iterator[State]], Tensors]

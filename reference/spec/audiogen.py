@@ -14,7 +14,7 @@ from itertools import count
 import numpy as np
 
 from reference.spec.errors import InputError
-from reference.spec.sampler import State
+from reference.spec.sampling.objective import State
 
 RENOISE_SEED_OFFSET = 4564  # the app seeds draw i + 1 with seed + i + 4564
 LARGEST_BELOW_1 = np.nextafter(np.float32(1), np.float32(0))

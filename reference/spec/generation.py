@@ -9,10 +9,12 @@ import numpy as np
 
 from reference.spec.errors import InputError
 from reference.spec.files import new_file
-from reference.spec.guidance import Guidance
 from reference.spec.noise import ENCODER_NOISE, draw_names
 from reference.spec.prompt import Tokenizer
-from reference.spec.sampler import LevelShift, SamplerSpec, State
+from reference.spec.sampling.guidance import Guidance
+from reference.spec.sampling.objective import State
+from reference.spec.sampling.samplers import SamplerSpec
+from reference.spec.sampling.schedule import LevelShift
 from reference.spec.tensors import Array, Tensors
 from reference.spec.trace import crossed, crossing
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import prod
 
-from reference.spec.sampler import LevelShift
+from reference.spec.sampling.schedule import LevelShift
 
 WHOLE = "whole"  # not chunked
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from reference.spec import audiogen
 from reference.spec.errors import InputError
-from reference.spec.sampler import State
+from reference.spec.sampling.objective import State
 
 ENCODER_NOISE = "encoder_noise"
 UINT32_END = 2**32

@@ -31,7 +31,7 @@ from parity.faults.wiring import answering, fed, fed_by_position, first_input_ke
 from reference.model.attention import CrossAttention, RotaryEmbedding, SelfAttention, rotate
 from reference.model.dit import GLU, FourierFeatures, LayerNorm
 from reference.spec.generation import Stage
-from reference.spec.sampler import logsnr_levels
+from reference.spec.sampling.schedule import logsnr_levels
 from reference.spec.tensors import Array, Tensors
 
 SOURCE = "stable-audio-tools models/dit.py, transformer.py"

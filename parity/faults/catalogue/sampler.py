@@ -11,8 +11,10 @@ from parity.faults.injection import InPipeline
 from parity.faults.wiring import asked_for, noise, sampled_by
 from parity.faults.wrong_sampler import Move
 from reference.spec.generation import Request
-from reference.spec.guidance import Guidance
-from reference.spec.sampler import SamplerSpec, State, linear_levels, logsnr_levels
+from reference.spec.sampling.guidance import Guidance
+from reference.spec.sampling.objective import State
+from reference.spec.sampling.samplers import SamplerSpec
+from reference.spec.sampling.schedule import linear_levels, logsnr_levels
 
 UPSTREAM_SCALE = 6.0
 

@@ -17,7 +17,7 @@ from parity.test_parity import case_called
 from parity.truth import store as store_module
 from parity.truth.store import Store
 from parity.truth.traces import Truth
-from reference.spec.sampler import SamplerSpec
+from reference.spec.sampling.samplers import SamplerSpec
 from reference.spec.tensors import Tensors
 
 VALUES = 1000

@@ -1,0 +1,1 @@
+"""What happens between noise and latents: levels, objective, update rules, guidance."""
