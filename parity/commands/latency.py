@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from fixtures import TINY_MODEL_DIR
-from parity.commands.elsewhere import ModelDir, NoCache, user_store, wide_console
+from parity.commands.options import ModelDir, NoCache, user_store, wide_console
 from reference import command
 from reference.progress import told
 from reference.spec.errors import EXIT_OK, EXIT_REFUSE, InputError, told_in_one_line

@@ -1,32 +1,14 @@
-"""Commands about what was made elsewhere: a bundle beside Arm's app, a WAV from a device."""
+"""Commands about devices: whether Arm's app runs a bundle, whether a WAV is the model's."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from fixtures import TINY_MODEL_DIR
+from parity.commands.options import ModelDir, NoCache, user_store, wide_console
 from reference.progress import told
 from reference.spec.errors import EXIT_REFUSE, told_in_one_line
-
-if TYPE_CHECKING:
-    from parity.truth.store import Store
-
-ModelDir = Annotated[Path, typer.Option(help="Model dir; the embedded tiny model if left out.")]
-NoCache = Annotated[bool, typer.Option("--no-cache", help="Compute the truth again, read and keep nothing.")]
-
-
-def wide_console() -> Console:
-    """A terminal's own width; room for the tables in a file."""
-    return Console(width=None if Console().is_terminal else 170)
-
-
-def user_store(no_cache: bool) -> "Store":
-    """Where this user's truths are kept."""
-    from parity.truth.store import Store
-
-    return Store() if no_cache else Store.of_user()
 
 
 def contract_command(

@@ -1,0 +1,44 @@
+"""The command that injects faults."""
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fixtures import TINY_MODEL_DIR
+from parity.commands.options import ModelDir, NoCache, print_peak, split_names, user_store, wide_console
+from reference import command
+from reference.progress import told
+from reference.spec.errors import EXIT_OK, EXIT_REFUSE, told_in_one_line
+from reference.spec.files import new_file
+
+
+def faults_command(
+    model: ModelDir = TINY_MODEL_DIR,
+    bundle: Annotated[list[Path] | None, typer.Option(help="Clean bundle; repeatable. Converted if left out.")] = None,
+    variants: Annotated[str | None, typer.Option(help="Variants to spoil; FP32, FP16 and INT8 LiteRT if left out.")] = None,
+    only: Annotated[str | None, typer.Option(help="Faults to inject, comma-separated; all if left out.")] = None,
+    files: Annotated[bool, typer.Option(help="Also convert every wrong module for real.")] = True,
+    out: Annotated[Path | None, typer.Option(help="Write the table as Markdown.")] = None,
+    no_cache: NoCache = False,
+    force: command.Force = False,
+) -> None:
+    """Inject every fault of the catalogue and see whether the gate refuses and blames the right stage; 1 if it does not."""
+    console = wide_console()
+    with told_in_one_line():
+        from parity.faults.run import FaultOptions, run_faults
+        from parity.faults.table import page, show
+
+        options = FaultOptions(
+            model=model, bundles=bundle or [], variants=split_names(variants), only=split_names(only), files=files
+        )
+        with new_file(out, force) if out is not None else nullcontext() as file, told(console) as say:
+            outcome = run_faults(options, user_store(no_cache), say)
+            if file is not None:
+                file.write_text(page(outcome), encoding="utf-8")
+    show(outcome, console)
+    if out is not None:
+        console.print(f"wrote {out}", highlight=False)
+    print_peak(console)
+    raise typer.Exit(EXIT_REFUSE if outcome.complaints() else EXIT_OK)

@@ -1,0 +1,72 @@
+"""Commands that judge: once, or over and over."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fixtures import TINY_MODEL_DIR
+from parity.commands.options import ModelDir, NoCache, print_peak, split_names, user_store, wide_console
+from reference import command
+from reference.progress import told
+from reference.spec.errors import EXIT_OK, EXIT_REFUSE, told_in_one_line
+
+
+def gate_command(
+    model: ModelDir = TINY_MODEL_DIR,
+    bundle: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Bundle to judge, or a folder of anybody's .tflite or .onnx files; repeatable. "
+            "Without it the gate converts the model itself."
+        ),
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Folder for the page, report.json, junit.xml, parity-card.md.")] = None,
+    variants: Annotated[str | None, typer.Option(help="Variants to judge, comma-separated; all if left out.")] = None,
+    cases: Annotated[str | None, typer.Option(help="Cases to judge, comma-separated; all if left out.")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads of every runtime.")] = 1,
+    require_license: Annotated[
+        bool, typer.Option("--require-license", help="Refuse bundles without licence, notice and attribution.")
+    ] = False,
+    no_cache: NoCache = False,
+    force: command.Force = False,
+) -> None:
+    """Say PUBLISH (exit code 0) or REFUSE (1) and why; 2 means the input could not be judged."""
+    console = wide_console()
+    with told_in_one_line():
+        from parity.gate import GateOptions, run_gate
+
+        options = GateOptions(
+            model=model, bundles=bundle or [], report=report, variants=split_names(variants), cases=split_names(cases),
+            threads=threads, force=force, require_license=require_license,
+        )  # fmt: skip
+        with told(console) as say:
+            outcome = run_gate(options, user_store(no_cache), say)
+    outcome.show(console)
+    if report is not None:
+        names = ("report.html", "report.json", "junit.xml", "parity-card.md")
+        console.print(f"wrote {', '.join(str(report / name) for name in names)}", highlight=False, soft_wrap=True)
+    print_peak(console)
+    raise typer.Exit(EXIT_OK if outcome.publish else EXIT_REFUSE)
+
+
+def soak_command(
+    model: ModelDir = TINY_MODEL_DIR,
+    bundle: Annotated[list[Path] | None, typer.Option(help="Bundle to judge; repeatable. Converted if left out.")] = None,
+    variants: Annotated[str | None, typer.Option(help="Variants to judge, comma-separated; all if left out.")] = None,
+    drawn: Annotated[int | None, typer.Option(min=1, help="Draw so many variants for each run; all if left out.")] = None,
+    runs: Annotated[int, typer.Option(min=1, help="How many gate runs.")] = 100,
+    seed: Annotated[int, typer.Option(min=0, help="Number of the first run; a run is drawn from its number.")] = 0,
+) -> None:
+    """Run the gate over and over on drawn prompts, seconds, seeds, steps and threads; 1 if any run refuses."""
+    console = wide_console()
+    with told_in_one_line():
+        from parity.soak import SoakOptions, soak
+
+        options = SoakOptions(
+            model=model, bundles=bundle or [], variants=split_names(variants), drawn=drawn, runs=runs, seed=seed
+        )
+        with told(console) as say:
+            refused = soak(options, say)
+    console.print(f"{runs - refused} of {runs} runs end PUBLISH", highlight=False)
+    raise typer.Exit(EXIT_REFUSE if refused else EXIT_OK)

@@ -1,0 +1,40 @@
+"""The command that looks inside a stage."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fixtures import TINY_MODEL_DIR
+from parity.commands.options import ModelDir, NoCache, print_peak, user_store, wide_console
+from reference import command
+from reference.progress import told
+from reference.spec.errors import EXIT_OK, EXIT_REFUSE, told_in_one_line
+from reference.spec.stages import ALL_STAGES
+
+
+def localize_command(
+    bundle: Annotated[Path, typer.Option(help="Bundle to look into.")],
+    stage: Annotated[str, typer.Option(help=f"{', '.join(ALL_STAGES)}.")],
+    model: ModelDir = TINY_MODEL_DIR,
+    case: Annotated[str, typer.Option(help="Case whose inputs the stage is fed.")] = "drums",
+    step: Annotated[int, typer.Option(help="Sampler step, for the DiT.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Folder for Model Explorer overlays.")] = None,
+    no_cache: NoCache = False,
+    force: command.Force = False,
+) -> None:
+    """Compare every module inside one stage with the reference; 1 if any adds more error than it may."""
+    console = wide_console()
+    with told_in_one_line():
+        from parity.explain.inside.blocks import block_table
+        from parity.explain.inside.localize import first_fault
+        from parity.explain.inside.search import InsideOptions, look_inside
+
+        options = InsideOptions(model=model, bundle=bundle, stage=stage, case=case, step=step, out=out, force=force)
+        with told(console) as say:
+            errors = look_inside(options, user_store(no_cache), say)
+    console.print(block_table(errors, f"{stage} of {bundle}, case {case}"))
+    fault = first_fault(errors)
+    console.print("no module is at fault" if fault is None else f"first fault: {fault.path}", highlight=False)
+    print_peak(console)
+    raise typer.Exit(EXIT_OK if fault is None else EXIT_REFUSE)

@@ -1,0 +1,37 @@
+"""Options and output that several commands share."""
+
+import resource
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from parity.truth.store import Store
+
+ModelDir = Annotated[Path, typer.Option(help="Model dir; the embedded tiny model if left out.")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Compute the truth again, read and keep nothing.")]
+
+
+def wide_console() -> Console:
+    """A terminal's own width; room for the tables in a file."""
+    return Console(width=None if Console().is_terminal else 170)
+
+
+def user_store(no_cache: bool) -> "Store":
+    """Where this user's truths are kept."""
+    from parity.truth.store import Store
+
+    return Store() if no_cache else Store.of_user()
+
+
+def print_peak(console: Console) -> None:
+    """The memory of the largest process so far: this one, or one it waited for."""
+    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    console.print(f"largest process: {peak / 2**20:.2f} GiB resident", highlight=False)
+
+
+def split_names(text: str | None) -> list[str] | None:
+    """Names, comma-separated; None if the option was left out."""
+    return None if text is None else [name.strip() for name in text.split(",")]

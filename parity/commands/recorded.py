@@ -1,0 +1,54 @@
+"""Commands about figures that are recorded and reviewed: the room of limits, the goldens."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fixtures import TINY_MODEL_DIR
+from parity.commands.options import ModelDir, wide_console
+from reference import command
+from reference.spec.errors import EXIT_OK, EXIT_REFUSE, told_in_one_line
+
+
+def headroom_command(
+    report: Annotated[Path, typer.Argument(help="A report folder, or its report.json.")],
+    record: Annotated[Path | None, typer.Option(help="Also write the ledger of limits to this file.")] = None,
+    force: command.Force = False,
+) -> None:
+    """Print every budget with what a gate run measured, its limit, and the room between them.
+
+    1 if a variant's worst room is outside the band and the ledger does not say why; the band is meant for the tiny model.
+    """
+    console = wide_console()
+    with told_in_one_line():
+        from parity.report import ledger
+        from parity.report.headroom import headroom_table, headrooms, read_report, worst
+
+        content = read_report(report)
+        found = headrooms(content["checks"])
+        if record is not None:
+            ledger.record(content, record, force)
+        outside = ledger.read_ledger(record or ledger.LEDGER).outside
+    console.print(headroom_table(found))
+    for row in worst(found).values():
+        console.print(f"{row.variant}: least room {row.room:.2g}x, {row.budget}", highlight=False, soft_wrap=True)
+    complaints = [told for row in worst(found).values() if (told := ledger.complaint(row, outside))]
+    for told in complaints:
+        console.print(f"[red]{told}[/red]", highlight=False, soft_wrap=True)
+    if record is not None:
+        console.print(f"wrote {record}", highlight=False)
+    raise typer.Exit(EXIT_REFUSE if complaints else EXIT_OK)
+
+
+def goldens_command(
+    out: Annotated[Path, typer.Option(help="Folder to write: the arrays and an index.json.")],
+    model: ModelDir = TINY_MODEL_DIR,
+    force: command.Force = False,
+) -> None:
+    """Record the truth's numbers of a few cases, for a later version to be compared with."""
+    with told_in_one_line():
+        from parity.truth.goldens import record
+
+        count = record(model, out, force)
+    typer.echo(f"wrote {out} ({count} arrays)")
