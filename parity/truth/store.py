@@ -1,16 +1,9 @@
-"""What is costly to compute, kept on disk: arrays by the content they follow from.
-
-An entry's name is the hash of a description of everything it follows from, and the description is stored inside, so an
-entry of anything else, under whatever name, is not taken for it. A hash of its bytes at its start tells damage. Either
-way the entry is computed again and replaced. A folder that cannot be written is no reason not to judge.
-"""
+"""What is costly to compute, kept on disk: arrays by the content they follow from (`reference.spec.entries`)."""
 
 import hashlib
 import io
 import json
-import os
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -23,13 +16,11 @@ import platformdirs
 import parity
 import reference
 from litert_pipeline.build import channels_last, rewrites
-from reference.spec.errors import InputError
-from reference.spec.files import new_file, sha256_of
+from reference.spec.entries import Entries
+from reference.spec.files import sha256_of
 from reference.spec.tensors import Tensors
 
 LIMIT_BYTES = 2 * 2**30  # some two hundred truths at full size
-DESCRIPTION = "description"  # the name of the array that holds it
-SUFFIX, HASH_BYTES = ".entry", 32
 SOURCES = (Path(reference.__file__).parent, Path(parity.__file__).parent)
 OWN_MODULES = (  # those an entry follows from
     "truth/traces.py", "truth/envelope.py", "truth/precision.py", "measure/teacher_forcing.py", "measure/metrics.py",
@@ -53,53 +44,16 @@ class Store:
         """The entry that follows from `description` and this code: read if it is there and sound, else computed."""
         if self.folder is None:
             return compute()
+        entries = Entries(folder=self.folder, limit_bytes=self.limit_bytes)
         text = json.dumps({**description, "code": code_version()}, sort_keys=True)
-        path = self.folder / f"{hashlib.sha256(text.encode()).hexdigest()}{SUFFIX}"
-        found = _read(path, text)
-        if found is not None:
-            with suppress(OSError):  # another process may have removed it by now
-                os.utime(path)
-            return found
-        found = compute()
-        with suppress(OSError, InputError):
-            with new_file(path, force=True) as temporary:
-                temporary.write_bytes(_packed({DESCRIPTION: np.array(text), **found}))
-            self._shrink(path)
+        data = entries.read(text)
+        if data is not None:
+            with np.load(io.BytesIO(data), allow_pickle=False) as stored:
+                return {name: stored[name] for name in stored.files}
+        found, buffer = compute(), io.BytesIO()
+        np.savez(buffer, **found)  # type: ignore[arg-type]
+        entries.write(text, buffer.getvalue())
         return found
-
-    def _shrink(self, newest: Path) -> None:
-        """Remove entries, the longest unused first, until the rest fits; never the one just written."""
-        assert self.folder is not None
-        found = []
-        for path in self.folder.glob(f"[!.]*{SUFFIX}"):
-            with suppress(FileNotFoundError):  # another process may have been faster
-                found.append((path.stat().st_mtime, path.stat().st_size, path))
-        total = 0
-        for _, size, path in sorted(found, reverse=True):
-            total += size
-            if total > self.limit_bytes and path != newest:
-                path.unlink(missing_ok=True)
-
-
-def _read(path: Path, text: str) -> Tensors | None:
-    """The arrays of an entry, or None if it is not there, damaged, or follows from something else."""
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return None
-    if hashlib.sha256(data[HASH_BYTES:]).digest() != data[:HASH_BYTES]:
-        return None
-    with np.load(io.BytesIO(data[HASH_BYTES:]), allow_pickle=False) as stored:
-        arrays = {name: stored[name] for name in stored.files}
-    described = arrays.pop(DESCRIPTION, None)
-    return arrays if described is not None and str(described) == text else None
-
-
-def _packed(arrays: Tensors) -> bytes:
-    """An `.npz` behind the SHA-256 of its bytes."""
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)  # type: ignore[arg-type]
-    return hashlib.sha256(buffer.getvalue()).digest() + buffer.getvalue()
 
 
 @cache
