@@ -1,15 +1,17 @@
 """Command-line options, the run header and the session's fixtures."""
 
-import functools
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from fixtures import TINY_MODEL_DIR
 from fixtures.oracle.agreement import Agreement
-from fixtures.oracle.positional import write_positional
+from fixtures.oracle.positional import described_positional, write_positional
+from litert_pipeline.build.conversions import FOLDER, Conversions
 from litert_pipeline.bundle import Bundle
 from parity.bundles.given import given_bundles, make_bundles
 from parity.commands.selection import STAGE_KEYWORD, spelled_out
@@ -86,28 +88,46 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def bundles(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Bundle]:
-    """Bundles by recipe: those given, or converted once per run."""
-    option = request.config.getoption
-    folder = tmp_path_factory.mktemp("converted") / "bundles"
-    recipes = {row.recipe for row in VARIANTS.values() if row.recipe}
-    say = functools.partial(print, file=sys.stderr)
-    return given_bundles(option("--bundle"), option("--model")) or make_bundles(option("--model"), folder, recipes, say)
+def conversions(own_cache: None) -> Conversions:
+    """What was converted before, by this run or another."""
+    return Conversions.inside(Store.of_user().folder)
 
 
 @pytest.fixture(scope="session")
-def positional(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundles(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, conversions: Conversions
+) -> Mapping[str, Bundle]:
+    """Bundles by recipe: those given, or converted."""
+    option = request.config.getoption
+    folder = tmp_path_factory.mktemp("converted") / "bundles"
+    recipes = {row.recipe for row in VARIANTS.values() if row.recipe}
+    say = partial(print, file=sys.stderr)
+    given = given_bundles(option("--bundle"), option("--model"))
+    return given or make_bundles(option("--model"), folder, recipes, say, conversions)
+
+
+@pytest.fixture(scope="session")
+def positional(tmp_path_factory: pytest.TempPathFactory, conversions: Conversions) -> Path:
     """A bundle made elsewhere: upstream's modules, litert-torch, positional arguments, Arm's file names."""
     folder = tmp_path_factory.mktemp("elsewhere") / "positional"
-    write_positional(TINY_MODEL_DIR, folder)
+    conversions.made(described_positional(TINY_MODEL_DIR), folder, partial(write_positional, TINY_MODEL_DIR))
     return folder
 
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Tests, and the commands they start, neither read nor fill the user's cache."""
+    """Tests, and the commands they start, neither read nor fill the user's cache, but for conversions.
+
+    Those follow from content alone and take minutes, so one run leaves them to the next.
+    """
+    kept = Store.of_user().folder / FOLDER
+    with suppress(OSError):  # then none is kept
+        kept.mkdir(parents=True, exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        link = Store.of_user().folder / FOLDER
+        link.parent.mkdir(parents=True)
+        link.symlink_to(kept, target_is_directory=True)
         yield
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from litert_pipeline.build.conversions import Conversions
 from parity.bundles.assignment_table import assigned
 from parity.bundles.given import chosen_bundles
 from parity.explain.evidence import gather
@@ -45,7 +46,9 @@ def run_gate(options: GateOptions, store: Store, say: Say) -> Report:
             folder = stack.enter_context(new_folder(options.report, options.force))
         else:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        bundles, variants = chosen_bundles(options.model, options.bundles, options.variants, folder / "bundles", say)
+        bundles, variants = chosen_bundles(
+            options.model, options.bundles, options.variants, folder / "bundles", say, Conversions.inside(store.folder)
+        )
         judge = stack.enter_context(Judge.of(options.model, bundles, options.threads, store))
         spec = judge.model.spec
         for bundle in bundles.values():

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from litert_pipeline.build.conversions import Conversions
 from parity.bundles.given import chosen_bundles
 from parity.gate import all_checks
 from parity.judge.judge import Judge
@@ -45,7 +46,9 @@ def soak(options: SoakOptions, say: Say) -> int:
     refused = 0
     with TemporaryDirectory() as name:
         folder = Path(name)
-        bundles, variants = chosen_bundles(options.model, options.bundles, options.variants, folder / "bundles", say)
+        bundles, variants = chosen_bundles(
+            options.model, options.bundles, options.variants, folder / "bundles", say, Conversions()
+        )
         for run in range(options.seed, options.seed + options.runs):
             rng = random.Random(run)
             threads = rng.choice(THREADS)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+from litert_pipeline.build.conversions import Conversions, described_bundles
 from litert_pipeline.build.onnx2tf import find_onnx2tf
 from litert_pipeline.build.recipes import RECIPES, Recipe
 from litert_pipeline.bundle import Bundle, read_bundle
@@ -24,7 +25,7 @@ def recipes_of(variants: list[str]) -> set[str]:
 
 
 def chosen_bundles(
-    model: Path, given: list[Path], names: list[str] | None, folder: Path, say: Say
+    model: Path, given: list[Path], names: list[str] | None, folder: Path, say: Say, conversions: Conversions
 ) -> tuple[dict[str, Bundle], list[str]]:
     """The bundles to judge by recipe, given or made in `folder`, and the variants to run: `names`, or all they allow.
 
@@ -33,7 +34,7 @@ def chosen_bundles(
     wanted = recipes_of(choose_variants(names, recipes_of(list(VARIANTS))))
     if not given and not names:
         wanted = makeable(wanted, say)
-    bundles = given_bundles(given, model) or make_bundles(model, folder, wanted, say)
+    bundles = given_bundles(given, model) or make_bundles(model, folder, wanted, say, conversions)
     return bundles, choose_variants(names, set(bundles))
 
 
@@ -47,17 +48,33 @@ def makeable(recipes: set[str], say: Say) -> set[str]:
     return recipes - left_out
 
 
-def make_bundles(model: Path, folder: Path, recipes: set[str], say: Say) -> dict[str, Bundle]:
-    """Convert and quantize `model` into every one of `recipes`.
+def make_bundles(
+    model: Path, folder: Path, recipes: set[str], say: Say, conversions: Conversions
+) -> dict[str, Bundle]:
+    """Convert and quantize `model` into every one of `recipes`, but for what `conversions` has.
 
     In processes of their own: converters are large, and their settings must not reach the process that judges.
     """
     folder.mkdir(parents=True)
-    for level in _levels(recipes):
-        say(f"{'from these' if level[0].derived else 'converting'}: {', '.join(recipe.name for recipe in level)}")
-        for pair in _pairs(level):
+    levels = list(_levels(recipes))
+    described = described_bundles(model, (recipe for level in levels for recipe in level))
+    for level in levels:
+        missing = [recipe for recipe in level if not conversions.restore(described[recipe.name], folder / recipe.name)]
+        _tell(level, missing, say)
+        for pair in _pairs(missing):
             _run_together(*(_making(recipe, model, folder) for recipe in pair))
+        for recipe in missing:
+            conversions.keep(described[recipe.name], folder / recipe.name)
     return {name: read_bundle(folder / name) for name in RECIPES if name in recipes}
+
+
+def _tell(level: list[Recipe], missing: list[Recipe], say: Say) -> None:
+    """Say which recipes are converted and which were before."""
+    names, before = ([recipe.name for recipe in level if (recipe in missing) == new] for new in (True, False))
+    if before:
+        say(f"converted before: {', '.join(before)}")
+    if names:
+        say(f"{'from these' if level[0].derived else 'converting'}: {', '.join(names)}")
 
 
 def _levels(recipes: set[str]) -> Iterator[list[Recipe]]:

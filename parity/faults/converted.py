@@ -5,6 +5,7 @@ from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
+from litert_pipeline.build.conversions import CONVERTING, Conversions, described
 from litert_pipeline.build.convert import PLAIN, exportable
 from litert_pipeline.build.export import write_litert
 from litert_pipeline.build.quantize import QUANTIZERS
@@ -19,14 +20,22 @@ from reference.pipeline import load_model
 from reference.progress import Say
 from reference.spec.stages import signatures
 
+CODE = Path(__file__).parent  # the catalogue, and what edits modules
 
-def convert_all(faults: list[Fault], model: Path, folder: Path, say: Say) -> dict[str, Path]:
-    """A `.tflite` of every fault that is one of a module, by its name; in processes of their own, as converters are."""
-    names = [fault.name for fault in faults if isinstance(fault.inject, InModule)]
-    say(f"converting {len(names)} wrong modules")
+
+def convert_all(faults: list[Fault], model: Path, folder: Path, say: Say, conversions: Conversions) -> dict[str, Path]:
+    """A `.tflite` of every fault that is one of a module, by its name; in processes of their own, as converters are.
+
+    What `conversions` has is taken from there.
+    """
+    stages = {fault.name: fault.inject.stage for fault in faults if isinstance(fault.inject, InModule)}
+    start = described(model, CONVERTING, CODE.rglob("*.py"))
+    missing = [name for name in stages if not conversions.restore({**start, "fault": name}, folder / name)]
+    say(f"converting {len(missing)} wrong modules, {len(stages) - len(missing)} were converted before")
     with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
-        files = pool.map(_convert, names, [model] * len(names), [folder] * len(names))
-        return dict(zip(names, files, strict=True))
+        for name in pool.map(_convert, missing, [model] * len(missing), [folder] * len(missing)):
+            conversions.keep({**start, "fault": name}, folder / name)
+    return {name: folder / name / _file_name(stage) for name, stage in stages.items()}
 
 
 def as_file(bench: Bench, fault: Fault, variant: str) -> Judge:
@@ -43,13 +52,18 @@ def as_file(bench: Bench, fault: Fault, variant: str) -> Judge:
     return bench.judge.instead(variant, bundle=with_file(bundle, stage, file), changed=(stage,))
 
 
-def _convert(name: str, model_dir: Path, folder: Path) -> Path:
+def _file_name(stage: str) -> str:
+    return f"{stage}.tflite"
+
+
+def _convert(name: str, model_dir: Path, folder: Path) -> str:
+    """Convert the module of one fault; returns the fault's name."""
     fault, model = CATALOGUE[name], load_model(model_dir)
     assert isinstance(fault.inject, InModule)
     stage = fault.inject.stage
-    path = folder / name / f"{stage}.tflite"
+    path = folder / name / _file_name(stage)
     path.parent.mkdir()
     wrong = replace(model, modules={**model.modules, stage: edited(model, stage, fault.inject.edit)})
     # A wrong part knows only the order of axes that the reference has.
     write_litert(exportable(wrong, stage, PLAIN), signatures(model.spec)[stage], path)
-    return path
+    return name

@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from fixtures.make_model import make_model
+from litert_pipeline.build.conversions import Conversions
 from parity.bundles.given import chosen_bundles
 from parity.faults.bench import Bench
 from parity.faults.catalogue import CATALOGUE
@@ -84,7 +85,7 @@ def run_faults(options: FaultOptions, store: Store, say: Say) -> Outcome:
         own = [fault for fault in faults if fault.config == config]
         with _bench(config, options, variants, store, say) as bench:
             if options.files:
-                bench.converted |= convert_all(own, bench.model, bench.folder, say)
+                bench.converted |= convert_all(own, bench.model, bench.folder, say, Conversions.inside(store.folder))
             _run(bench, own, variants, outcome, say)
             if config == OWN_CONFIG and options.only is None:
                 _run_together(bench, own, variants, outcome, say)
@@ -108,8 +109,9 @@ def _bench(config: str, options: FaultOptions, variants: list[str], store: Store
             say(f"making the model '{config}'")
             model, given = folder / config, []
             make_model(model, config, seed=0)
+        conversions = Conversions.inside(store.folder)
         names = variants if STRICT in variants else [STRICT, *variants]
-        bundles, _ = chosen_bundles(model, given, names, folder / "bundles", say)
+        bundles, _ = chosen_bundles(model, given, names, folder / "bundles", say, conversions)
         (folder / "faults").mkdir()
         with Judge.of(model, bundles, store=store) as judge:
             yield Bench(judge=judge, model=model, folder=folder / "faults")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from fixtures import TINY_MODEL_DIR
+from litert_pipeline.build.conversions import Conversions
 from litert_pipeline.bundle import Bundle
 from litert_pipeline.run.litert import LiteRTStage
 from parity.faults.bench import Bench
@@ -19,9 +20,9 @@ BROKEN, WRONG, MODULE = "guided_in_graph", "glu_halves_swapped", "transformer.la
 
 
 @pytest.fixture(scope="module")
-def converted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def converted(tmp_path_factory: pytest.TempPathFactory, conversions: Conversions) -> dict[str, Path]:
     faults = [CATALOGUE[name] for name in (BROKEN, WRONG, "polarity")]
-    return convert_all(faults, TINY_MODEL_DIR, tmp_path_factory.mktemp("converted"), lambda _: None)
+    return convert_all(faults, TINY_MODEL_DIR, tmp_path_factory.mktemp("converted"), lambda _: None, conversions)
 
 
 def test_only_faults_of_modules_are_converted(converted: dict[str, Path]) -> None:
