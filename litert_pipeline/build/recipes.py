@@ -64,6 +64,14 @@ class Recipe:
         """Whether a bundle starts from another one, of recipe `source`."""
         return bool(self.quantize or self.routes)
 
+    @property
+    def multiplies_integers(self) -> bool:
+        """Whether any stage computes in integers. ONNX Runtime's dynamic quantization always does; LiteRT stores some
+        weights small and computes in float."""
+        entries = [entry for stage in self.quantize.values() for entry in stage]
+        precisions = [entry.get("op_config", {}).get("compute_precision") for entry in entries]
+        return bool(entries) and (self.format == "onnx" or "INTEGER" in precisions)
+
 
 RECIPES = {
     recipe.name: recipe

@@ -7,13 +7,14 @@ from pathlib import Path
 import onnxruntime
 
 from litert_pipeline.bundle import Bundle
+from parity.runtimes.host import onnxruntime_kernels
+from parity.runtimes.onnx_sessions import new_session
 from reference.pipeline import Model
 from reference.spec.errors import InputError
 from reference.spec.generation import Stage
 from reference.spec.tensors import Array, Signature, Tensor, Tensors
 
 DTYPES = {"tensor(float)": "float32", "tensor(int32)": "int32", "tensor(int64)": "int64"}
-WARNINGS_OFF = 3  # onnxruntime severity: errors only
 
 
 class OnnxStage:
@@ -22,10 +23,9 @@ class OnnxStage:
     def __init__(self, path: Path, signature: Signature, threads: int) -> None:
         """Raises InputError if the file is no ONNX model or its tensors are not those of `signature`."""
         self.path, self.signature = path, signature
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads, options.log_severity_level = threads, WARNINGS_OFF
+        exact = onnxruntime_kernels().told
         try:
-            self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+            self._session = new_session(path, exact=exact, threads=threads)
         except Exception as error:  # onnxruntime's exception types are generated and share only Exception
             raise InputError(f"{path}: ONNX Runtime cannot load it ({error}); convert it again") from None
         self._check(self._session.get_inputs(), signature.inputs, "input")

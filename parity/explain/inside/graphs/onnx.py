@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-import onnxruntime
 from torch import nn
 
 from parity.explain.inside.graphs.tensor import GraphTensor
-from parity.runtimes.onnxruntime_ import WARNINGS_OFF
+from parity.runtimes.host import onnxruntime_kernels
+from parity.runtimes.onnx_sessions import new_session
 from reference.spec.tensors import Array, Signature
 
 SCOPES = "pkg.torch.onnx.name_scopes"  # a node's modules from the outermost in, then its own name
@@ -39,11 +39,7 @@ class OnnxGraph:
         del self._model.graph.output[:]
         self._model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in dict.fromkeys(names))
         try:
-            options = onnxruntime.SessionOptions()
-            options.log_severity_level = WARNINGS_OFF
-            session = onnxruntime.InferenceSession(
-                self._model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-            )
+            session = new_session(self._model.SerializeToString(), exact=onnxruntime_kernels().told)
         finally:
             del self._model.graph.output[:]
             self._model.graph.output.extend(own)

@@ -1,0 +1,36 @@
+"""What this machine computes, found out once per process and before anything is judged on it."""
+
+from functools import cache
+
+from parity.runtimes.integer_kernels import IntegerKernels, examined
+from parity.runtimes.litert_products import wrong_in_litert
+from parity.runtimes.onnx_products import wrong_in_onnxruntime
+
+ONNXRUNTIME, LITERT = "ONNX Runtime", "LiteRT"
+# Whose integer kernels an engine runs. LiteRT's own are not tested: nothing quantized is judged with them.
+RUNTIMES = {"onnx": ONNXRUNTIME, "xnnpack": LITERT, "classic": LITERT}
+
+
+@cache
+def onnxruntime_kernels() -> IntegerKernels:
+    """ONNX Runtime's, which can be told to multiply exactly."""
+    return examined(ONNXRUNTIME, lambda: wrong_in_onnxruntime(exact=False), lambda: wrong_in_onnxruntime(exact=True))
+
+
+@cache
+def litert_kernels() -> IntegerKernels:
+    """LiteRT's, as XNNPACK runs them."""
+    return examined(LITERT, wrong_in_litert)
+
+
+def integer_kernels(engine: str) -> IntegerKernels | None:
+    """What the integer kernels of an engine do on this machine; None if it has none that are judged."""
+    kernels = {ONNXRUNTIME: onnxruntime_kernels, LITERT: litert_kernels}
+    return kernels[RUNTIMES[engine]]() if engine in RUNTIMES else None
+
+
+def unable(kernels: IntegerKernels | None) -> str | None:
+    """Why files that compute in integers cannot be judged here; None if they can."""
+    if kernels is None or kernels.right:
+        return None
+    return f"this machine cannot run it right: {kernels}"
