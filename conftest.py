@@ -20,6 +20,7 @@ from parity.faults.catalogue import CATALOGUE
 from parity.faults.mutation import cases_for
 from parity.faults.run import STRICT
 from parity.judge.judge import Judge
+from parity.judge.left_out import without_unable
 from parity.latency.suite import Suite
 from parity.measure.limits import check_complete
 from parity.runtimes import VARIANTS, choose_variants
@@ -77,12 +78,13 @@ def agreement(request: pytest.FixtureRequest) -> Agreement:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """`variant` is every variant the given bundles can run, `threads` every number of threads asked for."""
+    """`variant` is every variant the given bundles and this machine can run, `threads` every number of threads asked for."""
     if "variant" in metafunc.fixturenames:
         given = given_bundles(metafunc.config.getoption("--bundle"), metafunc.config.getoption("--model"))
         recipes = set(given) or {row.recipe for row in VARIANTS.values() if row.recipe}
         chosen = metafunc.config.getoption("--variants")
-        metafunc.parametrize("variant", choose_variants(chosen.split(",") if chosen else None, recipes))
+        variants, _ = without_unable(choose_variants(chosen.split(",") if chosen else None, recipes))
+        metafunc.parametrize("variant", variants)
     if "threads" in metafunc.fixturenames:
         metafunc.parametrize("threads", metafunc.config.getoption("--threads"))
 
@@ -143,7 +145,7 @@ def judge(request: pytest.FixtureRequest, bundles: Mapping[str, Bundle]) -> Iter
 def suite(request: pytest.FixtureRequest, judge: Judge, tmp_path_factory: pytest.TempPathFactory) -> Suite:
     """The races of the session; without benchmarking, a round of each for the answers."""
     chosen, disabled = request.config.getoption("--variants"), request.config.getoption("--benchmark-disable")
-    variants = choose_variants(chosen.split(",") if chosen else None, set(judge.bundles))
+    variants, _ = without_unable(choose_variants(chosen.split(",") if chosen else None, set(judge.bundles)))
     return Suite(judge=judge, variants=variants, folder=tmp_path_factory.mktemp("dense"), quick=disabled)
 
 

@@ -12,6 +12,7 @@ from parity.bundles.assignment_table import assigned
 from parity.bundles.given import chosen_bundles
 from parity.explain.evidence import gather
 from parity.judge.judge import Judge
+from parity.judge.left_out import examined_kernels, without_unable
 from parity.judge.licence import licence_checks
 from parity.measure.cases import Case, load_cases
 from parity.measure.verdict import Verdict
@@ -49,6 +50,11 @@ def run_gate(options: GateOptions, store: Store, say: Say) -> Report:
         bundles, variants = chosen_bundles(
             options.model, options.bundles, options.variants, folder / "bundles", say, Conversions.inside(store.folder)
         )
+        kernels = examined_kernels(variants)
+        variants, left_out = without_unable(variants)
+        for found in kernels:
+            if found.wrong:
+                say(str(found))
         judge = stack.enter_context(Judge.of(options.model, bundles, options.threads, store))
         spec = judge.model.spec
         for bundle in bundles.values():
@@ -63,9 +69,10 @@ def run_gate(options: GateOptions, store: Store, say: Say) -> Report:
             checks=checks,
             evidence=gather(judge, checks, variants, cases, say),
             model=_described(judge.model),
-            environment=environment(options.threads),
+            environment={**environment(options.threads), "integer_kernels": "; ".join(map(str, kernels))},
             artifacts=artifact_entries(used),
             assignments=assigned(used),
+            left_out=left_out,
         )
         if options.report is not None:
             report.write(folder)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from parity.bundles.assignment_table import COLUMNS, cells
+from parity.judge.left_out import LeftOut
 from parity.judge.licence import REQUIRED
 from parity.measure.verdict import Verdict
 
@@ -22,6 +23,7 @@ def card(
     environment: Mapping[str, Any],
     artifacts: list[dict[str, Any]],
     assignments: Sequence[dict[str, Any]] = (),
+    left_out: Sequence[LeftOut] = (),
 ) -> str:
     """The page as Markdown; `worst` is the worst check of each stage, variant and ladder."""
     failed = sum(not check.ok for check in checks)
@@ -30,6 +32,7 @@ def card(
         f"{len(checks)} checks against the float64 reference, {failed} failed. " + _listed(model),
         "## Worst check of each stage",
         _table(("variant", "stage", "ladder", "metric", "case", "value", "limit", "verdict"), map(_row, worst)),
+        *(f"{_cell(str(variant))}." for variant in left_out),
         "## Files",
         _table(("file", "bytes", "sha256"), ([f"`{f['path']}`", str(f["bytes"]), f"`{f['sha256']}`"] for f in artifacts)),
         *(("## Tensors", _table(COLUMNS, map(cells, assignments))) if assignments else ()),

@@ -17,6 +17,7 @@ from parity.explain.inside.blocks import by_block
 from parity.explain.inside.localize import ModuleError
 from parity.explain.sounds import Sound
 from parity.explain.swap import SwapMatrix
+from parity.judge.left_out import LeftOut
 from parity.measure.verdict import ARTIFACT, LADDERS, Verdict
 from reference.spec.stages import GENERATION
 
@@ -41,6 +42,7 @@ def render(
     environment: Mapping[str, Any],
     artifacts: list[dict[str, Any]],
     assignments: Sequence[dict[str, Any]] = (),
+    left_out: Sequence[LeftOut] = (),
 ) -> str:
     """The page as text."""
     loader = jinja2.FileSystemLoader(TEMPLATES)
@@ -75,6 +77,7 @@ def render(
         artifacts=artifacts,
         assignments=[cells(row) for row in assignments],
         assignment_columns=COLUMNS,
+        left_out=left_out,
     )
 
 

@@ -19,6 +19,7 @@ from parity.explain.evidence import Evidence
 from parity.explain.inside.localize import ModuleError, first_fault
 from parity.explain.inside.overlays import write_overlays
 from parity.explain.swap import SwapMatrix
+from parity.judge.left_out import LeftOut
 from parity.measure.verdict import ARTIFACT, LADDERS, REPLAYED, Verdict, json_number
 from parity.report.card import card
 from parity.report.page import render
@@ -39,6 +40,7 @@ class Report:
     environment: dict[str, Any]
     artifacts: list[dict[str, Any]]
     assignments: list[dict[str, Any]] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
 
     @property
     def publish(self) -> bool:
@@ -79,6 +81,7 @@ class Report:
             "environment": self.environment,
             "artifacts": self.artifacts,
             "assignments": self.assignments,
+            "left_out": [asdict(variant) for variant in self.left_out],
             "latency": [],
         }
         (folder / "report.json").write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
@@ -113,7 +116,11 @@ class Report:
             table.add_column(title, justify="right" if title in ("checks", "value", "limit", "of limit") else "left")
         for checks in _by_row(self.checks):
             table.add_row(*_row(checks))
+        for variant in self.left_out:
+            table.add_row("-", variant.variant, *["-"] * 7, "[yellow]not judged[/yellow]")
         console.print(table)
+        for variant in self.left_out:
+            console.print(f"[yellow]not judged[/yellow] {variant.variant}: {variant.why}", soft_wrap=True, highlight=False)
         for blamed in self.blame():
             layer = f", module {blamed['layer']}" if blamed["layer"] else ""
             sentence = f"[red]blame[/red] {blamed['stage']}{layer}: {blamed['why']}"

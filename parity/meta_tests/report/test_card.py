@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from litert_pipeline.bundle import Bundle, read_bundle
+from parity.judge.left_out import LeftOut
 from parity.judge.licence import REASONS, REQUIRED, licence_checks
 from parity.meta_tests.report.test_page import CHECK
 from parity.meta_tests.test_gate import gate
@@ -49,6 +50,11 @@ def test_a_refusal_comes_first_and_says_which_side() -> None:
     assert text.startswith("# Parity: REFUSE\n")
     assert "1 failed" in text
     assert "| at least 1.00e-01 | **FAIL** |" in text
+
+
+def test_a_variant_that_was_not_judged_is_named() -> None:
+    text = written(left_out=[LeftOut(variant="onnx_int8", why="this machine cannot run it right: 5 | 6")])
+    assert "\n\nonnx_int8 is not judged: this machine cannot run it right: 5 \\| 6.\n\n" in text
 
 
 def test_no_name_can_break_the_table() -> None:

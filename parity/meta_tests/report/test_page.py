@@ -17,6 +17,7 @@ from parity.explain.inside.blocks import by_block
 from parity.explain.inside.localize import ModuleError
 from parity.explain.sounds import truth_sound, variant_sound
 from parity.explain.swap import SwapMatrix
+from parity.judge.left_out import LeftOut
 from parity.measure.verdict import FREE_RUNNING, TEACHER_FORCED, Verdict
 from parity.report.page import COLOURS, render
 from parity.runtimes import VARIANTS
@@ -95,7 +96,7 @@ def test_the_page_is_whole_and_fetches_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "place", ["case", "why", "artifact", "model", "environment", "layer", "swap", "activation", "sound"]
+    "place", ["case", "why", "artifact", "model", "environment", "layer", "swap", "activation", "sound", "left out"]
 )
 def test_what_comes_from_outside_is_escaped(place: str) -> None:
     failed = replace(CHECK, value=2.0)
@@ -107,6 +108,7 @@ def test_what_comes_from_outside_is_escaped(place: str) -> None:
         "environment": {"environment": {"cpu_model": HOSTILE}},
         "layer": {"evidence": Evidence(layers={("v", "dit"): [replace(ERROR, path=HOSTILE)]})},
         "swap": {"evidence": Evidence(swaps=[replace(SWAP, variant=HOSTILE)])},
+        "left out": {"left_out": [LeftOut(variant="v", why=HOSTILE)]},
         "activation": {"evidence": Evidence(activations=[replace(NEAR, module=HOSTILE)])},
         "sound": {"evidence": Evidence(sounds=[variant_sound(HOSTILE, HOSTILE, AUDIO, AUDIO, 44_100)])},
     }
