@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from fixtures import TINY_MODEL_DIR
 from litert_pipeline.build.channels_last import channels_last, windowed
-from litert_pipeline.build.convert import exportable
 from litert_pipeline.build.export import write_litert
 from litert_pipeline.build.rewrites import fold_oobleck, freeze_rope
+from litert_pipeline.build.stage import exportable
 from litert_pipeline.build.windows import Windows
 from litert_pipeline.bundle import Bundle
 from litert_pipeline.run.litert import LiteRTStage

@@ -1,21 +1,13 @@
 """A model dir to a bundle."""
 
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
-from litert_pipeline.build.channels_last import channels_last, windowed
-from litert_pipeline.build.export import write_litert, write_onnx
 from litert_pipeline.build.isolated import convert_isolated
-from litert_pipeline.build.onnx2tf import write_onnx2tf
-from litert_pipeline.build.recipes import RECIPES, Recipe
-from litert_pipeline.build.rewrites import fold_oobleck, freeze_rope
+from litert_pipeline.build.recipes import Recipe
+from litert_pipeline.build.stage import stage_name, write_stage
 from litert_pipeline.bundle import Bundle, Manifest, Source, StageFile, write_manifest
 from reference.model.weights import find_t5_weights
 from reference.model_files import SPIECE_NAME
@@ -31,27 +23,6 @@ RECORDED_PACKAGES = (
     "torch", "litert-torch", "litert-converter", "ai-edge-litert", "ai-edge-quantizer",
     "onnx", "onnxscript", "onnxruntime", "numpy", "sentencepiece",
 )  # fmt: skip
-PLAIN, CHANNELS_LAST, WINDOWED = "plain", "channels_last", "windowed"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Route:
-    """A converter, the suffix of what it writes, and in which form the VAE is handed to it."""
-
-    suffix: str
-    write: Callable[[nn.Module, Signature, Path], None]
-    form: str = PLAIN
-
-
-# By what name a recipe asks for a converter.
-ROUTES: dict[str, Route] = {
-    "litert": Route(suffix=".tflite", write=write_litert, form=CHANNELS_LAST),
-    "litert_windowed": Route(suffix=".tflite", write=write_litert, form=WINDOWED),
-    "litert_plain": Route(suffix=".tflite", write=write_litert),
-    "onnx": Route(suffix=".onnx", write=write_onnx),
-    "onnx2tf": Route(suffix=".tflite", write=partial(write_onnx2tf, precision="float32")),
-    "onnx2tf_float16": Route(suffix=".tflite", write=partial(write_onnx2tf, precision="float16")),
-}
 
 
 def convert(
@@ -132,28 +103,6 @@ def source_of(model: Model) -> Source:
     )
 
 
-def exportable(model: Model, stage: str, form: str = CHANNELS_LAST) -> nn.Module:
-    """The stage's module, rewritten for conversion; `form` is that of the VAE."""
-    module = model.modules[stage]
-    if stage == "dit":
-        return freeze_rope(module, model.spec.dit.positions(model.spec.latent_frames))
-    folded = fold_oobleck(module)
-    if form == PLAIN or stage not in ("decoder", "encoder"):
-        return folded
-    last = channels_last(folded)
-    return windowed(last) if form == WINDOWED and stage == "decoder" else last
-
-
-def as_converted(model: Model, stage: str, recipe: str) -> nn.Module:
-    """The module that a stage of a bundle was made of, by whose parts a converter names what it writes.
-
-    Windows are left out: what runs once for every window has no one output to compare.
-    """
-    start = RECIPES[recipe]
-    form = _route(stage, RECIPES[start.source] if start.quantize else start).form
-    return exportable(model, stage, CHANNELS_LAST if form == WINDOWED else form)
-
-
 def stage_file(path: Path, signature: Signature, compute: str, source_sha256: str | None = None) -> StageFile:
     """The manifest entry of a file just written."""
     return StageFile(
@@ -175,18 +124,3 @@ def installed_versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def stage_name(stage: str, recipe: Recipe) -> str:
-    """What a bundle calls the stage's file."""
-    return f"{stage}{_route(stage, recipe).suffix}"
-
-
-def write_stage(model: Model, stage: str, recipe: Recipe, path: Path) -> None:
-    """Convert one stage to a file."""
-    route = _route(stage, recipe)
-    route.write(exportable(model, stage, route.form), signatures(model.spec)[stage], path)
-
-
-def _route(stage: str, recipe: Recipe) -> Route:
-    return ROUTES[recipe.routes.get(stage, recipe.format)]

@@ -23,8 +23,8 @@ def convert_isolated(model_dir: Path, recipe: str, stage: str, path: Path) -> in
 def main(arguments: Sequence[str]) -> None:
     """Convert, then print this process's peak resident bytes."""
     with told_in_one_line():
-        from litert_pipeline.build.convert import write_stage
         from litert_pipeline.build.recipes import conversion_recipe
+        from litert_pipeline.build.stage import write_stage
         from reference.pipeline import load_model
 
         model_dir, recipe, stage, path = arguments

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from litert_pipeline.build.convert import as_converted
+from litert_pipeline.build.stage import as_converted
 from parity.explain.inside.graphs import OPENERS
 from parity.explain.inside.localize import ModuleError, localize
 from parity.judge.judge import Judge

@@ -6,10 +6,10 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from litert_pipeline.build.conversions import CONVERTING, Conversions, described
-from litert_pipeline.build.convert import PLAIN, exportable
 from litert_pipeline.build.export import write_litert
 from litert_pipeline.build.quantize import QUANTIZERS
 from litert_pipeline.build.recipes import RECIPES
+from litert_pipeline.build.stage import PLAIN, exportable
 from parity.bundles.given import PROCESSES
 from parity.faults.bench import Bench, edited
 from parity.faults.catalogue import CATALOGUE

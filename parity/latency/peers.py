@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from litert_pipeline.build.convert import PLAIN, exportable
 from litert_pipeline.build.export import quiet
+from litert_pipeline.build.stage import PLAIN, exportable
 from litert_pipeline.run.litert import native_log
 from parity.judge.judge import Judge
 from parity.latency.entrants import Entrant, of_variant

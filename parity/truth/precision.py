@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from litert_pipeline.build.channels_last import LastConv, LastUpConv, Pointwise
-from litert_pipeline.build.convert import exportable
+from litert_pipeline.build.stage import exportable
 from reference.pipeline import Model, TorchStage
 from reference.spec.stages import signatures
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from litert_pipeline.build.convert import as_converted
+from litert_pipeline.build.stage import as_converted
 from litert_pipeline.bundle import Bundle
 from parity.bundles.given import given_bundles
 from parity.explain.inside.graphs import OPENERS, Outputs

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from litert_pipeline.build.convert import as_converted
+from litert_pipeline.build.stage import as_converted
 from litert_pipeline.bundle import MANIFEST_NAME, Bundle
 from parity.__main__ import app
 from parity.explain.inside.overlays import OVERLAYS

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from torch import nn
 
-from litert_pipeline.build.convert import as_converted
 from litert_pipeline.build.recipes import RECIPES
+from litert_pipeline.build.stage import as_converted
 from litert_pipeline.bundle import Bundle
 from parity.explain.blame import module_errors
 from parity.explain.inside.graphs import OPENERS, Outputs

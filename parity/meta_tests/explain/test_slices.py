@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from litert_pipeline.build.convert import as_converted
+from litert_pipeline.build.stage import as_converted
 from litert_pipeline.bundle import Bundle
 from parity.explain.inside.graphs import OPENERS
 from parity.explain.inside.localize import localize

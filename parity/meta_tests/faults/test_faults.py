@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from fixtures import TINY_MODEL_DIR
-from litert_pipeline.build.convert import PLAIN, exportable
+from litert_pipeline.build.stage import PLAIN, exportable
 from parity.faults.bench import Bench, Edit, edited
 from parity.faults.catalogue import CATALOGUE, CONDITIONER, DECODER, DIT, ENCODER, FILES, SAMPLER, WORN
 from parity.faults.catalogue.sampler import euler_step
