@@ -9,8 +9,8 @@ from rich.console import Console
 from fixtures import TINY_MODEL_DIR
 from litert_pipeline.build.recipes import RECIPES
 from reference import command
-from reference.progress import told
-from reference.spec.errors import told_in_one_line
+from reference.progress import show_progress
+from reference.spec.errors import exit_with_one_line
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 
@@ -35,13 +35,13 @@ def convert_command(
     force: command.Force = False,
 ) -> None:
     """Convert a model dir to a bundle of LiteRT or ONNX models."""
-    with told_in_one_line():
+    with exit_with_one_line():
         from litert_pipeline.build.convert import convert
         from litert_pipeline.build.recipes import conversion_recipe
         from litert_pipeline.bundle import read_bundle
 
         chosen, taken = conversion_recipe(recipe), None if base is None else read_bundle(base)
-        with told(Console()) as say:
+        with show_progress(Console()) as say:
             convert(model, out, chosen, base=taken, force=force, say=say)
     typer.echo(f"wrote {out}")
 
@@ -54,11 +54,11 @@ def quantize_command(
     force: command.Force = False,
 ) -> None:
     """Quantize a bundle."""
-    with told_in_one_line():
+    with exit_with_one_line():
         from litert_pipeline.build.quantize import quantize
         from litert_pipeline.build.recipes import quantization_recipe
 
-        with told(Console()) as say:
+        with show_progress(Console()) as say:
             quantize(bundle, out, quantization_recipe(recipe), force=force, say=say)
     typer.echo(f"wrote {out}")
 
@@ -71,7 +71,7 @@ def generate_command(
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
 ) -> None:
     """Generate audio from a prompt with a bundle; needs numpy and LiteRT, not torch."""
-    with told_in_one_line():
+    with exit_with_one_line():
         job = options.checked()
         from litert_pipeline.bundle import read_bundle
         from litert_pipeline.run.pipeline import open_pipeline

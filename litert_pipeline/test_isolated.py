@@ -12,8 +12,8 @@ from litert_pipeline.build.isolated import convert_isolated
 from litert_pipeline.bundle import Bundle
 from litert_pipeline.run.litert import LiteRTStage
 from reference.pipeline import load_model
-from reference.progress import told
-from reference.spec.errors import InputError, raise_told
+from reference.progress import show_progress
+from reference.spec.errors import InputError, raise_process_error
 from reference.spec.stages import signatures
 
 LEAST_BYTES = 2**27  # torch alone takes more
@@ -49,13 +49,13 @@ def test_what_goes_wrong_there_is_told_here(tmp_path: Path, model: Path, recipe:
 )
 def test_the_reason_is_found_in_what_the_process_printed(code: int, errors: str, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        raise_told(code, errors, "converting dit")
-    raise_told(0, errors, "converting dit")
+        raise_process_error(code, errors, "converting dit")
+    raise_process_error(0, errors, "converting dit")
 
 
 def test_progress_says_what_begins_and_when() -> None:
     stream = io.StringIO()
-    with told(Console(file=stream, width=40)) as say:
+    with show_progress(Console(file=stream, width=40)) as say:
         say("converting [dit] " + 60 * "x")
     (line,) = stream.getvalue().strip().splitlines()
     assert line.split() == ["0", "s", "converting", "[dit]", 60 * "x"]

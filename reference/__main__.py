@@ -8,7 +8,7 @@ import typer
 
 from fixtures import TINY_MODEL_DIR
 from reference import command
-from reference.spec.errors import told_in_one_line
+from reference.spec.errors import exit_with_one_line
 from reference.spec.model import WHOLE
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
@@ -26,7 +26,7 @@ def generate_command(
     model: Annotated[Path, typer.Option(help="Model dir; the embedded tiny model if left out.")] = TINY_MODEL_DIR,
 ) -> None:
     """Generate audio from a prompt, in float32 on the CPU."""
-    with told_in_one_line():
+    with exit_with_one_line():
         job = options.checked()
         # Imported here so that a mistyped option is told at once, not after torch has loaded.
         from reference.pipeline import load_model

@@ -11,7 +11,7 @@ Say = Callable[[str], None]
 
 
 @contextmanager
-def told(console: Console) -> Iterator[Say]:
+def show_progress(console: Console) -> Iterator[Say]:
     """A function that prints what begins now, after the seconds since the start. On a terminal a clock runs beside it."""
     start_s = time.monotonic()
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())

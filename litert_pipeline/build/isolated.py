@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from reference.spec.errors import raise_told, told_in_one_line
+from reference.spec.errors import exit_with_one_line, raise_process_error
 from reference.spec.memory import peak_resident_bytes
 
 
@@ -16,13 +16,13 @@ def convert_isolated(model_dir: Path, recipe: str, stage: str, path: Path) -> in
     """Write the stage's file; returns the peak resident bytes of the process. Raises InputError with what it told."""
     command = [sys.executable, "-m", "litert_pipeline.build.isolated", str(model_dir), recipe, stage, str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    raise_told(done.returncode, done.stderr, f"converting {stage}")
+    raise_process_error(done.returncode, done.stderr, f"converting {stage}")
     return int(done.stdout.split()[-1])
 
 
 def main(arguments: Sequence[str]) -> None:
     """Convert, then print this process's peak resident bytes."""
-    with told_in_one_line():
+    with exit_with_one_line():
         from litert_pipeline.build.recipes import conversion_recipe
         from litert_pipeline.build.stage import write_stage
         from reference.pipeline import load_model

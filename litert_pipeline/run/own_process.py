@@ -15,7 +15,7 @@ import numpy as np
 
 from litert_pipeline.bundle import Bundle, read_bundle
 from litert_pipeline.run.pipeline import open_pipeline, open_stage
-from reference.spec.errors import raise_told, told_in_one_line
+from reference.spec.errors import exit_with_one_line, raise_process_error
 from reference.spec.generation import Request, generate
 from reference.spec.memory import peak_resident_bytes
 from reference.spec.noise import philox
@@ -32,7 +32,7 @@ def alone(folder: Path, *, stage: str | None = None, threads: int = 1) -> dict[s
     """
     command = [sys.executable, "-m", "litert_pipeline.run.own_process", str(folder), "--threads", str(threads)]
     done = subprocess.run([*command, *(["--stage", stage] if stage else [])], capture_output=True, text=True, check=False)
-    raise_told(done.returncode, done.stderr, f"running {folder} alone")
+    raise_process_error(done.returncode, done.stderr, f"running {folder} alone")
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--stage", choices=ALL_STAGES)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    with told_in_one_line():
+    with exit_with_one_line():
         bundle = read_bundle(options.bundle)
         found = _stage(bundle, options.stage, options.threads) if options.stage else _generation(bundle, options.threads)
     print(json.dumps({**found, "peak_bytes": peak_resident_bytes()}))

@@ -7,7 +7,7 @@ from pathlib import Path
 from litert_pipeline.bundle import MANIFEST_NAME, read_bundle
 from litert_pipeline.run.litert import native_log
 from litert_pipeline.run.pipeline import open_stage
-from reference.spec.errors import InputError, raise_told, told_in_one_line
+from reference.spec.errors import InputError, exit_with_one_line, raise_process_error
 
 
 def require_loadable(folder: Path) -> None:
@@ -15,7 +15,7 @@ def require_loadable(folder: Path) -> None:
     command = [sys.executable, "-m", "litert_pipeline.run.probe", str(folder)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode >= 0:
-        raise_told(result.returncode, result.stderr, f"opening {folder}")
+        raise_process_error(result.returncode, result.stderr, f"opening {folder}")
         return
     path = folder / result.stdout.split("\n")[-2]
     raise InputError(f"{path}: LiteRT cannot load it (it crashed with signal {-result.returncode}); convert it again")
@@ -24,7 +24,7 @@ def require_loadable(folder: Path) -> None:
 def main() -> None:
     """Print each file's name, then open it: the last name printed is the one that crashed."""
     folder = Path(sys.argv[1])
-    with told_in_one_line():
+    with exit_with_one_line():
         if (folder / MANIFEST_NAME).is_file() or not folder.is_dir():
             _open_stages(folder)
         else:

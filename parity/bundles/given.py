@@ -14,7 +14,7 @@ from litert_pipeline.run.probe import require_loadable
 from parity.bundles.foreign import is_foreign, read_foreign
 from parity.runtimes import VARIANTS, choose_variants
 from reference.progress import Say
-from reference.spec.errors import InputError, raise_told
+from reference.spec.errors import InputError, raise_process_error
 
 PROCESSES = 2  # at a time; more than one converter per core only slows all
 
@@ -113,7 +113,7 @@ def _run_together(*arguments: list[str]) -> None:
             stack.callback(process.kill)
         told = [process.communicate()[1] for process in processes]
     for process, errors in zip(processes, told, strict=True):
-        raise_told(process.returncode, errors, "conversion")
+        raise_process_error(process.returncode, errors, "conversion")
 
 
 def given_bundles(folders: list[Path], model: Path) -> dict[str, Bundle]:

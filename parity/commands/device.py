@@ -7,8 +7,8 @@ import typer
 
 from fixtures import TINY_MODEL_DIR
 from parity.commands.options import ModelDir, NoCache, user_store, wide_console
-from reference.progress import told
-from reference.spec.errors import EXIT_REFUSE, told_in_one_line
+from reference.progress import show_progress
+from reference.spec.errors import EXIT_REFUSE, exit_with_one_line
 
 
 def contract_command(
@@ -17,7 +17,7 @@ def contract_command(
 ) -> None:
     """Say what Arm's audiogen app, which finds tensors by place, would do with a bundle; 1 if no revision of it fits."""
     console = wide_console()
-    with told_in_one_line():
+    with exit_with_one_line():
         from parity.device.contract import contract, contract_table
 
         found = contract(bundle, model)
@@ -53,7 +53,7 @@ def verify_wav_command(
 ) -> None:
     """Say whether a WAV is what the model makes of this prompt and seed (0), and if not, what was different (1)."""
     console = wide_console()
-    with told_in_one_line():
+    with exit_with_one_line():
         from parity.device.verify import VerifyOptions, verify
         from reference.spec.generation import Request
         from reference.spec.sampling.samplers import SamplerSpec
@@ -62,7 +62,7 @@ def verify_wav_command(
         options = VerifyOptions(
             wav=wav, model=model, request=request, seed=seed, noise=noise, mix=precision, threads=threads
         )
-        with told(console) as say:
+        with show_progress(console) as say:
             answer = verify(options, user_store(no_cache), say)
     for check in answer.checks:
         colour, word = ("green", "ok") if check.ok else ("red", "FAIL")

@@ -8,8 +8,8 @@ import typer
 from fixtures import TINY_MODEL_DIR
 from parity.commands.options import ModelDir, NoCache, user_store, wide_console
 from reference import command
-from reference.progress import told
-from reference.spec.errors import EXIT_OK, EXIT_REFUSE, InputError, told_in_one_line
+from reference.progress import show_progress
+from reference.spec.errors import EXIT_OK, EXIT_REFUSE, InputError, exit_with_one_line
 from reference.spec.files import new_file
 
 
@@ -29,7 +29,7 @@ def headline_command(
     from contextlib import ExitStack
 
     console = wide_console()
-    with told_in_one_line(), ExitStack() as stack:
+    with exit_with_one_line(), ExitStack() as stack:
         from parity.latency.headline import HeadlineOptions, run_headline, to_json
         from parity.latency.headline_table import markdown, show
 
@@ -39,7 +39,7 @@ def headline_command(
         )  # fmt: skip
         paths = [] if out is None else [out, out.with_suffix(".json")]
         files = [stack.enter_context(new_file(path, force)) for path in paths]
-        with told(console) as say:
+        with show_progress(console) as say:
             found = run_headline(options, user_store(no_cache), say)
         for file, text in zip(files, (markdown(found), to_json(found)), strict=False):
             file.write_text(text, encoding="utf-8")
@@ -57,7 +57,7 @@ def bench_report_command(
 ) -> None:
     """Compare latencies of several machines; 1 if a stage lost speed against the baseline."""
     console = wide_console()
-    with told_in_one_line():
+    with exit_with_one_line():
         from parity.latency.bench_page import markdown, write_page
         from parity.latency.bench_report import read_benches, slower
 

@@ -8,8 +8,8 @@ import typer
 from fixtures import TINY_MODEL_DIR
 from parity.commands.options import ModelDir, NoCache, print_peak, user_store, wide_console
 from reference import command
-from reference.progress import told
-from reference.spec.errors import EXIT_OK, EXIT_REFUSE, told_in_one_line
+from reference.progress import show_progress
+from reference.spec.errors import EXIT_OK, EXIT_REFUSE, exit_with_one_line
 from reference.spec.stages import ALL_STAGES
 
 
@@ -25,13 +25,13 @@ def localize_command(
 ) -> None:
     """Compare every module inside one stage with the reference; 1 if any adds more error than it may."""
     console = wide_console()
-    with told_in_one_line():
+    with exit_with_one_line():
         from parity.explain.inside.blocks import block_table
         from parity.explain.inside.localize import first_fault
         from parity.explain.inside.search import InsideOptions, look_inside
 
         options = InsideOptions(model=model, bundle=bundle, stage=stage, case=case, step=step, out=out, force=force)
-        with told(console) as say:
+        with show_progress(console) as say:
             errors = look_inside(options, user_store(no_cache), say)
     console.print(block_table(errors, f"{stage} of {bundle}, case {case}"))
     fault = first_fault(errors)

@@ -8,7 +8,7 @@ import typer
 from fixtures import TINY_MODEL_DIR
 from parity.commands.options import ModelDir, wide_console
 from reference import command
-from reference.spec.errors import EXIT_OK, EXIT_REFUSE, told_in_one_line
+from reference.spec.errors import EXIT_OK, EXIT_REFUSE, exit_with_one_line
 
 
 def headroom_command(
@@ -21,7 +21,7 @@ def headroom_command(
     1 if a variant's worst room is outside the band and the ledger does not say why; the band is meant for the tiny model.
     """
     console = wide_console()
-    with told_in_one_line():
+    with exit_with_one_line():
         from parity.report import ledger
         from parity.report.headroom import headroom_table, headrooms, read_report, worst
 
@@ -47,7 +47,7 @@ def goldens_command(
     force: command.Force = False,
 ) -> None:
     """Record the truth's numbers of a few cases, for a later version to be compared with."""
-    with told_in_one_line():
+    with exit_with_one_line():
         from parity.truth.goldens import record
 
         count = record(model, out, force)

@@ -125,7 +125,7 @@ def _run(bench: Bench, faults: list[Fault], variants: list[str], outcome: Outcom
             if fault.befalls(variant):
                 row = run_fault(bench, fault, variant)
                 outcome.rows.append(row)
-                say(told(row))
+                say(row_in_words(row))
 
 
 def _run_together(bench: Bench, faults: list[Fault], variants: list[str], outcome: Outcome, say: Say) -> None:
@@ -137,7 +137,7 @@ def _run_together(bench: Bench, faults: list[Fault], variants: list[str], outcom
     outcome.clean = clean_failures(bench, variants, load_cases(model.tokenizer, model.spec.seconds), say)
 
 
-def told(row: Row) -> str:
+def row_in_words(row: Row) -> str:
     """One line about a fault in a variant."""
     finding, what = row.judged, f"{row.fault.name} in {row.variant}"
     if not row.caught:

@@ -26,12 +26,12 @@ class Move:
 
 @dataclass(frozen=True, kw_only=True)
 class WrongSampler(SamplerSpec):
-    """`SamplerSpec`, `share` of the way to a wrong schedule, start, step, or level told to the DiT."""
+    """`SamplerSpec`, `share` of the way to a wrong schedule, start, step, or level given to the DiT."""
 
     share: float = 1.0
     schedule: Callable[[SamplerSpec], tuple[float, ...]] | None = None
     step: Callable[[Move], State] | None = None
-    told: Callable[[float, float], float] | None = None
+    level_given: Callable[[float, float], float] | None = None
     begin: Callable[[SamplerSpec, State, State | None], State] | None = None
 
     def levels(self) -> tuple[float, ...]:
@@ -46,8 +46,8 @@ class WrongSampler(SamplerSpec):
     def walk(self, velocity: Velocity, noise: Iterator[State], x: State) -> Iterator[Step]:
         levels = self.levels()
         for index, (now, after) in enumerate(pairwise(levels)):
-            told = now if self.told is None else float(self._mixed(now, self.told(now, after)))
-            v = velocity(x, told)
+            level = now if self.level_given is None else float(self._mixed(now, self.level_given(now, after)))
+            v = velocity(x, level)
             clean = x - now * v
             drawn = next(noise)
             following = clean if after == 0 else (1 - after) * clean + after * drawn

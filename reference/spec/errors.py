@@ -13,7 +13,7 @@ class InputError(Exception):
 
 
 @contextmanager
-def told_in_one_line() -> Iterator[None]:
+def exit_with_one_line() -> Iterator[None]:
     """Turn `InputError` (and a file system that says no) into one line on stderr and exit code 2."""
     try:
         yield
@@ -25,7 +25,7 @@ def told_in_one_line() -> Iterator[None]:
         raise SystemExit(EXIT_BAD_INPUT) from None
 
 
-def raise_told(code: int, errors: str, doing: str) -> None:
+def raise_process_error(code: int, errors: str, doing: str) -> None:
     """Raise what a process that ended with `code` told on stderr: its line after `error: `, else its last. None if it is 0."""
     if code:
         lines = [line for line in errors.splitlines() if line.startswith("error: ")] or errors.splitlines()[-1:]

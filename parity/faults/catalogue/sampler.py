@@ -84,12 +84,12 @@ SAMPLER = (
     ),
     Fault(
         name="one_level_off", stage="sampler", site="sampler", sentence="the DiT is told the next step's level",
-        source=DERIVED, inject=InPipeline(wrong=sampled_by(told=lambda now, after: after)),
+        source=DERIVED, inject=InPipeline(wrong=sampled_by(level_given=lambda now, after: after)),
     ),
     Fault(
         name="level_told_in_float16", stage="sampler", site="sampler", sentence="the DiT is told the level in float16",
         source=DERIVED,
-        inject=InPipeline(wrong=sampled_by(told=lambda now, after: float(np.float16(now)))),
+        inject=InPipeline(wrong=sampled_by(level_given=lambda now, after: float(np.float16(now)))),
     ),
     Fault(
         name="state_in_float16", stage="sampler", site="sampler", sentence="the state is kept in float16",

@@ -20,7 +20,7 @@ from parity.faults.edits import everywhere, weights
 from parity.faults.fault import SITES, Fault
 from parity.faults.injection import InFile, InModule, InPipeline, InStage
 from parity.faults.mutation import PAIRS, SHARES, Pair, Row, cases_for, mildest, pairs, run_fault
-from parity.faults.run import OWN_CONFIG, STRICT, FaultOptions, Outcome, run_faults, told
+from parity.faults.run import OWN_CONFIG, STRICT, FaultOptions, Outcome, row_in_words, run_faults
 from parity.faults.table import page
 from parity.faults.wiring import WrongTokenizer, sampled_by
 from parity.faults.wrong_sampler import WrongSampler
@@ -76,7 +76,7 @@ def test_a_fault_that_is_none_is_missed_and_told_so(bench: Bench, stage: str) ->
     row = run_fault(bench, harmless(stage), STRICT)
     assert not row.caught
     assert row.threshold is None
-    assert told(row).startswith("MISSED harmless")
+    assert row_in_words(row).startswith("MISSED harmless")
     assert Outcome(rows=[row]).complaints() == [f"{STRICT}: 0 of 1 faults caught and blamed on the right stage"]
     assert "**missed**" in page(Outcome(rows=[row]))
 
@@ -86,7 +86,7 @@ def test_a_fault_blamed_on_another_stage_does_not_count(bench: Bench) -> None:
     row = run_fault(bench, wrong, STRICT)
     assert row.caught
     assert not row.blamed
-    assert "WRONGLY blamed on decoder" in told(row)
+    assert "WRONGLY blamed on decoder" in row_in_words(row)
     assert Outcome(rows=[row]).caught(STRICT) == (0, 1)
 
 
@@ -145,12 +145,12 @@ def test_the_same_place_twice_holds_both_faults(bench: Bench) -> None:
 def test_a_sampler_wrong_in_two_ways_is(judge: Judge) -> None:
     seen: list[Request] = []
     run = sampled_by(step=euler_step)(lambda pipeline, request, noise: seen.append(request), 1.0)
-    run = sampled_by(told=lambda now, after: after)(run, 1.0)
+    run = sampled_by(level_given=lambda now, after: after)(run, 1.0)
     run(judge.model.pipeline(), case_called(judge, "drums").request, iter(()))
     sampler = seen[0].sampler
     assert isinstance(sampler, WrongSampler)
     assert sampler.step is euler_step
-    assert sampler.told is not None
+    assert sampler.level_given is not None
 
 
 @pytest.mark.parametrize("variants", [["onnx_fp32"], ["litert_fp32", "torch_fp32"]])
