@@ -9,22 +9,14 @@ from rich.console import Console
 from fixtures import TINY_MODEL_DIR
 from litert_pipeline.build.recipes import RECIPES
 from reference import command
+from reference.command_line import command_line
 from reference.progress import show_progress
-from reference.spec.errors import exit_with_one_line
-
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 
 CONVERSIONS = [name for name, recipe in RECIPES.items() if not recipe.quantize]
 QUANTIZATIONS = [name for name, recipe in RECIPES.items() if recipe.quantize]
 OutBundle = Annotated[Path, typer.Option(help="Bundle folder to write.")]
 
 
-@app.callback()
-def main() -> None:
-    """Convert, quantize and run Stable Audio with LiteRT."""
-
-
-@app.command("convert")
 def convert_command(
     out: OutBundle,
     model: Annotated[Path, typer.Option(help="Model dir; the embedded tiny model if left out.")] = TINY_MODEL_DIR,
@@ -35,18 +27,16 @@ def convert_command(
     force: command.Force = False,
 ) -> None:
     """Convert a model dir to a bundle of LiteRT or ONNX models."""
-    with exit_with_one_line():
-        from litert_pipeline.build.convert import convert
-        from litert_pipeline.build.recipes import conversion_recipe
-        from litert_pipeline.bundle import read_bundle
+    from litert_pipeline.build.convert import convert
+    from litert_pipeline.build.recipes import conversion_recipe
+    from litert_pipeline.bundle import read_bundle
 
-        chosen, taken = conversion_recipe(recipe), None if base is None else read_bundle(base)
-        with show_progress(Console()) as say:
-            convert(model, out, chosen, base=taken, force=force, say=say)
+    chosen, taken = conversion_recipe(recipe), None if base is None else read_bundle(base)
+    with show_progress(Console()) as say:
+        convert(model, out, chosen, base=taken, force=force, say=say)
     typer.echo(f"wrote {out}")
 
 
-@app.command("quantize")
 def quantize_command(
     bundle: Annotated[Path, typer.Argument(help="An fp32 LiteRT bundle.")],
     recipe: Annotated[str, typer.Option(help=f"{', '.join(QUANTIZATIONS)}, or a .json file with rules per stage.")],
@@ -54,16 +44,14 @@ def quantize_command(
     force: command.Force = False,
 ) -> None:
     """Quantize a bundle."""
-    with exit_with_one_line():
-        from litert_pipeline.build.quantize import quantize
-        from litert_pipeline.build.recipes import quantization_recipe
+    from litert_pipeline.build.quantize import quantize
+    from litert_pipeline.build.recipes import quantization_recipe
 
-        with show_progress(Console()) as say:
-            quantize(bundle, out, quantization_recipe(recipe), force=force, say=say)
+    with show_progress(Console()) as say:
+        quantize(bundle, out, quantization_recipe(recipe), force=force, say=say)
     typer.echo(f"wrote {out}")
 
 
-@app.command("generate")
 @command.takes_generate_options
 def generate_command(
     options: command.GenerateOptions,
@@ -71,14 +59,19 @@ def generate_command(
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
 ) -> None:
     """Generate audio from a prompt with a bundle; needs numpy and LiteRT, not torch."""
-    with exit_with_one_line():
-        job = options.checked()
-        from litert_pipeline.bundle import read_bundle
-        from litert_pipeline.run.pipeline import open_pipeline
+    job = options.checked()
+    from litert_pipeline.bundle import read_bundle
+    from litert_pipeline.run.pipeline import open_pipeline
 
-        init_audio = options.init_audio is not None
-        job.run(lambda: open_pipeline(read_bundle(bundle), threads=threads, init_audio=init_audio))
+    init_audio = options.init_audio is not None
+    job.run(lambda: open_pipeline(read_bundle(bundle), threads=threads, init_audio=init_audio))
 
+
+app = command_line(
+    about="Convert, quantize and run Stable Audio with LiteRT.",
+    at_fault="the LiteRT pipeline",
+    commands={"convert": convert_command, "quantize": quantize_command, "generate": generate_command},
+)
 
 if __name__ == "__main__":
     app(prog_name="python -m litert_pipeline")

@@ -8,7 +8,7 @@ import typer
 from fixtures import TINY_MODEL_DIR
 from parity.commands.options import ModelDir, NoCache, user_store, wide_console
 from reference.progress import show_progress
-from reference.spec.errors import EXIT_REFUSE, exit_with_one_line
+from reference.spec.errors import EXIT_REFUSE
 
 
 def contract_command(
@@ -16,11 +16,10 @@ def contract_command(
     model: ModelDir = TINY_MODEL_DIR,
 ) -> None:
     """Say what Arm's audiogen app, which finds tensors by place, would do with a bundle; 1 if no revision of it fits."""
-    console = wide_console()
-    with exit_with_one_line():
-        from parity.device.contract import contract, contract_table
+    from parity.device.contract import contract, contract_table
 
-        found = contract(bundle, model)
+    console = wide_console()
+    found = contract(bundle, model)
     for revision, reached in found.reached.items():
         console.print(contract_table(reached, revision))
     for text in found.general:
@@ -52,18 +51,17 @@ def verify_wav_command(
     no_cache: NoCache = False,
 ) -> None:
     """Say whether a WAV is what the model makes of this prompt and seed (0), and if not, what was different (1)."""
-    console = wide_console()
-    with exit_with_one_line():
-        from parity.device.verify import VerifyOptions, verify
-        from reference.spec.generation import Request
-        from reference.spec.sampling.samplers import SamplerSpec
+    from parity.device.verify import VerifyOptions, verify
+    from reference.spec.generation import Request
+    from reference.spec.sampling.samplers import SamplerSpec
 
-        request = Request(prompt=prompt, seconds=seconds, sampler=SamplerSpec(name=sampler, steps=steps))
-        options = VerifyOptions(
-            wav=wav, model=model, request=request, seed=seed, noise=noise, mix=precision, threads=threads
-        )
-        with show_progress(console) as say:
-            answer = verify(options, user_store(no_cache), say)
+    console = wide_console()
+    request = Request(prompt=prompt, seconds=seconds, sampler=SamplerSpec(name=sampler, steps=steps))
+    options = VerifyOptions(
+        wav=wav, model=model, request=request, seed=seed, noise=noise, mix=precision, threads=threads
+    )
+    with show_progress(console) as say:
+        answer = verify(options, user_store(no_cache), say)
     for check in answer.checks:
         colour, word = ("green", "ok") if check.ok else ("red", "FAIL")
         console.print(f"[{colour}]{word:4}[/{colour}] {check}", soft_wrap=True, highlight=False)

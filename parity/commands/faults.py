@@ -10,7 +10,7 @@ from fixtures import TINY_MODEL_DIR
 from parity.commands.options import ModelDir, NoCache, print_peak, split_names, user_store, wide_console
 from reference import command
 from reference.progress import show_progress
-from reference.spec.errors import EXIT_OK, EXIT_REFUSE, exit_with_one_line
+from reference.spec.errors import EXIT_OK, EXIT_REFUSE
 from reference.spec.files import new_file
 
 
@@ -25,18 +25,17 @@ def faults_command(
     force: command.Force = False,
 ) -> None:
     """Inject every fault of the catalogue and see whether the gate refuses and blames the right stage; 1 if it does not."""
-    console = wide_console()
-    with exit_with_one_line():
-        from parity.faults.run import FaultOptions, run_faults
-        from parity.faults.table import page, show
+    from parity.faults.run import FaultOptions, run_faults
+    from parity.faults.table import page, show
 
-        options = FaultOptions(
-            model=model, bundles=bundle or [], variants=split_names(variants), only=split_names(only), files=files
-        )
-        with new_file(out, force) if out is not None else nullcontext() as file, show_progress(console) as say:
-            outcome = run_faults(options, user_store(no_cache), say)
-            if file is not None:
-                file.write_text(page(outcome), encoding="utf-8")
+    console = wide_console()
+    options = FaultOptions(
+        model=model, bundles=bundle or [], variants=split_names(variants), only=split_names(only), files=files
+    )
+    with new_file(out, force) if out is not None else nullcontext() as file, show_progress(console) as say:
+        outcome = run_faults(options, user_store(no_cache), say)
+        if file is not None:
+            file.write_text(page(outcome), encoding="utf-8")
     show(outcome, console)
     if out is not None:
         console.print(f"wrote {out}", highlight=False)

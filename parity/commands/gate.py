@@ -9,7 +9,7 @@ from fixtures import TINY_MODEL_DIR
 from parity.commands.options import ModelDir, NoCache, print_peak, split_names, user_store, wide_console
 from reference import command
 from reference.progress import show_progress
-from reference.spec.errors import EXIT_OK, EXIT_REFUSE, exit_with_one_line
+from reference.spec.errors import EXIT_OK, EXIT_REFUSE
 
 
 def gate_command(
@@ -32,16 +32,15 @@ def gate_command(
     force: command.Force = False,
 ) -> None:
     """Say PUBLISH (exit code 0) or REFUSE (1) and why; 2 means the input could not be judged."""
-    console = wide_console()
-    with exit_with_one_line():
-        from parity.gate import GateOptions, run_gate
+    from parity.gate import GateOptions, run_gate
 
-        options = GateOptions(
-            model=model, bundles=bundle or [], report=report, variants=split_names(variants), cases=split_names(cases),
-            threads=threads, force=force, require_license=require_license,
-        )  # fmt: skip
-        with show_progress(console) as say:
-            outcome = run_gate(options, user_store(no_cache), say)
+    console = wide_console()
+    options = GateOptions(
+        model=model, bundles=bundle or [], report=report, variants=split_names(variants), cases=split_names(cases),
+        threads=threads, force=force, require_license=require_license,
+    )  # fmt: skip
+    with show_progress(console) as say:
+        outcome = run_gate(options, user_store(no_cache), say)
     outcome.show(console)
     if report is not None:
         names = ("report.html", "report.json", "junit.xml", "parity-card.md")
@@ -59,14 +58,13 @@ def soak_command(
     seed: Annotated[int, typer.Option(min=0, help="Number of the first run; a run is drawn from its number.")] = 0,
 ) -> None:
     """Run the gate over and over on drawn prompts, seconds, seeds, steps and threads; 1 if any run refuses."""
-    console = wide_console()
-    with exit_with_one_line():
-        from parity.soak import SoakOptions, soak
+    from parity.soak import SoakOptions, soak
 
-        options = SoakOptions(
-            model=model, bundles=bundle or [], variants=split_names(variants), drawn=drawn, runs=runs, seed=seed
-        )
-        with show_progress(console) as say:
-            refused = soak(options, say)
+    console = wide_console()
+    options = SoakOptions(
+        model=model, bundles=bundle or [], variants=split_names(variants), drawn=drawn, runs=runs, seed=seed
+    )
+    with show_progress(console) as say:
+        refused = soak(options, say)
     console.print(f"{runs - refused} of {runs} runs end PUBLISH", highlight=False)
     raise typer.Exit(EXIT_REFUSE if refused else EXIT_OK)

@@ -9,7 +9,7 @@ from fixtures import TINY_MODEL_DIR
 from parity.commands.options import ModelDir, NoCache, user_store, wide_console
 from reference import command
 from reference.progress import show_progress
-from reference.spec.errors import EXIT_OK, EXIT_REFUSE, InputError, exit_with_one_line
+from reference.spec.errors import EXIT_OK, EXIT_REFUSE, InputError
 from reference.spec.files import new_file
 
 
@@ -29,7 +29,7 @@ def headline_command(
     from contextlib import ExitStack
 
     console = wide_console()
-    with exit_with_one_line(), ExitStack() as stack:
+    with ExitStack() as stack:
         from parity.latency.headline import HeadlineOptions, run_headline, to_json
         from parity.latency.headline_table import markdown, show
 
@@ -56,19 +56,18 @@ def bench_report_command(
     force: command.Force = False,
 ) -> None:
     """Compare latencies of several machines; 1 if a stage lost speed against the baseline."""
-    console = wide_console()
-    with exit_with_one_line():
-        from parity.latency.bench_page import markdown, write_page
-        from parity.latency.bench_report import read_benches, slower
+    from parity.latency.bench_page import markdown, write_page
+    from parity.latency.bench_report import read_benches, slower
 
-        form = "md" if out is None else out.suffix.removeprefix(".")
-        if form not in ("md", "html"):
-            raise InputError(f"{out}: ends in '.{form}', expected .md or .html")
-        benches = [bench for file in files for bench in read_benches(file)]
-        lost = [] if baseline is None else slower(benches, read_benches(baseline), slower_by)
-        if out is not None:
-            with new_file(out, force) as file:
-                write_page(benches, file, form)
+    console = wide_console()
+    form = "md" if out is None else out.suffix.removeprefix(".")
+    if form not in ("md", "html"):
+        raise InputError(f"{out}: ends in '.{form}', expected .md or .html")
+    benches = [bench for file in files for bench in read_benches(file)]
+    lost = [] if baseline is None else slower(benches, read_benches(baseline), slower_by)
+    if out is not None:
+        with new_file(out, force) as file:
+            write_page(benches, file, form)
     console.print(markdown(benches) if out is None else f"wrote {out}", highlight=False, soft_wrap=True)
     for sentence in lost:
         console.print(f"[red]slower[/red] {sentence}", highlight=False, soft_wrap=True)

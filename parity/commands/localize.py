@@ -9,7 +9,7 @@ from fixtures import TINY_MODEL_DIR
 from parity.commands.options import ModelDir, NoCache, print_peak, user_store, wide_console
 from reference import command
 from reference.progress import show_progress
-from reference.spec.errors import EXIT_OK, EXIT_REFUSE, exit_with_one_line
+from reference.spec.errors import EXIT_OK, EXIT_REFUSE
 from reference.spec.stages import ALL_STAGES
 
 
@@ -24,15 +24,14 @@ def localize_command(
     force: command.Force = False,
 ) -> None:
     """Compare every module inside one stage with the reference; 1 if any adds more error than it may."""
-    console = wide_console()
-    with exit_with_one_line():
-        from parity.explain.inside.blocks import block_table
-        from parity.explain.inside.localize import first_fault
-        from parity.explain.inside.search import InsideOptions, look_inside
+    from parity.explain.inside.blocks import block_table
+    from parity.explain.inside.localize import first_fault
+    from parity.explain.inside.search import InsideOptions, look_inside
 
-        options = InsideOptions(model=model, bundle=bundle, stage=stage, case=case, step=step, out=out, force=force)
-        with show_progress(console) as say:
-            errors = look_inside(options, user_store(no_cache), say)
+    console = wide_console()
+    options = InsideOptions(model=model, bundle=bundle, stage=stage, case=case, step=step, out=out, force=force)
+    with show_progress(console) as say:
+        errors = look_inside(options, user_store(no_cache), say)
     console.print(block_table(errors, f"{stage} of {bundle}, case {case}"))
     fault = first_fault(errors)
     console.print("no module is at fault" if fault is None else f"first fault: {fault.path}", highlight=False)

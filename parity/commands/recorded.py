@@ -8,7 +8,7 @@ import typer
 from fixtures import TINY_MODEL_DIR
 from parity.commands.options import ModelDir, wide_console
 from reference import command
-from reference.spec.errors import EXIT_OK, EXIT_REFUSE, exit_with_one_line
+from reference.spec.errors import EXIT_OK, EXIT_REFUSE
 
 
 def headroom_command(
@@ -20,22 +20,21 @@ def headroom_command(
 
     1 if a variant's worst room is outside the band and the ledger does not say why; the band is meant for the tiny model.
     """
-    console = wide_console()
-    with exit_with_one_line():
-        from parity.report import ledger
-        from parity.report.headroom import headroom_table, headrooms, read_report, worst
+    from parity.report import ledger
+    from parity.report.headroom import headroom_table, headrooms, read_report, worst
 
-        content = read_report(report)
-        found = headrooms(content["checks"])
-        if record is not None:
-            ledger.record(content, record, force)
-        outside = ledger.read_ledger(record or ledger.LEDGER).outside
+    console = wide_console()
+    content = read_report(report)
+    found = headrooms(content["checks"])
+    if record is not None:
+        ledger.record(content, record, force)
+    outside = ledger.read_ledger(record or ledger.LEDGER).outside
     console.print(headroom_table(found))
     for row in worst(found).values():
         console.print(f"{row.variant}: least room {row.room:.2g}x, {row.budget}", highlight=False, soft_wrap=True)
-    complaints = [told for row in worst(found).values() if (told := ledger.complaint(row, outside))]
-    for told in complaints:
-        console.print(f"[red]{told}[/red]", highlight=False, soft_wrap=True)
+    complaints = [wrong for row in worst(found).values() if (wrong := ledger.complaint(row, outside))]
+    for wrong in complaints:
+        console.print(f"[red]{wrong}[/red]", highlight=False, soft_wrap=True)
     if record is not None:
         console.print(f"wrote {record}", highlight=False)
     raise typer.Exit(EXIT_REFUSE if complaints else EXIT_OK)
@@ -47,8 +46,7 @@ def goldens_command(
     force: command.Force = False,
 ) -> None:
     """Record the truth's numbers of a few cases, for a later version to be compared with."""
-    with exit_with_one_line():
-        from parity.truth.goldens import record
+    from parity.truth.goldens import record
 
-        count = record(model, out, force)
+    count = record(model, out, force)
     typer.echo(f"wrote {out} ({count} arrays)")

@@ -1,28 +1,47 @@
-"""The one exception a user's mistake raises, and its translation into an exit code."""
+"""The one exception a user's mistake raises, and what any exception becomes: one line on stderr and an exit code."""
 
+import os
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
-EXIT_OK, EXIT_REFUSE, EXIT_BAD_INPUT = 0, 1, 2
-KILLED = -9  # as subprocess tells a process that was killed, most often for want of memory
+EXIT_OK, EXIT_REFUSE, EXIT_NOT_JUDGED, EXIT_INTERRUPTED = 0, 1, 2, 130
+TRACEBACK = "STABLE_AUDIO_PARITY_TRACEBACK"
+NOBODY_READS = "error: nobody reads the output any more"
+KILLED = -9  # as subprocess reports a process that was killed, most often for want of memory
 
 
 class InputError(Exception):
-    """Bad input, told in one sentence: what was found, what was expected, what to do."""
+    """Bad input, in one sentence: what was found, what was expected, what to do."""
 
 
 @contextmanager
-def exit_with_one_line() -> Iterator[None]:
-    """Turn `InputError` (and a file system that says no) into one line on stderr and exit code 2."""
+def exit_with_one_line(at_fault: str = "this program", passing: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Turn every exception but those of `passing` into one line on stderr and exit code 2.
+
+    Bad input is named, and a file system that says no. Anything else is a fault of the code, which `at_fault` names; its
+    traceback is printed where the environment asks for it. A library that ends the process by itself has judged nothing.
+    """
     try:
         yield
+    except passing:
+        raise
+    except KeyboardInterrupt:
+        _leave("interrupted", EXIT_INTERRUPTED)
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(EXIT_BAD_INPUT) from None
+        _leave(f"error: {error}")
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that Python can flush it when it ends
+        _leave(NOBODY_READS)
     except OSError as error:
-        print(f"error: {error.filename}: {error.strerror}; choose another path or free it", file=sys.stderr)
-        raise SystemExit(EXIT_BAD_INPUT) from None
+        if error.filename is None:
+            _leave(_fault(error, at_fault))
+        _leave(f"error: {error.filename}: {error.strerror}; choose another path or free it")
+    except (Exception, SystemExit) as error:
+        rich_gave_up = isinstance(error, SystemExit) and isinstance(error.__context__, BrokenPipeError)
+        _leave(NOBODY_READS if rich_gave_up else _fault(error, at_fault))
 
 
 def raise_process_error(code: int, errors: str, doing: str) -> None:
@@ -31,3 +50,19 @@ def raise_process_error(code: int, errors: str, doing: str) -> None:
         lines = [line for line in errors.splitlines() if line.startswith("error: ")] or errors.splitlines()[-1:]
         killed = " (out of memory?)" if code == KILLED else ""
         raise InputError((lines or [f"{doing} ended with exit code {code}{killed}"])[-1].removeprefix("error: "))
+
+
+def _leave(line: str, code: int = EXIT_NOT_JUDGED) -> NoReturn:
+    print(line, file=sys.stderr)
+    raise SystemExit(code) from None
+
+
+def _fault(error: BaseException, at_fault: str) -> str:
+    """One sentence about an exception nobody foresaw."""
+    if os.environ.get(TRACEBACK):
+        traceback.print_exception(error)
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    return (
+        f"error: this is a fault of {at_fault}, not of what it was given ({what}); "
+        f"report it in this project's issue tracker with what {TRACEBACK}=1 prints"
+    )

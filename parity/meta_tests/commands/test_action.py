@@ -36,7 +36,9 @@ def run_step(folder: Path, code: int, **inputs: str) -> subprocess.CompletedProc
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize(("code", "verdict"), [(0, "publish"), (1, "refuse"), (2, "error"), (137, "error")])
+@pytest.mark.parametrize(
+    ("code", "verdict"), [(0, "publish"), (1, "refuse"), *((code, "error") for code in (2, 3, 120, 127, 130, 137, 255))]
+)
 def test_the_verdict_is_the_gate_s(tmp_path: Path, code: int, verdict: str) -> None:
     done = run_step(tmp_path, code, BUNDLE="bundle")
     assert done.returncode == code, done.stderr

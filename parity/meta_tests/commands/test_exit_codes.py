@@ -1,0 +1,64 @@
+"""No verb of any command line takes an unforeseen exception for a refusal: exit code 1 is a verdict."""
+
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from typer import Typer
+from typer.testing import CliRunner
+
+import fixtures.__main__
+import litert_pipeline.__main__
+import parity.__main__
+import reference.__main__
+
+APPS: dict[str, Typer] = {
+    "parity": parity.__main__.app,
+    "litert_pipeline": litert_pipeline.__main__.app,
+    "reference": reference.__main__.app,
+    "fixtures": fixtures.__main__.app,
+}
+CHECKED = "reference.command.GenerateOptions.checked"
+# (app, verb): the least arguments it takes, and what of its work is made to fail
+VERBS = {
+    ("parity", "gate"): ([], "parity.gate.run_gate"),
+    ("parity", "soak"): ([], "parity.soak.soak"),
+    ("parity", "localize"): (["--bundle", "b", "--stage", "dit"], "parity.explain.inside.search.look_inside"),
+    ("parity", "faults"): ([], "parity.faults.run.run_faults"),
+    ("parity", "headroom"): (["r"], "parity.report.headroom.read_report"),
+    ("parity", "goldens"): (["--out", "g"], "parity.truth.goldens.record"),
+    ("parity", "headline"): (["--bundle", "b", "--report", "r"], "parity.latency.headline.run_headline"),
+    ("parity", "bench-report"): (["f"], "parity.latency.bench_report.read_benches"),
+    ("parity", "contract"): (["--bundle", "b"], "parity.device.contract.contract"),
+    ("parity", "verify-wav"): (["w", "--prompt", "p", "--seed", "0"], "parity.device.verify.verify"),
+    ("litert_pipeline", "convert"): (["--out", "o"], "litert_pipeline.build.convert.convert"),
+    ("litert_pipeline", "quantize"): (["b", "--recipe", "int8", "--out", "o"], "litert_pipeline.build.quantize.quantize"),
+    ("litert_pipeline", "generate"): (["p", "--bundle", "b", "--out", "o"], CHECKED),
+    ("reference", "generate"): (["p", "--out", "o"], CHECKED),
+    ("fixtures", "make-model"): (["--out", "o"], "fixtures.__main__.make_model"),
+    ("fixtures", "make-kernel-files"): ([], "fixtures.kernel_files.write_kernel_files"),
+}
+
+
+def broken(*args: object, **kwargs: object) -> NoReturn:
+    raise KeyError("encoder")
+
+
+def test_every_verb_is_in_the_table() -> None:
+    there = {(name, command.name) for name, app in APPS.items() for command in app.registered_commands}
+    assert there == set(VERBS)
+
+
+@pytest.mark.parametrize(("app", "verb"), VERBS, ids=" ".join)
+def test_a_fault_of_ours_is_no_verdict(
+    app: str, verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments, work = VERBS[app, verb]
+    monkeypatch.setattr(work, broken)
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(APPS[app], [verb, *arguments])
+    assert result.exit_code == 2, result.output
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: this is a fault of ")
+    assert "KeyError: 'encoder'" in line
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,85 @@
+"""Whatever happens inside a command, its exit code means what it says."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from reference.command_line import command_line
+from reference.spec.errors import TRACEBACK, InputError
+
+FAULT = "error: this is a fault of the gate, not of what it was given ("
+# exception: exit code, how the one line on stderr begins
+ENDINGS = {
+    InputError("no such folder"): (2, "error: no such folder\n"),
+    FileNotFoundError(2, "No such file", "a.wav"): (2, "error: a.wav: No such file; choose another path or free it\n"),
+    OSError("the network is down"): (2, FAULT + "OSError: the network is down)"),
+    KeyError("encoder"): (2, FAULT + "KeyError: 'encoder')"),
+    AssertionError("two\nlines"): (2, FAULT + "AssertionError: two lines)"),
+    RuntimeError(): (2, FAULT + "RuntimeError:)"),
+    MemoryError(): (2, FAULT + "MemoryError:)"),
+    SystemExit(1): (2, FAULT + "SystemExit: 1)"),
+    SystemExit(0): (2, FAULT + "SystemExit: 0)"),
+    KeyboardInterrupt(): (130, "interrupted\n"),
+    typer.Exit(0): (0, ""),
+    typer.Exit(1): (1, ""),
+}
+
+
+def run(command: Callable[[], None]) -> Result:
+    app = command_line(about="A toy.", at_fault="the gate", commands={"toy": command})
+    return CliRunner().invoke(app, ["toy"])
+
+
+def raising(error: BaseException) -> Callable[[], NoReturn]:
+    def command() -> NoReturn:
+        raise error
+
+    return command
+
+
+@pytest.mark.parametrize("error", ENDINGS, ids=repr)
+def test_every_ending_has_its_exit_code_and_one_line(error: BaseException) -> None:
+    code, words = ENDINGS[error]
+    result = run(raising(error))
+    assert result.exit_code == code
+    assert result.stderr.startswith(words)
+    assert result.stderr.count("\n") == (1 if words else 0)
+
+
+def test_what_a_command_returns_is_no_exit_code() -> None:
+    assert run(lambda: None).exit_code == 0
+
+
+def test_the_traceback_is_shown_to_who_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "Traceback" not in run(raising(KeyError("x"))).stderr
+    monkeypatch.setenv(TRACEBACK, "1")
+    shown = run(raising(KeyError("x"))).stderr
+    assert "Traceback" in shown
+    assert shown.splitlines()[-1].startswith(FAULT)
+
+
+def test_the_help_says_how_to_see_it() -> None:
+    app = command_line(about="A toy.", at_fault="the gate", commands={"toy": lambda: None})
+    assert TRACEBACK in CliRunner().invoke(app, ["--help"]).output
+
+
+@pytest.mark.parametrize("arguments", [["make-model"], ["no-such-command"]], ids=["option missing", "unknown command"])
+def test_a_mistyped_command_line_is_2(arguments: list[str]) -> None:
+    assert subprocess.run([sys.executable, "-m", "fixtures", *arguments], capture_output=True, check=False).returncode == 2
+
+
+def test_output_that_nobody_reads_is_no_refusal(tmp_path: Path) -> None:
+    """rich ends the process with 1 there."""
+    command = [sys.executable, "-m", "fixtures", "make-model", "--out", str(tmp_path / "model")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == "error: nobody reads the output any more\n"
+    assert process.returncode == 2
