@@ -1,8 +1,6 @@
 """Faults of modules as files: the wrong module really converted, and quantized where a recipe asks for it."""
 
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 
 from litert_pipeline.build.conversions import CONVERTING, Conversions, described
@@ -10,7 +8,7 @@ from litert_pipeline.build.export import write_litert
 from litert_pipeline.build.quantize import QUANTIZERS
 from litert_pipeline.build.recipes import RECIPES
 from litert_pipeline.build.stage import PLAIN, exportable
-from parity.bundles.given import PROCESSES
+from litert_pipeline.build.workers import workers
 from parity.faults.bench import Bench, edited
 from parity.faults.catalogue import CATALOGUE
 from parity.faults.fault import Fault
@@ -32,7 +30,7 @@ def convert_all(faults: list[Fault], model: Path, folder: Path, say: Say, conver
     start = described(model, CONVERTING, CODE.rglob("*.py"))
     missing = [name for name in stages if not conversions.restore({**start, "fault": name}, folder / name)]
     say(f"converting {len(missing)} wrong modules, {len(stages) - len(missing)} were converted before")
-    with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
+    with workers() as pool:
         for name in pool.map(_convert, missing, [model] * len(missing), [folder] * len(missing)):
             conversions.keep({**start, "fault": name}, folder / name)
     return {name: folder / name / _file_name(stage) for name, stage in stages.items()}
