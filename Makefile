@@ -21,7 +21,7 @@ FULL_VARIANTS ?= litert_fp32,litert_fp16,litert_int8
 HEADLINE := plain windowed int8 int8_fast
 THREADS ?= 1,2
 
-.PHONY: gate gate-full headline test faults bench lock goldens tiny-model onnx2tf clean
+.PHONY: gate gate-full headline test faults bench lock goldens tiny-model emulator onnx2tf clean
 
 gate: $(STAMP) $(ONNX2TF_STAMP) ## convert the embedded tiny model for every variant and judge it
 	$(BIN)/python -m parity gate --report $(REPORT) --force
@@ -54,6 +54,7 @@ $(FULL)/int8_fast/manifest.json: $(FULL)/windowed/manifest.json
 test: $(STAMP) $(ONNX2TF_STAMP) ## lint, types and all tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	-$(BIN)/python -m parity.device.emulator
 	$(BIN)/python -m pytest --benchmark-disable
 
 faults: $(STAMP) ## inject every fault and write docs/faults.md
@@ -68,6 +69,9 @@ goldens: $(STAMP) ## record the truth's numbers again
 
 tiny-model: $(STAMP) ## write fixtures/tiny_model again from its seed
 	$(BIN)/python -m fixtures make-model --config tiny --seed 0 --out fixtures/tiny_model --force
+
+emulator: $(STAMP) ## other CPUs for the tests: qemu, into the user's cache
+	$(BIN)/python -m parity.device.emulator
 
 onnx2tf: $(ONNX2TF_STAMP) ## the environment of the converter onnx2tf
 

@@ -15,6 +15,7 @@ from litert_pipeline.build.conversions import FOLDER, Conversions
 from litert_pipeline.bundle import Bundle
 from parity.bundles.given import given_bundles, make_bundles
 from parity.commands.selection import STAGE_KEYWORD, spelled_out
+from parity.device.emulator import emulator_folder
 from parity.faults.bench import Bench
 from parity.faults.catalogue import CATALOGUE
 from parity.faults.mutation import cases_for
@@ -118,11 +119,11 @@ def positional(tmp_path_factory: pytest.TempPathFactory, conversions: Conversion
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Tests, and the commands they start, neither read nor fill the user's cache, but for conversions.
+    """Tests, and the commands they start, neither read nor fill the user's cache, but for conversions and the emulator.
 
-    Those follow from content alone and take minutes, so one run leaves them to the next.
+    Conversions follow from content alone and take minutes, so one run leaves them to the next.
     """
-    kept = Store.of_user().folder / FOLDER
+    kept, emulator = Store.of_user().folder / FOLDER, emulator_folder()
     with suppress(OSError):  # then none is kept
         kept.mkdir(parents=True, exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
@@ -130,6 +131,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         link = Store.of_user().folder / FOLDER
         link.parent.mkdir(parents=True)
         link.symlink_to(kept, target_is_directory=True)
+        emulator_folder().symlink_to(emulator, target_is_directory=True)
         yield
 
 

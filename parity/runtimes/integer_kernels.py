@@ -63,38 +63,39 @@ def _right(found: Array, exact: Array) -> Array:
 
 @dataclass(frozen=True, kw_only=True)
 class IntegerKernels:
-    """What the test of a runtime found. `wrong` is the share of wrong sums as the runtime comes, `wrong_told` the one after
-    it was told to multiply exactly (None: it was not, because it did right or knows no such option)."""
+    """What the test of a runtime found: the share of wrong sums as it comes, and the share with its option to multiply
+    exactly (None: not tried, because it did right or has no such option)."""
 
     runtime: str
     wrong: float
-    wrong_told: float | None = None
+    wrong_with_option: float | None = None
 
     @property
-    def told(self) -> bool:
+    def needs_option(self) -> bool:
         """Whether the runtime has to be told to multiply exactly."""
-        return self.wrong_told is not None
+        return self.wrong_with_option is not None
 
     @property
     def right(self) -> bool:
         """Whether it multiplies right, told or not."""
-        return (self.wrong if self.wrong_told is None else self.wrong_told) == 0
+        return (self.wrong if self.wrong_with_option is None else self.wrong_with_option) == 0
 
     def __str__(self) -> str:
         wrong = f"{self.runtime}'s integer kernels get {_percent(self.wrong)} of the test's sums wrong on this CPU"
         if self.wrong == 0:
             return f"{self.runtime}'s integer kernels multiply exactly"
-        if self.wrong_told is None:
+        if self.wrong_with_option is None:
             return wrong
         if self.right:
             return f"{wrong}; told to multiply exactly it gets all of them right, so it is told in every session"
-        return f"{wrong}, and {_percent(self.wrong_told)} when told to multiply exactly"
+        return f"{wrong}, and {_percent(self.wrong_with_option)} when told to multiply exactly"
 
 
-def examined(runtime: str, plain: Callable[[], float], told: Callable[[], float] | None = None) -> IntegerKernels:
+def examined(runtime: str, plain: Callable[[], float], with_option: Callable[[], float] | None = None) -> IntegerKernels:
     """Measure the share of wrong sums; where there are any and the runtime has an option against it, once more with that."""
     wrong = plain()
-    return IntegerKernels(runtime=runtime, wrong=wrong, wrong_told=told() if told is not None and wrong > 0 else None)
+    again = with_option() if with_option is not None and wrong > 0 else None
+    return IntegerKernels(runtime=runtime, wrong=wrong, wrong_with_option=again)
 
 
 def _percent(share: float) -> str:

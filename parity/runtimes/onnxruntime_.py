@@ -23,7 +23,7 @@ class OnnxStage:
     def __init__(self, path: Path, signature: Signature, threads: int) -> None:
         """Raises InputError if the file is no ONNX model or its tensors are not those of `signature`."""
         self.path, self.signature = path, signature
-        exact = onnxruntime_kernels().told
+        exact = onnxruntime_kernels().needs_option
         try:
             self._session = new_session(path, exact=exact, threads=threads)
         except Exception as error:  # onnxruntime's exception types are generated and share only Exception

@@ -7,7 +7,7 @@ from parity.runtimes import VARIANTS, YARDSTICK
 from parity.runtimes.integer_kernels import IntegerKernels
 from reference.spec.errors import InputError
 
-WRONG = IntegerKernels(runtime="ONNX Runtime", wrong=0.25, wrong_told=0.125)
+WRONG = IntegerKernels(runtime="ONNX Runtime", wrong=0.25, wrong_with_option=0.125)
 RIGHT = IntegerKernels(runtime="LiteRT", wrong=0.0)
 INTEGERS = {"onnx_int8", "litert_int8", "litert_int8_fast", "litert_int8_decoder", "litert_int4_blockwise"}
 

@@ -78,9 +78,9 @@ OUTCOMES: dict[str, tuple[float, float | None, bool, bool, str]] = {
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
 def test_every_outcome_is_told_apart(outcome: str) -> None:
-    plain, told, is_told, right, words = OUTCOMES[outcome]
-    found = examined("a runtime", lambda: plain, None if told is None else lambda: told)
-    assert (found.told, found.right) == (is_told, right)
+    plain, with_option, needs_option, right, words = OUTCOMES[outcome]
+    found = examined("a runtime", lambda: plain, None if with_option is None else lambda: with_option)
+    assert (found.needs_option, found.right) == (needs_option, right)
     assert words in str(found)
     assert (unable(found) is None) == right
 

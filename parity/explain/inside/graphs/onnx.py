@@ -39,7 +39,7 @@ class OnnxGraph:
         del self._model.graph.output[:]
         self._model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in dict.fromkeys(names))
         try:
-            session = new_session(self._model.SerializeToString(), exact=onnxruntime_kernels().told)
+            session = new_session(self._model.SerializeToString(), exact=onnxruntime_kernels().needs_option)
         finally:
             del self._model.graph.output[:]
             self._model.graph.output.extend(own)
