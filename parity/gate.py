@@ -10,7 +10,7 @@ from typing import Any
 from litert_pipeline.build.conversions import Conversions
 from parity.bundles.assignment_table import assigned
 from parity.bundles.given import chosen_bundles
-from parity.explain.evidence import gather
+from parity.explain.gather import gather
 from parity.judge.judge import Judge
 from parity.judge.left_out import examined_kernels, without_unable
 from parity.judge.licence import licence_checks

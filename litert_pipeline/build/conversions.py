@@ -9,9 +9,9 @@ from json import dumps
 from pathlib import Path
 from typing import Any
 
-from litert_pipeline.build.convert import installed_versions
 from litert_pipeline.build.onnx2tf import find_onnx2tf
 from litert_pipeline.build.recipes import RECIPES, Recipe
+from litert_pipeline.versions import installed_versions
 from reference.model.weights import find_t5_weights
 from reference.pipeline import read_outline, t5_folder
 from reference.spec.entries import Entries

@@ -1,7 +1,6 @@
 """A model dir to a bundle."""
 
 import shutil
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ from litert_pipeline.build.isolated import convert_isolated
 from litert_pipeline.build.recipes import Recipe
 from litert_pipeline.build.stage import stage_name, write_stage
 from litert_pipeline.bundle import Bundle, Manifest, Source, StageFile, write_manifest
+from litert_pipeline.versions import installed_versions
 from reference.model.weights import find_t5_weights
 from reference.model_files import SPIECE_NAME
 from reference.pipeline import Model, load_model
@@ -18,11 +18,6 @@ from reference.spec.files import new_folder, sha256_of
 from reference.spec.sampling.samplers import SamplerSpec
 from reference.spec.stages import ALL_STAGES, signatures
 from reference.spec.tensors import Signature
-
-RECORDED_PACKAGES = (
-    "torch", "litert-torch", "litert-converter", "ai-edge-litert", "ai-edge-quantizer",
-    "onnx", "onnxscript", "onnxruntime", "numpy", "sentencepiece",
-)  # fmt: skip
 
 
 def convert(
@@ -113,14 +108,3 @@ def stage_file(path: Path, signature: Signature, compute: str, source_sha256: st
         signature=signature,
         source_sha256=source_sha256,
     )
-
-
-def installed_versions() -> dict[str, str]:
-    """Versions of everything that can change a converted file or its numbers."""
-    found = {}
-    for package in RECORDED_PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found

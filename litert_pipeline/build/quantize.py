@@ -4,10 +4,11 @@ import dataclasses
 import shutil
 from pathlib import Path
 
-from litert_pipeline.build.convert import installed_versions, stage_file
+from litert_pipeline.build.convert import stage_file
 from litert_pipeline.build.export import quiet
 from litert_pipeline.build.recipes import QuantizerRecipe, Recipe
 from litert_pipeline.bundle import StageFile, read_bundle, write_manifest
+from litert_pipeline.versions import installed_versions
 from reference.progress import Say
 from reference.spec.errors import InputError
 from reference.spec.files import new_folder

@@ -25,7 +25,7 @@ def localize_command(
 ) -> None:
     """Compare every module inside one stage with the reference; 1 if any adds more error than it may."""
     from parity.explain.inside.blocks import block_table
-    from parity.explain.inside.localize import first_fault
+    from parity.explain.inside.module_error import first_fault
     from parity.explain.inside.search import InsideOptions, look_inside
 
     console = wide_console()

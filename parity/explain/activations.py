@@ -7,47 +7,17 @@ the cases at hand is refused as NaN elsewhere; this warns of the prompt that nob
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from parity.explain.activation import Activation
 from parity.explain.inside.hooks import hooked
 from reference.model.t5 import RMSNorm
 from reference.pipeline import Model
 from reference.spec.generation import conditioner_feed
 
-FP16_MAX = float(np.finfo(np.float16).max)
-WARN_SHARE = 0.25  # of it: two doublings away
 T5 = "t5"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Activation:
-    """The largest absolute value inside one block of T5, and where it was seen."""
-
-    block: str
-    module: str
-    case: str
-    largest: float
-
-    @property
-    def share(self) -> float:
-        """Of the largest FP16 number; beyond 1 it is infinite there."""
-        return self.largest / FP16_MAX
-
-    @property
-    def safe(self) -> bool:
-        """Whether there is room left; NaN does not compare."""
-        return self.share <= WARN_SHARE
-
-    def __str__(self) -> str:
-        state = "overflows FP16" if not self.share <= 1 else "is near the largest FP16 number"
-        return (
-            f"{self.module} reaches {self.largest:.3g} on case {self.case} and {state} ({FP16_MAX:.0f}): "
-            "run the conditioner in FP32"
-        )
 
 
 def t5_activations(model: Model, prompts: Iterable[tuple[str, str, float]]) -> list[Activation]:

@@ -1,32 +1,16 @@
-"""Who is at fault: the first stage of a variant that fails, and the module inside it."""
-
-from collections import defaultdict
+"""Where inside a stage the fault is: the modules of those suspected, and of every DiT."""
 
 from litert_pipeline.build.stage import as_converted
 from parity.explain.inside.graphs import OPENERS
-from parity.explain.inside.localize import ModuleError, localize
+from parity.explain.inside.localize import localize
+from parity.explain.inside.module_error import Layers, ModuleError
+from parity.explain.suspects import suspects
 from parity.judge.judge import Judge
 from parity.measure.cases import Case
 from parity.measure.teacher_forcing import stage_feed
-from parity.measure.verdict import FREE_RUNNING, TEACHER_FORCED, Verdict
+from parity.measure.verdict import TEACHER_FORCED, Verdict
 from parity.runtimes import VARIANTS
 from reference.progress import Say
-
-PIPELINE_ORDER = ("bundle", "conditioner", "dit", "sampler", "decoder", "encoder")
-Layers = dict[tuple[str, str], list[ModuleError]]  # by (variant, stage)
-
-
-def suspects(checks: list[Verdict]) -> list[Verdict]:
-    """For each variant with a failure the check that tells most about it.
-
-    A stage fed the truth's inputs answers for itself, and what is replayed answers for what is between the stages, so
-    both outrank free-running failures, and among them a stage of the pipeline outranks a note about the whole bundle.
-    """
-    failed: dict[str, list[Verdict]] = defaultdict(list)
-    for check in checks:
-        if not check.ok:
-            failed[check.variant].append(check)
-    return [min(found, key=_suspicion) for found in failed.values()]
 
 
 def localized(judge: Judge, checks: list[Verdict], cases: list[Case], say: Say) -> Layers:
@@ -70,9 +54,3 @@ def module_errors(judge: Judge, stage: str, recipe: str, case: Case, step: int =
     exact, rounded = judge.model.modules[stage], as_converted(judge.model, stage, recipe)
     graph = OPENERS[bundle.manifest.format](bundle.path(stage), signature, rounded)
     return localize(exact, rounded, graph, inputs)
-
-
-def _suspicion(check: Verdict) -> tuple[int, int, float]:
-    stage = PIPELINE_ORDER.index(check.stage)
-    free = check.ladder == FREE_RUNNING
-    return (2 if free else 1 if check.stage == "bundle" else 0, stage, -check.share_of_limit)

@@ -1,18 +1,12 @@
-"""What a reader needs beside the verdict: figures that explain it and judge nothing."""
+"""What a reader needs beside the verdict: figures that explain it and judge nothing; `gather` measures them."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from parity.explain.activations import Activation, t5_activations
-from parity.explain.blame import Layers, dit_layers, localized
-from parity.explain.sounds import Sound, truth_sound, variant_sound
-from parity.explain.swap import SwapMatrix, swap_matrix
-from parity.judge.judge import Judge
-from parity.measure import metrics
-from parity.measure.cases import Case
-from parity.measure.verdict import FREE_RUNNING, Verdict
-from reference.progress import Say
+from parity.explain.activation import Activation
+from parity.explain.inside.module_error import Layers
+from parity.explain.sounds import Sound
+from parity.explain.swap_matrix import SwapMatrix
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,63 +23,3 @@ class Evidence:
     def warnings(self) -> list[str]:
         """Sentences about what passes today and may not tomorrow."""
         return [str(activation) for activation in self.activations if not activation.safe]
-
-
-def gather(judge: Judge, checks: list[Verdict], variants: list[str], cases: list[Case], say: Say) -> Evidence:
-    """The evidence of a gate run; `cases[0]` is the one shown step by step, mixed and played."""
-    shown = cases[0]
-    generating = [variant for variant in variants if judge.whole(variant)]
-    return Evidence(
-        steps=list(_steps(judge, variants, shown)),
-        decoders=list(_decoders(judge, variants, shown)),
-        layers=dit_layers(judge, variants, shown, say) | localized(judge, checks, cases, say),
-        swaps=list(_swaps(judge, _worth_swapping(judge, checks, generating), shown, say)),
-        activations=t5_activations(judge.model, [(case.id, case.request.prompt, case.request.seconds) for case in cases]),
-        sounds=list(_sounds(judge, generating, shown)),
-    )
-
-
-def _steps(judge: Judge, variants: list[str], case: Case) -> Iterable[dict[str, Any]]:
-    """Per-step figures beside the judged ones: velocity cosine and SNR."""
-    truth = judge.truth(case)
-    for variant in variants:
-        for step, output in enumerate(judge.answers("dit", variant, case)):
-            velocity, other = truth[f"v_{step}"], output["velocity"]
-            yield {
-                "variant": variant,
-                "case": case.id,
-                "step": step,
-                "level": float(truth["levels"][step]),
-                "velocity_cosine": _finite(1 - metrics.cosine_distance(velocity, other)),
-                "velocity_snr_db": _finite(metrics.snr_db(velocity, other)),
-            }
-
-
-def _decoders(judge: Judge, variants: list[str], case: Case) -> Iterable[dict[str, Any]]:
-    truth = judge.truth(case)["audio"]
-    for variant in variants:
-        (output,) = judge.answers("decoder", variant, case)
-        yield {"variant": variant, "case": case.id, "snr_db": _finite(metrics.snr_db(truth, output["audio"]))}
-
-
-def _worth_swapping(judge: Judge, checks: list[Verdict], variants: list[str]) -> list[str]:
-    """All variants; where a matrix takes minutes, those that drift too far, and whose stage at fault is looked for."""
-    adrift = {check.variant for check in checks if check.ladder == FREE_RUNNING and not check.ok}
-    return [variant for variant in variants if variant in adrift or not judge.model.large]
-
-
-def _swaps(judge: Judge, variants: list[str], case: Case, say: Say) -> Iterable[SwapMatrix]:
-    for variant in variants:
-        say(f"swapping stages of {variant}")
-        yield swap_matrix(judge, variant, case)
-
-
-def _sounds(judge: Judge, variants: list[str], case: Case) -> Iterable[Sound]:
-    truth, rate_hz = judge.truth(case)["audio"][0], judge.model.spec.sample_rate_hz
-    yield truth_sound(case.id, truth, rate_hz)
-    for variant in variants:
-        yield variant_sound(variant, case.id, truth, judge.heard(variant, case)["audio"][0], rate_hz)
-
-
-def _finite(value: float) -> float | str:
-    return value if abs(value) < float("inf") else str(value)

@@ -1,17 +1,11 @@
-"""The swap matrix: every mix of the truth's stages and a variant's, to say which stage an end-to-end error comes from.
+"""Swap stages of the truth for those of a variant, and measure how far the audio goes from the truth's."""
 
-A stage's share is its Shapley value: what swapping it in adds to the error, averaged over all orders in which the three
-stages can be swapped in. The shares sum to the error of the whole variant. Source: Shapley 1953, "A value for n-person
-games".
-"""
-
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
-from math import factorial
 
 import numpy as np
 
+from parity.explain.swap_matrix import SwapMatrix, Swapped
 from parity.judge.judge import Judge
 from parity.measure.cases import Case
 from parity.measure.portraits import Portrait, log_mel_distance_db, portrait
@@ -20,31 +14,7 @@ from reference.spec.generation import Pipeline, generate
 from reference.spec.stages import GENERATION
 from reference.spec.tensors import Array, Tensors
 
-Swapped = frozenset[str]  # the stages that are the variant's; the others are the truth's
 DECODER: Swapped = frozenset(["decoder"])
-
-
-@dataclass(frozen=True, kw_only=True)
-class SwapMatrix:
-    """Distance of the audio from the truth's for every set of swapped stages, log-mel in dB."""
-
-    variant: str
-    case: str
-    distance_db: Mapping[Swapped, float]
-
-    @property
-    def share_db(self) -> dict[str, float]:
-        """What each stage contributes to the distance of the whole variant."""
-        return {stage: self._shapley(stage) for stage in GENERATION}
-
-    def _shapley(self, stage: str) -> float:
-        total = 0.0
-        for swapped, distance in self.distance_db.items():
-            if stage in swapped:
-                others = len(swapped) - 1
-                weight = factorial(others) * factorial(len(GENERATION) - 1 - others) / factorial(len(GENERATION))
-                total += weight * (distance - self.distance_db[swapped - {stage}])
-        return total
 
 
 def swap_matrix(judge: Judge, variant: str, case: Case) -> SwapMatrix:

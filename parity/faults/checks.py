@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 
-from parity.explain.blame import suspects
+from parity.explain.suspects import suspects
 from parity.faults.bench import Bench
 from parity.faults.fault import Fault
 from parity.gate import free_running_cases

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from parity.explain.blame import localized
-from parity.explain.inside.localize import first_fault
+from parity.explain.inside.module_error import first_fault
 from parity.faults.bench import Bench
 from parity.faults.checks import Finding, find, injected
 from parity.faults.converted import as_file

@@ -10,13 +10,13 @@ from typing import Any
 import jinja2
 
 from parity.bundles.assignment_table import COLUMNS, cells
-from parity.explain.activations import WARN_SHARE, Activation
-from parity.explain.blame import PIPELINE_ORDER
+from parity.explain.activation import WARN_SHARE, Activation
 from parity.explain.evidence import Evidence
 from parity.explain.inside.blocks import by_block
-from parity.explain.inside.localize import ModuleError
+from parity.explain.inside.module_error import ModuleError
 from parity.explain.sounds import Sound
-from parity.explain.swap import SwapMatrix
+from parity.explain.suspects import PIPELINE_ORDER
+from parity.explain.swap_matrix import SwapMatrix
 from parity.judge.left_out import LeftOut
 from parity.measure.verdict import ARTIFACT, LADDERS, Verdict
 from reference.spec.stages import GENERATION

@@ -14,11 +14,11 @@ from rich.table import Table
 
 from litert_pipeline.bundle import Bundle
 from parity.bundles.assignment_table import assignment_table
-from parity.explain.blame import PIPELINE_ORDER, suspects
 from parity.explain.evidence import Evidence
-from parity.explain.inside.localize import ModuleError, first_fault
+from parity.explain.inside.module_error import ModuleError, first_fault
 from parity.explain.inside.overlays import write_overlays
-from parity.explain.swap import SwapMatrix
+from parity.explain.suspects import PIPELINE_ORDER, suspects
+from parity.explain.swap_matrix import SwapMatrix
 from parity.judge.left_out import LeftOut
 from parity.measure.verdict import ARTIFACT, LADDERS, REPLAYED, Verdict, json_number
 from parity.report.card import card

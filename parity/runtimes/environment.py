@@ -9,7 +9,7 @@ from typing import Any
 import cpuinfo
 import psutil
 
-from litert_pipeline.build.convert import installed_versions
+from litert_pipeline.versions import installed_versions
 
 # How the features this project's kernels care about are called in /proc/cpuinfo, per architecture.
 FEATURE_FLAGS = {

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from litert_pipeline.build.convert import installed_versions
+from litert_pipeline.versions import installed_versions
 from parity.measure import metrics
 from parity.measure.cases import Case, load_cases
 from parity.measure.teacher_forcing import float32_inputs, teacher_forced

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
-from parity.explain.inside.localize import ModuleError
+from parity.explain.inside.module_error import ModuleError
 
 BLOCK = re.compile(r"(t5\.encoder\.block|transformer\.layers|layers)\.\d+")
 

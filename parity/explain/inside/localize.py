@@ -10,7 +10,6 @@ At full size the values do not fit into memory together; both runtimes run again
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 
 from parity.explain.inside.graphs import Graph, Outputs, find_outputs
 from parity.explain.inside.hooks import hooked
+from parity.explain.inside.module_error import ModuleError
 from parity.explain.inside.slices import SLICE_BYTES, Sliced
 from parity.measure import metrics
 from parity.measure.limits import UNIT_ROUNDOFF
@@ -30,30 +30,6 @@ from reference.spec.tensors import Array
 ROUNDING_FACTOR = 16.0
 QUANTIZED_SHARE = 1 / 3  # of the modules with weights; recipes leave some of them in float
 SIBLING_FACTOR = 5.0  # times the median of a quantized stage's modules; clean ones were measured up to 2.8
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModuleError:
-    """How wrong one module of a converted stage is. Errors are relative L2; SNR, peak and ratio are accumulated."""
-
-    path: str
-    tensor: str  # the graph tensor that holds its output
-    isolated: float
-    accumulated: float
-    expected: float
-    snr_db: float
-    max_abs: float
-    median_ratio: float
-
-    @property
-    def ok(self) -> bool:
-        """Whether the module itself adds no more than expected; NaN does not compare."""
-        return self.isolated <= self.expected
-
-    @property
-    def excess(self) -> float:
-        """How many times what it may add it adds."""
-        return self.isolated / self.expected
 
 
 def localize(
@@ -112,12 +88,6 @@ def conversion_errors(
         )
         for path, found in isolated.items()
     ]
-
-
-def first_fault(errors: list[ModuleError]) -> ModuleError | None:
-    """The first module that adds more than it may, inner ones before those around them; None if there is none."""
-    bad = [error for error in errors if not error.ok]
-    return bad[0] if bad else None
 
 
 def output_shapes(module: nn.Module, inputs: Mapping[str, Array]) -> dict[str, tuple[int, ...]]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from parity.explain.inside.localize import ModuleError
+from parity.explain.inside.module_error import ModuleError
 from reference.spec.files import new_file
 
 # What each overlay shows: its title, the value of a module, and whether a larger one is worse.

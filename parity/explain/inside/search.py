@@ -11,7 +11,8 @@ from litert_pipeline.build.stage import as_converted
 from litert_pipeline.bundle import Bundle
 from parity.bundles.given import given_bundles
 from parity.explain.inside.graphs import OPENERS, Outputs
-from parity.explain.inside.localize import ModuleError, conversion_errors, located, rounding_errors
+from parity.explain.inside.localize import conversion_errors, located, rounding_errors
+from parity.explain.inside.module_error import ModuleError
 from parity.explain.inside.overlays import overlay_paths, write_overlays
 from parity.judge.judge import Judge
 from parity.measure.cases import load_cases

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from parity.explain.activations import FP16_MAX, WARN_SHARE, Activation, t5_activations
+from parity.explain.activation import FP16_MAX, WARN_SHARE, Activation
+from parity.explain.activations import t5_activations
 from parity.judge.judge import Judge
 from parity.measure.cases import load_cases
 from reference.pipeline import Model

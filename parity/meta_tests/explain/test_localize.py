@@ -13,7 +13,8 @@ from litert_pipeline.build.stage import as_converted
 from litert_pipeline.bundle import Bundle
 from parity.explain.blame import module_errors
 from parity.explain.inside.graphs import OPENERS, Outputs
-from parity.explain.inside.localize import ModuleError, conversion_errors, first_fault, located, rounding_errors
+from parity.explain.inside.localize import conversion_errors, located, rounding_errors
+from parity.explain.inside.module_error import ModuleError, first_fault
 from parity.judge.judge import Judge
 from parity.measure.teacher_forcing import stage_feed
 from parity.test_parity import case_called

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parity.explain.swap import SwapMatrix, swap_matrix
+from parity.explain.swap import swap_matrix
+from parity.explain.swap_matrix import SwapMatrix
 from parity.faults.catalogue import CATALOGUE
 from parity.judge.judge import Judge
 from parity.meta_tests.judge.test_judge import VARIANT, with_fault

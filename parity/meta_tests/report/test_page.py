@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from parity.explain.activations import Activation
+from parity.explain.activation import Activation
 from parity.explain.evidence import Evidence
 from parity.explain.inside.blocks import by_block
-from parity.explain.inside.localize import ModuleError
+from parity.explain.inside.module_error import ModuleError
 from parity.explain.sounds import truth_sound, variant_sound
-from parity.explain.swap import SwapMatrix
+from parity.explain.swap_matrix import SwapMatrix
 from parity.judge.left_out import LeftOut
 from parity.measure.verdict import FREE_RUNNING, TEACHER_FORCED, Verdict
 from parity.report.page import COLOURS, render

@@ -1,0 +1,26 @@
+"""Who is at fault: the first stage of a variant that fails."""
+
+from collections import defaultdict
+
+from parity.measure.verdict import FREE_RUNNING, Verdict
+
+PIPELINE_ORDER = ("bundle", "conditioner", "dit", "sampler", "decoder", "encoder")
+
+
+def suspects(checks: list[Verdict]) -> list[Verdict]:
+    """For each variant with a failure the check that tells most about it.
+
+    A stage fed the truth's inputs answers for itself, and what is replayed answers for what is between the stages, so
+    both outrank free-running failures, and among them a stage of the pipeline outranks a note about the whole bundle.
+    """
+    failed: dict[str, list[Verdict]] = defaultdict(list)
+    for check in checks:
+        if not check.ok:
+            failed[check.variant].append(check)
+    return [min(found, key=_suspicion) for found in failed.values()]
+
+
+def _suspicion(check: Verdict) -> tuple[int, int, float]:
+    stage = PIPELINE_ORDER.index(check.stage)
+    free = check.ladder == FREE_RUNNING
+    return (2 if free else 1 if check.stage == "bundle" else 0, stage, -check.share_of_limit)
