@@ -12,8 +12,10 @@ from fixtures import TINY_MODEL_DIR
 from fixtures.oracle.agreement import Agreement
 from fixtures.oracle.positional import described_positional, write_positional
 from litert_pipeline.build.conversions import FOLDER, Conversions
+from litert_pipeline.build.recipes import RECIPES
 from litert_pipeline.bundle import Bundle
-from parity.bundles.given import given_bundles, make_bundles
+from parity.bundles.given import make_bundles, makeable
+from parity.commands.collection import Collection
 from parity.commands.selection import STAGE_KEYWORD, spelled_out
 from parity.device.emulator import emulator_folder
 from parity.faults.bench import Bench
@@ -21,14 +23,15 @@ from parity.faults.catalogue import CATALOGUE
 from parity.faults.mutation import cases_for
 from parity.faults.run import STRICT
 from parity.judge.judge import Judge
-from parity.judge.left_out import without_unable
 from parity.latency.suite import Suite
 from parity.measure.limits import check_complete
-from parity.runtimes import VARIANTS, choose_variants
 from parity.runtimes.environment import environment
 from parity.truth.store import Store
+from reference.spec.errors import InputError
 
 AGREEMENT = pytest.StashKey[Agreement]()
+COLLECTION = pytest.StashKey[Collection]()
+META_TESTS = Path(__file__).parent / "parity" / "meta_tests"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -49,13 +52,32 @@ def thread_counts(text: str) -> tuple[int, ...]:
 def pytest_configure(config: pytest.Config) -> None:
     check_complete()
     config.stash[AGREEMENT] = Agreement()
+    option, names = config.getoption, config.getoption("--variants")
+    config.stash[COLLECTION] = Collection(
+        model=option("--model"), folders=option("--bundle"), names=names.split(",") if names else None
+    )
     config.option.keyword = spelled_out(config.option.keyword)
 
 
 def pytest_report_header(config: pytest.Config) -> str:
     here = environment(config.getoption("--threads")[0])
     machine = f"{here['cpu_model']} ({' '.join(here['cpu_features'])}), {here['threads']} threads"
-    return f"parity: {machine}, model {config.getoption('--model')}"
+    left_out = [] if config.getoption("--bundle") else config.stash[COLLECTION].left_out
+    return "\n".join([f"parity: {machine}, model {config.getoption('--model')}", *(f"parity: {told}" for told in left_out)])
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Tests of the gate itself are collected where they are asked for; `pytest parity/` means the product's."""
+    asked = [Path(config.invocation_params.dir, argument.partition("::")[0]).resolve() for argument in config.args]
+    wanted = any(path == META_TESTS or META_TESTS in path.parents for path in asked)
+    return True if collection_path == META_TESTS and not wanted else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests of the gate itself judge nobody's bundle."""
+    given = [name for name in ("--bundle", "--variants") if config.getoption(name)]
+    if given and any(META_TESTS in item.path.parents for item in items):
+        raise pytest.UsageError(f"{given[0]} is for the product's tests; run parity/meta_tests without it")
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -79,13 +101,15 @@ def agreement(request: pytest.FixtureRequest) -> Agreement:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """`variant` is every variant the given bundles and this machine can run, `threads` every number of threads asked for."""
-    if "variant" in metafunc.fixturenames:
-        given = given_bundles(metafunc.config.getoption("--bundle"), metafunc.config.getoption("--model"))
-        recipes = set(given) or {row.recipe for row in VARIANTS.values() if row.recipe}
-        chosen = metafunc.config.getoption("--variants")
-        variants, _ = without_unable(choose_variants(chosen.split(",") if chosen else None, recipes))
-        metafunc.parametrize("variant", variants)
+    """`variant` is every variant there is to test, with `stage` every stage it has; `threads` every number asked for."""
+    collection = metafunc.config.stash[COLLECTION]
+    try:
+        if {"variant", "stage"} <= set(metafunc.fixturenames):
+            metafunc.parametrize(("variant", "stage"), collection.pairs())
+        elif "variant" in metafunc.fixturenames:
+            metafunc.parametrize("variant", list(collection.stages))
+    except InputError as error:
+        raise pytest.UsageError(str(error)) from None
     if "threads" in metafunc.fixturenames:
         metafunc.parametrize("threads", metafunc.config.getoption("--threads"))
 
@@ -100,13 +124,10 @@ def conversions(own_cache: None) -> Conversions:
 def bundles(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, conversions: Conversions
 ) -> Mapping[str, Bundle]:
-    """Bundles by recipe: those given, or converted."""
-    option = request.config.getoption
+    """Bundles of every recipe: what the tests of the gate itself work on."""
     folder = tmp_path_factory.mktemp("converted") / "bundles"
-    recipes = {row.recipe for row in VARIANTS.values() if row.recipe}
     say = partial(print, file=sys.stderr)
-    given = given_bundles(option("--bundle"), option("--model"))
-    return given or make_bundles(option("--model"), folder, recipes, say, conversions)
+    return make_bundles(request.config.getoption("--model"), folder, makeable(set(RECIPES), say), say, conversions)
 
 
 @pytest.fixture(scope="session")
@@ -136,9 +157,10 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def judge(request: pytest.FixtureRequest, bundles: Mapping[str, Bundle]) -> Iterator[Judge]:
+def judge(request: pytest.FixtureRequest) -> Iterator[Judge]:
     """One judge for the session: truths and opened stages are shared by all tests."""
-    option = request.config.getoption
+    option, given = request.config.getoption, request.config.stash[COLLECTION].given
+    bundles = given or list(request.getfixturevalue("bundles").values())
     with Judge.of(option("--model"), bundles, option("--threads")[0], Store.of_user()) as judge:
         yield judge
 
@@ -146,8 +168,8 @@ def judge(request: pytest.FixtureRequest, bundles: Mapping[str, Bundle]) -> Iter
 @pytest.fixture(scope="session")
 def suite(request: pytest.FixtureRequest, judge: Judge, tmp_path_factory: pytest.TempPathFactory) -> Suite:
     """The races of the session; without benchmarking, a round of each for the answers."""
-    chosen, disabled = request.config.getoption("--variants"), request.config.getoption("--benchmark-disable")
-    variants, _ = without_unable(choose_variants(chosen.split(",") if chosen else None, set(judge.bundles)))
+    variants = list(request.config.stash[COLLECTION].stages)
+    disabled = request.config.getoption("--benchmark-disable")
     return Suite(judge=judge, variants=variants, folder=tmp_path_factory.mktemp("dense"), quick=disabled)
 
 

@@ -60,7 +60,8 @@ class Source:
 class Manifest:
     """Everything a bundle says about itself. The stage `encoder` may be missing: only audio-to-audio needs it.
 
-    Of one made elsewhere `source` is not known; `recipe` is the one whose budgets it is held to.
+    `conversion` is the recipe that converted its files, `recipe` that or the one they were quantized by. Of a bundle made
+    elsewhere `source` is not known, and `recipe` is what its files look like.
     """
 
     recipe: str
@@ -73,6 +74,7 @@ class Manifest:
     tokenizer_sha256: str
     stages: Mapping[str, StageFile]
     versions: Mapping[str, str]
+    conversion: str = "fp32"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +137,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     content = {
         "schema": SCHEMA,
         "recipe": manifest.recipe,
+        "conversion": manifest.conversion,
         "format": manifest.format,
         "source": vars(manifest.source),
         "sampler": dict(manifest.sampler),
@@ -165,6 +168,7 @@ def _read_manifest(top: Section) -> Manifest:
     source, tokenizer = top.section("source"), top.section("tokenizer")
     manifest = Manifest(
         recipe=top.take("recipe", str),
+        conversion=top.take("conversion", str, "fp32"),
         format=top.choice("format", FORMATS),
         source=Source(
             config_sha256=source.take("config_sha256", str),

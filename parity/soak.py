@@ -7,11 +7,12 @@ from tempfile import TemporaryDirectory
 
 from litert_pipeline.build.conversions import Conversions
 from parity.bundles.given import chosen_bundles
-from parity.gate import all_checks
 from parity.judge.judge import Judge
+from parity.judge.lineup import chosen
+from parity.judge.plan import Plan
+from parity.measure.budget import YARDSTICK
 from parity.measure.cases import Case
 from parity.measure.verdict import Verdict
-from parity.runtimes import YARDSTICK
 from parity.truth.store import Store
 from reference.pipeline import Model
 from reference.progress import Say
@@ -46,7 +47,7 @@ def soak(options: SoakOptions, say: Say) -> int:
     refused = 0
     with TemporaryDirectory() as name:
         folder = Path(name)
-        bundles, variants = chosen_bundles(
+        bundles = chosen_bundles(
             options.model, options.bundles, options.variants, folder / "bundles", say, Conversions()
         )
         for run in range(options.seed, options.seed + options.runs):
@@ -54,8 +55,9 @@ def soak(options: SoakOptions, say: Say) -> int:
             threads = rng.choice(THREADS)
             with Judge.of(options.model, bundles, threads, Store(folder=folder / "cache")) as judge:
                 case = drawn_case(judge.model, rng, f"run {run}")
+                variants = chosen(options.variants, judge.contenders)
                 judged = variants if options.drawn is None else drawn_variants(variants, options.drawn, rng)
-                failed = [check for check in all_checks(judge, judged, [case], lambda _: None) if not check.ok]
+                failed = [check for check in Plan.of(judge, judged, [case]).checks(lambda _: None) if not check.ok]
             say("; ".join([_told(case, threads, judged, failed), *map(str, failed)]))
             refused += bool(failed)
     return refused

@@ -59,6 +59,7 @@ def convert(
             folder,
             Manifest(
                 recipe=recipe.name,
+                conversion=recipe.name,
                 format=recipe.format,
                 source=source_of(model),
                 sampler=declared_sampler(),

@@ -51,13 +51,13 @@ def exportable(model: Model, stage: str, form: str = CHANNELS_LAST) -> nn.Module
     return windowed(last) if form == WINDOWED and stage == "decoder" else last
 
 
-def as_converted(model: Model, stage: str, recipe: str) -> nn.Module:
-    """The module that a stage of a bundle was made of, by whose parts a converter names what it writes.
+def as_converted(model: Model, stage: str, conversion: str) -> nn.Module:
+    """The module that a stage of a bundle was made of by the recipe `conversion`: a converter names what it writes by its
+    parts.
 
     Windows are left out: what runs once for every window has no one output to compare.
     """
-    start = RECIPES[recipe]
-    form = _route(stage, RECIPES[start.source] if start.quantize else start).form
+    form = _route(stage, RECIPES[conversion]).form
     return exportable(model, stage, CHANNELS_LAST if form == WINDOWED else form)
 
 

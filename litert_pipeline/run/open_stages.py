@@ -1,6 +1,6 @@
 """Stages that are open, as many as fit: at full size a DiT and what its runtime makes of it take 2.7 GB."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 
@@ -8,17 +8,16 @@ from reference.spec.generation import Stage
 
 HELD_BYTES = 2**30  # of files and weights: all stages of small models
 ONE_AT_A_TIME = 0
-Key = tuple[str, str]  # variant and stage
 
 
 @dataclass
-class Opened:
+class OpenStages:
     """Open stages by key. Beyond `held_bytes` those used longest ago are closed, and opened again when asked for."""
 
     held_bytes: int = HELD_BYTES
-    _stages: dict[Key, tuple[Stage, int, ExitStack]] = field(default_factory=dict)  # the one last used is last
+    _stages: dict[Hashable, tuple[Stage, int, ExitStack]] = field(default_factory=dict)  # the one last used is last
 
-    def stage(self, key: Key, size_bytes: int, open_stage: Callable[[], AbstractContextManager[Stage]]) -> Stage:
+    def stage(self, key: Hashable, size_bytes: int, open_stage: Callable[[], AbstractContextManager[Stage]]) -> Stage:
         """The stage called `key`, opened if it is not; use it before asking for the next."""
         if key not in self._stages:
             self._make_room(size_bytes)
@@ -37,5 +36,5 @@ class Opened:
         while self._stages and size_bytes + sum(size for _, size, _ in self._stages.values()) > self.held_bytes:
             self._close(next(iter(self._stages)))
 
-    def _close(self, key: Key) -> None:
+    def _close(self, key: Hashable) -> None:
         self._stages.pop(key)[2].close()

@@ -6,7 +6,7 @@ from functools import partial
 
 from litert_pipeline.bundle import Bundle
 from litert_pipeline.run.litert import LiteRTStage
-from litert_pipeline.run.open_stages import ONE_AT_A_TIME, Opened
+from litert_pipeline.run.open_stages import ONE_AT_A_TIME, OpenStages
 from reference.spec.errors import InputError
 from reference.spec.generation import Pipeline, Stage, Stages
 from reference.spec.prompt import Tokenizer
@@ -52,17 +52,17 @@ def open_pipeline(
     if init_audio and ENCODER not in manifest.stages:
         raise InputError(f"{bundle.folder}: has no encoder, which init audio needs; convert the model again")
     bundle.require_intact()
-    opened = Opened(held_bytes=held_bytes)
+    open_stages = OpenStages(held_bytes=held_bytes)
 
     def run(name: str, feed: Mapping[str, Array]) -> Tensors:
         size_bytes = bundle.manifest.stages[name].size_bytes
         key = (manifest.recipe, name)
-        return opened.stage(key, size_bytes, lambda: open_stage(bundle, name, compute=compute, threads=threads))(feed)
+        return open_stages.stage(key, size_bytes, lambda: open_stage(bundle, name, compute=compute, threads=threads))(feed)
 
     try:
         yield assembled(bundle, {name: partial(run, name) for name in names})
     finally:
-        opened.close()
+        open_stages.close()
 
 
 def assembled(bundle: Bundle, stages: Stages) -> Pipeline:

@@ -1,4 +1,4 @@
-"""A folder without a manifest, read as a bundle: which file is which stage, how it is fed, which budgets it is held to."""
+"""A folder without a manifest, read as a bundle: which file is which stage, how it is fed, what its files store."""
 
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -7,9 +7,11 @@ from litert_pipeline.binding import Binding
 from litert_pipeline.build.recipes import RECIPES
 from litert_pipeline.bundle import MANIFEST_NAME, Bundle, Manifest, StageFile
 from litert_pipeline.run.litert import LiteRTStage
+from parity.bundles.arithmetic import claimed, stored
 from parity.bundles.assign import assignments
 from parity.bundles.interface import Interface, read_interface
 from parity.bundles.probe import probe_feed, probed
+from parity.measure.arithmetic import FP32_COMPUTE, SINGLE, Arithmetic
 from parity.runtimes.onnxruntime_ import OnnxStage
 from reference.model_files import SPIECE_NAME
 from reference.pipeline import TorchStage, read_modules, read_outline, t5_folder
@@ -19,20 +21,6 @@ from reference.spec.generation import Stage
 from reference.spec.stages import ALL_STAGES, GENERATION, signatures
 
 SUFFIXES = (".tflite", ".onnx")
-# Which recipe's budgets files with such weights are held to; a stage that is not named has float32 weights.
-WEIGHTS: dict[tuple[str, str], dict[str, str]] = {
-    ("litert", "fp32"): {},
-    ("litert", "int8"): {"dit": "int8"},
-    ("litert", "int8_weight_only"): {"dit": "int8 weights"},
-    ("litert", "int8_decoder"): {"decoder": "int8"},
-    ("litert", "int8_fast"): {"dit": "int8", "decoder": "int8"},
-    ("litert", "int4_blockwise"): {"dit": "int4"},
-    ("litert", "fp16_weights"): dict.fromkeys(ALL_STAGES, "float16"),
-    ("litert", "onnx2tf_float16"): {"conditioner": "float16"},
-    ("onnx", "onnx_fp32"): {},
-    ("onnx", "onnx_int8"): {"dit": "int8"},
-}
-
 
 class _Model:
     """What is known of the model before its weights are read, and one stage of it where probing needs that."""
@@ -69,7 +57,7 @@ def read_foreign(folder: Path, model_dir: Path) -> Bundle:
     chosen = {stage: pair for stage, pair in found.items() if pair is not None}
     _check(folder, interfaces, chosen, model_dir)
     (form,) = {interface.format for interface, _ in chosen.values()}
-    recipe = _recipe(folder, form, {stage: interface.weights for stage, (interface, _) in chosen.items()})
+    recipe = _recipe(form, {stage: stored(interface) for stage, (interface, _) in chosen.items()})
     own = folder / SPIECE_NAME
     spiece = own if own.is_file() else model.spiece.absolute()
     return Bundle(
@@ -130,13 +118,13 @@ def _check(
         raise InputError(f"{folder}: mixes .tflite and .onnx files; put them into folders of their own")
 
 
-def _recipe(folder: Path, form: str, weights: dict[str, str]) -> str:
-    """The recipe whose budgets fit how the weights are stored."""
-    for (of, recipe), small in WEIGHTS.items():
-        if of == form and all(kind == small.get(stage, "float32") for stage, kind in weights.items()):
-            return recipe
-    told = ", ".join(f"{stage} {kind}" for stage, kind in weights.items())
-    raise InputError(f"{folder}: there are no budgets for this mix of weights ({told}); judge its stages in other mixes")
+def _recipe(form: str, found: dict[str, Arithmetic]) -> str:
+    """The recipe whose files store the same or, where there is none, what is stored small."""
+    for recipe in RECIPES.values():
+        if recipe.format == form and all(claimed(recipe, stage) == arithmetic for stage, arithmetic in found.items()):
+            return recipe.name
+    small = [f"{stage}_{arithmetic.weights}" for stage, arithmetic in found.items() if arithmetic != SINGLE]
+    return "_".join(small)
 
 
 def _entry(interface: Interface, binding: Binding, stage: str, recipe: str, model: _Model) -> StageFile:
@@ -144,7 +132,7 @@ def _entry(interface: Interface, binding: Binding, stage: str, recipe: str, mode
         file=interface.path.name,
         sha256=sha256_of(interface.path),
         size_bytes=interface.path.stat().st_size,
-        compute=RECIPES[recipe].compute.get(stage, "fp32"),
+        compute=RECIPES[recipe].compute.get(stage, FP32_COMPUTE) if recipe in RECIPES else FP32_COMPUTE,
         signature=signatures(model.spec)[stage],
         binding=binding,
     )

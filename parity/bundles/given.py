@@ -1,5 +1,6 @@
 """The bundles a run judges: the user's own, or made for the occasion."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from litert_pipeline.build.conversions import Conversions, described_bundles
@@ -9,28 +10,31 @@ from litert_pipeline.build.workers import made_bundles, workers
 from litert_pipeline.bundle import Bundle, read_bundle
 from litert_pipeline.run.probe import require_loadable
 from parity.bundles.foreign import is_foreign, read_foreign
-from parity.runtimes import VARIANTS, choose_variants
+from parity.runtimes import REFERENCES, names_of
 from reference.progress import Say
 from reference.spec.errors import InputError
 
 
-def recipes_of(variants: list[str]) -> set[str]:
-    """The recipes whose bundles these variants run."""
-    return {recipe for name in variants if (recipe := VARIANTS[name].recipe) is not None}
+def recipes_run_by(names: Iterable[str]) -> set[str]:
+    """The recipes whose bundles contenders of these names run. Raises InputError for a name that is nobody's."""
+    runs = {name: recipe.name for recipe in RECIPES.values() for name, _ in names_of(recipe.format, recipe.name)}
+    for name in names:
+        if name not in runs and name not in REFERENCES:
+            raise InputError(f"variant '{name}' is unknown; valid variants: {', '.join([*REFERENCES, *runs])}")
+    return {runs[name] for name in names if name in runs}
 
 
 def chosen_bundles(
     model: Path, given: list[Path], names: list[str] | None, folder: Path, say: Say, conversions: Conversions
-) -> tuple[dict[str, Bundle], list[str]]:
-    """The bundles to judge by recipe, given or made in `folder`, and the variants to run: `names`, or all they allow.
+) -> list[Bundle]:
+    """The bundles to judge: those given or, made in `folder`, those that the contenders called `names` run, or all.
 
-    Raises InputError for a bad bundle, and for an unknown variant before any work.
+    Raises InputError for a bad bundle and, where bundles are made, for an unknown name before any work.
     """
-    wanted = recipes_of(choose_variants(names, recipes_of(list(VARIANTS))))
-    if not given and not names:
-        wanted = makeable(wanted, say)
-    bundles = given_bundles(given, model) or make_bundles(model, folder, wanted, say, conversions)
-    return bundles, choose_variants(names, set(bundles))
+    if given:
+        return given_bundles(given, model)
+    wanted = makeable(set(RECIPES), say) if names is None else recipes_run_by(names)
+    return list(make_bundles(model, folder, wanted, say, conversions).values())
 
 
 def makeable(recipes: set[str], say: Say) -> set[str]:
@@ -69,20 +73,16 @@ def _with_sources(recipes: set[str]) -> list[Recipe]:
     return [recipe for recipe in RECIPES.values() if recipe.name in wanted]
 
 
-def given_bundles(folders: list[Path], model: Path) -> dict[str, Bundle]:
-    """The user's bundles by recipe, each proven to open without crashing the runtime.
+def given_bundles(folders: list[Path], model: Path) -> list[Bundle]:
+    """The user's bundles, each proven to open without crashing the runtime.
 
     One without a manifest was made elsewhere: its files are matched with the stages of `model`.
+    Raises InputError for a bad bundle, and for one that is given twice.
     """
-    bundles: dict[str, Bundle] = {}
-    known = {variant.recipe for variant in VARIANTS.values()}
+    bundles: list[Bundle] = []
     for folder in folders:
+        if any(folder.resolve() == other.folder.resolve() for other in bundles):
+            raise InputError(f"{folder}: is given twice; give each bundle once")
         require_loadable(folder)
-        bundle = read_foreign(folder, model) if is_foreign(folder) else read_bundle(folder)
-        recipe = bundle.manifest.recipe
-        if recipe not in known or recipe in bundles:
-            state = "given twice" if recipe in bundles else "one no variant runs"
-            valid = ", ".join(sorted(name for name in known if name))
-            raise InputError(f"{folder}: its recipe '{recipe}' is {state}; valid recipes, one bundle each: {valid}")
-        bundles[recipe] = bundle
+        bundles.append(read_foreign(folder, model) if is_foreign(folder) else read_bundle(folder))
     return bundles

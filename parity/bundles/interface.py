@@ -11,7 +11,8 @@ from litert_pipeline.run.litert import native_log
 from reference.spec.errors import InputError
 
 MAGIC = b"TFL3"  # bytes 4 to 8 of a `.tflite` file
-WEIGHT_BYTES = 1024  # constants below are shapes and scalars
+WEIGHT_BYTES = 1024  # constants below are shapes, scalars, biases and gains
+SCALAR_BYTES = 32  # constants up to here are numbers of the graph itself
 DTYPES = {"FLOAT32": "float32", "FLOAT": "float32", "FLOAT16": "float16", "INT32": "int32", "INT64": "int64"}  # FLOAT: ONNX's
 SMALL_WEIGHTS = {"INT8": "int8", "INT4": "int4", "FLOAT16": "float16"}
 SMALL_SHARE = 0.25  # of all weights: recipes leave embeddings and transposed convolutions in float32
@@ -35,7 +36,10 @@ class FileTensor:
 
 @dataclass(frozen=True, kw_only=True)
 class Interface:
-    """A file's inputs and outputs. `weight_bytes`: by dtype; `unpacked`: small weights are widened before they are used."""
+    """A file's inputs and outputs. `weight_bytes`: by dtype; `unpacked`: small weights are widened before they are used.
+
+    `every_constant`: no constant is left in float32, biases and gains among them.
+    """
 
     path: Path
     format: str
@@ -43,15 +47,16 @@ class Interface:
     outputs: tuple[FileTensor, ...]
     weight_bytes: Mapping[str, int] = field(default_factory=dict)
     unpacked: bool = False
+    every_constant: bool = False
 
     @property
     def weights(self) -> str:
-        """How most of the weights are stored: float32, float16, int8, int4, or int8 only to save room."""
+        """How most of the weights are stored: float32, float16, int8 or int4."""
         values = {dtype: 8 * size_bytes // BITS[dtype] for dtype, size_bytes in self.weight_bytes.items()}
         total = sum(values.values())
         for dtype in ("int4", "int8", "float16"):
             if total and values.get(dtype, 0) >= SMALL_SHARE * total:
-                return "int8 weights" if dtype == "int8" and self.unpacked else dtype
+                return dtype
         return "float32"
 
 
@@ -99,14 +104,15 @@ def _litert_interface(path: Path, model: Any, schema: Any) -> Interface:
 
     inputs = [entry.Inputs(place) for place in range(entry.InputsLength())] if entry is not None else []
     outputs = [entry.Outputs(place) for place in range(entry.OutputsLength())] if entry is not None else []
-    weight_bytes, unpacked = _litert_weights(model, graph, schema, codes)
+    constants = _litert_constants(model, graph, codes)
     return Interface(
         path=path,
         format="litert",
         inputs=tensors([graph.Inputs(place) for place in range(graph.InputsLength())], _named(inputs)),
         outputs=tensors([graph.Outputs(place) for place in range(graph.OutputsLength())], _named(outputs)),
-        weight_bytes=weight_bytes,
-        unpacked=unpacked,
+        weight_bytes=_litert_weights(constants),
+        unpacked=_unpacked(model, graph, schema, {index for index, code, _ in constants if code == "INT8"}),
+        every_constant=not any(code == "FLOAT32" and size_bytes > SCALAR_BYTES for _, code, size_bytes in constants),
     )
 
 
@@ -114,22 +120,33 @@ def _named(entries: list[Any]) -> dict[int, str]:
     return {entry.TensorIndex(): entry.Name().decode() for entry in entries}
 
 
-def _litert_weights(model: Any, graph: Any, schema: Any, codes: Mapping[int, str]) -> tuple[dict[str, int], bool]:
-    """Bytes of the constants by dtype, and whether those of INT8 go through DEQUANTIZE."""
-    found: dict[str, int] = {}
-    small = set()
+def _litert_constants(model: Any, graph: Any, codes: Mapping[int, str]) -> list[tuple[int, str, int]]:
+    """Index, type and size in bytes of every constant."""
+    found = []
     for index in range(graph.TensorsLength()):
         tensor = graph.Tensors(index)
-        buffer, code = model.Buffers(tensor.Buffer()), codes[tensor.Type()]
+        buffer = model.Buffers(tensor.Buffer())
         size_bytes = max(int(buffer.DataLength()), int(buffer.Size()))
+        if size_bytes:
+            found.append((index, codes[tensor.Type()], size_bytes))
+    return found
+
+
+def _litert_weights(constants: list[tuple[int, str, int]]) -> dict[str, int]:
+    """Bytes of the larger constants by dtype."""
+    found: dict[str, int] = {}
+    for _, code, size_bytes in constants:
         if size_bytes >= WEIGHT_BYTES:
             dtype = SMALL_WEIGHTS.get(code, "float32")
             found[dtype] = found.get(dtype, 0) + size_bytes
-            if code == "INT8":
-                small.add(index)
+    return found
+
+
+def _unpacked(model: Any, graph: Any, schema: Any, small: set[int]) -> bool:
+    """Whether any of the INT8 constants goes through DEQUANTIZE."""
     operators = (graph.Operators(index) for index in range(graph.OperatorsLength()))
     widening = (operator for operator in operators if _code(model, operator) == schema.BuiltinOperator.DEQUANTIZE)
-    return found, any(operator.Inputs(0) in small for operator in widening)
+    return any(operator.Inputs(0) in small for operator in widening)
 
 
 def _code(model: Any, operator: Any) -> int:

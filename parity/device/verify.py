@@ -11,12 +11,12 @@ import numpy as np
 
 from parity.device.causes import Cause, candidates, origin
 from parity.device.recording import Closeness, Recording, read_recording
+from parity.judge.held import envelope_why
 from parity.judge.judge import Judge
+from parity.measure.budget import YARDSTICK
 from parity.measure.cases import Case
-from parity.measure.held import envelope_why
 from parity.measure.limits import ENVELOPE_FACTOR
 from parity.measure.verdict import FREE_RUNNING, Verdict
-from parity.runtimes import YARDSTICK
 from parity.truth.envelope import OwnErrors, draws, envelope
 from parity.truth.own_errors import own_errors
 from parity.truth.store import Store
@@ -66,7 +66,7 @@ def verify(options: VerifyOptions, store: Store, say: Say) -> Answer:
         raise InputError(f"precision '{options.mix}' is unknown; valid: {', '.join(MIXES)}")
     recording = read_recording(options.wav)
     case = Case(id=options.wav.name, request=options.request, seed=options.seed, free_running=True, noise=options.noise)
-    with Judge.of(options.model, {}, options.threads, store) as judge:
+    with Judge.of(options.model, [], options.threads, store) as judge:
         odd = _odd(recording, judge.model.spec)
         if odd is not None:
             return Answer(checks=[], component="the WAV writer", sentence=odd)

@@ -9,7 +9,6 @@ from parity.judge.judge import Judge
 from parity.measure.cases import Case
 from parity.measure.teacher_forcing import stage_feed
 from parity.measure.verdict import TEACHER_FORCED, Verdict
-from parity.runtimes import VARIANTS
 from reference.progress import Say
 
 
@@ -18,11 +17,10 @@ def localized(judge: Judge, checks: list[Verdict], cases: list[Case], say: Say) 
     found: Layers = {}
     by_id = {case.id: case for case in cases}
     for check in suspects(checks):
-        recipe = VARIANTS[check.variant].recipe if check.variant in VARIANTS else None
-        if check.ladder != TEACHER_FORCED or recipe is None:
+        if check.ladder != TEACHER_FORCED or judge.source(check.variant).bundle is None:
             continue
         say(f"looking for the fault inside {check.stage} of {check.variant}")
-        errors = module_errors(judge, check.stage, recipe, by_id[check.case], check.step or 0)
+        errors = module_errors(judge, check.stage, check.variant, by_id[check.case], check.step or 0)
         found[check.variant, check.stage] = errors
     return found
 
@@ -32,25 +30,26 @@ def dit_layers(judge: Judge, variants: list[str], case: Case, say: Say) -> Layer
     found: Layers = {}
     seen = set()
     for variant in variants:
-        recipe = VARIANTS[variant].recipe
-        sha256 = None if recipe is None else judge.bundles[recipe].manifest.stages["dit"].sha256
-        if recipe is None or sha256 in seen:
+        bundle = judge.source(variant).bundle
+        sha256 = None if bundle is None else bundle.manifest.stages["dit"].sha256
+        if bundle is None or sha256 in seen:
             continue
         seen.add(sha256)
         say(f"looking inside dit of {variant}")
-        errors = module_errors(judge, "dit", recipe, case)
+        errors = module_errors(judge, "dit", variant, case)
         found |= {(variant, "dit"): errors} if errors else {}
     return found
 
 
-def module_errors(judge: Judge, stage: str, recipe: str, case: Case, step: int = 0) -> list[ModuleError]:
-    """How wrong each module of a bundle's stage is on the truth's inputs."""
-    bundle = judge.bundles[recipe]
+def module_errors(judge: Judge, stage: str, variant: str, case: Case, step: int = 0) -> list[ModuleError]:
+    """How wrong each module of a contender's stage is on the truth's inputs."""
+    bundle = judge.source(variant).bundle
+    assert bundle is not None, "the reference is what modules are compared with"
     if bundle.manifest.source is None:  # made elsewhere: nothing inside is named after our modules
         return []
     signature = bundle.manifest.stages[stage].signature
     inputs = signature.bind(stage_feed(stage, judge.truth(case), step))
     judge.release()  # the graph is run by another interpreter
-    exact, rounded = judge.model.modules[stage], as_converted(judge.model, stage, recipe)
+    exact, rounded = judge.model.modules[stage], as_converted(judge.model, stage, bundle.manifest.conversion)
     graph = OPENERS[bundle.manifest.format](bundle.path(stage), signature, rounded)
     return localize(exact, rounded, graph, inputs)

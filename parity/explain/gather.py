@@ -69,7 +69,7 @@ def _sounds(judge: Judge, variants: list[str], case: Case) -> Iterable[Sound]:
     truth, rate_hz = judge.truth(case)["audio"][0], judge.model.spec.sample_rate_hz
     yield truth_sound(case.id, truth, rate_hz)
     for variant in variants:
-        yield variant_sound(variant, case.id, truth, judge.heard(variant, case)["audio"][0], rate_hz)
+        yield variant_sound(variant, case.id, truth, judge.generated(variant, case)["audio"][0], rate_hz)
 
 
 def _finite(value: float) -> float | str:

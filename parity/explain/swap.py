@@ -39,11 +39,9 @@ def _decoded(judge: Judge, variant: str, case: Case, exact: Pipeline, swapped: S
     own = judge.pipeline(variant)
     if not swapped:
         truth = judge.truth(case)
-        worn = (variant, "decoder") in judge.worn
-        alone = own.stages["decoder"](float32_inputs(truth)) if worn else judge.answers("decoder", variant, case)[0]
-        return {frozenset(): truth["audio"], DECODER: alone["audio"]}
+        return {frozenset(): truth["audio"], DECODER: judge.answers("decoder", variant, case)[0]["audio"]}
     if len(swapped) == 2:  # what the variant makes of it by itself
-        trace = judge.heard(variant, case)
+        trace = judge.generated(variant, case)
         return {frozenset(): exact.stages["decoder"](_latents(trace))["audio"], DECODER: trace["audio"]}
     stages = {stage: (own if stage in swapped else exact).stages[stage] for stage in GENERATION}
     trace = generate(replace(exact, stages=stages), case.request, case.draws(exact.latent_shape))

@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from litert_pipeline.bundle import Bundle
 from parity.judge.judge import Judge
 from parity.measure.cases import Case
-from parity.runtimes import VARIANTS
 from reference.pipeline import Model, TorchStage
 from reference.spec.generation import Stage
 from reference.spec.stages import signatures
@@ -59,11 +59,11 @@ class Bench:
             for case in cases:
                 self.judge.teacher_forced(stage, variant, case)
 
-    def recipe(self, variant: str) -> str:
-        """The recipe a variant's files are made by."""
-        recipe = VARIANTS[variant].recipe
-        assert recipe is not None, "faults are injected into converted variants"
-        return recipe
+    def bundle(self, variant: str) -> Bundle:
+        """The clean bundle a variant runs."""
+        bundle = self.judge.contenders[variant].bundle
+        assert bundle is not None, "faults are injected into converted variants"
+        return bundle
 
 
 class Remembered:

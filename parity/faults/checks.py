@@ -9,11 +9,10 @@ from functools import cached_property
 from parity.explain.suspects import suspects
 from parity.faults.bench import Bench
 from parity.faults.fault import Fault
-from parity.gate import free_running_cases
 from parity.judge.judge import Judge
+from parity.judge.plan import free_running_cases
 from parity.measure.cases import Case
 from parity.measure.verdict import Verdict
-from parity.runtimes import VARIANTS
 from reference.spec.errors import InputError
 from reference.spec.stages import ALL_STAGES
 
@@ -87,9 +86,9 @@ def injected(
 
 
 def _cheap(judge: Judge, variant: str, cases: list[Case], touched: set[str]) -> Iterator[Verdict]:
-    recipe = VARIANTS[variant].recipe
-    if recipe is not None:
-        yield from judge.artifacts(recipe)
+    bundle = judge.source(variant).bundle
+    if bundle is not None:
+        yield from judge.artifacts(bundle, variant)
     for stage in judge.stages(variant):
         for case in cases:
             yield from judge.teacher_forced(stage, variant, case)

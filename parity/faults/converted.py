@@ -12,7 +12,7 @@ from litert_pipeline.build.workers import workers
 from parity.faults.bench import Bench, edited
 from parity.faults.catalogue import CATALOGUE
 from parity.faults.fault import Fault
-from parity.faults.injection import InModule, with_file
+from parity.faults.injection import InModule, of_bundle, with_file
 from parity.judge.judge import Judge
 from reference.pipeline import load_model
 from reference.progress import Say
@@ -39,15 +39,15 @@ def convert_all(faults: list[Fault], model: Path, folder: Path, say: Say, conver
 def as_file(bench: Bench, fault: Fault, variant: str) -> Judge:
     """A judge that sees the converted wrong module in the place of the variant's own file."""
     assert isinstance(fault.inject, InModule)
-    recipe = bench.recipe(variant)
-    bundle, stage, file = bench.judge.bundles[recipe], fault.inject.stage, bench.converted[fault.name]
+    bundle, stage, file = bench.bundle(variant), fault.inject.stage, bench.converted[fault.name]
+    recipe = bundle.manifest.recipe
     quantizer = RECIPES[recipe].quantize.get(stage)
     if quantizer is not None:
         quantized = file.with_name(f"{stage}.{recipe}.tflite")
         if not quantized.exists():
             QUANTIZERS["litert"](file, quantized, quantizer, recipe)
         file = quantized
-    return bench.judge.instead(variant, bundle=with_file(bundle, stage, file), changed=(stage,))
+    return of_bundle(bench.judge, variant, with_file(bundle, stage, file))
 
 
 def _file_name(stage: str) -> str:

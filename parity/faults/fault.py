@@ -42,9 +42,9 @@ class Fault:
     config: str = "tiny"
 
     @property
-    def worn(self) -> bool:
+    def in_generations_only(self) -> bool:
         """Whether it shows only when the variant feeds itself."""
-        return isinstance(self.inject, InStage) and self.inject.worn
+        return isinstance(self.inject, InStage) and self.inject.in_generations
 
     def befalls(self, variant: str) -> bool:
         """Whether the variant can have it."""

@@ -2,8 +2,8 @@
 
 import dataclasses
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,8 @@ import numpy as np
 from litert_pipeline.bundle import Bundle, read_bundle
 from parity.faults.bench import Bench, Edit
 from parity.judge.judge import Judge
+from parity.judge.sources import AnswerSource, Run
+from parity.measure.arithmetic import Arithmetic
 from parity.measure.replay import Generate
 from reference.spec.files import sha256_of
 from reference.spec.generation import Stage
@@ -18,23 +20,60 @@ from reference.spec.tensors import Array, Tensors
 
 
 @dataclass(frozen=True, kw_only=True)
+class Injected:
+    """A source of answers with something wrong: some stages, the same in generations only, or what leads between them."""
+
+    clean: AnswerSource
+    wrong: Mapping[str, Stage] = field(default_factory=dict)
+    wrong_in_generations: Mapping[str, Stage] = field(default_factory=dict)
+    wrong_way: Generate | None = None
+    _token: object = field(default_factory=object)  # like no other source
+
+    @property
+    def bundle(self) -> Bundle | None:
+        return self.clean.bundle
+
+    @property
+    def stages(self) -> list[str]:
+        return self.clean.stages
+
+    @property
+    def generate(self) -> Generate:
+        return self.wrong_way or self.clean.generate
+
+    def stage(self, stage: str) -> Stage:
+        return self.wrong.get(stage) or self.clean.stage(stage)
+
+    def generating(self, stage: str) -> Stage:
+        return self.wrong_in_generations.get(stage) or self.wrong.get(stage) or self.clean.generating(stage)
+
+    def identity(self, stage: str) -> Hashable:
+        return (self._token, stage) if stage in self.wrong else self.clean.identity(stage)
+
+    def arithmetic(self, stage: str) -> Arithmetic:
+        return self.clean.arithmetic(stage)
+
+
+@dataclass(frozen=True, kw_only=True)
 class InStage:
     """`wrong` makes of a stage one that is fed, or that answers, wrongly. It is drawn anew for every injection.
 
-    With `worn` the stage is right on the truth's inputs, and wrong only when the variant feeds itself.
+    `in_generations`: the stage is right on the truth's inputs, and wrong only when the variant feeds itself.
     """
 
     stage: str
     wrong: Callable[[Stage], Stage]
-    worn: bool = False
+    in_generations: bool = False
 
     def __call__(self, bench: Bench, judge: Judge, variant: str, share: float) -> Judge:
-        run = judge.stage(variant, self.stage) if judge is not bench.judge else bench.right(variant, self.stage)
-        run = judge.worn.get((variant, self.stage), run) if self.worn else run
-        faulty = _between(run, self.wrong(run), share)
-        if self.worn:
-            return judge.instead(variant, worn={self.stage: faulty})
-        return judge.instead(variant, stages={self.stage: faulty})
+        source = judge.source(variant)
+        run = _right(bench, judge, variant, self.stage)
+        if self.in_generations and judge is not bench.judge:
+            run = source.generating(self.stage)
+        faulty = {self.stage: _between(run, self.wrong(run), share)}
+        if self.in_generations:
+            return judge.instead(variant, Injected(clean=source, wrong_in_generations=faulty))
+        return judge.instead(variant, Injected(clean=source, wrong=faulty))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,14 +87,14 @@ class InModule:
     edit: Edit
 
     def __call__(self, bench: Bench, judge: Judge, variant: str, share: float) -> Judge:
-        run = judge.stage(variant, self.stage) if judge is not bench.judge else bench.right(variant, self.stage)
+        run = _right(bench, judge, variant, self.stage)
         right, wrong = bench.exact(self.stage), bench.wrong(self.stage, self.edit)
 
         def faulty(feed: Mapping[str, Array]) -> Tensors:
             answers, apart, exact = run(feed), wrong(feed), right(feed)
             return {name: _moved(answers[name], apart[name] - exact[name], share) for name in answers}
 
-        return judge.instead(variant, stages={self.stage: faulty})
+        return judge.instead(variant, Injected(clean=judge.source(variant), wrong={self.stage: faulty}))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +104,8 @@ class InPipeline:
     wrong: Callable[[Generate, float], Generate]
 
     def __call__(self, bench: Bench, judge: Judge, variant: str, share: float) -> Judge:
-        return judge.instead(variant, generator=self.wrong(judge.generator(variant), share))
+        source = judge.source(variant)
+        return judge.instead(variant, Injected(clean=source, wrong_way=self.wrong(source.generate, share)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,11 +115,24 @@ class InFile:
     damage: Callable[[Path, Bench, float], None]
 
     def __call__(self, bench: Bench, judge: Judge, variant: str, share: float) -> Judge:
-        recipe = bench.recipe(variant)
         folder = bench.folder / f"damaged-{len(list(bench.folder.iterdir()))}"
-        shutil.copytree(judge.bundles[recipe].folder, folder)
+        shutil.copytree(bench.bundle(variant).folder, folder)
         self.damage(folder, bench, share)
-        return judge.instead(variant, bundle=read_bundle(folder))
+        return of_bundle(judge, variant, read_bundle(folder))
+
+
+def of_bundle(judge: Judge, variant: str, bundle: Bundle) -> Judge:
+    """A judge that sees another bundle in the place of a variant's own."""
+    contender = dataclasses.replace(judge.contenders[variant], bundle=bundle)
+    source = Run(
+        contender=contender, model=judge.model, threads=judge.threads, open_stages=judge.open_stages, hashes=judge.hashes
+    )
+    return judge.instead(variant, source)
+
+
+def _right(bench: Bench, judge: Judge, variant: str, stage: str) -> Stage:
+    """The stage as it is without the fault about to be injected; that of a clean judge computes each answer once."""
+    return bench.right(variant, stage) if judge is bench.judge else judge.stage(variant, stage)
 
 
 def with_file(bundle: Bundle, stage: str, file: Path) -> Bundle:

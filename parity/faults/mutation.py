@@ -12,7 +12,7 @@ from parity.faults.checks import Finding, find, injected
 from parity.faults.converted import as_file
 from parity.faults.fault import Fault
 from parity.faults.injection import InFile, InModule
-from parity.gate import all_checks
+from parity.judge.plan import Plan
 from parity.measure.cases import Case, load_cases
 from parity.measure.verdict import Verdict
 from reference.progress import Say
@@ -93,7 +93,7 @@ def run_fault(bench: Bench, fault: Fault, variant: str) -> Row:
 
 def clean_failures(bench: Bench, variants: list[str], cases: list[Case], say: Say) -> list[Verdict]:
     """What the gate holds against the same files without any fault; has to be nothing."""
-    return [check for check in all_checks(bench.judge, variants, cases, say) if not check.ok]
+    return [check for check in Plan.of(bench.judge, variants, cases).checks(say) if not check.ok]
 
 
 def pairs(faults: list[Fault], seed: int = 0) -> list[tuple[Fault, Fault]]:
@@ -116,7 +116,7 @@ def _threshold(bench: Bench, fault: Fault, variant: str, cases: list[Case], whol
     """
 
     def caught(share: float) -> bool:
-        return injected(bench, [fault], variant, cases, share, deep=fault.worn).caught
+        return injected(bench, [fault], variant, cases, share, deep=fault.in_generations_only).caught
 
     if not fault.graded:
         return None

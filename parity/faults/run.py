@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 from fixtures.make_model import make_model
 from litert_pipeline.build.conversions import Conversions
+from litert_pipeline.build.recipes import RECIPES
 from parity.bundles.given import chosen_bundles
 from parity.faults.bench import Bench
 from parity.faults.catalogue import CATALOGUE
@@ -17,7 +18,7 @@ from parity.faults.mutation import Pair, Row, cases_for, clean_failures, pairs, 
 from parity.judge.judge import Judge
 from parity.measure.cases import load_cases
 from parity.measure.verdict import Verdict
-from parity.runtimes import VARIANTS
+from parity.runtimes import REFERENCES, names_of
 from parity.truth.store import Store
 from reference.progress import Say
 from reference.spec.errors import InputError
@@ -77,7 +78,7 @@ class Outcome:
 def run_faults(options: FaultOptions, store: Store, say: Say) -> Outcome:
     """Inject every fault, or those asked for, into every variant. Raises InputError for bad input."""
     faults, variants = chosen_faults(options.only), options.variants or list(VARIANTS_RUN)
-    foreign = [name for name in variants if name in VARIANTS and not name.startswith("litert_")]
+    foreign = [name for name in variants if name in REFERENCES or name in _not_litert()]
     if foreign:
         raise InputError(f"variant {', '.join(foreign)}: faults are injected into LiteRT files; choose litert_...")
     outcome = Outcome()
@@ -90,6 +91,12 @@ def run_faults(options: FaultOptions, store: Store, say: Say) -> Outcome:
             if config == OWN_CONFIG and options.only is None:
                 _run_together(bench, own, variants, outcome, say)
     return outcome
+
+
+def _not_litert() -> set[str]:
+    """Variants whose files no fault can be injected into."""
+    others = [recipe for recipe in RECIPES.values() if recipe.format != "litert"]
+    return {name for recipe in others for name, _ in names_of(recipe.format, recipe.name)}
 
 
 def chosen_faults(names: list[str] | None) -> list[Fault]:
@@ -111,7 +118,7 @@ def _bench(config: str, options: FaultOptions, variants: list[str], store: Store
             make_model(model, config, seed=0)
         conversions = Conversions.inside(store.folder)
         names = variants if STRICT in variants else [STRICT, *variants]
-        bundles, _ = chosen_bundles(model, given, names, folder / "bundles", say, conversions)
+        bundles = chosen_bundles(model, given, names, folder / "bundles", say, conversions)
         (folder / "faults").mkdir()
         with Judge.of(model, bundles, store=store) as judge:
             yield Bench(judge=judge, model=model, folder=folder / "faults")

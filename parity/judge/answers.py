@@ -1,6 +1,10 @@
-"""What stages answer when fed the truth, and the numbers about it, each computed once."""
+"""What stages answer when fed the truth, and the numbers about it, each computed once.
 
-from collections.abc import Callable, Iterator, Mapping
+Answers are kept by what gave them, whatever a contender is called: files that several bundles share are asked once.
+"""
+
+from collections import ChainMap
+from collections.abc import Callable, Hashable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 
 from parity.measure.cases import Case
@@ -10,57 +14,54 @@ from parity.truth.traces import Truth
 from reference.spec.generation import Stage
 from reference.spec.tensors import Tensors
 
-Key = tuple[str, str, str]  # stage, variant, case
+Key = tuple[str, Hashable, str]  # stage, identity of what answers, case
 
 
 @dataclass
 class Answers:
-    """Answers of all variants. Those of the reference itself are also kept on disk where the model is large."""
+    """Answers of all contenders. Those of the reference itself are also kept on disk where the model is large."""
 
     truths: Truth
     threads: int
-    _answers: dict[Key, list[Tensors]] = field(default_factory=dict)
-    _measured: dict[Key, list[Measurement]] = field(default_factory=dict)
-    _unequal: dict[Key, int] = field(default_factory=dict)
+    _answers: MutableMapping[Key, list[Tensors]] = field(default_factory=dict)
+    _measured: MutableMapping[Key, list[Measurement]] = field(default_factory=dict)
+    _unequal: MutableMapping[Key, int] = field(default_factory=dict)
 
-    def of(self, stage: str, variant: str, case: Case, open_stage: Callable[[], Stage], *, keep: bool) -> list[Tensors]:
-        """One dict, or one per step for the DiT. `keep`: they follow from the model, this code and this machine alone."""
-        key = (stage, variant, case.id)
+    def of(self, key: Key, case: Case, open_stage: Callable[[], Stage], *, keep: bool) -> list[Tensors]:
+        """One dict a call of the stage. `keep`: they follow from the model, this code and this machine alone."""
         if key not in self._answers:
 
             def compute() -> list[Tensors]:
-                return teacher_forced(stage, open_stage(), self.truths.trace(case))
+                return teacher_forced(key[0], open_stage(), self.truths.trace(case))
 
             self._answers[key] = self._kept(key, case, compute) if keep and self.truths.model.large else compute()
         return self._answers[key]
 
-    def measured(self, stage: str, variant: str, case: Case, answers: Callable[[], list[Tensors]]) -> list[Measurement]:
+    def measured(self, key: Key, case: Case, answers: Callable[[], list[Tensors]]) -> list[Measurement]:
         """Every judged number about the answers."""
-        key = (stage, variant, case.id)
         if key not in self._measured:
-            self._measured[key] = measure(stage, self.truths.trace(case), answers())
+            self._measured[key] = measure(key[0], self.truths.trace(case), answers())
         return self._measured[key]
 
-    def unequal(self, stage: str, variant: str, case: Case, count: Callable[[], int]) -> int:
+    def unequal(self, key: Key, count: Callable[[], int]) -> int:
         """How many values differ when the stage is asked again."""
-        key = (stage, variant, case.id)
         if key not in self._unequal:
             self._unequal[key] = count()
         return self._unequal[key]
 
-    def without(self, variant: str, stages: tuple[str, ...]) -> "Answers":
-        """A copy that knows nothing yet of `stages` of `variant`."""
+    def beside(self) -> "Answers":
+        """All that is known here, to which what is learned there does not add."""
         return Answers(
             truths=self.truths,
             threads=self.threads,
-            _answers={key: found for key, found in self._answers.items() if key[1] != variant or key[0] not in stages},
-            _measured={key: found for key, found in self._measured.items() if key[1] != variant or key[0] not in stages},
+            _answers=ChainMap({}, self._answers),
+            _measured=ChainMap({}, self._measured),
+            _unequal=ChainMap({}, self._unequal),
         )
 
     def _kept(self, key: Key, case: Case, compute: Callable[[], list[Tensors]]) -> list[Tensors]:
-        stage, variant, _ = key
         machine = {"cpu": cpu_model(), "threads": self.threads}
-        described = {**self.truths.described(case), **machine, "kind": "answers", "stage": stage, "variant": variant}
+        described = {**self.truths.described(case), **machine, "kind": "answers", "of": repr(key)}
         return list(_unpacked(self.truths.store.kept(described, lambda: _packed(compute()))))
 
 

@@ -26,10 +26,10 @@ NUMBERED = re.compile(r"args_(\d+)$")
 REASON = "a caller by name and one by position must feed the same"
 
 
-def order_checks(bundle: Bundle) -> list[Verdict]:
+def order_checks(bundle: Bundle, label: str) -> list[Verdict]:
     """One verdict per file made elsewhere: how many of its inputs are not what their name or place says."""
     return [
-        _verdict(bundle, stage, swapped_inputs(stage, entry.binding))
+        _verdict(bundle, label, stage, swapped_inputs(stage, entry.binding))
         for stage, entry in bundle.manifest.stages.items()
         if entry.binding is not None
     ]
@@ -76,10 +76,10 @@ def _number(name: str) -> re.Match[str] | None:
     return NUMBERED.search(DECORATION.sub("", name))
 
 
-def _verdict(bundle: Bundle, stage: str, swapped: list[str]) -> Verdict:
+def _verdict(bundle: Bundle, label: str, stage: str, swapped: list[str]) -> Verdict:
     file = bundle.manifest.stages[stage].file
     cause = f"; inputs are swapped in {file}: {', '.join(swapped)}" if swapped else ""
     return Verdict(
-        stage=stage, variant=bundle.manifest.recipe, case="-", ladder=ARTIFACT, metric="swapped_inputs",
+        stage=stage, variant=label, case="-", ladder=ARTIFACT, metric="swapped_inputs",
         value=float(len(swapped)), limit=0.0, why=REASON + cause,
     )  # fmt: skip

@@ -1,15 +1,14 @@
 """Known causes, recognised: what a failing output agrees with instead."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
 
-from litert_pipeline.bundle import Bundle
 from parity.measure import metrics
 from parity.measure.teacher_forcing import float32_inputs
 from parity.measure.verdict import Verdict
 from reference.pipeline import Model, TorchStage
-from reference.spec.files import sha256_of
 from reference.spec.generation import Stage
 from reference.spec.stages import signatures
 from reference.spec.tensors import Tensors
@@ -21,25 +20,16 @@ HALF_T5 = (
 )
 
 
-NOT_QUANTIZED = "the file is the very one it should have been quantized from: quantize it again"
 
 
-def never_quantized(verdicts: list[Verdict], bundle: Bundle, stage: str) -> list[Verdict]:
-    """Verdicts about a stage, those of too small an error explained where the file is byte for byte its own source."""
-    failed = [verdict for verdict in verdicts if verdict.value < verdict.low_limit]
-    if not failed or sha256_of(bundle.path(stage)) != bundle.manifest.stages[stage].source_sha256:
-        return verdicts
-    return [_explained(verdict, NOT_QUANTIZED) if verdict in failed else verdict for verdict in verdicts]
-
-
-def half_precision_t5(verdicts: list[Verdict], model: Model, run: Stage, truth: Tensors) -> list[Verdict]:
-    """Verdicts about a conditioner, failed ones explained where T5 in float16 would pass them."""
+def half_precision_t5(verdicts: list[Verdict], model: Model, opened: Callable[[], Stage], truth: Tensors) -> list[Verdict]:
+    """Verdicts about a stage, those of failed prompt rows explained where T5 in float16 would pass them."""
     failed = [verdict for verdict in verdicts if verdict.metric == PROMPT and not verdict.ok]
     if not failed:
         return verdicts
     feed = float32_inputs(truth)
     rounded = half_t5(model)(feed)["cross_attention_cond"]
-    error = metrics.relative_l2(rounded, run(feed)["cross_attention_cond"])
+    error = metrics.relative_l2(rounded, opened()(feed)["cross_attention_cond"])
     if not error <= min(verdict.limit for verdict in failed):
         return verdicts
     return [_explained(verdict, HALF_T5) if verdict in failed else verdict for verdict in verdicts]

@@ -1,15 +1,21 @@
 """Variants this machine cannot run right. They are left out of a run and named; their files are not refused for it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from litert_pipeline.build.recipes import RECIPES
-from parity.runtimes import VARIANTS
-from parity.runtimes.host import integer_kernels, unable
+from parity.bundles.arithmetic import stage_arithmetic
+from parity.measure.arithmetic import FLOAT
+from parity.runtimes import Contender, Runtime
+from parity.runtimes.host import unable
 from parity.runtimes.integer_kernels import IntegerKernels
 from reference.spec.errors import InputError
 
-Examine = Callable[[str], IntegerKernels | None]  # by engine
+Examine = Callable[[Runtime], IntegerKernels | None]
+
+
+def own_kernels(runtime: Runtime) -> IntegerKernels | None:
+    """What the integer kernels of a runtime do on this machine; None if it has none that are judged."""
+    return None if runtime.integer_kernels is None else runtime.integer_kernels()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,30 +29,36 @@ class LeftOut:
         return f"{self.variant} is not judged: {self.why}"
 
 
-def without_unable(variants: Iterable[str], examine: Examine = integer_kernels) -> tuple[list[str], list[LeftOut]]:
-    """Those of `variants` this machine runs right, and the others.
+def without_unable(
+    names: Iterable[str], contenders: Mapping[str, Contender], examine: Examine = own_kernels
+) -> tuple[list[str], list[LeftOut]]:
+    """Those of `names` this machine runs right, and the others.
 
     Raises InputError if no bundle would be judged any more though one was to be.
     """
-    reasons = {variant: _unable(variant, examine) for variant in variants}
-    left_out = [LeftOut(variant=variant, why=why) for variant, why in reasons.items() if why is not None]
-    able = [variant for variant, why in reasons.items() if why is None]
-    if left_out and all(VARIANTS[variant].recipe is None for variant in able):
+    reasons = {name: _unable(contenders[name], examine) for name in names}
+    left_out = [LeftOut(variant=name, why=why) for name, why in reasons.items() if why is not None]
+    able = [name for name, why in reasons.items() if why is None]
+    if left_out and all(contenders[name].bundle is None for name in able):
         raise InputError(f"no bundle can be judged here: {'; '.join(map(str, left_out))}")
     return able, left_out
 
 
-def examined_kernels(variants: Iterable[str], examine: Examine = integer_kernels) -> list[IntegerKernels]:
-    """What is known of the integer kernels that `variants` run, once for each runtime."""
-    engines = dict.fromkeys(VARIANTS[variant].engine for variant in variants if _in_integers(variant))
-    return list(dict.fromkeys(kernels for engine in engines if (kernels := examine(engine)) is not None))
+def examined_kernels(
+    names: Iterable[str], contenders: Mapping[str, Contender], examine: Examine = own_kernels
+) -> list[IntegerKernels]:
+    """What is known of the integer kernels that contenders run, once for each runtime."""
+    found = [examine(contenders[name].runtime) for name in names if multiplies_integers(contenders[name])]
+    return list(dict.fromkeys(kernels for kernels in found if kernels is not None))
 
 
-def _unable(variant: str, examine: Examine) -> str | None:
-    return unable(examine(VARIANTS[variant].engine)) if _in_integers(variant) else None
+def multiplies_integers(contender: Contender) -> bool:
+    """Whether any of its files does. Raises InputError for a file that cannot be read."""
+    bundle = contender.bundle
+    if bundle is None:
+        return False
+    return any(stage_arithmetic(bundle, stage).activations != FLOAT for stage in contender.stages)
 
 
-def _in_integers(variant: str) -> bool:
-    """Whether any of its files multiplies integers."""
-    recipe = VARIANTS[variant].recipe
-    return recipe is not None and RECIPES[recipe].multiplies_integers
+def _unable(contender: Contender, examine: Examine) -> str | None:
+    return unable(examine(contender.runtime)) if multiplies_integers(contender) else None

@@ -22,7 +22,7 @@ REASONS = {
 }
 
 
-def licence_checks(bundle: Bundle) -> list[Verdict]:
+def licence_checks(bundle: Bundle, label: str) -> list[Verdict]:
     """One verdict per document that has to be there."""
     faults = {
         "no_licence_copy": not _says(bundle.folder, ("license", "licence"), MAKER),
@@ -31,7 +31,7 @@ def licence_checks(bundle: Bundle) -> list[Verdict]:
     }
     return [
         Verdict(
-            stage="bundle", variant=bundle.manifest.recipe, case="-", ladder=ARTIFACT, metric=metric,
+            stage="bundle", variant=label, case="-", ladder=ARTIFACT, metric=metric,
             value=float(missing), limit=0.0, why=REASONS[metric],
         )
         for metric, missing in faults.items()

@@ -8,10 +8,10 @@ import torch
 
 from parity.judge.judge import Judge
 from parity.latency.race import Times, race
+from parity.measure.budget import YARDSTICK
 from parity.measure.cases import Case
 from parity.measure.teacher_forcing import stage_feed
 from parity.measure.verdict import Verdict
-from parity.runtimes import VARIANTS, YARDSTICK
 from reference.pipeline import TorchStage
 from reference.spec.generation import Stage
 from reference.spec.stages import signatures
@@ -43,13 +43,13 @@ def of_variant(judge: Judge, variant: str) -> Entrant:
     def opening(stage: str, threads: int) -> AbstractContextManager[Stage]:
         if variant == YARDSTICK:
             return nullcontext(TorchStage(judge.model.modules[stage], signatures(judge.model.spec)[stage]))
-        return judge.opening(variant, stage, threads)
+        return judge.contenders[variant].open(judge.model, stage, threads)
 
     return Entrant(
         name=variant,
         budgets=variant,
         open=opening,
-        same=lambda stage: judge.alike(variant, stage) if VARIANTS[variant].recipe else variant,
+        same=lambda stage: repr(judge.source(variant).identity(stage)),
     )
 
 

@@ -12,7 +12,6 @@ from parity.judge.judge import Judge
 from parity.latency.entrants import Entrant, opened
 from parity.latency.race import Times, race
 from parity.measure.cases import Case
-from parity.runtimes import VARIANTS
 from reference.spec.generation import Pipeline, Stage, generate
 from reference.spec.stages import GENERATION
 from reference.spec.tensors import Array, Tensors
@@ -88,6 +87,6 @@ class _Runner:
 
 
 def _pipeline(judge: Judge, entrant: Entrant, stages: Mapping[str, Callable[[Mapping[str, Array]], Tensors]]) -> Pipeline:
-    recipe = VARIANTS[entrant.budgets].recipe
-    own = judge.model.pipeline() if recipe is None else assembled(judge.bundles[recipe], stages)
+    bundle = judge.contenders[entrant.budgets].bundle
+    own = judge.model.pipeline() if bundle is None else assembled(bundle, stages)
     return Pipeline(**{**vars(own), "stages": stages})

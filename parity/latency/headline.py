@@ -11,6 +11,7 @@ from typing import Any
 from litert_pipeline.run.own_process import alone
 from parity.bundles.given import given_bundles
 from parity.judge.judge import Judge
+from parity.judge.lineup import contenders_of
 from parity.latency.entrants import Timed, of_variant, race_stage
 from parity.latency.generation import Laps, race_generations
 from parity.latency.machine import machine
@@ -19,7 +20,6 @@ from parity.latency.peers import peers
 from parity.latency.work import macs
 from parity.measure.cases import Case, load_cases
 from parity.report.headroom import read_report
-from parity.runtimes import VARIANTS, choose_variants
 from parity.truth.store import Store
 from reference.progress import Say
 from reference.spec.errors import InputError
@@ -80,10 +80,12 @@ def run_headline(options: HeadlineOptions, store: Store, say: Say) -> Headline:
     """Race the variants of the given bundles. Raises InputError for a bad bundle, report or case."""
     bundles = given_bundles(options.bundles, options.model)
     content = read_report(options.report)
-    names = [name for name in choose_variants(None, set(bundles)) if name in LABELS]
+    names = [name for name in contenders_of(bundles) if name in LABELS]
     if not names:
-        wanted = ", ".join(str(VARIANTS[name].recipe) for name in LABELS)
-        raise InputError(f"none of the bundles is of the headline: given {', '.join(sorted(bundles))}, expected some of {wanted}")
+        given, wanted = sorted(bundle.manifest.recipe for bundle in bundles), [name.removeprefix("litert_") for name in LABELS]
+        raise InputError(
+            f"none of the bundles is of the headline: given {', '.join(given)}, expected some of {', '.join(wanted)}"
+        )
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         judge = stack.enter_context(Judge.of(options.model, bundles, max(options.threads), store))
@@ -104,9 +106,9 @@ def run_headline(options: HeadlineOptions, store: Store, say: Say) -> Headline:
         )
 
 
-def verdict_of(variant: str, content: Mapping[str, Any], sha256: Mapping[str, str]) -> str:
-    """What a gate's report says of a variant whose files have these hashes, and of its bundle."""
-    names = (variant, VARIANTS[variant].recipe)
+def verdict_of(variant: str, recipe: str, content: Mapping[str, Any], sha256: Mapping[str, str]) -> str:
+    """What a gate's report says of a variant whose files have these hashes, and of its bundle, which is of `recipe`."""
+    names = (variant, recipe)
     checks = [check for check in content["checks"] if check["variant"] in names]
     judged = {artifact["sha256"] for artifact in content["artifacts"]}
     if not checks or not set(sha256.values()) <= judged:
@@ -121,14 +123,13 @@ def _generations(judge: Judge, names: list[str], case: Case, threads: int, round
 
 
 def _row(judge: Judge, name: str, content: Mapping[str, Any], laps: Mapping[int, Laps], say: Say) -> Row:
-    recipe = VARIANTS[name].recipe
-    assert recipe is not None, "every variant of the headline runs a bundle"
-    bundle = judge.bundles[recipe]
+    bundle = judge.contenders[name].bundle
+    assert bundle is not None, "every variant of the headline runs a bundle"
     say(f"{name} alone, for its memory")
     entries = {stage: bundle.manifest.stages[stage] for stage in GENERATION}
     return Row(
         name=name,
-        verdict=verdict_of(name, content, {stage: entry.sha256 for stage, entry in entries.items()}),
+        verdict=verdict_of(name, bundle.manifest.recipe, content, {stage: entry.sha256 for stage, entry in entries.items()}),
         size_bytes={stage: entry.size_bytes for stage, entry in entries.items()},
         peak_bytes=alone(bundle.folder, threads=max(laps))["peak_bytes"],
         laps=laps,
@@ -139,7 +140,7 @@ def _against_peers(
     judge: Judge, case: Case, options: HeadlineOptions, folder: Path, say: Say
 ) -> dict[int, dict[str, dict[str, Timed]]]:
     """Stage by stage, for all of them together would not fit into memory."""
-    ours = [of_variant(judge, name) for name in choose_variants(None, set(judge.bundles)) if name in LABELS]
+    ours = [of_variant(judge, name) for name in judge.contenders if name in LABELS]
     field = ours + peers(judge, folder, say)
     found: dict[int, dict[str, dict[str, Timed]]] = {}
     for threads in options.threads:

@@ -13,7 +13,7 @@ from litert_pipeline.build.stage import PLAIN, exportable
 from litert_pipeline.run.litert import native_log
 from parity.judge.judge import Judge
 from parity.latency.entrants import Entrant, of_variant
-from parity.runtimes import YARDSTICK
+from parity.measure.budget import YARDSTICK
 from reference.pipeline import TorchStage
 from reference.progress import Say
 from reference.spec.generation import Stage
@@ -27,8 +27,8 @@ OPENVINO, EXECUTORCH, COMPILED = "openvino_fp32", "executorch_fp32", "torch_comp
 def peers(judge: Judge, folder: Path, say: Say) -> list[Entrant]:
     """Every runtime that is installed; those that run ONNX files only with such a bundle. Files of theirs go to `folder`."""
     found = [of_variant(judge, YARDSTICK), _peer(COMPILED, YARDSTICK, _compiled(judge))]
-    found += [of_variant(judge, variant) for variant in (FLOAT, INT8) if variant in judge.bundles]
-    if FLOAT not in judge.bundles:
+    found += [of_variant(judge, variant) for variant in (FLOAT, INT8) if variant in judge.contenders]
+    if FLOAT not in judge.contenders:
         say(f"no {FLOAT} bundle: ONNX Runtime and OpenVINO do not take part")
     elif _installed("openvino", say):
         found.append(_peer(OPENVINO, FLOAT, _openvino(judge)))
@@ -64,7 +64,8 @@ def _openvino(judge: Judge) -> Callable[[str, int], AbstractContextManager[Stage
     def opening(stage: str, threads: int) -> AbstractContextManager[Stage]:
         import openvino
 
-        bundle, core = judge.bundles[FLOAT], openvino.Core()
+        bundle, core = judge.contenders[FLOAT].bundle, openvino.Core()
+        assert bundle is not None, "ONNX Runtime runs a bundle"
         options = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
         model = core.compile_model(str(bundle.path(stage)), "CPU", options)
         signature = bundle.manifest.stages[stage].signature

@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from litert_pipeline.bundle import Bundle
 from litert_pipeline.run.own_process import alone
 from parity.judge.judge import Judge
 from parity.latency.delegation import delegation
@@ -14,9 +15,9 @@ from parity.latency.machine import machine
 from parity.latency.peak import peaks, write_dense
 from parity.latency.race import Times
 from parity.latency.work import macs
+from parity.measure.budget import YARDSTICK
 from parity.measure.cases import Case, case_ids, load_cases
 from parity.measure.verdict import Verdict
-from parity.runtimes import VARIANTS, YARDSTICK
 
 ROUNDS = {"conditioner": 20, "dit": 16, "decoder": 10, "encoder": 10, "opening": 5, "end to end": 5}
 LARGE_ROUNDS = {"conditioner": 8, "dit": 8, "decoder": 5, "encoder": 3, "opening": 3, "end to end": 3}
@@ -54,7 +55,7 @@ class Suite:
     def opening(self, stage: str, variant: str, threads: int) -> Times:
         """How long opening a stage takes."""
         if (stage, threads) not in self._openings:
-            entrants = [of_variant(self.judge, name) for name in self.variants if VARIANTS[name].recipe]
+            entrants = [of_variant(self.judge, name) for name in self.variants if self.has_files(name, stage)]
             self._openings[stage, threads] = race_opening(
                 entrants, stage, threads=threads, rounds=self._rounds("opening"), warmup=self._warmup
             )
@@ -75,8 +76,8 @@ class Suite:
 
     def extra(self, variant: str, threads: int) -> dict[str, Any]:
         """Where, with what files."""
-        recipe = VARIANTS[variant].recipe
-        stages = {} if recipe is None else self.judge.bundles[recipe].manifest.stages
+        bundle = self.judge.contenders[variant].bundle
+        stages = {} if bundle is None else bundle.manifest.stages
         return {
             **machine(threads),
             "variant": variant,
@@ -94,20 +95,28 @@ class Suite:
 
     def peak_bytes(self, stage: str, variant: str, threads: int) -> int | None:
         """The most memory a stage of a LiteRT bundle takes in a process of its own; None for other runtimes."""
-        recipe = VARIANTS[variant].recipe
-        if recipe is None or self.judge.bundles[recipe].manifest.format != "litert":
+        bundle = self._litert(variant)
+        if bundle is None:
             return None
-        key = (recipe, stage, threads)
+        key = (str(bundle.folder), stage, threads)
         if key not in self._alone:
-            self._alone[key] = alone(self.judge.bundles[recipe].folder, stage=stage, threads=threads)
+            self._alone[key] = alone(bundle.folder, stage=stage, threads=threads)
         return int(self._alone[key]["peak_bytes"])
 
     def delegation(self, stage: str, variant: str) -> dict[str, int] | None:
         """What XNNPACK takes of a stage's file; None for other runtimes."""
-        recipe = VARIANTS[variant].recipe
-        if recipe is None or self.judge.bundles[recipe].manifest.format != "litert":
-            return None
-        return delegation(self.judge.bundles[recipe].path(stage))
+        bundle = self._litert(variant)
+        return None if bundle is None else delegation(bundle.path(stage))
+
+    def has_files(self, variant: str, stage: str) -> bool:
+        """Whether there is a file of the stage to open; the reference has none."""
+        contender = self.judge.contenders[variant]
+        return contender.bundle is not None and stage in contender.stages
+
+    def _litert(self, variant: str) -> Bundle | None:
+        """The variant's bundle where it is LiteRT's."""
+        bundle = self.judge.contenders[variant].bundle
+        return bundle if bundle is not None and bundle.manifest.format == "litert" else None
 
     def _rounds(self, what: str) -> int:
         if self.quick:

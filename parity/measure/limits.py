@@ -1,64 +1,35 @@
-"""The only place with limits. Each has a reason; a variant without a budget for a metric fails at collection.
+"""The only place with limits. Each has a reason and follows from the arithmetic of the file, not from its name."""
 
-Three kinds. `Rounding`: a float variant may err as much as a small multiple of what the reference itself loses in
-float32, on the same case and step. `Following`: a variant of reduced precision may err about as much as the reference
-does at that precision (`parity/truth/precision.py`), and not much less, which would mean that the precision was never reduced.
-`Fixed`: counts, and differences of single numbers, which have no such yardstick.
-"""
+from collections.abc import Mapping
+from dataclasses import replace
 
-from dataclasses import dataclass
-
-from parity.runtimes import VARIANTS, YARDSTICK
+from parity.measure.arithmetic import (
+    FLOAT16,
+    FP16_COMPUTE,
+    HALF_COMPUTE,
+    HALF_CONSTANTS,
+    HALF_T5,
+    HALF_WEIGHTS,
+    INT4,
+    INT4_WEIGHTS,
+    INT8,
+    INT8_PER_ROW,
+    INT8_PER_TENSOR,
+    INT8_WEIGHTS,
+    PER_ROW,
+    PER_TENSOR,
+    REFERENCE,
+    SINGLE,
+    Arithmetic,
+)
+from parity.measure.budget import UNIT_ROUNDOFF, Budget, Fixed, Following, Rounding
 from reference.spec.stages import ALL_STAGES
 
-UNIT_ROUNDOFF = 2.0**-24  # half a float32 step: what rounding the exact answer once may cost
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fixed:
-    """The same limits for every case and step."""
-
-    limit: float
-    why: str
-    yardstick: str = YARDSTICK
-
-    def limits(self, yardstick: float) -> tuple[float, float]:
-        """(low, high)."""
-        return 0.0, self.limit
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rounding:
-    """`factor` times the reference's own float32 error for the same output, at least one rounding's worth."""
-
-    factor: float
-    why: str
-    yardstick: str = YARDSTICK
-
-    def limits(self, yardstick: float) -> tuple[float, float]:
-        """(low, high); `yardstick` is the reference's float32 error."""
-        return 0.0, self.factor * max(yardstick, UNIT_ROUNDOFF)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Following:
-    """Between `low_factor` and `factor` times the error of the reference at the precision called `yardstick`."""
-
-    yardstick: str
-    low_factor: float
-    factor: float
-    why: str
-
-    def limits(self, yardstick: float) -> tuple[float, float]:
-        """(low, high); `yardstick` is the error of the reference at that precision."""
-        return self.low_factor * yardstick, self.factor * yardstick
-
-
-Budget = Fixed | Rounding | Following
 StageBudget = dict[str, Budget]
 
 SAME_BITS = Fixed(limit=0.0, why="the levels are the same bits in every pipeline")
 SAME_TOKENS = Fixed(limit=0.0, why="the pipeline must hand the conditioner the ids, mask and seconds of the reference")
+SAME_CONDITIONING = Fixed(limit=0.0, why="a generation starts from the conditioning that was judged, bit for bit")
 ZERO = Fixed(limit=0.0, why="rows of padding are zero vectors, exactly")
 NONE = Fixed(limit=0.0, why="one such value is a fault")
 FLOAT = Rounding(factor=4.0, why="4x the reference's own rounding; another order of the same arithmetic was measured up to 2.6x")
@@ -101,8 +72,7 @@ def _conditioner(prompt: Budget, seconds: Budget) -> StageBudget:
         "nonfinite_values": NONE,
         "padding_peak": ZERO,
         "relative_l2.prompt_rows": prompt,
-        "relative_l2.seconds_row": seconds,
-        "relative_l2.global_cond": seconds,
+        "relative_l2.seconds": seconds,
     }
 
 
@@ -136,74 +106,101 @@ _FLOAT: dict[str, StageBudget] = {
     "decoder": _decoder(FLOAT, _PEAK, _DC, _STEREO),
     "encoder": _encoder(LONG_SUMS),
 }
-# XNNPACK emulates FP16 here; arithmetic that also accumulates in FP16 errs more, so there is more room.
-_FP16_COMPUTE: dict[str, StageBudget] = {
-    "conditioner": _conditioner(_like("fp16", 0.2, 2.0, "0.55 to 0.68"), _like("fp16", 0.2, 6.0, "0.72 to 2.2")),
-    "dit": _dit(_like("fp16", 0.4, 5.0, "1.1 to 1.7")),
-    "decoder": _decoder(
-        _like("fp16", 0.4, 3.5, "1.1 to 1.2"), _up_to(5e-3, 2.3e-3), _up_to(1.5e-3, 3.8e-4), _up_to(5e-4, 1.1e-4)
-    ),
-    "encoder": _encoder(_like("fp16", 0.4, 3.5, "1.0 to 1.3")),
-}
-_FP16_WEIGHTS: dict[str, StageBudget] = {
-    "conditioner": _conditioner(
-        _like("fp16_weights", 0.3, 1.6, "0.64 to 0.83"), _like("fp16_weights", 0.06, 2.0, "0.16 to 1.0")
-    ),
-    "dit": _dit(_like("fp16_weights", 0.3, 2.0, "0.67 to 1.1")),
-    "decoder": _decoder(
-        _like("fp16_weights", 0.4, 1.6, "0.77 to 0.80"), _up_to(2.5e-3, 6.8e-4), _up_to(5e-4, 1.4e-4), _up_to(1e-4, 2.7e-5)
-    ),
-    "encoder": _encoder(_like("fp16_weights", 0.3, 1.6, "0.66 to 0.78")),
-}
-
-_INT8_DIT = _dit(_like("int8_rows", 0.45, 1.9, "0.84 to 1.2"))
+_INT8_DIT = _like("int8_rows", 0.45, 1.9, "0.84 to 1.2")
 # Peak and DC were measured on a decoder whose first and last convolution are INT8, too, as somebody else's may be.
-_INT8_DECODER = _decoder(
-    _like("int8_decoder", 0.45, 1.6, "1.0"), _up_to(7e-2, 2.2e-2), _up_to(3e-2, 9.4e-3), _up_to(1e-2, 3.5e-3)
-)
+_INT8_PEAKS = (_up_to(7e-2, 2.2e-2), _up_to(3e-2, 9.4e-3), _up_to(1e-2, 3.5e-3))
 
-# What each variant's stages are held to; a stage that is not named is held to what a float stage is.
-_VARIANTS: dict[str, dict[str, StageBudget]] = {
-    YARDSTICK: {
+
+def _nearest(budget: Following, of: str = "the DiT") -> Following:
+    """A budget measured on one stage, lent to others until they have been measured."""
+    return replace(budget, why=f"{budget.why}; of {of}, not measured on this stage")
+
+
+def _lent(measured: dict[str, StageBudget], budget: Following) -> dict[str, StageBudget]:
+    """Budgets of all stages at an arithmetic: those measured, and `budget` for the others."""
+    lent = _nearest(budget)
+    others = {
+        "conditioner": _conditioner(lent, lent),
+        "dit": _dit(lent),
+        "decoder": _decoder(lent, *_INT8_PEAKS),
+        "encoder": _encoder(lent),
+    }
+    return others | measured
+
+
+_INT8_TENSOR = _like("int8_tensor", 0.45, 1.9, "0.92 to 1.05")
+_INT8_ONLY = _like("int8_weights", 0.4, 2.2, "0.79 to 1.3")
+_INT4_ONLY = _like("int4_weights", 0.4, 2.2, "0.84 to 1.3")
+
+# What a stage is held to, by its arithmetic and name.
+LIMITS: Mapping[Arithmetic, dict[str, StageBudget]] = {
+    REFERENCE: {
         "conditioner": _conditioner(_reference(32), _reference(32)),
         "dit": _dit(_reference(64)),
         "decoder": _decoder(_reference(128), _PEAK, _DC, _STEREO),
         "encoder": _encoder(_reference(64)),
     },
-    "torch_upstream": {"conditioner": _conditioner(_like("fp16", 0.4, 2.0, "0.85 to 1.2"), FLOAT)},
-    "onnx_fp32": {},
-    "onnx_int8": {"dit": _dit(_like("int8_tensor", 0.45, 1.9, "0.92 to 1.05"))},
-    "litert_plain": {},
-    "litert_fp32": {},
-    "litert_windowed": {},
-    "litert_fp32_builtin": {},
-    "litert_fp32_interpreter": {},
-    "litert_fp16": _FP16_COMPUTE,
-    "litert_fp16_weights": _FP16_WEIGHTS,
-    "litert_int8": {
-        "dit": _INT8_DIT,
-        "decoder": _FP16_COMPUTE["decoder"],
-        "encoder": _FP16_COMPUTE["encoder"],
+    SINGLE: _FLOAT,
+    HALF_T5: {**_FLOAT, "conditioner": _conditioner(_like("fp16", 0.4, 2.0, "0.85 to 1.2"), FLOAT)},
+    # XNNPACK emulates FP16 here; arithmetic that also accumulates in FP16 errs more, so there is more room.
+    HALF_COMPUTE: {
+        "conditioner": _conditioner(_like("fp16", 0.2, 2.0, "0.55 to 0.68"), _like("fp16", 0.2, 6.0, "0.72 to 2.2")),
+        "dit": _dit(_like("fp16", 0.4, 5.0, "1.1 to 1.7")),
+        "decoder": _decoder(
+            _like("fp16", 0.4, 3.5, "1.1 to 1.2"), _up_to(5e-3, 2.3e-3), _up_to(1.5e-3, 3.8e-4), _up_to(5e-4, 1.1e-4)
+        ),
+        "encoder": _encoder(_like("fp16", 0.4, 3.5, "1.0 to 1.3")),
     },
-    "litert_int8_weight_only": {"dit": _dit(_like("int8_weights", 0.4, 2.2, "0.79 to 1.3"))},
-    "litert_int8_decoder": {"decoder": _INT8_DECODER},
-    "litert_int8_fast": {"dit": _INT8_DIT, "decoder": _INT8_DECODER},
-    "litert_onnx2tf": {},
-    "litert_onnx2tf_float16": {  # it also rounds the number embedder's frequencies, which litert-torch's casting leaves
+    HALF_WEIGHTS: (
+        _HALF_WEIGHTS := {
+            "conditioner": _conditioner(
+                _like("fp16_weights", 0.3, 1.6, "0.64 to 0.83"), _like("fp16_weights", 0.06, 2.0, "0.16 to 1.0")
+            ),
+            "dit": _dit(_like("fp16_weights", 0.3, 2.0, "0.67 to 1.1")),
+            "decoder": _decoder(
+                _like("fp16_weights", 0.4, 1.6, "0.77 to 0.80"),
+                _up_to(2.5e-3, 6.8e-4),
+                _up_to(5e-4, 1.4e-4),
+                _up_to(1e-4, 2.7e-5),
+            ),
+            "encoder": _encoder(_like("fp16_weights", 0.3, 1.6, "0.66 to 0.78")),
+        }
+    ),
+    HALF_CONSTANTS: {  # the number embedder's frequencies, too, which litert-torch's casting leaves
+        **_HALF_WEIGHTS,
         "conditioner": _conditioner(
             _like("fp16_weights", 0.5, 1.7, "1.0"), _like("fp16_weights", 0.3, 4.0, "1.0 to 2.3")
-        )
+        ),
     },
-    "litert_int4_blockwise": {"dit": _dit(_like("int4_weights", 0.4, 2.2, "0.84 to 1.3"))},
+    INT8_PER_ROW: _lent(
+        {"dit": _dit(_INT8_DIT), "decoder": _decoder(_like("int8_decoder", 0.45, 1.6, "1.0"), *_INT8_PEAKS)}, _INT8_DIT
+    ),
+    INT8_PER_TENSOR: _lent({"dit": _dit(_INT8_TENSOR)}, _INT8_TENSOR),
+    INT8_WEIGHTS: _lent({"dit": _dit(_INT8_ONLY)}, _INT8_ONLY),
+    INT4_WEIGHTS: _lent({"dit": _dit(_INT4_ONLY)}, _INT4_ONLY),
 }  # fmt: skip
 
-BUDGETS: dict[tuple[str, str], StageBudget] = {
-    (variant, stage): named.get(stage, _FLOAT[stage]) for variant, named in _VARIANTS.items() for stage in ALL_STAGES
-}
+
+def limits(stage: str, metric: str, arithmetic: Arithmetic) -> Budget:
+    """What a number about a stage is held to. Raises KeyError where nobody said what a stage or metric may be."""
+    return LIMITS[nearest(arithmetic)][stage][metric]
+
+
+def nearest(arithmetic: Arithmetic) -> Arithmetic:
+    """The arithmetic with limits of its own that errs most like this one: where two reduce precision, the coarser."""
+    if arithmetic in LIMITS:
+        return arithmetic
+    if arithmetic.weights == INT4:
+        return INT4_WEIGHTS
+    if arithmetic.weights == INT8:
+        return {PER_ROW: INT8_PER_ROW, PER_TENSOR: INT8_PER_TENSOR}.get(arithmetic.activations, INT8_WEIGHTS)
+    if arithmetic.compute == FP16_COMPUTE:
+        return HALF_COMPUTE
+    return HALF_WEIGHTS if arithmetic.weights == FLOAT16 else SINGLE
 
 
 def check_complete() -> None:
-    """Raise KeyError if any variant lacks a budget for a stage; called before a single test is collected."""
-    missing = [(variant, stage) for variant in VARIANTS for stage in ALL_STAGES if (variant, stage) not in BUDGETS]
+    """Raise KeyError if any arithmetic lacks limits for a stage; called before a single test is collected."""
+    missing = [f"{stage} at {arithmetic}" for arithmetic, stages in LIMITS.items() for stage in ALL_STAGES if stage not in stages]
     if missing:
-        raise KeyError(f"no budget for {missing}; add them to BUDGETS in parity/measure/limits.py, with a reason")
+        raise KeyError(f"no limits for {'; '.join(missing)}: add them to LIMITS in parity/measure/limits.py, with a reason")

@@ -16,7 +16,7 @@ from parity.__main__ import app
 from parity.explain.evidence import Evidence
 from parity.explain.inside.overlays import OVERLAYS
 from parity.faults.catalogue.files import other_pieces
-from parity.judge.known_causes import NOT_QUANTIZED
+from parity.judge.artifacts import NOT_QUANTIZED
 from parity.measure.verdict import ARTIFACT, FREE_RUNNING, TEACHER_FORCED
 from parity.report.headroom import headrooms
 from parity.report.report import Report

@@ -12,7 +12,7 @@ from parity.measure.verdict import ARTIFACT, REPLAYED
 from reference.spec.errors import InputError
 from reference.spec.section import read_json
 
-COUNTS = ("nonfinite_values", "nondeterministic_values", "padding_peak")  # limits of zero have no headroom
+COUNTS = ("nonfinite_values", "nondeterministic_values", "padding_peak", "unequal_conditioning")  # zero leaves no room
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,76 +1,124 @@
-"""Ways to execute a stage. Adding one is a row in VARIANTS and its budgets in `parity/measure/limits.py`."""
+"""Ways to run a stage. Adding one is a file here and a row in RUNTIMES; a bundle's stages go through `Contender`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from litert_pipeline.bundle import Bundle, StageFile
-from parity.runtimes import litert, torch_, upstream
-from parity.runtimes import onnxruntime_ as onnx
-from reference.pipeline import Model
-from reference.spec.errors import InputError
+from litert_pipeline.bundle import Bundle
+from parity.measure.arithmetic import HALF_T5, REFERENCE, SINGLE, Arithmetic
+from parity.measure.budget import YARDSTICK
+from parity.runtimes import litert, onnxruntime_, torch_, upstream
+from parity.runtimes.host import litert_kernels, onnxruntime_kernels
+from parity.runtimes.integer_kernels import IntegerKernels
+from reference.spec.files import FileHashes
 from reference.spec.generation import Stage
+from reference.spec.stages import ALL_STAGES, CONDITIONER
 
-Open = Callable[[Model, Bundle | None, str, int], AbstractContextManager[Stage]]
+if TYPE_CHECKING:
+    from reference.pipeline import Model
+
+# model, bundle (None: the model dir itself), stage, compute (None: what the manifest asks for), threads
+Open = Callable[[Any, Bundle | None, str, str | None, int], AbstractContextManager[Stage]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Variant:
-    """`recipe` names the bundle the variant runs (None: the model dir itself); `open(model, bundle, stage, threads)`
-    gives one stage. `engine` is what runs its files, `compute` the arithmetic it forces on them (None: their own)."""
+class Runtime:
+    """One way to run files of a `format` or, where that is None, the model dir itself.
 
-    recipe: str | None
+    `arithmetic` is what it computes in where no file says so; a stage that is not named is float32. `integer_kernels` tells
+    what its integer kernels do on this machine; None where nothing quantized is judged with it.
+    """
+
+    name: str
+    format: str | None
     open: Open
-    engine: str
+    arithmetic: dict[str, Arithmetic] | Arithmetic = SINGLE
+    integer_kernels: Callable[[], IntegerKernels] | None = None
+
+    def own_arithmetic(self, stage: str) -> Arithmetic:
+        """What a stage of the model dir is computed in."""
+        return self.arithmetic if isinstance(self.arithmetic, Arithmetic) else self.arithmetic.get(stage, SINGLE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A runtime that bundles are judged under: all of its format, or those of one `recipe` alone.
+
+    `shown` stands for the recipe in the name of the contender, `compute` is asked for whatever the manifest says.
+    """
+
+    runtime: Runtime
+    recipe: str | None = None
+    shown: str | None = None
     compute: str | None = None
 
-    def execution(self, entry: StageFile) -> tuple[str, str]:
-        """What runs a file, and how: variants that agree in it answer alike."""
-        return self.engine, self.compute or entry.compute
+
+TORCH = Runtime(name="torch", format=None, open=torch_.open_stage, arithmetic=REFERENCE)
+UPSTREAM = Runtime(name="upstream", format=None, open=upstream.open_stage, arithmetic={CONDITIONER: HALF_T5})
+ONNX_RUNTIME = Runtime(name="onnxruntime", format="onnx", open=onnxruntime_.open_stage, integer_kernels=onnxruntime_kernels)
+LITERT = Runtime(name="xnnpack", format="litert", open=litert.opener(), integer_kernels=litert_kernels)
+BUILTIN = Runtime(name="builtin", format="litert", open=litert.opener(kernels="builtin"))
+INTERPRETER = Runtime(name="interpreter", format="litert", open=litert.open_classic, integer_kernels=litert_kernels)
+
+# Those of the model dir itself, by the name of their contender.
+REFERENCES = {YARDSTICK: TORCH, "torch_upstream": UPSTREAM}
+RUNTIMES = (
+    Row(runtime=ONNX_RUNTIME),
+    Row(runtime=LITERT),
+    Row(runtime=BUILTIN, recipe="fp32", shown="fp32_builtin"),
+    Row(runtime=INTERPRETER, recipe="fp32", shown="fp32_interpreter"),
+    Row(runtime=LITERT, recipe="fp32", shown="fp16", compute="fp16"),
+)
 
 
-def _litert(recipe: str, compute: str | None = None, kernels: str = "xnnpack") -> Variant:
-    """Files of `recipe` in CompiledModel."""
-    return Variant(recipe=recipe, open=litert.opener(compute=compute, kernels=kernels), engine=kernels, compute=compute)
+@dataclass(frozen=True, kw_only=True)
+class Contender:
+    """Something to judge: a bundle (None: the model dir itself), what runs it, and the compute it is asked for.
 
-
-YARDSTICK = "torch_fp32"  # the reference's own float32 rounding, which float variants are measured in
-
-VARIANTS: Mapping[str, Variant] = {
-    YARDSTICK: Variant(recipe=None, open=torch_.open_stage, engine="torch"),
-    "torch_upstream": Variant(recipe=None, open=upstream.open_stage, engine="upstream"),
-    "onnx_fp32": Variant(recipe="onnx_fp32", open=onnx.open_stage, engine="onnx"),
-    "onnx_int8": Variant(recipe="onnx_int8", open=onnx.open_stage, engine="onnx"),
-    "litert_fp32": _litert("fp32", "fp32"),
-    "litert_plain": _litert("plain"),
-    "litert_windowed": _litert("windowed"),
-    "litert_fp32_builtin": _litert("fp32", "fp32", "builtin"),
-    "litert_fp32_interpreter": Variant(recipe="fp32", open=litert.open_classic, engine="classic"),
-    "litert_fp16": _litert("fp32", "fp16"),
-    "litert_fp16_weights": _litert("fp16_weights"),
-    "litert_int8": _litert("int8"),
-    "litert_int8_weight_only": _litert("int8_weight_only"),
-    "litert_int8_decoder": _litert("int8_decoder"),
-    "litert_int8_fast": _litert("int8_fast"),
-    "litert_int4_blockwise": _litert("int4_blockwise"),
-    "litert_onnx2tf": _litert("onnx2tf"),
-    "litert_onnx2tf_float16": _litert("onnx2tf_float16"),
-}
-
-
-def choose_variants(names: list[str] | None, recipes: set[str]) -> list[str]:
-    """The variants called `names`, or all that bundles of `recipes` can run; the yardstick is always first.
-
-    Raises InputError for an unknown variant and for one whose bundle is not there.
+    `name` is for people; nothing is looked up by its parts.
     """
-    if names is None:
-        return [name for name, variant in VARIANTS.items() if variant.recipe is None or variant.recipe in recipes]
-    for name in names:
-        if name not in VARIANTS:
-            raise InputError(f"variant '{name}' is unknown; valid variants: {', '.join(VARIANTS)}")
-        needed = VARIANTS[name].recipe
-        if needed is not None and needed not in recipes:
-            raise InputError(
-                f"variant '{name}' runs a '{needed}' bundle; given: {', '.join(sorted(recipes)) or 'none'}"
-            )
-    return [YARDSTICK, *(name for name in names if name != YARDSTICK)]
+
+    name: str
+    runtime: Runtime
+    bundle: Bundle | None = None
+    compute: str | None = None
+
+    @property
+    def stages(self) -> list[str]:
+        """The stages it has: all of them, but a bundle may lack some."""
+        present = ALL_STAGES if self.bundle is None else self.bundle.manifest.stages
+        return [stage for stage in ALL_STAGES if stage in present]
+
+    def size_bytes(self, stage: str) -> int:
+        """Of the stage's file; the model dir's own weights are held anyway."""
+        return 0 if self.bundle is None else self.bundle.manifest.stages[stage].size_bytes
+
+    def computed_in(self, stage: str) -> str:
+        """The compute a stage is run with."""
+        assert self.bundle is not None, "a manifest says how its files are to be run"
+        return self.compute or self.bundle.manifest.stages[stage].compute
+
+    def open(self, model: "Model", stage: str, threads: int) -> AbstractContextManager[Stage]:
+        """One stage. Raises InputError if its file cannot be opened or is foreign."""
+        return self.runtime.open(model, self.bundle, stage, self.compute, threads)
+
+    def identity(self, stage: str, hashes: FileHashes) -> Hashable:
+        """Equal for contenders that run the very same file in the same way: what one answers the others do."""
+        if self.bundle is None:
+            return (self.runtime.name, stage)
+        file, entry = self.bundle.path(stage), self.bundle.manifest.stages[stage]
+        return (self.runtime.name, stage, self.computed_in(stage), repr(entry.binding), hashes.of(file))
+
+
+def names_of(format_: str, recipe: str) -> Iterator[tuple[str, Row]]:
+    """What the contenders of a bundle are called, beside the row that runs them."""
+    for row in RUNTIMES:
+        if row.runtime.format == format_ and row.recipe in (None, recipe):
+            shown = row.shown or recipe
+            yield shown if shown.startswith(f"{format_}_") else f"{format_}_{shown}", row
+
+
+def reference_contenders() -> dict[str, Contender]:
+    """The model dir itself, as the reference and as upstream run it; the yardstick is first."""
+    return {name: Contender(name=name, runtime=runtime) for name, runtime in REFERENCES.items()}

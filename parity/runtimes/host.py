@@ -7,8 +7,6 @@ from parity.runtimes.litert_products import wrong_in_litert
 from parity.runtimes.onnx_products import wrong_in_onnxruntime
 
 ONNXRUNTIME, LITERT = "ONNX Runtime", "LiteRT"
-# Whose integer kernels an engine runs. LiteRT's own are not tested: nothing quantized is judged with them.
-RUNTIMES = {"onnx": ONNXRUNTIME, "xnnpack": LITERT, "classic": LITERT}
 
 
 @cache
@@ -21,12 +19,6 @@ def onnxruntime_kernels() -> IntegerKernels:
 def litert_kernels() -> IntegerKernels:
     """LiteRT's, as XNNPACK runs them."""
     return examined(LITERT, wrong_in_litert)
-
-
-def integer_kernels(engine: str) -> IntegerKernels | None:
-    """What the integer kernels of an engine do on this machine; None if it has none that are judged."""
-    kernels = {ONNXRUNTIME: onnxruntime_kernels, LITERT: litert_kernels}
-    return kernels[RUNTIMES[engine]]() if engine in RUNTIMES else None
 
 
 def unable(kernels: IntegerKernels | None) -> str | None:

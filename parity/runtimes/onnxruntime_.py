@@ -3,13 +3,11 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-
-import onnxruntime
+from typing import Any
 
 from litert_pipeline.bundle import Bundle
 from parity.runtimes.host import onnxruntime_kernels
 from parity.runtimes.onnx_sessions import new_session
-from reference.pipeline import Model
 from reference.spec.errors import InputError
 from reference.spec.generation import Stage
 from reference.spec.tensors import Array, Signature, Tensor, Tensors
@@ -35,7 +33,7 @@ class OnnxStage:
         names = [tensor.name for tensor in self.signature.outputs]
         return dict(zip(names, self._session.run(names, self.signature.bind(feed)), strict=True))
 
-    def _check(self, found: list[onnxruntime.NodeArg], declared: tuple[Tensor, ...], kind: str) -> None:
+    def _check(self, found: list[Any], declared: tuple[Tensor, ...], kind: str) -> None:
         wanted = {tensor.name: (tensor.shape, tensor.dtype) for tensor in declared}
         told = {
             node.name: (_closed(node.shape, wanted.get(node.name, ((), ""))[0]), DTYPES.get(node.type, node.type))
@@ -53,8 +51,10 @@ def _closed(shape: list[int | str | None], wanted: tuple[int, ...]) -> tuple[int
 
 
 @contextmanager
-def open_stage(model: Model, bundle: Bundle | None, stage: str, threads: int) -> Iterator[Stage]:
+def open_stage(
+    model: object, bundle: Bundle | None, stage: str, compute: str | None, threads: int
+) -> Iterator[Stage]:
     """A stage of an ONNX bundle."""
-    assert bundle is not None, "an ONNX variant names a recipe, so its bundle was chosen"
+    assert bundle is not None, "ONNX Runtime runs a bundle"
     entry = bundle.manifest.stages[stage]
     yield entry.translated(OnnxStage(bundle.path(stage), entry.own_signature, threads))

@@ -1,12 +1,17 @@
 """The PyTorch reference in float32."""
 
 from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
 
 from litert_pipeline.bundle import Bundle
-from reference.pipeline import Model
 from reference.spec.generation import Stage
 
+if TYPE_CHECKING:
+    from reference.pipeline import Model
 
-def open_stage(model: Model, bundle: Bundle | None, stage: str, threads: int) -> AbstractContextManager[Stage]:
+
+def open_stage(
+    model: "Model", bundle: Bundle | None, stage: str, compute: str | None, threads: int
+) -> AbstractContextManager[Stage]:
     """A stage of the model dir; needs no bundle. Threads are a setting of the process, made by the judge."""
     return nullcontext(model.stage(stage))

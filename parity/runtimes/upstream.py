@@ -6,23 +6,26 @@ Bundles made with upstream's scripts carry it. The other stages are the referenc
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-
-from litert_pipeline.build.export import quiet
 from litert_pipeline.bundle import Bundle
 from parity.runtimes import torch_
-from reference.pipeline import Model
 from reference.spec.generation import Stage
 from reference.spec.stages import signatures
 from reference.spec.tensors import Array, Tensors
+
+if TYPE_CHECKING:
+    from reference.pipeline import Model
 
 
 class UpstreamConditioner:
     """The stage `conditioner`, T5 in float16. Source: stable-audio-tools `models/conditioners.py`, `T5Conditioner`."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: "Model") -> None:
+        import torch
+
+        from litert_pipeline.build.export import quiet
+
         with quiet():  # loading draws a progress bar
             from transformers import T5EncoderModel
 
@@ -33,6 +36,8 @@ class UpstreamConditioner:
         self.signature = signatures(model.spec)["conditioner"]
 
     def __call__(self, feed: Mapping[str, Array]) -> Tensors:
+        import torch
+
         ids, mask, seconds = (torch.from_numpy(array) for array in self.signature.bind(feed).values())
         with torch.inference_mode():
             text = self.t5(input_ids=ids, attention_mask=mask).last_hidden_state * mask[:, :, None].float()
@@ -41,8 +46,10 @@ class UpstreamConditioner:
         return {"cross_attention_cond": cross.numpy(), "global_cond": number.numpy()}
 
 
-def open_stage(model: Model, bundle: Bundle | None, stage: str, threads: int) -> AbstractContextManager[Stage]:
+def open_stage(
+    model: "Model", bundle: Bundle | None, stage: str, compute: str | None, threads: int
+) -> AbstractContextManager[Stage]:
     """A stage of the model dir as upstream runs it; needs no bundle."""
     if stage == "conditioner":
         return nullcontext(UpstreamConditioner(model))
-    return torch_.open_stage(model, bundle, stage, threads)
+    return torch_.open_stage(model, bundle, stage, compute, threads)

@@ -11,8 +11,8 @@ from reference.spec.tensors import Array, Tensors
 
 # The metrics whose budgets cap what an output may add to its own envelope.
 CAPPING = {
-    "cross_attention_cond": ("relative_l2.prompt_rows", "relative_l2.seconds_row", "padding_peak"),
-    "global_cond": ("relative_l2.global_cond",),
+    "cross_attention_cond": ("relative_l2.prompt_rows", "relative_l2.seconds", "padding_peak"),
+    "global_cond": ("relative_l2.seconds",),
     "velocity": ("denoised_error",),
     "audio": ("relative_l2",),
 }

@@ -21,7 +21,7 @@ from parity.explain.inside.hooks import hooked
 from parity.explain.inside.module_error import ModuleError
 from parity.explain.inside.slices import SLICE_BYTES, Sliced
 from parity.measure import metrics
-from parity.measure.limits import UNIT_ROUNDOFF
+from parity.measure.budget import UNIT_ROUNDOFF
 from reference.exact import in_float64
 from reference.spec.tensors import Array
 

@@ -39,7 +39,7 @@ class InsideOptions:
 
 def look_inside(options: InsideOptions, store: Store, say: Say) -> list[ModuleError]:
     """The errors of the stage's modules; with `out` also written as overlays. Raises InputError for bad input."""
-    (bundle,) = given_bundles([options.bundle], options.model).values()
+    (bundle,) = given_bundles([options.bundle], options.model)
     stem = f"{bundle.manifest.recipe}.{options.stage}"
     if options.out is not None:
         for path in overlay_paths(options.out, stem):
@@ -72,13 +72,13 @@ def _loaded(
 ) -> tuple[nn.Module, nn.Module, Tensors]:
     """The stage in float64, in float32, and what the truth feeds it; all other stages are let go of on return."""
     stage = options.stage
-    with Judge.of(options.model, {bundle.manifest.recipe: bundle}, torch.get_num_threads(), store) as judge:
+    with Judge.of(options.model, [bundle], torch.get_num_threads(), store) as judge:
         (case,) = load_cases(judge.model.tokenizer, judge.model.spec.seconds, [options.case])
         if not 0 <= options.step < case.request.sampler.steps:
             raise InputError(f"step is {options.step}, expected 0 to {case.request.sampler.steps - 1}")
         say(f"the truth of case {case.id}")
         inputs = bundle.manifest.stages[stage].signature.bind(stage_feed(stage, judge.truth(case), options.step))
-        rounded = as_converted(judge.model, stage, bundle.manifest.recipe)
+        rounded = as_converted(judge.model, stage, bundle.manifest.conversion)
         return judge.model.modules[stage], rounded, inputs
 
 

@@ -7,10 +7,10 @@ from parity.faults.catalogue.decoder import DECODER
 from parity.faults.catalogue.dit import DIT
 from parity.faults.catalogue.encoder import ENCODER
 from parity.faults.catalogue.files import FILES
-from parity.faults.catalogue.generations import WORN
+from parity.faults.catalogue.generations import GENERATIONS
 from parity.faults.catalogue.sampler import SAMPLER
 from parity.faults.fault import Fault
 
 CATALOGUE: Mapping[str, Fault] = {
-    fault.name: fault for fault in (*CONDITIONER, *DIT, *SAMPLER, *DECODER, *ENCODER, *WORN, *FILES)
+    fault.name: fault for fault in (*CONDITIONER, *DIT, *SAMPLER, *DECODER, *ENCODER, *GENERATIONS, *FILES)
 }

@@ -30,7 +30,7 @@ def manifest(change: Callable[[dict[str, Any], float], None]) -> InFile:
 
 def never_quantized(folder: Path, bench: Bench, share: float) -> None:
     """The float file in the place of the quantized one, the manifest none the wiser."""
-    shutil.copyfile(bench.judge.bundles["fp32"].path("dit"), folder / "dit.tflite")
+    shutil.copyfile(bench.bundle("litert_fp32").path("dit"), folder / "dit.tflite")
     _noted(folder, "dit")
 
 

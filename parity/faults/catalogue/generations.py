@@ -18,8 +18,8 @@ REAL = "roboflow/rf-detr#1233: wrong on real inputs, right on those of the test"
 RATE_HZ = 44_100  # of every model there is; the sounds below are only roughly where they say
 
 
-def worn(stage: str, name: str, change: Callable[[Array], Array]) -> InStage:
-    return InStage(stage=stage, wrong=answering(name, change), worn=True)
+def in_generations(stage: str, name: str, change: Callable[[Array], Array]) -> InStage:
+    return InStage(stage=stage, wrong=answering(name, change), in_generations=True)
 
 
 def _time_s(sound: Array) -> Array:
@@ -64,8 +64,8 @@ def padding_filled(cond: Array) -> Array:
     return changed
 
 
-WORN = tuple(
-    Fault(name=name, stage=stage, site="runtime", sentence=sentence, source=source, inject=worn(stage, output, change))
+GENERATIONS = tuple(
+    Fault(name=name, stage=stage, site="runtime", sentence=sentence, source=source, inject=in_generations(stage, output, change))
     for name, stage, output, change, sentence, source in (
         (
             "worn_prompt",

@@ -24,6 +24,7 @@ from parity.bundles.foreign import read_foreign
 from parity.bundles.interface import FileTensor, Interface, read_interface
 from parity.judge.input_order import swapped_inputs
 from parity.judge.judge import Judge
+from parity.judge.lineup import contenders_of
 from parity.measure.metrics import relative_l2
 from parity.test_parity import case_called
 from reference.spec.stages import signatures
@@ -133,7 +134,7 @@ def test_a_file_without_signature_answers_the_same(positional: Path, tmp_path: P
     answers = []
     for folder in (positional, unsigned):
         bundle = read_foreign(folder, TINY_MODEL_DIR)
-        with Judge(truths=judge.truths, bundles={"fp32": bundle}) as own:
+        with Judge(truths=judge.truths, contenders=contenders_of([bundle])) as own:
             case = case_called(judge, "drums")
             answers += [own.answers(stage, variant, case)[0] for variant in ("litert_fp32", "litert_fp32_interpreter")]
     for answer in answers[1:]:
@@ -150,7 +151,7 @@ def test_onnx_files_without_a_manifest(bundles: Mapping[str, Bundle], judge: Jud
         onnx.save(model, tmp_path / f"part{number}.onnx")
     bundle = read_foreign(tmp_path, TINY_MODEL_DIR)
     assert bundle.manifest.recipe == "onnx_fp32"
-    with Judge(truths=judge.truths, bundles={"onnx_fp32": bundle}) as own:
+    with Judge(truths=judge.truths, contenders=contenders_of([bundle])) as own:
         for stage in FILES:
             answer, other = (each.answers(stage, "onnx_fp32", case)[0] for each in (own, judge))
             assert all(relative_l2(other[name], answer[name]) <= LIKE_OURS for name in other)
@@ -235,7 +236,7 @@ def test_wide_integers_answer_the_same(positional: Path, tmp_path: Path, judge: 
     case, found = case_called(judge, "drums"), []
     for folder in (positional, wide):
         bundle = read_foreign(folder, TINY_MODEL_DIR)
-        with Judge(truths=judge.truths, bundles={"fp32": bundle}) as own:
+        with Judge(truths=judge.truths, contenders=contenders_of([bundle])) as own:
             found += [own.answers("conditioner", variant, case)[0] for variant in ("litert_fp32", "litert_fp32_interpreter")]
     assert bundle.manifest.stages["conditioner"].own_signature.inputs[0].dtype == "int64"
     for answer in found[1:]:

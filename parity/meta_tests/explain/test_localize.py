@@ -15,6 +15,7 @@ from parity.explain.blame import module_errors
 from parity.explain.inside.graphs import OPENERS, Outputs
 from parity.explain.inside.localize import conversion_errors, located, rounding_errors
 from parity.explain.inside.module_error import ModuleError, first_fault
+from parity.faults.injection import of_bundle
 from parity.judge.judge import Judge
 from parity.measure.teacher_forcing import stage_feed
 from parity.test_parity import case_called
@@ -67,12 +68,13 @@ def layouts(weight: Array) -> Iterator[Array]:
 
 def errors_of(judge: Judge, stage: str, recipe: str, file: Path | None = None) -> list[ModuleError]:
     """Module errors of a bundle's stage, or of another file in its place."""
-    bundle = judge.bundles[recipe]
+    variant = recipe if recipe.startswith("onnx") else f"litert_{recipe}"
+    bundle = judge.contenders[variant].bundle
+    assert bundle is not None
     if file is not None:
         entry = replace(bundle.manifest.stages[stage], file=str(file))  # absolute, so the folder does not matter
         bundle = replace(bundle, manifest=replace(bundle.manifest, stages={**bundle.manifest.stages, stage: entry}))
-    with_file = replace(judge, bundles={**judge.bundles, recipe: bundle})
-    return module_errors(with_file, stage, recipe, case_called(judge, "drums"), STEP)
+    return module_errors(of_bundle(judge, variant, bundle), stage, variant, case_called(judge, "drums"), STEP)
 
 
 @pytest.mark.parametrize("recipe", ["fp32", "onnx_fp32"])
@@ -105,8 +107,9 @@ def test_quantizing_forgets_no_module(judge: Judge, bundles: Mapping[str, Bundle
 @pytest.mark.parametrize("value", [np.nan, 0.0])
 def test_a_value_that_is_no_number_is_blamed_where_it_arises(judge: Judge, value: float) -> None:
     """In a quantized stage, where a limit follows from the siblings."""
-    exact, rounded = judge.model.modules["dit"], as_converted(judge.model, "dit", "int8")
-    bundle = judge.bundles["int8"]
+    exact, rounded = judge.model.modules["dit"], as_converted(judge.model, "dit", "fp32")
+    bundle = judge.contenders["litert_int8"].bundle
+    assert bundle is not None
     signature = bundle.manifest.stages["dit"].signature
     inputs = signature.bind(stage_feed("dit", judge.truth(case_called(judge, "drums")), STEP))
     outputs = located(rounded, OPENERS["litert"](bundle.path("dit"), signature, rounded), inputs)

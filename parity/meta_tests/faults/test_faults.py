@@ -13,7 +13,7 @@ from torch import nn
 from fixtures import TINY_MODEL_DIR
 from litert_pipeline.build.stage import PLAIN, exportable
 from parity.faults.bench import Bench, Edit, edited
-from parity.faults.catalogue import CATALOGUE, CONDITIONER, DECODER, DIT, ENCODER, FILES, SAMPLER, WORN
+from parity.faults.catalogue import CATALOGUE, CONDITIONER, DECODER, DIT, ENCODER, FILES, GENERATIONS, SAMPLER
 from parity.faults.catalogue.sampler import euler_step
 from parity.faults.checks import Finding, injected
 from parity.faults.edits import everywhere, weights
@@ -57,7 +57,7 @@ def test_a_fault_is_caught_and_the_right_stage_blamed(bench: Bench, name: str) -
 
 
 def test_the_catalogue_is_whole() -> None:
-    assert len(CATALOGUE) == sum(map(len, (CONDITIONER, DIT, SAMPLER, DECODER, ENCODER, WORN, FILES))) >= LEAST_FAULTS
+    assert len(CATALOGUE) == sum(map(len, (CONDITIONER, DIT, SAMPLER, DECODER, ENCODER, GENERATIONS, FILES))) >= LEAST_FAULTS
     assert {fault.site for fault in CATALOGUE.values()} == set(SITES)
     assert {fault.stage for fault in CATALOGUE.values()} == {*ALL_STAGES, "sampler", "bundle"}
     assert all(fault.sentence and fault.source for fault in CATALOGUE.values())
@@ -107,7 +107,7 @@ def test_less_of_a_fault_is_a_smaller_error(bench: Bench, name: str) -> None:
 @pytest.mark.parametrize("name", NOTHING)
 def test_a_share_of_nothing_is_no_fault(bench: Bench, name: str) -> None:
     fault = CATALOGUE[name]
-    assert not injected(bench, [fault], STRICT, cases_for(bench, [fault]), 0.0, deep=fault.worn).caught
+    assert not injected(bench, [fault], STRICT, cases_for(bench, [fault]), 0.0, deep=fault.in_generations_only).caught
 
 
 @given(st.integers(min_value=0, max_value=len(SHARES) - 1))

@@ -10,12 +10,13 @@ import torch
 
 from parity.faults.bench import Bench
 from parity.faults.catalogue import CATALOGUE
+from parity.faults.injection import Injected
 from parity.faults.wiring import answering
 from parity.judge.judge import Judge
 from parity.judge.known_causes import HALF_T5, half_t5
+from parity.measure.budget import YARDSTICK
 from parity.measure.cases import Case
 from parity.measure.verdict import FREE_RUNNING
-from parity.runtimes import YARDSTICK
 from parity.test_parity import case_called
 from reference.spec.generation import Stage
 from reference.spec.tensors import Array
@@ -43,7 +44,8 @@ def with_fault(judge: Judge, name: str) -> Judge:
 
 def faulty_judge(judge: Judge, stage: str, wrap: Callable[[Stage], Stage]) -> tuple[Judge, Case]:
     """The same with one stage that misbehaves in a way of its own."""
-    return judge.instead(VARIANT, stages={stage: wrap(judge.stage(VARIANT, stage))}), case_called(judge, "drums")
+    wrong = Injected(clean=judge.source(VARIANT), wrong={stage: wrap(judge.stage(VARIANT, stage))})
+    return judge.instead(VARIANT, wrong), case_called(judge, "drums")
 
 
 @pytest.mark.parametrize("name", HEARD)
@@ -84,7 +86,7 @@ def rows_off(rows: slice, error: float) -> Callable[[Stage], Stage]:
 # Faults that drown in the output as a whole: rows, relative error, the metric that alone sees it.
 QUIET_FAULTS = {
     "a whisper in the padding": (slice(-3, -1), 1e-10, "padding_peak"),
-    "the seconds row": (slice(-1, None), 2e-6, "relative_l2.seconds_row"),
+    "the seconds row": (slice(-1, None), 2e-6, "relative_l2.seconds"),
 }
 
 
@@ -103,15 +105,15 @@ def test_a_yardstick_that_is_not_finite_allows_nothing(judge: Judge, yardstick: 
     overflowing = answering("cross_attention_cond", lambda cond: np.full_like(cond, np.inf))(
         judge.stage(yardstick, "conditioner")
     )
-    given = {(yardstick, "conditioner"): overflowing, (judged, "conditioner"): judge.stage(judged, "conditioner")}
-    faulty = Judge(truths=judge.truths, bundles=judge.bundles, given=given)
+    wrong = Injected(clean=judge.source(YARDSTICK), wrong={"conditioner": overflowing})
+    faulty = judge.instead(yardstick, wrong)
     failed = [check for check in faulty.teacher_forced("conditioner", judged, case) if not check.ok]
-    assert {check.metric for check in failed} == {f"relative_l2.{row}" for row in ("prompt_rows", "seconds_row", "global_cond")}
+    assert {check.metric for check in failed} == {f"relative_l2.{row}" for row in ("prompt_rows", "seconds")}
 
 
 def test_the_threads_of_the_process_are_given_back(judge: Judge) -> None:
     before = torch.get_num_threads()
-    with Judge(truths=judge.truths, bundles={}, threads=before + 1):
+    with Judge(truths=judge.truths, contenders={}, threads=before + 1):
         assert torch.get_num_threads() == before + 1
     assert torch.get_num_threads() == before
 

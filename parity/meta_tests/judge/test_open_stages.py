@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from fixtures import TINY_MODEL_DIR
 from litert_pipeline.bundle import Bundle
 from litert_pipeline.run import pipeline as pipeline_module
-from litert_pipeline.run.open_stages import HELD_BYTES, ONE_AT_A_TIME, Opened
+from litert_pipeline.run.open_stages import HELD_BYTES, ONE_AT_A_TIME, OpenStages
 from litert_pipeline.run.pipeline import open_pipeline, open_stage
 from parity.judge.judge import Judge
 from parity.test_parity import case_called
@@ -48,7 +48,7 @@ class Shelf:
 
 @given(st.lists(st.sampled_from([("a", 3), ("b", 4), ("c", 6), ("d", 25), ("e", 0)]), max_size=30))
 def test_no_more_is_open_than_fits(asked: list[tuple[str, int]]) -> None:
-    shelf, opened = Shelf(), Opened(held_bytes=HELD)
+    shelf, opened = Shelf(), OpenStages(held_bytes=HELD)
     for name, size in asked:
         stage = opened.stage(("v", name), size, lambda name=name, size=size: shelf.take(name, size))  # type: ignore[misc]
         assert stage({})["name"] == name
@@ -59,7 +59,7 @@ def test_no_more_is_open_than_fits(asked: list[tuple[str, int]]) -> None:
 
 
 def test_what_fits_is_opened_once_and_the_longest_unused_goes_first() -> None:
-    shelf, opened = Shelf(), Opened(held_bytes=HELD)
+    shelf, opened = Shelf(), OpenStages(held_bytes=HELD)
 
     def ask(name: str, size: int) -> None:
         opened.stage(("v", name), size, lambda: shelf.take(name, size))({})
@@ -77,7 +77,7 @@ def test_a_stage_that_cannot_be_opened_is_not_held() -> None:
         raise ValueError("no such file")
         yield
 
-    opened = Opened()
+    opened = OpenStages()
     for _ in range(2):
         with pytest.raises(ValueError, match="no such file"):
             opened.stage(("v", "a"), 1, fails)
@@ -164,4 +164,4 @@ def test_a_generation_holds_as_many_stages_as_fit(
     with open_pipeline(bundles["fp32"], held_bytes=held_bytes) as pipeline:
         audio = generate(pipeline, case.request, case.draws(pipeline.latent_shape))["audio"]
     assert (max(seen), held) == (most, set())
-    assert np.array_equal(audio, judge.heard("litert_fp32", case)["audio"])
+    assert np.array_equal(audio, judge.generated("litert_fp32", case)["audio"])

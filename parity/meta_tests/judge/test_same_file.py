@@ -5,6 +5,7 @@ from pathlib import Path
 
 from litert_pipeline.bundle import Bundle, read_bundle
 from parity.judge.judge import Judge
+from parity.judge.lineup import contenders_of
 from parity.meta_tests.test_gate import copied, damage_weights
 from parity.test_parity import case_called
 
@@ -14,8 +15,7 @@ def test_a_damaged_copy_is_judged_by_itself(bundles: Mapping[str, Bundle], judge
     folder = copied(bundles["int8"], tmp_path)
     damage_weights(folder / "decoder.tflite")
     case = case_called(judge, "drums")
-    given = {"fp32": bundles["fp32"], "int8": read_bundle(folder)}
-    with Judge(truths=judge.truths, bundles=given) as own:
+    with Judge(truths=judge.truths, contenders=contenders_of([bundles["fp32"], read_bundle(folder)])) as own:
         assert all(check.ok for check in own.teacher_forced("decoder", "litert_fp16", case))
         assert not all(check.ok for check in own.teacher_forced("decoder", "litert_int8", case))
         assert own.answers("conditioner", "litert_int8", case) is own.answers("conditioner", "litert_fp32", case)

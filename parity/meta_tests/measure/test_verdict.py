@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parity.measure.limits import BUDGETS, FLOAT, UNIT_ROUNDOFF, check_complete
+from parity.measure.arithmetic import HALF_COMPUTE, SINGLE
+from parity.measure.budget import UNIT_ROUNDOFF
+from parity.measure.limits import FLOAT, LIMITS, check_complete, limits
 from parity.measure.portraits import listening_distances, portrait
 from parity.measure.teacher_forcing import Measurement, measure, unequal_values
 from parity.measure.verdict import TEACHER_FORCED, Verdict
-from parity.runtimes import VARIANTS, choose_variants
-from reference.spec.errors import InputError
 from reference.spec.tensors import Array
 
 RATE_HZ = 44_100
@@ -88,7 +88,7 @@ def test_decoder_metric_sees(metric: str, fault: Callable[[Array], Array]) -> No
     truth = music()
     found = measure("decoder", {"audio": truth[None]}, [{"audio": fault(truth)[None]}])
     value = next(m.value for m in found if m.metric == metric)
-    assert not value <= BUDGETS["litert_fp16", "decoder"][metric].limits(FP16_ERROR)[1]
+    assert not value <= limits("decoder", metric, HALF_COMPUTE).limits(FP16_ERROR)[1]
 
 
 def heard_apart(truth: Array, other: Array) -> dict[str, float]:
@@ -152,10 +152,10 @@ def test_a_float_budget_never_asks_for_less_than_one_rounding(yardstick: float) 
     assert high >= FLOAT.factor * UNIT_ROUNDOFF
 
 
-def test_every_variant_has_budgets_and_a_missing_one_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_arithmetic_has_limits_and_a_missing_one_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     check_complete()
-    monkeypatch.delitem(BUDGETS, (next(iter(VARIANTS)), "dit"))
-    with pytest.raises(KeyError, match="no budget for"):
+    monkeypatch.delitem(LIMITS[SINGLE], "dit")
+    with pytest.raises(KeyError, match="no limits for dit at float32 weights"):
         check_complete()
 
 
@@ -164,15 +164,3 @@ def test_unequal_values_counts_single_bits() -> None:
     again = [{"velocity": np.array([1.0, 0.0, np.nextafter(np.float32(3), np.float32(4))], np.float32)}]
     assert unequal_values(first, first) == 0
     assert unequal_values(first, again) == 2
-
-
-@pytest.mark.parametrize(
-    ("names", "recipes", "words"),
-    [
-        (["int9"], {"fp32"}, "valid variants: torch_fp32"),
-        (["litert_int8"], {"fp32"}, "runs a 'int8' bundle; given: fp32"),
-    ],
-)
-def test_unknown_and_unavailable_variants_are_told(names: list[str], recipes: set[str], words: str) -> None:
-    with pytest.raises(InputError, match=words):
-        choose_variants(names, recipes)

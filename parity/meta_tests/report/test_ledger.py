@@ -10,16 +10,16 @@ import pytest
 from typer.testing import CliRunner
 
 from parity.__main__ import app
-from parity.gate import free_running_cases
+from parity.judge.held import envelope_why
 from parity.judge.judge import Judge
+from parity.judge.plan import free_running_cases, shared_stages
+from parity.measure.budget import Fixed
 from parity.measure.cases import load_cases
-from parity.measure.held import envelope_why
-from parity.measure.limits import BUDGETS, Fixed
+from parity.measure.limits import LIMITS, nearest
 from parity.measure.verdict import FREE_RUNNING, TEACHER_FORCED
 from parity.meta_tests.report.test_page import CHECK
 from parity.report.headroom import COUNTS, Headroom, headrooms, worst
 from parity.report.ledger import LEAST_ROOM, MOST_ROOM, complaint, read_ledger, record
-from parity.runtimes import VARIANTS
 from parity.truth.envelope import DRAWS
 from reference.spec.errors import InputError
 from reference.spec.stages import ALL_STAGES
@@ -33,17 +33,19 @@ REPORT: dict[str, Any] = {
 }
 
 
-def test_every_budget_is_in_the_ledger_at_its_present_limit() -> None:
-    ledger = read_ledger()
-    for (variant, stage), budgets in BUDGETS.items():
-        for metric, budget in budgets.items():
-            if metric in COUNTS:
-                continue
-            row = ledger.budgets[variant, f"{stage} {TEACHER_FORCED} {metric}"]
-            assert row["why"] == budget.why
-            if isinstance(budget, Fixed):
-                assert row["limit"] == pytest.approx(budget.limit, rel=RECORDED_DIGITS)
-    assert {variant for variant, _ in ledger.budgets} == set(VARIANTS)
+def test_every_budget_is_in_the_ledger_at_its_present_limit(judge: Judge) -> None:
+    ledger, variants = read_ledger(), list(judge.contenders)
+    shared = shared_stages(judge, variants)
+    for variant in variants:
+        for stage in judge.stages(variant):
+            for metric, budget in LIMITS[nearest(judge.arithmetic(variant, stage))][stage].items():
+                if metric in COUNTS or (variant, stage) in shared:
+                    continue
+                row = ledger.budgets[variant, f"{stage} {TEACHER_FORCED} {metric}"]
+                assert row["why"] == budget.why
+                if isinstance(budget, Fixed):
+                    assert row["limit"] == pytest.approx(budget.limit, rel=RECORDED_DIGITS)
+    assert {variant for variant, _ in ledger.budgets} == set(variants)
     free = {row["why"] for (_, name), row in ledger.budgets.items() if FREE_RUNNING in name and "conditioner" not in name}
     assert free == {envelope_why(DRAWS)}
     assert DRAWS >= LEAST_DRAWS
@@ -51,7 +53,9 @@ def test_every_budget_is_in_the_ledger_at_its_present_limit() -> None:
 
 def test_worst_headroom_is_within_the_band_here_and_now(judge: Judge, variant: str) -> None:
     cases = load_cases(judge.model.tokenizer, judge.model.spec.seconds)
-    checks = [check for stage in ALL_STAGES for case in cases for check in judge.teacher_forced(stage, variant, case)]
+    shared = shared_stages(judge, list(judge.contenders))
+    stages = [stage for stage in ALL_STAGES if (variant, stage) not in shared]
+    checks = [check for stage in stages for case in cases for check in judge.teacher_forced(stage, variant, case)]
     checks += [check for case in free_running_cases(cases) for check in judge.free_running(variant, case)]
     found = headrooms(check.to_json() for check in checks)
     ledger = read_ledger()

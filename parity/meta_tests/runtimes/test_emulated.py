@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from litert_pipeline.bundle import Bundle
 from parity.device.emulator import EmulatorError, emulated_environment, emulator_folder, installed, without_vnni
 from parity.judge.judge import Judge
 from parity.measure.cases import Case, load_cases
@@ -30,7 +31,7 @@ class Emulated:
 
 
 @pytest.fixture(scope="module")
-def emulated(judge: Judge, tmp_path_factory: pytest.TempPathFactory) -> Emulated:
+def emulated(judge: Judge, bundles: Mapping[str, Bundle], tmp_path_factory: pytest.TempPathFactory) -> Emulated:
     """One emulated process: starting it takes longer than what it does."""
     if not installed(emulator_folder()):
         pytest.skip("no emulator; 'make emulator' fetches it, or says why it cannot be had")
@@ -39,7 +40,7 @@ def emulated(judge: Judge, tmp_path_factory: pytest.TempPathFactory) -> Emulated
     folder = tmp_path_factory.mktemp("emulated")
     feeds = {f"{call}/{name}": array for call in range(row.calls(truth)) for name, array in row.feed(truth, call).items()}
     np.savez(folder / "feeds.npz", **feeds)
-    files = [folder / "feeds.npz", judge.bundles[VARIANT].path(DIT), folder / "out.npz"]
+    files = [folder / "feeds.npz", bundles[VARIANT].path(DIT), folder / "out.npz"]
     try:
         command = without_vnni(["-m", "parity.meta_tests.runtimes.emulated", *map(str, files)], emulator_folder())
     except EmulatorError as error:

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from parity.runtimes.host import integer_kernels, unable
+from parity.runtimes import LITERT, ONNX_RUNTIME, Runtime
+from parity.runtimes.host import unable
 from parity.runtimes.integer_kernels import LEAST, MOST, MOST_WEIGHT, IntegerKernels, Product, examined, wrong_share
 from parity.runtimes.litert_products import PRODUCT
 from parity.runtimes.onnx_products import PRODUCTS, wrong_in_onnxruntime
@@ -92,11 +93,11 @@ def test_the_option_is_not_tried_where_nothing_is_wrong() -> None:
     assert examined("a runtime", lambda: 0.0, never) == IntegerKernels(runtime="a runtime", wrong=0.0)
 
 
-@pytest.mark.parametrize("engine", ["onnx", "xnnpack"])
-def test_this_machine_multiplies_right(engine: str) -> None:
+@pytest.mark.parametrize("runtime", [ONNX_RUNTIME, LITERT], ids=lambda runtime: runtime.name)
+def test_this_machine_multiplies_right(runtime: Runtime) -> None:
     """As it comes or told to: only then can all variants be judged here."""
-    found = integer_kernels(engine)
-    assert found is not None
+    assert runtime.integer_kernels is not None
+    found = runtime.integer_kernels()
     assert found.right, str(found)
 
 

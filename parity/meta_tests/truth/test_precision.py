@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from parity.judge.judge import Judge
-from parity.measure.limits import BUDGETS, Following, Rounding
+from parity.measure.arithmetic import REFERENCE, SINGLE
+from parity.measure.budget import YARDSTICK, Following, Rounding
+from parity.measure.limits import LIMITS
 from parity.measure.teacher_forcing import stage_feed
-from parity.runtimes import VARIANTS, YARDSTICK
 from parity.test_parity import case_called
 from parity.truth.precision import (
     BLOCK,
@@ -104,15 +105,13 @@ def test_the_reference_itself_is_left_alone(judge: Judge, name: str) -> None:
 
 
 def test_what_is_reduced_is_held_to_its_own_precision() -> None:
-    """Each variant that is not plain float32 has a stage that follows a reference of its precision, two-sided."""
-    for variant in VARIANTS:
-        budgets = [budget for stage in ALL_STAGES for budget in BUDGETS[variant, stage].values()]
+    """Each arithmetic that is not plain float32 has a stage that follows a reference of its precision, two-sided."""
+    for arithmetic, stages in LIMITS.items():
+        budgets = [budget for stage in ALL_STAGES for budget in stages[stage].values()]
         following = [budget for budget in budgets if isinstance(budget, Following)]
         assert all(budget.yardstick in PRECISIONS and 0 < budget.low_factor < 1 < budget.factor for budget in following)
         assert all(budget.yardstick == YARDSTICK for budget in budgets if isinstance(budget, Rounding))
-        full = variant.split("_", 1)[1].startswith(("fp32", "plain", "windowed", "onnx2tf")) and "float16" not in variant
-        plain = variant == YARDSTICK or full
-        assert bool(following) != plain, variant
+        assert bool(following) != (arithmetic in (REFERENCE, SINGLE)), str(arithmetic)
 
 
 def test_what_a_convolution_is_fed_has_one_scale_and_what_a_dense_layer_is_fed_one_per_row() -> None:

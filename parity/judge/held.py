@@ -1,6 +1,7 @@
 """Measurements against their limits."""
 
-from parity.measure.limits import ENVELOPE_FACTOR, Budget
+from parity.measure.budget import Budget
+from parity.measure.limits import ENVELOPE_FACTOR
 from parity.measure.teacher_forcing import Measurement
 from parity.measure.verdict import TEACHER_FORCED, Verdict
 from parity.truth.envelope import QUANTILE
@@ -11,7 +12,7 @@ def envelope_why(count: int) -> str:
     return f"{ENVELOPE_FACTOR:g}x what {QUANTILE:.0%} of {count} generations disturbed by the variant's own error stay below"
 
 
-def judged(
+def held(
     stage: str,
     variant: str,
     case: str,

@@ -1,0 +1,46 @@
+"""Which arithmetic a bundle's file has, read from the file, and which one its recipe claims."""
+
+from litert_pipeline.build.recipes import QuantizerRecipe, Recipe
+from litert_pipeline.bundle import Bundle
+from parity.bundles.interface import Interface, read_interface
+from parity.measure.arithmetic import FLOAT, FLOAT16, FP32_COMPUTE, INT4, INT8, PER_ROW, PER_TENSOR, SINGLE, Arithmetic
+
+# How a runtime feeds layers whose INT8 weights are not widened first, by the format of the file.
+DYNAMIC = {"litert": PER_ROW, "onnx": PER_TENSOR}
+STORED = {8: INT8, 4: INT4}  # by number of bits
+
+
+def stored(interface: Interface) -> Arithmetic:
+    """The arithmetic a file's constants say it has, whatever it is computed in."""
+    weights = interface.weights
+    dynamic = weights == INT8 and not interface.unpacked
+    return Arithmetic(
+        weights=weights,
+        activations=DYNAMIC[interface.format] if dynamic else FLOAT,
+        every_constant=weights == FLOAT16 and interface.every_constant,
+    )
+
+
+def stage_arithmetic(bundle: Bundle, stage: str, compute: str = FP32_COMPUTE) -> Arithmetic:
+    """The arithmetic of a bundle's stage, run with `compute`. Raises InputError if its file cannot be read."""
+    return stored(read_interface(bundle.path(stage))).computed_in(compute)
+
+
+def claimed(recipe: Recipe, stage: str) -> Arithmetic:
+    """The arithmetic that a file made by `recipe` stores."""
+    rules = recipe.quantize.get(stage)
+    if rules is None:
+        return Arithmetic(weights=FLOAT16, every_constant=True) if recipe.routes.get(stage) == "onnx2tf_float16" else SINGLE
+    return _quantized(rules, recipe.format)
+
+
+def _quantized(rules: QuantizerRecipe, format_: str) -> Arithmetic:
+    """What the first rule asks for; those behind it make exceptions."""
+    config = rules[0].get("op_config")
+    if config is None:  # onnxruntime's dynamic quantization
+        return Arithmetic(weights=INT8, activations=DYNAMIC[format_])
+    weights = config["weight_tensor_config"]
+    if weights["dtype"] == "FLOAT":
+        return Arithmetic(weights=FLOAT16)
+    dynamic = config["compute_precision"] == "INTEGER" and weights["num_bits"] == 8
+    return Arithmetic(weights=STORED[weights["num_bits"]], activations=DYNAMIC[format_] if dynamic else FLOAT)

@@ -1,0 +1,129 @@
+"""Who answers, and what has been answered: contenders and yardsticks, asked once for each thing the judge wants to know."""
+
+from collections.abc import Hashable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from litert_pipeline.run.open_stages import HELD_BYTES, ONE_AT_A_TIME, OpenStages
+from litert_pipeline.run.pipeline import assembled
+from parity.judge.answers import Answers
+from parity.judge.sources import AnswerSource, Run, Yardstick
+from parity.measure.arithmetic import Arithmetic
+from parity.measure.cases import Case
+from parity.measure.teacher_forcing import Measurement
+from parity.runtimes import Contender
+from parity.truth.precision import PRECISIONS, reduced
+from parity.truth.traces import Truth
+from reference.pipeline import Model
+from reference.spec.files import FileHashes
+from reference.spec.generation import Pipeline, Stage
+from reference.spec.tensors import Tensors
+
+
+@dataclass
+class Panel:
+    """A model, the contenders, and what they have answered so far. Use it as a context manager.
+
+    `replaced` are answer sources that stand in for a contender's own runtime, or for a yardstick, by name.
+    """
+
+    truths: Truth
+    contenders: Mapping[str, Contender]
+    threads: int = 1
+    replaced: Mapping[str, AnswerSource] = field(default_factory=dict)
+    hashes: FileHashes = field(default_factory=FileHashes)
+    open_stages: OpenStages = field(default_factory=OpenStages)
+    _answers: Answers | None = None
+    _stack: ExitStack = field(default_factory=ExitStack)
+    _generated: dict[tuple[str, str], Tensors] = field(default_factory=dict)
+    _arithmetics: dict[Hashable, Arithmetic] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.open_stages.held_bytes = ONE_AT_A_TIME if self.model.large else HELD_BYTES
+
+    def release(self) -> None:
+        """Close all stages that are open; they are opened again when they are asked for."""
+        self.open_stages.close()
+
+    @property
+    def model(self) -> Model:
+        """The reference in float32."""
+        return self.truths.model
+
+    @cached_property
+    def answered(self) -> Answers:
+        """What has been asked so far."""
+        return self._answers or Answers(truths=self.truths, threads=self.threads)
+
+    def truth(self, case: Case) -> Tensors:
+        """The float64 trace of a case, and the encoding of its audio."""
+        return self.truths.trace(case)
+
+    def source(self, name: str) -> AnswerSource:
+        """Who answers for a contender."""
+        if name in self.replaced:
+            return self.replaced[name]
+        return Run(
+            contender=self.contenders[name], model=self.model, threads=self.threads,
+            open_stages=self.open_stages, hashes=self.hashes,
+        )  # fmt: skip
+
+    def _answering(self, name: str) -> AnswerSource | Yardstick:
+        """Who answers for a contender or, at one of `PRECISIONS`, the reference."""
+        if name in PRECISIONS and name not in self.replaced:
+            return Yardstick(precision=name, model=self.model, open_stages=self.open_stages, reduced=reduced)
+        return self.source(name)
+
+    def whole(self, variant: str) -> bool:
+        """Whether all is judged. A large model's reference is not run to the end: it is nobody's to publish, only a yardstick."""
+        return self.contenders[variant].bundle is not None or not self.model.large
+
+    def stages(self, variant: str) -> list[str]:
+        """The stages a contender has: all of them, but its bundle may lack the encoder."""
+        return self.source(variant).stages
+
+    def stage(self, variant: str, stage: str) -> Stage:
+        """A contender's stage, or the reference's at one of `PRECISIONS`; use it before asking for another one.
+
+        Raises InputError if its file cannot be opened or is foreign.
+        """
+        return self._answering(variant).stage(stage)
+
+    def arithmetic(self, variant: str, stage: str) -> Arithmetic:
+        """What a contender's stage stores and computes, read from its file once."""
+        source = self.source(variant)
+        key = source.identity(stage)
+        if key not in self._arithmetics:
+            self._arithmetics[key] = source.arithmetic(stage)
+        return self._arithmetics[key]
+
+    def pipeline(self, variant: str) -> Pipeline:
+        """All stages of a contender, ready to generate, with the tokenizer and settings of its bundle."""
+        source = self.source(variant)
+        stages = {stage: source.generating(stage) for stage in source.stages}
+        if source.bundle is None:
+            return replace(self.model.pipeline(), stages=stages)
+        return assembled(source.bundle, stages)
+
+    def generated(self, variant: str, case: Case) -> Tensors:
+        """The trace of a contender feeding itself from prompt to audio, generated once."""
+        if (variant, case.id) not in self._generated:
+            own = self.pipeline(variant)
+            found = self.source(variant).generate(own, case.request, case.draws(own.latent_shape))
+            self._generated[variant, case.id] = found
+        return self._generated[variant, case.id]
+
+    def answers(self, stage: str, variant: str, case: Case) -> list[Tensors]:
+        """What the stage answers when fed the truth, asked once: one dict for each call of it."""
+        source = self._answering(variant)
+        follows = variant not in self.replaced and (isinstance(source, Yardstick) or source.bundle is None)
+        return self.answered.of(self._key(stage, variant, case), case, lambda: source.stage(stage), keep=follows)
+
+    def measured(self, stage: str, variant: str, case: Case) -> list[Measurement]:
+        """Teacher-forced measurements, taken once."""
+        key = self._key(stage, variant, case)
+        return self.answered.measured(key, case, lambda: self.answers(stage, variant, case))
+
+    def _key(self, stage: str, variant: str, case: Case) -> tuple[str, Hashable, str]:
+        return stage, self._answering(variant).identity(stage), case.id

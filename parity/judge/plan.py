@@ -1,0 +1,83 @@
+"""The plan of a run: every check once, in which order, and under whose name a file that several contenders share is judged."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from parity.judge.judge import Judge
+from parity.judge.lineup import labelled
+from parity.measure.cases import Case
+from parity.measure.verdict import Verdict
+from reference.progress import Say
+from reference.spec.stages import ENCODER
+
+Shared = Mapping[tuple[str, str], str]  # (contender, stage) to the contender under whose name the stage is judged
+
+
+def shared_stages(judge: Judge, variants: list[str]) -> Shared:
+    """Stages whose very file an earlier contender runs in the same way: they are judged there."""
+    first: dict[object, str] = {}
+    found = {}
+    for variant in variants:
+        for stage in judge.stages(variant):
+            judged_as = first.setdefault(judge.source(variant).identity(stage), variant)
+            if judged_as != variant:
+                found[variant, stage] = judged_as
+    return found
+
+
+def free_running_cases(cases: list[Case]) -> list[Case]:
+    """The cases marked for it; where the user chose none of those, the first one, so that the ladder is never empty."""
+    return [case for case in cases if case.free_running] or cases[:1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a run judges: contenders by name, on which cases, which stages of them under another one's name."""
+
+    judge: Judge
+    variants: list[str]
+    cases: list[Case]
+    shared: Shared = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, judge: Judge, variants: list[str], cases: list[Case]) -> "Plan":
+        """The plan of a gate run."""
+        return cls(judge=judge, variants=variants, cases=cases, shared=shared_stages(judge, variants))
+
+    def checks(self, say: Say) -> Iterator[Verdict]:
+        """Every check of the run, bundle by bundle, then contender by contender."""
+        run = {name: self.judge.contenders[name] for name in self.variants}
+        for label, bundle in labelled(run):
+            yield from self.judge.artifacts(bundle, label)
+        for case in self.cases:
+            if self.judge.model.large:
+                say(f"the truth of {case.id}, in float64")
+            self.judge.truth(case)
+        for variant in self.variants:
+            say(f"judging {variant}")
+            if ENCODER not in self.judge.stages(variant):
+                say(f"{variant}: its bundle has no encoder, so audio-to-audio is not judged")
+            yield from self._of_stages(variant, say)
+            yield from self._of_the_whole(variant, say)
+
+    def _of_stages(self, variant: str, say: Say) -> Iterator[Verdict]:
+        """Each stage by itself, fed the truth."""
+        for stage in self.judge.stages(variant):
+            if (variant, stage) in self.shared:
+                continue
+            if self.judge.model.large:
+                say(f"{variant}: {stage} fed the truth")
+            for case in self.cases:
+                yield from self.judge.teacher_forced(stage, variant, case)
+            if self.judge.whole(variant):
+                yield self.judge.determinism(stage, variant, self.cases[0])
+
+    def _of_the_whole(self, variant: str, say: Say) -> Iterator[Verdict]:
+        """What leads from stage to stage, and what comes out in the end."""
+        for case in self.cases:
+            yield from self.judge.replayed(variant, case)
+        yield from self.judge.replayed(variant, self.cases[0], from_audio=True)
+        for case in free_running_cases(self.cases) if self.judge.whole(variant) else ():
+            if self.judge.model.large:
+                say(f"{variant}: generating {case.id}, and how far its own errors may lead")
+            yield from self.judge.free_running(variant, case)

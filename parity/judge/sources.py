@@ -1,0 +1,106 @@
+"""Who answers for the stages of a contender: a runtime that opens its files, answers brought from elsewhere, a fault."""
+
+from collections.abc import Callable, Hashable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from litert_pipeline.bundle import Bundle
+from litert_pipeline.run.open_stages import OpenStages
+from parity.bundles.arithmetic import stage_arithmetic
+from parity.measure.arithmetic import Arithmetic
+from parity.measure.replay import Generate
+from parity.runtimes import Contender
+from reference.spec.files import FileHashes
+from reference.spec.generation import Stage, generate
+
+if TYPE_CHECKING:
+    from reference.pipeline import Model
+
+
+class AnswerSource(Protocol):
+    """Whoever answers for a contender. The judge asks for nothing else."""
+
+    @property
+    def bundle(self) -> Bundle | None:
+        """The bundle answers come from; None: the model dir itself."""
+
+    @property
+    def stages(self) -> list[str]:
+        """The stages there are answers for."""
+
+    @property
+    def generate(self) -> Generate:
+        """What leads from stage to stage."""
+
+    def stage(self, stage: str) -> Stage:
+        """A stage fed the truth's inputs; use it before asking for another one. Raises InputError if it cannot be opened."""
+
+    def generating(self, stage: str) -> Stage:
+        """The same in a generation, opened when it is called: not all may fit into memory."""
+
+    def identity(self, stage: str) -> Hashable:
+        """Equal for sources that would answer alike, so that they are asked once."""
+
+    def arithmetic(self, stage: str) -> Arithmetic:
+        """What the stage stores and computes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A contender's runtime opens its files."""
+
+    contender: Contender
+    model: "Model"
+    threads: int
+    open_stages: OpenStages
+    hashes: FileHashes
+
+    @property
+    def bundle(self) -> Bundle | None:
+        return self.contender.bundle
+
+    @property
+    def stages(self) -> list[str]:
+        return self.contender.stages
+
+    @property
+    def generate(self) -> Generate:
+        return generate
+
+    def stage(self, stage: str) -> Stage:
+        return self.open_stages.stage(
+            self.identity(stage), self.contender.size_bytes(stage), lambda: self.contender.open(self.model, stage, self.threads)
+        )
+
+    def generating(self, stage: str) -> Stage:
+        return lambda feed: self.stage(stage)(feed)
+
+    def identity(self, stage: str) -> Hashable:
+        return self.contender.identity(stage, self.hashes)
+
+    def arithmetic(self, stage: str) -> Arithmetic:
+        if self.contender.bundle is None:
+            return self.contender.runtime.own_arithmetic(stage)
+        return stage_arithmetic(self.contender.bundle, stage, self.contender.computed_in(stage))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Yardstick:
+    """The reference at reduced precision, which says how large an error is to be expected of a file of that arithmetic."""
+
+    precision: str
+    model: "Model"
+    open_stages: OpenStages
+    reduced: Callable[["Model", str, str], Stage]
+
+    def stage(self, stage: str) -> Stage:
+        """The stage at the precision; use it before asking for another one."""
+        size_bytes = self.model.weight_bytes(stage)
+        return self.open_stages.stage(
+            self.identity(stage), size_bytes, lambda: nullcontext(self.reduced(self.model, stage, self.precision))
+        )
+
+    def identity(self, stage: str) -> Hashable:
+        """Of its answers."""
+        return ("reference at", self.precision, stage)

@@ -1,0 +1,47 @@
+"""What a stage stores and computes: the arithmetic that says how large an error has to be expected of it."""
+
+from dataclasses import dataclass, replace
+
+FLOAT32, FLOAT16, INT8, INT4 = "float32", "float16", "int8", "int4"
+FLOAT, PER_ROW, PER_TENSOR = "float", "int8 per row", "int8 per tensor"
+FP32_COMPUTE, FP16_COMPUTE = "fp32", "fp16"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arithmetic:
+    """How most of a stage's weights are stored, what its layers are fed, and what it is computed in.
+
+    `activations` are as they come (float), or quantized on the fly with a scale per row or per tensor. `every_constant`:
+    not only matrices are stored as `weights`, but biases, gains and frequencies, too. `part` names the only part of the stage
+    that all this is said of; the rest is float32. `by_reference`: the reference itself computes it, in whose rounding
+    others are measured.
+    """
+
+    weights: str = FLOAT32
+    activations: str = FLOAT
+    compute: str = FP32_COMPUTE
+    every_constant: bool = False
+    part: str = ""
+    by_reference: bool = False
+
+    def computed_in(self, compute: str) -> "Arithmetic":
+        """The same weights computed otherwise."""
+        return replace(self, compute=compute)
+
+    def __str__(self) -> str:
+        weights = f"{self.weights} {'constants' if self.every_constant else 'weights'}"
+        fed = "" if self.activations == FLOAT else f", activations {self.activations}"
+        computed = "" if self.compute == FP32_COMPUTE else f", computed in {self.compute}"
+        return f"{weights}{fed}{computed}{f' ({self.part} only)' if self.part else ''}"
+
+
+SINGLE = Arithmetic()
+REFERENCE = Arithmetic(by_reference=True)
+HALF_COMPUTE = Arithmetic(compute=FP16_COMPUTE)
+HALF_T5 = Arithmetic(weights=FLOAT16, compute=FP16_COMPUTE, part="t5")
+HALF_WEIGHTS = Arithmetic(weights=FLOAT16)
+HALF_CONSTANTS = Arithmetic(weights=FLOAT16, every_constant=True)
+INT8_PER_ROW = Arithmetic(weights=INT8, activations=PER_ROW)
+INT8_PER_TENSOR = Arithmetic(weights=INT8, activations=PER_TENSOR)
+INT8_WEIGHTS = Arithmetic(weights=INT8)
+INT4_WEIGHTS = Arithmetic(weights=INT4)
