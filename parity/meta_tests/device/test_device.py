@@ -18,7 +18,7 @@ from fixtures import TINY_MODEL_DIR
 from litert_pipeline.bundle import Bundle
 from litert_pipeline.run.pipeline import open_stage
 from parity.__main__ import app
-from parity.device.causes import _moved, _shift
+from parity.device.causes import _moved, _shift, level_ratio
 from parity.device.recording import Recording
 from reference.pipeline import load_model
 from reference.spec.audio import read_wav, write_wav
@@ -27,6 +27,7 @@ from reference.spec.noise import open_noise
 from reference.spec.tensors import Array, Tensors
 
 RATE_HZ, SEED, STEPS = 44100, 99, 8
+SAME_LEVEL = 2e-3  # of two seconds of noise, which have a level of their own
 UNIT = 2.0**-15 + 1e-9  # of 16-bit samples, and what float32 adds
 PROMPT, OTHER = "warm pad and a tight drum loop", "a dog barks twice"
 NOISE = "audiogen-libstdcxx"
@@ -152,7 +153,7 @@ WRONG: dict[str, tuple[Callable[[Made], Array], str]] = {
     "swapped channels": (lambda made: made()[::-1], "left and right are swapped; look at the WAV writer"),
     "one channel twice": (lambda made: made()[[0, 0]], "both channels hold the left one"),
     "inverted": (lambda made: -made(), "the sound is inverted"),
-    "quiet": (lambda made: made() / 2, "all samples are multiplied by 0.49|all samples are multiplied by 0.5"),
+    "quiet": (lambda made: made() / 2, "all samples are multiplied by 0.499|all samples are multiplied by 0.5; look"),
     "late": (lambda made: _moved(made(), 11), "the sound is 11 samples late"),
     "clipped": (lambda made: np.clip(made(), -0.3, 0.3), "samples beyond 0.3 are clipped"),
     "mono": (lambda made: made()[:1], "it has 1 channel, the model makes 2"),
@@ -245,6 +246,17 @@ def test_a_shift_is_found_to_the_sample(shift: int) -> None:
     audio = np.random.Generator(np.random.Philox(0)).standard_normal((2, 2000))
     moved = _moved(audio, shift) if shift else audio
     assert _shift(audio[0], moved[0], 300) == shift
+
+
+@pytest.mark.parametrize("gain", [0.5, -1.0, 2.0])
+@pytest.mark.parametrize("decorrelation", [0.0, 0.003, 0.1])
+def test_a_gain_is_found_in_a_sound_that_differs_a_little(gain: float, decorrelation: float) -> None:
+    """INT8 decorrelates; the level it leaves alone, and so does the gain that is named."""
+    draws = np.random.Generator(np.random.Philox(0))
+    audio, other = draws.standard_normal((2, 2, RATE_HZ))
+    kept = 1 - decorrelation
+    made = kept * audio + np.sqrt(1 - kept**2) * other
+    assert level_ratio(audio, gain * made) == pytest.approx(gain, rel=SAME_LEVEL)
 
 
 def test_every_way_to_store_is_within_one_unit(tmp_path: Path) -> None:
