@@ -61,7 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_report_header(config: pytest.Config) -> str:
     here = environment(config.getoption("--threads")[0])
-    machine = f"{here['cpu_model']} ({' '.join(here['cpu_features'])}), {here['threads']} threads"
+    machine = f"{here.cpu_model} ({' '.join(here.cpu_features)}), {here.threads} threads"
     left_out = [] if config.getoption("--bundle") else config.stash[COLLECTION].left_out
     return "\n".join([f"parity: {machine}, model {config.getoption('--model')}", *(f"parity: {told}" for told in left_out)])
 

@@ -1,10 +1,10 @@
 """The gate: all checks over all cases and contenders, one verdict for each bundle."""
 
 import tempfile
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from litert_pipeline.build.conversions import Conversions
 from parity.bundles.assignment_table import assigned
@@ -16,7 +16,11 @@ from parity.judge.licence import licence_checks
 from parity.judge.lineup import chosen, labelled
 from parity.judge.plan import Plan
 from parity.measure.cases import load_cases
-from parity.report.report import Report, artifact_entries
+from parity.report.artifact import artifacts_of
+from parity.report.bundle_verdict import JudgedBundle, Shared
+from parity.report.folder import write_report
+from parity.report.report import JudgedModel, Report
+from parity.runtimes import Contender
 from parity.runtimes.environment import environment
 from parity.truth.store import Store
 from reference.pipeline import Model
@@ -51,7 +55,7 @@ def run_gate(options: GateOptions, store: Store, say: Say) -> Report:
         judge = stack.enter_context(Judge.of(options.model, bundles, options.threads, store))
         report = _judged(judge, chosen(options.variants, judge.contenders), options, say)
         if options.report is not None:
-            report.write(folder)
+            write_report(report, folder)
     return report
 
 
@@ -77,21 +81,41 @@ def _judged(judge: Judge, asked: list[str], options: GateOptions, say: Say) -> R
         checks=checks,
         evidence=gather(judge, checks, variants, cases, say),
         model=_described(judge.model),
-        environment={**environment(options.threads), "integer_kernels": "; ".join(map(str, kernels))},
-        artifacts=artifact_entries(used),
+        environment=environment(options.threads, "; ".join(map(str, kernels))),
+        artifacts=artifacts_of(used),
         assignments=assigned(used),
         left_out=left_out,
+        bundles=_bundles({name: judge.contenders[name] for name in asked}, made_here=not options.bundles),
+        shared=[
+            Shared(variant=variant, stage=stage, judged_as=judged_as)
+            for (variant, stage), judged_as in plan.shared.items()
+        ],
     )
 
 
-def _described(model: Model) -> dict[str, Any]:
+def _bundles(asked: Mapping[str, Contender], *, made_here: bool) -> list[JudgedBundle]:
+    """The bundles that the contenders asked for run, those that cannot be judged here among them.
+
+    Of one that the run itself made the folder's name is left: where it was made is not where it stays.
+    """
+    return [
+        JudgedBundle(
+            path=bundle.folder.name if made_here else str(bundle.folder),
+            name=label,
+            variants=[name for name, contender in asked.items() if contender.bundle is bundle],
+        )
+        for label, bundle in labelled(asked)
+    ]
+
+
+def _described(model: Model) -> JudgedModel:
     """What was judged, for the report."""
     spec = model.spec
-    return {
-        "weights_sha256": model.files.weights_sha256(),
-        "objective": spec.objective,
-        "sample_rate_hz": spec.sample_rate_hz,
-        "window_s": spec.window_s,
-        "latent_frames": spec.latent_frames,
-        "coded": spec.coding,
-    }
+    return JudgedModel(
+        weights_sha256=model.files.weights_sha256(),
+        objective=spec.objective,
+        sample_rate_hz=spec.sample_rate_hz,
+        window_s=spec.window_s,
+        latent_frames=spec.latent_frames,
+        coded=spec.coding,
+    )

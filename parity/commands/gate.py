@@ -33,6 +33,8 @@ def gate_command(
 ) -> None:
     """Say PUBLISH (exit code 0) or REFUSE (1) and why; 2 means the input could not be judged."""
     from parity.gate import GateOptions, run_gate
+    from parity.report.report import require_all_judged
+    from parity.report.terminal import show
 
     console = wide_console()
     options = GateOptions(
@@ -41,11 +43,13 @@ def gate_command(
     )  # fmt: skip
     with show_progress(console) as say:
         outcome = run_gate(options, user_store(no_cache), say)
-    outcome.show(console)
+    show(outcome, console)
     if report is not None:
         names = ("report.html", "report.json", "junit.xml", "parity-card.md")
         console.print(f"wrote {', '.join(str(report / name) for name in names)}", highlight=False, soft_wrap=True)
     print_peak(console)
+    if outcome.publish and bundle:
+        require_all_judged(outcome)
     raise typer.Exit(EXIT_OK if outcome.publish else EXIT_REFUSE)
 
 

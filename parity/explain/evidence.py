@@ -1,7 +1,6 @@
 """What a reader needs beside the verdict: figures that explain it and judge nothing; `gather` measures them."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from parity.explain.activation import Activation
 from parity.explain.inside.module_error import Layers
@@ -10,11 +9,32 @@ from parity.explain.swap_matrix import SwapMatrix
 
 
 @dataclass(frozen=True, kw_only=True)
+class StepFigures:
+    """A DiT's velocity on the truth's state of one step: cosine with the truth's velocity, and SNR."""
+
+    variant: str
+    case: str
+    step: int
+    level: float
+    velocity_cosine: float
+    velocity_snr_db: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecoderFigures:
+    """The audio decoded from the truth's latents."""
+
+    variant: str
+    case: str
+    snr_db: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evidence:
     """All of it. `layers` has an entry for every stage that is suspected and every DiT file, under its first variant."""
 
-    steps: list[dict[str, Any]] = field(default_factory=list)
-    decoders: list[dict[str, Any]] = field(default_factory=list)
+    steps: list[StepFigures] = field(default_factory=list)
+    decoders: list[DecoderFigures] = field(default_factory=list)
     layers: Layers = field(default_factory=dict)
     swaps: list[SwapMatrix] = field(default_factory=list)
     activations: list[Activation] = field(default_factory=list)

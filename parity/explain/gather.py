@@ -1,11 +1,10 @@
 """The evidence of a gate run."""
 
 from collections.abc import Iterable
-from typing import Any
 
 from parity.explain.activations import t5_activations
 from parity.explain.blame import dit_layers, localized
-from parity.explain.evidence import Evidence
+from parity.explain.evidence import DecoderFigures, Evidence, StepFigures
 from parity.explain.sounds import Sound, truth_sound, variant_sound
 from parity.explain.swap import swap_matrix
 from parity.explain.swap_matrix import SwapMatrix
@@ -30,27 +29,27 @@ def gather(judge: Judge, checks: list[Verdict], variants: list[str], cases: list
     )
 
 
-def _steps(judge: Judge, variants: list[str], case: Case) -> Iterable[dict[str, Any]]:
+def _steps(judge: Judge, variants: list[str], case: Case) -> Iterable[StepFigures]:
     """Per-step figures beside the judged ones: velocity cosine and SNR."""
     truth = judge.truth(case)
     for variant in variants:
         for step, output in enumerate(judge.answers("dit", variant, case)):
             velocity, other = truth[f"v_{step}"], output["velocity"]
-            yield {
-                "variant": variant,
-                "case": case.id,
-                "step": step,
-                "level": float(truth["levels"][step]),
-                "velocity_cosine": _finite(1 - metrics.cosine_distance(velocity, other)),
-                "velocity_snr_db": _finite(metrics.snr_db(velocity, other)),
-            }
+            yield StepFigures(
+                variant=variant,
+                case=case.id,
+                step=step,
+                level=float(truth["levels"][step]),
+                velocity_cosine=1 - metrics.cosine_distance(velocity, other),
+                velocity_snr_db=metrics.snr_db(velocity, other),
+            )
 
 
-def _decoders(judge: Judge, variants: list[str], case: Case) -> Iterable[dict[str, Any]]:
+def _decoders(judge: Judge, variants: list[str], case: Case) -> Iterable[DecoderFigures]:
     truth = judge.truth(case)["audio"]
     for variant in variants:
         (output,) = judge.answers("decoder", variant, case)
-        yield {"variant": variant, "case": case.id, "snr_db": _finite(metrics.snr_db(truth, output["audio"]))}
+        yield DecoderFigures(variant=variant, case=case.id, snr_db=metrics.snr_db(truth, output["audio"]))
 
 
 def _worth_swapping(judge: Judge, checks: list[Verdict], variants: list[str]) -> list[str]:
@@ -70,7 +69,3 @@ def _sounds(judge: Judge, variants: list[str], case: Case) -> Iterable[Sound]:
     yield truth_sound(case.id, truth, rate_hz)
     for variant in variants:
         yield variant_sound(variant, case.id, truth, judge.generated(variant, case)["audio"][0], rate_hz)
-
-
-def _finite(value: float) -> float | str:
-    return value if abs(value) < float("inf") else str(value)

@@ -1,13 +1,14 @@
 """Who is at fault: the first stage of a variant that fails."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 
 from parity.measure.verdict import FREE_RUNNING, Verdict
 
 PIPELINE_ORDER = ("bundle", "conditioner", "dit", "sampler", "decoder", "encoder")
 
 
-def suspects(checks: list[Verdict]) -> list[Verdict]:
+def suspects(checks: Iterable[Verdict]) -> list[Verdict]:
     """For each variant with a failure the check that tells most about it.
 
     A stage fed the truth's inputs answers for itself, and what is replayed answers for what is between the stages, so

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ MILLI = 1000  # sysfs tells thousandths of a degree
 def machine(threads: int, sysfs: Path = SYSFS) -> dict[str, Any]:
     """CPU, features, versions, threads; affinity, governor and temperature where the system tells them, else None."""
     return {
-        **environment(threads),
+        **asdict(environment(threads)),
         "machine_id": machine_id(),
         "affinity": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
         "governor": governor(sysfs),
@@ -26,7 +27,7 @@ def machine(threads: int, sysfs: Path = SYSFS) -> dict[str, Any]:
 def machine_id() -> str:
     """The same for machines that should be equally fast: architecture, CPU, its features and cores."""
     here = environment(1)
-    parts = [here[name] for name in ("cpu_arch", "cpu_model", "cpu_features", "cpu_cores")]
+    parts = [here.cpu_arch, here.cpu_model, here.cpu_features, here.cpu_cores]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
 

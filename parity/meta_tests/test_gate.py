@@ -13,13 +13,12 @@ from typer.testing import CliRunner
 from fixtures import TINY_MODEL_DIR
 from litert_pipeline.bundle import MANIFEST_NAME, Bundle
 from parity.__main__ import app
-from parity.explain.evidence import Evidence
 from parity.explain.inside.overlays import OVERLAYS
 from parity.faults.catalogue.files import other_pieces
 from parity.judge.artifacts import NOT_QUANTIZED
 from parity.measure.verdict import ARTIFACT, FREE_RUNNING, TEACHER_FORCED
+from parity.meta_tests.report.sample import sample
 from parity.report.headroom import headrooms
-from parity.report.report import Report
 from reference.model_files import SPIECE_NAME
 from reference.spec.files import sha256_of
 from reference.spec.stages import ENCODER, GENERATION
@@ -268,7 +267,7 @@ def test_damaged_onnx_cannot_be_judged(bundles: Mapping[str, Bundle], tmp_path: 
 
 
 def test_a_run_that_measured_nothing_is_not_published() -> None:
-    assert not Report(checks=[], evidence=Evidence(), model={}, environment={}, artifacts=[]).publish
+    assert not sample(checks=[]).publish
 
 
 def test_a_failed_run_keeps_the_report_it_was_told_to_replace(tmp_path: Path) -> None:

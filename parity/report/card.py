@@ -1,50 +1,59 @@
 """`parity-card.md`: the verdict for the page a model is published on."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from parity.bundles.assignment_table import COLUMNS, cells
-from parity.judge.left_out import LeftOut
 from parity.judge.licence import REQUIRED
 from parity.measure.verdict import Verdict
+from parity.report.artifact import Artifact
+from parity.report.bundle_verdict import BundleVerdict
+from parity.report.report import Report
+from parity.report.rows import rows, worst
 
 LICENCE = (
     f"A converted Stable Audio model is a derivative of Stability AI's and keeps its licence. Beside it belong {REQUIRED}. "
     "T5 is Google's, under Apache-2.0. `python -m parity gate --require-license` refuses a bundle without them."
 )
+BUNDLES = ("bundle", "verdict", "checks", "failed", "variants", "why")
 
 
-def card(
-    *,
-    publish: bool,
-    checks: list[Verdict],
-    worst: Iterable[Verdict],
-    model: Mapping[str, Any],
-    environment: Mapping[str, Any],
-    artifacts: list[dict[str, Any]],
-    assignments: Sequence[dict[str, Any]] = (),
-    left_out: Sequence[LeftOut] = (),
-) -> str:
-    """The page as Markdown; `worst` is the worst check of each stage, variant and ladder."""
-    failed = sum(not check.ok for check in checks)
+def card(report: Report) -> str:
+    """The page as Markdown."""
+    environment = report.environment.in_words()
+    worst_checks = ("variant", "stage", "ladder", "metric", "case", "value", "limit", "verdict")
     parts = [
-        f"# Parity: {'PUBLISH' if publish else 'REFUSE'}",
-        f"{len(checks)} checks against the float64 reference, {failed} failed. " + _listed(model),
+        f"# Parity: {report.word}",
+        f"{len(report.checks)} checks against the float64 reference, {len(report.failed)} failed. "
+        + _listed(asdict(report.model)),
+        *(("## Bundles", _table(BUNDLES, map(_bundle, report.verdicts()))) if report.bundles else ()),
         "## Worst check of each stage",
-        _table(("variant", "stage", "ladder", "metric", "case", "value", "limit", "verdict"), map(_row, worst)),
-        *(f"{_cell(str(variant))}." for variant in left_out),
+        _table(worst_checks, (_row(worst(checks)) for checks in rows(report.checks))),
+        *(f"{_cell(str(variant))}." for variant in report.left_out),
         "## Files",
-        _table(("file", "bytes", "sha256"), ([f"`{f['path']}`", str(f["bytes"]), f"`{f['sha256']}`"] for f in artifacts)),
-        *(("## Tensors", _table(COLUMNS, map(cells, assignments))) if assignments else ()),
+        _table(("file", "bytes", "sha256"), map(_file, report.files())),
+        *(("## Tensors", _table(COLUMNS, map(cells, report.assignments))) if report.assignments else ()),
         "## Judged on",
-        _listed({name: value for name, value in environment.items() if name != "versions"}),
-        _listed(environment.get("versions", {})),
+        _listed(environment),
+        _listed(report.environment.versions),
         "## Latency",
         "Not part of the verdict: `pytest parity/ --benchmark-only` measures it on the machine at hand.",
         "## Licence",
         LICENCE,
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _bundle(found: BundleVerdict) -> list[str]:
+    word = f"**{found.verdict.upper()}**"
+    return [f"`{found.bundle.path}`", word, str(found.checks), str(found.failed), ", ".join(found.bundle.variants), found.why]
+
+
+def _file(same: list[Artifact]) -> list[str]:
+    """Files with the same bytes, whichever bundles they lie in."""
+    paths = ", ".join(f"`{artifact.path}`" for artifact in same)
+    return [paths, str(same[0].bytes), f"`{same[0].sha256}`"]
 
 
 def _row(check: Verdict) -> list[str]:

@@ -2,7 +2,8 @@
 
 import math
 from base64 import b64encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
+from dataclasses import asdict
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,14 @@ import jinja2
 
 from parity.bundles.assignment_table import COLUMNS, cells
 from parity.explain.activation import WARN_SHARE, Activation
-from parity.explain.evidence import Evidence
+from parity.explain.evidence import StepFigures
 from parity.explain.inside.blocks import by_block
 from parity.explain.inside.module_error import ModuleError
 from parity.explain.sounds import Sound
 from parity.explain.suspects import PIPELINE_ORDER
 from parity.explain.swap_matrix import SwapMatrix
-from parity.judge.left_out import LeftOut
-from parity.measure.verdict import ARTIFACT, LADDERS, Verdict
+from parity.measure.verdict import ARTIFACT, LADDERS, TEACHER_FORCED, Verdict
+from parity.report.report import Report
 from reference.spec.stages import GENERATION
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -32,52 +33,30 @@ COLOURS = (
 )  # fmt: skip
 
 
-def render(
-    *,
-    publish: bool,
-    checks: list[Verdict],
-    blame: list[dict[str, Any]],
-    evidence: Evidence,
-    model: Mapping[str, Any],
-    environment: Mapping[str, Any],
-    artifacts: list[dict[str, Any]],
-    assignments: Sequence[dict[str, Any]] = (),
-    left_out: Sequence[LeftOut] = (),
-) -> str:
+def page(report: Report) -> str:
     """The page as text."""
     loader = jinja2.FileSystemLoader(TEMPLATES)
-    template = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined).get_template(
-        "report.html.j2"
-    )
-    judged = [check for check in checks if check.ladder != ARTIFACT]
-    return template.render(
-        verdict="PUBLISH" if publish else "REFUSE",
-        total=len(checks),
-        failures=[str(check) for check in checks if not check.ok],
-        blame=blame,
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    judged = [check for check in report.checks if check.ladder != ARTIFACT]
+    evidence = report.evidence
+    return environment.get_template("report.html.j2").render(
+        report=report,
+        evidence=evidence,
         variants=list(dict.fromkeys(check.variant for check in judged)),
         columns=_columns(judged),
         matrix=_matrix(judged),
+        shared={(found.variant, found.stage, TEACHER_FORCED): found.judged_as for found in report.shared},
         curves=list(_curves(evidence.steps)),
-        plot={
-            "width": PLOT_WIDTH,
-            "height": PLOT_HEIGHT,
-            "ticks": [_tick(db) for db in range(0, int(TOP_DB), GRID_DB)],
-        },
-        decoders=evidence.decoders,
-        steps_case=evidence.steps[0]["case"] if evidence.steps else "-",
+        plot={"width": PLOT_WIDTH, "height": PLOT_HEIGHT, "ticks": [_tick(db) for db in range(0, int(TOP_DB), GRID_DB)]},
         layers=[_layer(variant, stage, errors) for (variant, stage), errors in evidence.layers.items()],
-        warnings=evidence.warnings(),
         swaps=[_swap(matrix) for matrix in evidence.swaps],
         mixes=MIXES,
         activations=[_activation(found) for found in evidence.activations],
         sounds=[_sound(sound) for sound in evidence.sounds],
-        model=model,
-        environment=environment,
-        artifacts=artifacts,
-        assignments=[cells(row) for row in assignments],
+        model=asdict(report.model),
+        environment=report.environment.in_words(),
+        assignments=[cells(row) for row in report.assignments],
         assignment_columns=COLUMNS,
-        left_out=left_out,
     )
 
 
@@ -107,11 +86,11 @@ def _percent(check: Verdict) -> str:
     return f"{100 * share:.0f} %" if share < 100 else "> 9999 %" if math.isfinite(share) else "not finite, or too small"
 
 
-def _curves(steps: list[dict[str, Any]]) -> Iterable[dict[str, str]]:
+def _curves(steps: Iterable[StepFigures]) -> Iterable[dict[str, str]]:
     """One polyline per variant: velocity SNR over the steps."""
     by_variant: dict[str, list[float]] = {}
     for step in steps:
-        by_variant.setdefault(step["variant"], []).append(float(step["velocity_snr_db"]))
+        by_variant.setdefault(step.variant, []).append(step.velocity_snr_db)
     for index, (variant, values) in enumerate(by_variant.items()):
         width = (PLOT_WIDTH - MARGIN_LEFT - MARGIN) / max(1, len(values) - 1)
         points = " ".join(f"{MARGIN_LEFT + i * width:.1f},{_y(value):.1f}" for i, value in enumerate(values))

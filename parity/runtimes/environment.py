@@ -3,8 +3,9 @@
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from functools import cache
-from typing import Any
 
 import cpuinfo
 import psutil
@@ -25,6 +26,27 @@ FEATURE_FLAGS = {
 }
 
 APPLE_SPELLINGS = {"dotprod": "asimddp"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """CPU model and features, cores, memory, threads used, versions, and in words what the integer kernels do."""
+
+    cpu_model: str
+    cpu_arch: str
+    cpu_features: list[str]
+    cpu_cores: int | None
+    memory_bytes: int
+    system: str
+    python: str
+    threads: int
+    versions: Mapping[str, str]
+    integer_kernels: str = ""
+
+    def in_words(self) -> dict[str, str]:
+        """All of it but the versions, for a person."""
+        found = {**asdict(self), "cpu_features": " ".join(self.cpu_features), "memory_bytes": f"{self.memory_bytes:,}"}
+        return {name: str(value) for name, value in found.items() if name != "versions" and value != ""}
 
 
 @cache
@@ -55,16 +77,17 @@ def parse_sysctl(text: str) -> set[str]:
     return {APPLE_SPELLINGS.get(name, name) for name in names}
 
 
-def environment(threads: int) -> dict[str, Any]:
-    """CPU model and features, cores, memory, threads used, versions."""
-    return {
-        "cpu_model": cpu_model(),
-        "cpu_arch": platform.machine(),
-        "cpu_features": list(cpu_features()),
-        "cpu_cores": os.cpu_count(),
-        "memory_bytes": psutil.virtual_memory().total,
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "threads": threads,
-        "versions": installed_versions(),
-    }
+def environment(threads: int, integer_kernels: str = "") -> Environment:
+    """This machine, with `threads` threads."""
+    return Environment(
+        cpu_model=cpu_model(),
+        cpu_arch=platform.machine(),
+        cpu_features=list(cpu_features()),
+        cpu_cores=os.cpu_count(),
+        memory_bytes=psutil.virtual_memory().total,
+        system=platform.platform(),
+        python=platform.python_version(),
+        threads=threads,
+        versions=installed_versions(),
+        integer_kernels=integer_kernels,
+    )

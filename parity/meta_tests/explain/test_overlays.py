@@ -16,7 +16,7 @@ from litert_pipeline.bundle import Bundle
 from parity.explain.blame import module_errors
 from parity.explain.inside.overlays import BROKEN, OVERLAYS, overlay, write_overlays
 from parity.judge.judge import Judge
-from parity.meta_tests.report.test_page import ERROR
+from parity.meta_tests.report.sample import ERROR
 from parity.test_parity import case_called
 from reference.spec.errors import InputError
 

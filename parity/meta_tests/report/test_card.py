@@ -12,7 +12,7 @@ import pytest
 from litert_pipeline.bundle import Bundle, read_bundle
 from parity.judge.left_out import LeftOut
 from parity.judge.licence import REASONS, REQUIRED, licence_checks
-from parity.meta_tests.report.test_page import CHECK
+from parity.meta_tests.report.sample import ARTIFACT_ENTRY, CHECK, sample
 from parity.meta_tests.test_gate import gate
 from parity.report.card import card
 
@@ -26,27 +26,19 @@ FILE = "| `int8/dit.tflite` | 3 | `ab` |"
 
 
 def written(**changes: Any) -> str:
-    content: dict[str, Any] = {
-        "publish": True,
-        "checks": [CHECK],
-        "worst": [CHECK],
-        "model": {"weights_sha256": "00"},
-        "environment": {"cpu_model": "a CPU", "versions": {"torch": "2.13.0"}},
-        "artifacts": [{"path": "int8/dit.tflite", "bytes": 3, "sha256": "ab"}],
-    }
-    return card(**{**content, **changes})
+    return card(sample(**changes))
 
 
 def test_the_card_has_verdict_metrics_hashes_versions_and_licence() -> None:
     text = written()
     assert text.startswith("# Parity: PUBLISH\n")
-    for words in (WORST, FILE, "torch 2.13.0", "cpu_model a CPU", "weights_sha256 00", REQUIRED):
+    for words in (WORST, FILE, "torch 2.13.0", "cpu_model a CPU", "weights_sha256 00ff", REQUIRED):
         assert words in text
 
 
 def test_a_refusal_comes_first_and_says_which_side() -> None:
     low = replace(CHECK, value=0.01)
-    text = written(publish=False, checks=[low], worst=[low])
+    text = written(checks=[low])
     assert text.startswith("# Parity: REFUSE\n")
     assert "1 failed" in text
     assert "| at least 1.00e-01 | **FAIL** |" in text
@@ -58,8 +50,8 @@ def test_a_variant_that_was_not_judged_is_named() -> None:
 
 
 def test_no_name_can_break_the_table() -> None:
-    text = written(artifacts=[{"path": "a|b\n.tflite", "bytes": 1, "sha256": "00"}])
-    assert "| `a\\|b .tflite` | 1 | `00` |" in text
+    text = written(artifacts=[replace(ARTIFACT_ENTRY, path="a|b\n.tflite")])
+    assert "| `a\\|b .tflite` | 3 | `ab` |" in text
 
 
 def with_papers(bundle: Bundle, folder: Path, papers: Mapping[str, str]) -> Bundle:

@@ -17,7 +17,7 @@ from parity.measure.budget import Fixed
 from parity.measure.cases import load_cases
 from parity.measure.limits import LIMITS, nearest
 from parity.measure.verdict import FREE_RUNNING, TEACHER_FORCED
-from parity.meta_tests.report.test_page import CHECK
+from parity.meta_tests.report.sample import CHECK
 from parity.report.headroom import COUNTS, Headroom, headrooms, worst
 from parity.report.ledger import LEAST_ROOM, MOST_ROOM, complaint, read_ledger, record
 from parity.truth.envelope import DRAWS

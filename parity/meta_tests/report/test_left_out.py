@@ -7,17 +7,18 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from parity.explain.evidence import Evidence
 from parity.judge.left_out import LeftOut
-from parity.meta_tests.report.test_page import CHECK
+from parity.meta_tests.report.sample import sample
+from parity.report.folder import write_report
 from parity.report.report import Report
+from parity.report.terminal import show
 
 LEFT_OUT = LeftOut(variant="onnx_int8", why="this machine cannot run it right: its sums are wrong")
 
 
 @pytest.fixture
 def report() -> Report:
-    return Report(checks=[CHECK], evidence=Evidence(), model={}, environment={}, artifacts=[], left_out=[LEFT_OUT])
+    return sample(left_out=[LEFT_OUT])
 
 
 def test_it_does_not_refuse(report: Report) -> None:
@@ -26,14 +27,14 @@ def test_it_does_not_refuse(report: Report) -> None:
 
 def test_the_terminal_names_it_in_the_table_and_says_why(report: Report) -> None:
     console = Console(file=io.StringIO(), width=200)
-    report.show(console)
+    show(report, console)
     shown = console.file.getvalue()
     assert any("onnx_int8" in line and line.rstrip(" │┃|").endswith("not judged") for line in shown.splitlines())
     assert f"not judged {LEFT_OUT.variant}: {LEFT_OUT.why}" in shown
 
 
 def test_the_files_name_it(report: Report, tmp_path: Path) -> None:
-    report.write(tmp_path)
+    write_report(report, tmp_path)
     content = json.loads((tmp_path / "report.json").read_text())
     assert content["left_out"] == [{"variant": LEFT_OUT.variant, "why": LEFT_OUT.why}]
     for name in ("report.html", "parity-card.md"):

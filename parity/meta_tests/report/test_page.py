@@ -4,63 +4,42 @@ import io
 import math
 from dataclasses import replace
 from html.parser import HTMLParser
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 
-from parity.explain.activation import Activation
 from parity.explain.evidence import Evidence
 from parity.explain.inside.blocks import by_block
-from parity.explain.inside.module_error import ModuleError
-from parity.explain.sounds import truth_sound, variant_sound
-from parity.explain.swap_matrix import SwapMatrix
+from parity.explain.sounds import variant_sound
 from parity.judge.left_out import LeftOut
-from parity.measure.verdict import FREE_RUNNING, TEACHER_FORCED, Verdict
-from parity.report.page import COLOURS, render
-from reference.spec.stages import GENERATION
+from parity.meta_tests.report.sample import (
+    ARTIFACT_ENTRY,
+    ASSIGNMENT,
+    AUDIO,
+    BUNDLE,
+    CHECK,
+    ENVIRONMENT,
+    ERROR,
+    EVIDENCE,
+    MODEL,
+    NEAR,
+    SUBSETS,
+    SWAP,
+    sample,
+)  # fmt: skip
+from parity.report.page import COLOURS
+from parity.report.page import page as page_of
 
 MOST_VARIANTS = 18  # of a gate that converts for itself
 PCM16_STEP = 2.0**-15
 
 HOSTILE = "<script>alert('x')</script>&\""
-CHECK = Verdict(
-    stage="dit", variant="litert_int8", case="drums", ladder=TEACHER_FORCED, metric="denoised_error", step=3,
-    value=0.5, limit=1.0, low_limit=0.1, why="measured",
-)  # fmt: skip
 
 
 def page(**changes: Any) -> str:
-    content: dict[str, Any] = {
-        "publish": True,
-        "checks": [CHECK, replace(CHECK, ladder=FREE_RUNNING, stage="decoder")],
-        "blame": [],
-        "evidence": EVIDENCE,
-        "model": {"objective": "rf_denoiser"},
-        "environment": {"cpu_model": "a CPU"},
-        "artifacts": [{"path": "int8/dit.tflite", "bytes": 3, "sha256": "00"}],
-    }
-    return render(**{**content, **changes})
-
-
-STEPS = [{"variant": "litert_int8", "case": "drums", "velocity_snr_db": db} for db in ("30", "inf", "nan")]
-SUBSETS = [frozenset(mix) for count in range(4) for mix in combinations(GENERATION, count)]
-ERROR = ModuleError(
-    path="transformer.layers.1.ff", tensor="t", isolated=1.0, accumulated=1.0, expected=0.1, snr_db=0.0, max_abs=1.0,
-    median_ratio=1.0,
-)  # fmt: skip
-SWAP = SwapMatrix(variant="litert_int8", case="drums", distance_db={subset: float(len(subset)) for subset in SUBSETS})
-NEAR = Activation(block="t5.encoder.block.1", module="t5.encoder.block.1.layer.1", case="drums", largest=60_000.0)
-AUDIO = np.random.Generator(np.random.Philox(0)).uniform(-1, 1, (2, 22_050))
-EVIDENCE = Evidence(
-    steps=STEPS,
-    layers={("litert_int8", "dit"): [ERROR], ("litert_onnx2tf", "conditioner"): []},
-    swaps=[SWAP],
-    activations=[NEAR],
-    sounds=[truth_sound("drums", AUDIO, 44_100), variant_sound("litert_int8", "drums", AUDIO, AUDIO * 0.9, 44_100)],
-)
+    return page_of(sample(**changes))
 
 
 class Tags(HTMLParser):
@@ -95,19 +74,22 @@ def test_the_page_is_whole_and_fetches_nothing() -> None:
     assert {"h1", "table", "svg", "polyline"} <= set(parsed.tags)
 
 
-@pytest.mark.parametrize(
-    "place", ["case", "why", "artifact", "model", "environment", "layer", "swap", "activation", "sound", "left out"]
-)
+@pytest.mark.parametrize("place", [
+    "case", "why", "artifact", "model", "environment", "layer", "swap", "activation", "sound", "left out", "bundle",
+    "assignment",
+])  # fmt: skip
 def test_what_comes_from_outside_is_escaped(place: str) -> None:
     failed = replace(CHECK, value=2.0)
     changes: dict[str, dict[str, Any]] = {
         "case": {"checks": [replace(failed, case=HOSTILE)]},
-        "why": {"checks": [failed], "blame": [{"stage": "dit", "variant": "v", "layer": None, "why": HOSTILE}]},
-        "artifact": {"artifacts": [{"path": HOSTILE, "bytes": 1, "sha256": "0"}]},
-        "model": {"model": {"objective": HOSTILE}},
-        "environment": {"environment": {"cpu_model": HOSTILE}},
+        "why": {"checks": [replace(failed, why=HOSTILE)]},
+        "artifact": {"artifacts": [replace(ARTIFACT_ENTRY, path=HOSTILE)]},
+        "model": {"model": replace(MODEL, objective=HOSTILE)},
+        "environment": {"environment": replace(ENVIRONMENT, cpu_model=HOSTILE)},
         "layer": {"evidence": Evidence(layers={("v", "dit"): [replace(ERROR, path=HOSTILE)]})},
         "swap": {"evidence": Evidence(swaps=[replace(SWAP, variant=HOSTILE)])},
+        "bundle": {"bundles": [replace(BUNDLE, path=HOSTILE)]},
+        "assignment": {"assignments": [replace(ASSIGNMENT, name=HOSTILE)]},
         "left out": {"left_out": [LeftOut(variant="v", why=HOSTILE)]},
         "activation": {"evidence": Evidence(activations=[replace(NEAR, module=HOSTILE)])},
         "sound": {"evidence": Evidence(sounds=[variant_sound(HOSTILE, HOSTILE, AUDIO, AUDIO, 44_100)])},
@@ -124,10 +106,9 @@ def test_no_two_variants_share_a_colour() -> None:
 
 def test_the_verdict_comes_first_and_failures_say_their_sentence() -> None:
     failed = replace(CHECK, value=2.0)
-    blame = [{"stage": "dit", "variant": failed.variant, "layer": "transformer.layers.1", "why": str(failed)}]
-    text = page(publish=False, checks=[failed], blame=blame)
+    text = page(checks=[failed])
     body = text[text.index("<body>") :]
-    assert body.index("REFUSE") < body.index("transformer.layers.1") < body.index("Stage by variant")
+    assert body.index("REFUSE") < body.index(f"module <code>{ERROR.path}</code>") < body.index("Stage by variant")
     assert "denoised_error is 2, allowed at most 1" in text
 
 

@@ -1,0 +1,116 @@
+"""Every bundle of a run has its own verdict, and the table, the page, the card and report.json all give it."""
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from parity.judge.left_out import LeftOut
+from parity.measure.verdict import FREE_RUNNING, Verdict
+from parity.meta_tests.report.sample import BUNDLE, CHECK, OWN, sample
+from parity.report.bundle_verdict import NOT_JUDGED, PUBLISH, REFUSE, JudgedBundle, Shared, bundle_verdict
+from parity.report.folder import write_report
+from parity.report.report import Report, require_all_judged
+from parity.report.terminal import show
+from reference.spec.errors import InputError
+
+OTHER = JudgedBundle(path="out/fp32", name="fp32", variants=["litert_fp32"])
+OF_OTHER = replace(CHECK, variant="litert_fp32")
+SHARED = Shared(variant="litert_int8", stage="dit", judged_as="litert_fp32")
+
+
+def failing(check: Verdict) -> Verdict:
+    return replace(check, value=2.0)
+
+
+# what happened: the checks, what is shared, who is left out, the verdict of BUNDLE
+RUNS = {
+    "all of its checks hold": ([OWN, CHECK], [], [], PUBLISH),
+    "a check of a variant fails": ([OWN, failing(CHECK)], [], [], REFUSE),
+    "a check of its files fails": ([failing(OWN), CHECK], [], [], REFUSE),
+    "a value is not a number": ([OWN, replace(CHECK, value=float("nan"))], [], [], REFUSE),
+    "nothing was measured": ([OF_OTHER], [], [], REFUSE),
+    "another bundle fails": ([OWN, CHECK, failing(OF_OTHER)], [], [], PUBLISH),
+    "the yardstick fails": ([OWN, CHECK, failing(replace(CHECK, variant="torch_fp32"))], [], [], PUBLISH),
+    "a file it shares fails": ([OWN, failing(OF_OTHER)], [SHARED], [], REFUSE),
+    "a file it shares holds": ([OWN, OF_OTHER], [SHARED], [], PUBLISH),
+    "another stage of whom it shares with": ([OWN, OF_OTHER, failing(replace(OF_OTHER, stage="decoder"))], [SHARED], [], PUBLISH),
+    "whom it shares with drifts": ([OWN, OF_OTHER, failing(replace(OF_OTHER, ladder=FREE_RUNNING))], [SHARED], [], PUBLISH),
+    "the machine cannot run it": ([OF_OTHER], [], ["litert_int8"], NOT_JUDGED),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("happened", RUNS)
+def test_the_verdict_of_a_bundle(happened: str) -> None:
+    checks, shared, left_out, verdict = RUNS[happened]
+    found = bundle_verdict(BUNDLE, checks, shared, left_out)
+    assert found.verdict == verdict
+    assert bool(found.why) == (verdict != PUBLISH)
+    assert (found.failed > 0) == (happened != "nothing was measured" and verdict == REFUSE)
+
+
+@pytest.fixture
+def report() -> Report:
+    """One bundle is published, one refused, one cannot be judged here."""
+    unable = JudgedBundle(path="out/onnx_int8", name="onnx_int8", variants=["onnx_int8"])
+    left_out = [LeftOut(variant="onnx_int8", why="this machine cannot run it right: its sums are wrong")]
+    checks: Sequence[Verdict] = [OWN, CHECK, failing(OF_OTHER)]
+    return sample(checks=checks, bundles=[BUNDLE, OTHER, unable], left_out=left_out)
+
+
+def test_a_run_with_a_refused_bundle_is_refused(report: Report) -> None:
+    assert not report.publish
+
+
+def test_a_bundle_that_was_asked_for_and_not_judged_is_an_error(report: Report) -> None:
+    with pytest.raises(InputError, match=r"out/onnx_int8 .* judge it on another machine"):
+        require_all_judged(report)
+    require_all_judged(replace(report, left_out=[]))
+
+
+def test_the_terminal_says_it_for_each(report: Report) -> None:
+    console = Console(file=io.StringIO(), width=200)
+    show(report, console)
+    lines = console.file.getvalue().splitlines()
+    assert "PUBLISH out/int8 (int8): 2 checks, 0 failed" in lines
+    assert any(line.startswith("REFUSE out/fp32 (fp32): dit/litert_fp32/drums step 3") for line in lines)
+    assert "NOT JUDGED out/onnx_int8 (onnx_int8): this machine runs none of onnx_int8 right" in lines
+    assert lines[-1] == "REFUSE: 3 checks, 1 failed"
+
+
+def test_the_files_say_it_for_each(report: Report, tmp_path: Path) -> None:
+    write_report(report, tmp_path)
+    bundles = json.loads((tmp_path / "report.json").read_text())["bundles"]
+    assert {bundle["path"]: bundle["verdict"] for bundle in bundles} == {
+        "out/int8": PUBLISH, "out/fp32": REFUSE, "out/onnx_int8": NOT_JUDGED,
+    }  # fmt: skip
+    assert [bundle["contenders"] for bundle in bundles] == [["litert_int8"], ["litert_fp32"], ["onnx_int8"]]
+    assert bundles[1]["why"] == str(failing(OF_OTHER))
+    card = (tmp_path / "parity-card.md").read_text()
+    page = (tmp_path / "report.html").read_text()
+    for bundle in bundles:
+        assert f"| `{bundle['path']}` | **{bundle['verdict'].upper()}** |" in card
+        assert bundle["path"] in page
+        assert f">{bundle['verdict'].upper()}</td>" in page
+
+
+def test_a_file_judged_under_another_name_is_said_to_be(report: Report, tmp_path: Path) -> None:
+    shared = replace(report, shared=[SHARED], checks=[OWN, OF_OTHER, replace(CHECK, stage="decoder")])
+    console = Console(file=io.StringIO(), width=200)
+    show(shared, console)
+    assert "same file dit of litert_int8 was judged as that of litert_fp32" in console.file.getvalue()
+    write_report(shared, tmp_path)
+    assert "same file as<br>litert_fp32" in (tmp_path / "report.html").read_text()
+    assert json.loads((tmp_path / "report.json").read_text())["shared"] == [
+        {"variant": "litert_int8", "stage": "dit", "judged_as": "litert_fp32"}
+    ]
+
+
+def test_the_same_bytes_in_two_bundles_are_one_row() -> None:
+    (entry,) = sample().artifacts
+    report = sample(artifacts=[entry, replace(entry, path="fp32/dit.tflite"), replace(entry, path="o", sha256="cd")])
+    assert [[file.path for file in same] for same in report.files()] == [["int8/dit.tflite", "fp32/dit.tflite"], ["o"]]

@@ -1,0 +1,68 @@
+"""`report.json`: everything, for programs. Numbers that are not finite are strings, JSON has none."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from parity.explain.swap_matrix import SwapMatrix
+from parity.measure.verdict import json_number
+from parity.report.bundle_verdict import BundleVerdict
+from parity.report.report import Report
+from reference.spec.stages import GENERATION
+
+SCHEMA = 1
+
+
+def to_json(report: Report) -> dict[str, Any]:
+    """The whole report."""
+    evidence = report.evidence
+    return {
+        "schema": SCHEMA,
+        "verdict": report.word.lower(),
+        "bundles": [_bundle(found) for found in report.verdicts()],
+        "checks": [check.to_json() for check in report.checks],
+        "blame": [asdict(blame) for blame in report.blame()],
+        "dit_steps": [_finite(asdict(step)) for step in evidence.steps],
+        "decoders": [_finite(asdict(decoder)) for decoder in evidence.decoders],
+        "layers": [
+            {"variant": variant, "stage": stage, **_finite(asdict(error)), "ok": error.ok}
+            for (variant, stage), errors in evidence.layers.items()
+            for error in errors
+        ],
+        "swap": [_swap(matrix) for matrix in evidence.swaps],
+        "t5_activations": [_finite(asdict(found)) for found in evidence.activations],
+        "warnings": evidence.warnings(),
+        "model": asdict(report.model),
+        "environment": asdict(report.environment),
+        "artifacts": [asdict(artifact) for artifact in report.artifacts],
+        "assignments": [asdict(row) for row in report.assignments],
+        "left_out": [asdict(variant) for variant in report.left_out],
+        "shared": [asdict(stage) for stage in report.shared],
+        "latency": [],
+    }
+
+
+def _bundle(found: BundleVerdict) -> dict[str, Any]:
+    return {
+        "path": found.bundle.path,
+        "name": found.bundle.name,
+        "verdict": found.verdict,
+        "why": found.why,
+        "checks": found.checks,
+        "failed": found.failed,
+        "contenders": list(found.bundle.variants),
+    }
+
+
+def _swap(matrix: SwapMatrix) -> dict[str, Any]:
+    distances = {"+".join(name for name in GENERATION if name in swapped): d for swapped, d in matrix.distance_db.items()}
+    return {
+        "variant": matrix.variant,
+        "case": matrix.case,
+        "log_mel_distance_db": _finite(distances),
+        "share_db": _finite(matrix.share_db),
+    }
+
+
+def _finite(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: json_number(value) for name, value in fields.items()}

@@ -1,0 +1,70 @@
+"""The verdict for a terminal."""
+
+import math
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from parity.bundles.assignment_table import assignment_table
+from parity.measure.verdict import Verdict
+from parity.report.bundle_verdict import NOT_JUDGED, PUBLISH, REFUSE
+from parity.report.report import Report
+from parity.report.rows import row_stage, rows, worst
+
+COLOURS = {PUBLISH: "green", REFUSE: "red", NOT_JUDGED: "yellow"}
+NUMBERS = ("checks", "value", "limit", "of limit")
+COLUMNS = ("stage", "variant", "ladder", *NUMBERS[:1], "worst metric", "case", *NUMBERS[1:], "verdict")
+
+
+def show(report: Report, console: Console) -> None:
+    """Print what foreign tensors stand for, the worst checks, whom to blame, a verdict for each bundle, then the run's."""
+    if report.assignments:
+        console.print(assignment_table(report.assignments))
+    console.print(_table(report))
+    for variant in report.left_out:
+        _print(console, "yellow", "not judged", f"{variant.variant}: {variant.why}")
+    for shared in report.shared:
+        _print(console, "green", "same file", f"{shared.stage} of {shared.variant} was judged as that of {shared.judged_as}")
+    for blame in report.blame():
+        _print(console, "red", "blame", str(blame))
+    for warning in report.evidence.warnings():
+        _print(console, "yellow", "warning", warning)
+    for found in report.verdicts():
+        _print(console, COLOURS[found.verdict], found.verdict.upper(), str(found))
+    colour = COLOURS[PUBLISH if report.publish else REFUSE]
+    console.print(
+        f"[{colour}]{report.word}[/{colour}]: {len(report.checks)} checks, {len(report.failed)} failed", highlight=False
+    )
+
+
+def _print(console: Console, colour: str, word: str, sentence: str) -> None:
+    console.print(f"[{colour}]{word}[/{colour}]", end=" ", highlight=False)
+    console.print(sentence, markup=False, soft_wrap=True, highlight=False)
+
+
+def _table(report: Report) -> Table:
+    table = Table(title="the worst check of each stage and variant", title_justify="left")
+    for title in COLUMNS:
+        table.add_column(title, justify="right" if title in NUMBERS else "left")
+    for checks in rows(report.checks):
+        table.add_row(*_cells(checks))
+    for variant in report.left_out:
+        table.add_row("-", variant.variant, *["-"] * (len(COLUMNS) - 3), "[yellow]not judged[/yellow]")
+    return table
+
+
+def _cells(checks: Sequence[Verdict]) -> list[str]:
+    check = worst(checks)
+    metric = check.metric + ("" if check.step is None else f" step {check.step}")
+    limit = f"{check.limit:.2e}" if check.value >= check.low_limit else f">= {check.low_limit:.2e}"
+    verdict = "[green]ok[/green]" if check.ok else "[red]FAIL[/red]"
+    start = [row_stage(check) if check.ok else check.stage, check.variant, check.ladder, str(len(checks)), metric, check.case]
+    return [*start, f"{check.value:.2e}", limit, _share(check.share_of_limit), verdict]
+
+
+def _share(share: float) -> str:
+    """Part of the limit used up: percent, or how many times it was exceeded."""
+    if not math.isfinite(share):
+        return "-"
+    return f"{100 * share:.0f} %" if share < 10 else f"{share:.1e} x"
