@@ -1,6 +1,7 @@
 """The sampler spec: levels, rules, noise."""
 
 import ctypes
+import hashlib
 import math
 from itertools import pairwise
 
@@ -12,9 +13,9 @@ from hypothesis import strategies as st
 
 from reference.spec.errors import InputError
 from reference.spec.noise import philox
-from reference.spec.sampling.objective import State
+from reference.spec.sampling.objective import OBJECTIVES, Objective, State
 from reference.spec.sampling.samplers import SAMPLERS, SamplerSpec
-from reference.spec.sampling.schedule import _expf
+from reference.spec.sampling.schedule import LevelShift, _expf
 
 EIGHT_LEVELS_HEX = "3f800000 3f7e4961 3f7b6541 3f73dbe6 3f617bea 3f3b26a8 3f000000 3e89b2b1 00000000"
 ONE_ULP_SHARE = 2.0**-23
@@ -168,3 +169,38 @@ def test_nothing_is_sampled_from_level_zero(name: str) -> None:
 def test_nonsense_is_refused(options: dict, words: str) -> None:
     with pytest.raises(InputError, match=words):
         SamplerSpec(**options)
+
+
+# SHA-256 of every state, velocity and clean estimate of eight steps from noise and five from between latents and noise.
+WALKED = {
+    "pingpong": "52a22d6783297b5a",
+    "euler": "2fbcb22f35a37bc5",
+    "dpmpp": "bbb70f09416fb1eb",
+    "rk4": "60f2bea2fc8d0f95",
+}
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_states_are_bit_for_bit_what_they_were_before_the_objective_had_a_place_of_its_own(name: str) -> None:
+    digest = hashlib.sha256()
+    for steps, sigma_max in ((8, 1.0), (5, 0.6)):
+        spec = SamplerSpec(name=name, steps=steps, sigma_max=sigma_max, shift=LevelShift(mu=-0.7, sine=True))
+        noise = philox(SHAPE, 3)
+        start = spec.start(next(noise), next(noise) if sigma_max < 1 else None)
+        for step in spec.walk(lambda x, t: x * 0.5 - t, noise, start):
+            for array in (step.x, step.velocity, step.denoised, step.following):
+                digest.update(array.tobytes())
+    assert digest.hexdigest().startswith(WALKED[name])
+
+
+# Clean 2, noise -4 at level 0.25: the state is 0.5, and the velocity -6.
+@pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=list(OBJECTIVES))
+def test_an_objective_s_rules_undo_one_another(objective: Objective) -> None:
+    clean, noise, velocity = (np.full(SHAPE, value, np.float32) for value in (2, -4, -6))
+    state = objective.mixed(clean, noise, 0.25)
+    assert np.array_equal(state, np.full(SHAPE, 0.5, np.float32))
+    assert np.array_equal(objective.clean(state, 0.25, velocity), clean)
+    assert np.array_equal(objective.start(noise, clean, 0.25), state)
+    assert np.array_equal(objective.start(noise, None, 1.0), noise)
+    wrong = objective.clean(state, 0.25, velocity + 8)
+    assert np.array_equal(np.abs(wrong - clean), np.full(SHAPE, 8 * objective.reach(0.25), np.float32))

@@ -58,10 +58,13 @@ def apart(truth: Array, other: Array) -> Apart:
         )
 
 
-def denoised_error(denoised: Array, level: float, velocity: Array, other: Array) -> float:
-    """|t dv| / |x0|: how far a wrong velocity moves the clean estimate x - t v that ping-pong is built on."""
-    _, error = _pair(velocity, other)
-    return float(level * np.linalg.norm(error) / np.linalg.norm(denoised.astype(np.float64)))
+def denoised_error(denoised: Array, reach: float, output: Array, other: Array) -> float:
+    """How far a wrong output of the DiT moves the clean estimate that the sampler builds on, relative to it.
+
+    `reach` is the objective's, of the step's level: |t dv| / |x - t v| for rectified flow.
+    """
+    _, error = _pair(output, other)
+    return float(reach * np.linalg.norm(error) / np.linalg.norm(denoised.astype(np.float64)))
 
 
 def snr_db(truth: Array, other: Array) -> float:

@@ -6,29 +6,31 @@ what a bundle adds to it (its tokenizer, its level shift); a program of somebody
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from parity.measure.metrics import relative_l2
-from parity.measure.teacher_forcing import CONDITIONING, Measurement, float32_inputs
-from reference.spec.generation import Pipeline, Request
+from parity.measure.teacher_forcing import Measurement
+from reference.spec.generation import Pipeline, Request, Stage
 from reference.spec.noise import philox
 from reference.spec.sampling.objective import State
+from reference.spec.stages import CONDITIONER, DECODER, DIT, STAGE_TABLE, StageRow
 from reference.spec.tensors import Array, Tensors
+from reference.spec.trace import crossing
 
 Generate = Callable[[Pipeline, Request, Iterator[State]], Tensors]
 
 SIGMA_MAX = 0.6  # of the audio-to-audio run: its schedule and start differ from those of pure noise
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Asked:
     """What a pipeline asked its stages: tokens and seconds, states and levels step by step, the latents decoded."""
 
-    inputs: Tensors = field(default_factory=dict)
-    states: list[Array] = field(default_factory=list)
-    levels: list[Array] = field(default_factory=list)
+    inputs: Tensors
+    states: list[Array]
+    levels: list[Array]
 
 
 def audio_to_audio(request: Request, truth: Tensors) -> Request:
@@ -39,29 +41,25 @@ def audio_to_audio(request: Request, truth: Tensors) -> Request:
 
 def asked(pipeline: Pipeline, generate: Generate, request: Request, seed: int, truth: Tensors) -> Asked:
     """Run `generate` around stand-ins for the stages; `truth` is the case's trace from pure noise."""
-    noted, answers = Asked(), float32_inputs(truth)
-    steps = len(truth["levels"]) - 1
-
-    def conditioner(feed: Mapping[str, Array]) -> Tensors:
-        noted.inputs = {name: feed[name] for name in ("input_ids", "attention_mask", "seconds_total")}
-        return {name: answers[name] for name in CONDITIONING}
-
-    def dit(feed: Mapping[str, Array]) -> Tensors:
-        step = min(len(noted.levels), steps - 1)
-        noted.states.append(feed["x"])
-        noted.levels.append(feed["t"].astype(np.float64))
-        return {"velocity": answers[f"v_{step}"]}
-
-    def decoder(feed: Mapping[str, Array]) -> Tensors:
-        noted.states.append(feed["latents"])
-        return {"audio": answers["audio"]}
-
-    def encoder(feed: Mapping[str, Array]) -> Tensors:
-        return {"init_latents": answers["init_latents"]}
-
-    stand_ins = {"conditioner": conditioner, "dit": dit, "decoder": decoder, "encoder": encoder}
+    answers = crossing(truth)
+    feeds: dict[str, list[Tensors]] = {name: [] for name in STAGE_TABLE}
+    stand_ins = {name: _stand_in(row, answers, feeds[name]) for name, row in STAGE_TABLE.items()}
     generate(replace(pipeline, stages=stand_ins), request, philox(pipeline.latent_shape, seed))
-    return noted
+    return Asked(
+        inputs=feeds[CONDITIONER][-1],
+        states=[*(feed["x"] for feed in feeds[DIT]), *(feed["latents"] for feed in feeds[DECODER])],
+        levels=[feed["t"].astype(np.float64) for feed in feeds[DIT]],
+    )
+
+
+def _stand_in(row: StageRow, answers: Tensors, feeds: list[Tensors]) -> Stage:
+    """A stage that notes what it is fed in `feeds` and answers with the truth's outputs, the last ones for good."""
+
+    def run(feed: Mapping[str, Array]) -> Tensors:
+        feeds.append({port.name: feed[port.name] for port in row.inputs})
+        return row.truth(answers, min(len(feeds), row.calls(answers)) - 1)
+
+    return run
 
 
 def compare(expected: Asked, found: Asked) -> dict[str, list[Measurement]]:
@@ -70,7 +68,7 @@ def compare(expected: Asked, found: Asked) -> dict[str, list[Measurement]]:
     level, at_level = _worst(expected.levels, found.levels, lambda one, two: float(abs(two - one).max()))
     state, at_state = _worst(expected.states, found.states, relative_l2)
     return {
-        "conditioner": [Measurement(metric="unequal_inputs", value=unequal)],
+        CONDITIONER: [Measurement(metric="unequal_inputs", value=unequal)],
         "sampler": [
             Measurement(metric="level_error", value=level, step=at_level),
             Measurement(metric="state_error", value=state, step=at_state),

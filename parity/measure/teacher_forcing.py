@@ -6,11 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from parity.measure import metrics
-from reference.spec.generation import Stage, dit_feed
+from reference.spec.generation import Stage
+from reference.spec.sampling.objective import FLOW, Objective
+from reference.spec.stages import CONDITIONER, DECODER, DIT, ENCODER, STAGE_TABLE
 from reference.spec.tensors import Array, Tensors
+from reference.spec.trace import LEVELS, at_step, crossing
 
-CONDITIONING = ("cross_attention_cond", "global_cond")
+CONDITIONING = tuple(port.name for port in STAGE_TABLE[CONDITIONER].outputs)
 NONFINITE = "nonfinite_values"
+float32_inputs = crossing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,33 +26,29 @@ class Measurement:
     step: int | None = None
 
 
-def stage_feed(stage: str, truth: Tensors, step: int = 0) -> Tensors:
-    """What the truth feeds a stage, float32; the DiT at `step`."""
-    feed = float32_inputs(truth)
-    if stage != "dit":
-        return feed
-    return dit_feed(feed[f"x_{step}"], float(feed["levels"][step]), {name: feed[name] for name in CONDITIONING})
+def stage_feed(stage: str, truth: Tensors, call: int = 0) -> Tensors:
+    """What the truth feeds a stage, float32; a stage of the sampler at that step."""
+    return STAGE_TABLE[stage].feed(truth, call)
 
 
 def teacher_forced(stage: str, run: Stage, truth: Tensors) -> list[Tensors]:
-    """The stage's outputs when fed the truth's own inputs: one dict, or one per step for the DiT."""
-    steps = len(truth["levels"]) - 1 if stage == "dit" else 1
-    return [run(stage_feed(stage, truth, step)) for step in range(steps)]
+    """The stage's outputs when fed the truth's own inputs, call by call."""
+    return [run(stage_feed(stage, truth, call)) for call in range(STAGE_TABLE[stage].calls(truth))]
 
 
-def float32_inputs(truth: Tensors) -> Tensors:
-    """The truth's tensors as they cross between stages."""
-    return {name: array.astype(np.float32) if array.dtype.kind == "f" else array for name, array in truth.items()}
+def measure(
+    stage: str, truth: Tensors, outputs: list[Tensors], objective: Objective = FLOW
+) -> list[Measurement]:
+    """Every judged number about a stage's teacher-forced outputs; where some are not finite, how many, and no distance.
 
-
-def measure(stage: str, truth: Tensors, outputs: list[Tensors]) -> list[Measurement]:
-    """Every judged number about a stage's teacher-forced outputs; where some are not finite, how many, and no distance."""
+    `objective` is the model's.
+    """
     bad = sum(int(np.count_nonzero(~np.isfinite(array))) for output in outputs for array in output.values())
     counted = Measurement(metric=NONFINITE, value=bad)
-    return [counted] if bad else [counted, *MEASURES[stage](truth, outputs)]
+    return [counted] if bad else [counted, *MEASURES[stage](truth, outputs, objective)]
 
 
-def _conditioner(truth: Tensors, outputs: list[Tensors]) -> list[Measurement]:
+def _conditioner(truth: Tensors, outputs: list[Tensors], _: Objective) -> list[Measurement]:
     """The rows of the cross-attention conditioning apart: a fault in one kind drowns among the others."""
     exact, other = truth["cross_attention_cond"], outputs[0]["cross_attention_cond"]
     valid = truth["attention_mask"][0] == 1
@@ -65,16 +65,16 @@ def _conditioner(truth: Tensors, outputs: list[Tensors]) -> list[Measurement]:
     ]
 
 
-def _dit(truth: Tensors, outputs: list[Tensors]) -> list[Measurement]:
+def _dit(truth: Tensors, outputs: list[Tensors], objective: Objective) -> list[Measurement]:
     found = []
     for step, output in enumerate(outputs):
-        velocity, level = truth[f"v_{step}"], float(truth["levels"][step])
-        error = metrics.denoised_error(truth[f"denoised_{step}"], level, velocity, output["velocity"])
+        reach, exact = objective.reach(float(truth[LEVELS][step])), STAGE_TABLE[DIT].truth(truth, step)["velocity"]
+        error = metrics.denoised_error(truth[at_step("denoised", step)], reach, exact, output["velocity"])
         found.append(Measurement(metric="denoised_error", value=error, step=step))
     return found
 
 
-def _decoder(truth: Tensors, outputs: list[Tensors]) -> list[Measurement]:
+def _decoder(truth: Tensors, outputs: list[Tensors], _: Objective) -> list[Measurement]:
     audio, other = truth["audio"][0], outputs[0]["audio"][0]
     found: dict[str, Callable[[Array, Array], float]] = {
         "relative_l2": metrics.relative_l2,
@@ -85,16 +85,16 @@ def _decoder(truth: Tensors, outputs: list[Tensors]) -> list[Measurement]:
     return [Measurement(metric=name, value=metric(audio, other)) for name, metric in found.items()]
 
 
-def _encoder(truth: Tensors, outputs: list[Tensors]) -> list[Measurement]:
+def _encoder(truth: Tensors, outputs: list[Tensors], _: Objective) -> list[Measurement]:
     latents, other = truth["init_latents"], outputs[0]["init_latents"]
     return [Measurement(metric="relative_l2", value=metrics.relative_l2(latents, other))]
 
 
-MEASURES: dict[str, Callable[[Tensors, list[Tensors]], list[Measurement]]] = {
-    "conditioner": _conditioner,
-    "dit": _dit,
-    "decoder": _decoder,
-    "encoder": _encoder,
+MEASURES: dict[str, Callable[[Tensors, list[Tensors], Objective], list[Measurement]]] = {
+    CONDITIONER: _conditioner,
+    DIT: _dit,
+    DECODER: _decoder,
+    ENCODER: _encoder,
 }
 
 

@@ -22,7 +22,7 @@ from parity.measure.portraits import listening_distances, portrait
 from parity.truth.traces import Truth
 from reference.pipeline import Model
 from reference.spec.generation import Stage, generate
-from reference.spec.stages import GENERATION
+from reference.spec.stages import CONDITIONER, DECODER, DIT, GENERATION
 from reference.spec.tensors import Array, Tensors
 
 Found = dict[str, dict[str, float]]  # distances by stage and metric
@@ -51,8 +51,8 @@ class Distances:
 
     def __call__(self, other: Tensors) -> Found:
         return {
-            "dit": {"latents_relative_l2": relative_l2(self._latents, other["latents"])},
-            "decoder": listening_distances(self._portrait, portrait(other["audio"][0], self._rate_hz)),
+            DIT: {"latents_relative_l2": relative_l2(self._latents, other["latents"])},
+            DECODER: listening_distances(self._portrait, portrait(other["audio"][0], self._rate_hz)),
         }
 
 
@@ -92,13 +92,13 @@ def _drawn(model: Model, case: Case, distances: Callable[[Tensors], Found], erro
     """
     drawn: dict[str, list[float]] = {}
     pipeline, sampled = model.pipeline(), []
-    pipeline = replace(pipeline, stages={**pipeline.stages, "conditioner": _once(pipeline.stages["conditioner"])})
+    pipeline = replace(pipeline, stages={**pipeline.stages, CONDITIONER: _once(pipeline.stages[CONDITIONER])})
     for draw in range(draws(model)):
         rng = np.random.Generator(np.random.Philox(key=[case.seed, draw]))
         stages = _disturbed(pipeline.stages, errors, rng)
-        undecoded = replace(pipeline, stages={**stages, "decoder": lambda feed: {"audio": feed["latents"]}})
+        undecoded = replace(pipeline, stages={**stages, DECODER: lambda feed: {"audio": feed["latents"]}})
         trace = generate(undecoded, case.request, case.draws(pipeline.latent_shape))
-        sampled.append((trace["latents"], stages["decoder"]))
+        sampled.append((trace["latents"], stages[DECODER]))
     for latents, decode in sampled:
         for stage, by_metric in distances({"latents": latents, **decode({"latents": latents})}).items():
             for metric, value in by_metric.items():

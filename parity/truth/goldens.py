@@ -14,15 +14,16 @@ import torch
 from litert_pipeline.versions import installed_versions
 from parity.measure import metrics
 from parity.measure.cases import Case, load_cases
-from parity.measure.teacher_forcing import float32_inputs, teacher_forced
+from parity.measure.teacher_forcing import teacher_forced
 from reference.pipeline import Model, load_model
 from reference.spec.errors import InputError
 from reference.spec.files import new_folder, sha256_of
 from reference.spec.generation import Pipeline, generate
-from reference.spec.noise import STREAMS, philox, torch_cpu
+from reference.spec.noise import ENCODER_NOISE, STREAMS, philox, torch_cpu
 from reference.spec.section import read_json
-from reference.spec.stages import ENCODER
+from reference.spec.stages import CONDITIONER, DECODER, DIT, ENCODER, STAGE_TABLE
 from reference.spec.tensors import Array, Tensors
+from reference.spec.trace import at_step, crossing, steps
 
 INDEX_NAME, ARRAYS_NAME = "index.json", "goldens.npz"
 CASES = ("drums", "one_too_many")
@@ -85,9 +86,9 @@ def _arrays(model: Model) -> Tensors:
     exact, found = model.to(torch.float64).pipeline(), _noise()
     for case in _cases(model):
         trace = generate(exact, case.request, philox(exact.latent_shape, case.seed))
-        steps = [name for name in trace if name.startswith(("x_", "v_"))]
+        stepwise = [at_step(name, step) for step in range(steps(trace)) for name in ("x", "v")]
         trace |= _encoded(exact, trace["audio"], case)
-        kept = {name: trace[name] for name in (*SMALL, *steps)} | {"audio": _thinned(trace["audio"])}
+        kept = {name: trace[name] for name in (*SMALL, *stepwise)} | {"audio": _thinned(trace["audio"])}
         found |= {f"{case.id}.{name}": array for name, array in kept.items()}
     return found
 
@@ -98,16 +99,16 @@ def _recomputed(exact: Pipeline, case: Case, truth: Tensors) -> Tensors:
     seconds = np.array([case.request.seconds], np.float32)
     again: dict[str, Any] = {"input_ids": input_ids, "attention_mask": attention_mask}
     again["levels"] = np.array(case.request.sampler.levels(), np.float32)
-    again |= exact.stages["conditioner"](again | {"seconds_total": seconds})
-    velocities = teacher_forced("dit", exact.stages["dit"], truth)
-    again |= {f"v_{step}": output["velocity"] for step, output in enumerate(velocities)}
-    audio = exact.stages["decoder"](float32_inputs(truth))["audio"]
+    again |= exact.stages[CONDITIONER](again | {"seconds_total": seconds})
+    velocities = teacher_forced(DIT, exact.stages[DIT], truth)
+    again |= {at_step("v", step): output["velocity"] for step, output in enumerate(velocities)}
+    audio = exact.stages[DECODER](STAGE_TABLE[DECODER].feed(truth))["audio"]
     return again | {"audio": _thinned(audio)} | _encoded(exact, audio, case)
 
 
 def _encoded(exact: Pipeline, audio: Array, case: Case) -> Tensors:
     noise = next(philox(exact.latent_shape, case.seed + 1))
-    return exact.stages[ENCODER](float32_inputs({"audio": audio, "encoder_noise": noise}))
+    return exact.stages[ENCODER](crossing({"audio": audio, ENCODER_NOISE: noise}))
 
 
 def _thinned(audio: Array) -> Array:

@@ -7,6 +7,7 @@ import numpy as np
 from parity.measure.metrics import relative_l2
 from parity.measure.verdict import Verdict
 from parity.truth.envelope import OwnErrors
+from reference.spec.stages import STAGE_TABLE
 from reference.spec.tensors import Array, Tensors
 
 # The metrics whose budgets cap what an output may add to its own envelope.
@@ -27,14 +28,14 @@ def own_errors(
     sizes: dict[str, list[float]] = {}
     for stage, answers in outputs.items():
         checks = None if judged is None else {(check.metric, check.step): check for check in judged[stage]}
-        steps = list(range(len(answers))) if stage == "dit" else [None]
+        row = STAGE_TABLE[stage]
+        exact = [row.truth(truth, call) for call in range(len(answers))]
         for name in answers[0]:
-            exact = [truth[name if step is None else f"v_{step}"] for step in steps]
-            errors = [_finite(answer[name] - wanted) for answer, wanted in zip(answers, exact, strict=True)]
+            errors = [_finite(answer[name] - wanted[name]) for answer, wanted in zip(answers, exact, strict=True)]
             arrays[name] = errors
             sizes[name] = [
-                relative_l2(wanted, wanted + error) * _share(checks, name, step)
-                for step, error, wanted in zip(steps, errors, exact, strict=True)
+                relative_l2(wanted[name], wanted[name] + error) * _share(checks, name, row.step(call))
+                for call, (error, wanted) in enumerate(zip(errors, exact, strict=True))
             ]
     return OwnErrors(arrays=arrays, sizes=sizes)
 

@@ -7,14 +7,13 @@ from typing import Any
 
 from litert_pipeline.build.convert import source_of
 from parity.measure.cases import Case
-from parity.measure.teacher_forcing import float32_inputs
 from parity.truth.store import Store
 from reference.model_files import SPIECE_NAME
 from reference.pipeline import Model
 from reference.spec.files import sha256_of
 from reference.spec.generation import Pipeline, generate
 from reference.spec.noise import philox
-from reference.spec.stages import ALL_STAGES, ENCODER
+from reference.spec.stages import STAGE_TABLE
 from reference.spec.tensors import Tensors
 
 ENCODER_SEED_OFFSET = 2**31  # the encoder is judged on noise no generation of the same case uses
@@ -30,10 +29,10 @@ class Truth:
 
     def pipeline(self) -> Pipeline:
         """All stages in float64, ready to generate."""
-        return replace(self.model.pipeline(), stages={stage: self.model.exact(stage) for stage in ALL_STAGES})
+        return replace(self.model.pipeline(), stages={stage: self.model.exact(stage) for stage in STAGE_TABLE})
 
     def trace(self, case: Case) -> Tensors:
-        """The float64 trace of a case, and the encoding of its audio."""
+        """The float64 trace of a case, and what the optional stages make of it: the encoding of its audio."""
         if case.id not in self._traces:
             self._traces[case.id] = self.store.kept(self.described(case), lambda: self._computed(case))
         return self._traces[case.id]
@@ -53,5 +52,9 @@ class Truth:
     def _computed(self, case: Case) -> Tensors:
         pipeline = self.pipeline()
         trace = generate(pipeline, case.request, case.draws(pipeline.latent_shape))
-        trace["encoder_noise"] = next(philox(pipeline.latent_shape, case.seed + ENCODER_SEED_OFFSET))
-        return trace | pipeline.stages[ENCODER](float32_inputs(trace))
+        noise = philox(pipeline.latent_shape, case.seed + ENCODER_SEED_OFFSET)
+        for name, row in STAGE_TABLE.items():
+            if row.optional:
+                trace |= dict(zip(row.draws, noise, strict=False))
+                trace |= pipeline.stages[name](row.feed(trace))
+        return trace

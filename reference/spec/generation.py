@@ -15,8 +15,9 @@ from reference.spec.sampling.guidance import Guidance
 from reference.spec.sampling.objective import State
 from reference.spec.sampling.samplers import SamplerSpec
 from reference.spec.sampling.schedule import LevelShift
+from reference.spec.stages import CONDITIONER, DECODER, DIT, ENCODER
 from reference.spec.tensors import Array, Tensors
-from reference.spec.trace import crossed, crossing
+from reference.spec.trace import LEVELS, at_step, crossed, crossing
 
 Stage = Callable[[Mapping[str, Array]], Tensors]  # named tensors in, named tensors out
 Stages = Mapping[str, Stage]  # by stage name
@@ -79,19 +80,19 @@ def generate(pipeline: Pipeline, request: Request, noise: Iterator[State]) -> Te
     """
     sampler = replace(request.sampler, shift=pipeline.level_shift)
     trace = conditioner_feed(pipeline.tokenizer, request.prompt, request.seconds)
-    trace |= pipeline.stages["conditioner"](trace)
-    trace["levels"] = np.array(sampler.levels(), dtype=np.float32)
+    trace |= pipeline.stages[CONDITIONER](trace)
+    trace[LEVELS] = np.array(sampler.levels(), dtype=np.float32)
     drawn = _recorded(noise, draw_names(init_audio=request.init_audio is not None), trace)
     start = sampler.start(next(drawn), _init_latents(pipeline, request, drawn, trace))
     velocity = _Velocity(pipeline, request, trace)
     trace["latents"] = start
     for step in sampler.walk(velocity, drawn, start):
         evaluations = len(velocity.found) // (step.index + 1)  # rk4 asks four times a step; the first is the step's own
-        trace[f"x_{step.index}"] = step.x
-        trace[f"v_{step.index}"] = velocity.found[step.index * evaluations]
-        trace[f"denoised_{step.index}"] = step.denoised
+        trace[at_step("x", step.index)] = step.x
+        trace[at_step("v", step.index)] = velocity.found[step.index * evaluations]
+        trace[at_step("denoised", step.index)] = step.denoised
         trace["latents"] = step.following
-    trace["audio"] = pipeline.stages["decoder"](trace)["audio"]
+    trace["audio"] = pipeline.stages[DECODER](trace)["audio"]
     return trace
 
 
@@ -108,7 +109,7 @@ def _init_latents(pipeline: Pipeline, request: Request, drawn: Iterator[State], 
         return None
     trace["init_audio"] = request.init_audio
     feed = {"audio": request.init_audio, ENCODER_NOISE: next(drawn)}
-    trace["init_latents"] = pipeline.stages["encoder"](feed)["init_latents"]
+    trace["init_latents"] = pipeline.stages[ENCODER](feed)["init_latents"]
     return crossed(trace["init_latents"])
 
 
@@ -116,7 +117,7 @@ class _Velocity:
     """The velocity the sampler asks for: the DiT's, guided where the request says so. Keeps all in `found`."""
 
     def __init__(self, pipeline: Pipeline, request: Request, trace: Tensors) -> None:
-        self.dit, self.guidance, self.found = pipeline.stages["dit"], request.guidance, list[Array]()
+        self.dit, self.guidance, self.found = pipeline.stages[DIT], request.guidance, list[Array]()
         self.conditioning = {name: trace[name] for name in ("cross_attention_cond", "global_cond")}
         if request.guidance.scale != 1:
             trace["negative_cross_attention_cond"] = self._negative(pipeline, request)
@@ -135,7 +136,7 @@ class _Velocity:
         if self.guidance.negative_prompt is None:
             return np.zeros_like(self.conditioning["cross_attention_cond"])
         feed = conditioner_feed(pipeline.tokenizer, self.guidance.negative_prompt, request.seconds)
-        return pipeline.stages["conditioner"](feed)["cross_attention_cond"]
+        return pipeline.stages[CONDITIONER](feed)["cross_attention_cond"]
 
 
 def save_trace(path: Path, trace: Tensors, force: bool = False) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from reference.spec import audiogen
 from reference.spec.errors import InputError
 from reference.spec.sampling.objective import State
+from reference.spec.trace import at_step
 
 ENCODER_NOISE = "encoder_noise"
 UINT32_END = 2**32
@@ -20,11 +21,11 @@ UINT32_END = 2**32
 
 def draw_names(*, init_audio: bool) -> Iterator[str]:
     """What a run calls its draws: the start, the VAE encoder's where there is audio to encode, one per re-noising."""
-    yield "noise_0"
+    yield at_step("noise", 0)
     if init_audio:
         yield ENCODER_NOISE
     for index in count(1):
-        yield f"noise_{index}"
+        yield at_step("noise", index)
 
 
 def philox(shape: tuple[int, ...], seed: int) -> Iterator[State]:

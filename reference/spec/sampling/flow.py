@@ -3,7 +3,7 @@
 Only `+ - *` and Python floats touch the state, so the same lines serve numpy and torch. The state is float32 for
 every variant, so that two variants fed the same velocities walk bit-identical trajectories.
 
-A level t is the share of noise: x = (1 - t) * clean + t * noise, velocity v = noise - clean.
+What level and velocity mean is said by `objective.RectifiedFlow`.
 Source: stable-audio-tools `inference/sampling.py` (`sample_rf` and its samplers).
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from reference.spec.sampling.objective import State
+from reference.spec.sampling.objective import FLOW, State
 
 Velocity = Callable[[State, float], State]
 Rule = Callable[[Velocity, Iterator[State], State, tuple[float, ...]], Iterator["Step"]]
@@ -34,8 +34,8 @@ def pingpong(velocity: Velocity, noise: Iterator[State], x: State, levels: tuple
     """Jump to the clean estimate, then re-noise to the next level. The last step draws nothing."""
     for index, (now, after) in enumerate(pairwise(levels)):
         v = velocity(x, now)
-        clean = x - now * v
-        following = clean if after == 0 else (1 - after) * clean + after * next(noise)
+        clean = FLOW.clean(x, now, v)
+        following = clean if after == 0 else FLOW.mixed(clean, next(noise), after)
         yield Step(index=index, level=now, x=x, velocity=v, denoised=clean, following=following)
         x = following
 
@@ -45,7 +45,7 @@ def euler(velocity: Velocity, noise: Iterator[State], x: State, levels: tuple[fl
     for index, (now, after) in enumerate(pairwise(levels)):
         v = velocity(x, now)
         following = x + (after - now) * v
-        yield Step(index=index, level=now, x=x, velocity=v, denoised=x - now * v, following=following)
+        yield Step(index=index, level=now, x=x, velocity=v, denoised=FLOW.clean(x, now, v), following=following)
         x = following
 
 
@@ -54,7 +54,7 @@ def dpmpp(velocity: Velocity, noise: Iterator[State], x: State, levels: tuple[fl
     last_clean, last_h = x, math.inf
     for index, (now, after) in enumerate(pairwise(levels)):
         v = velocity(x, now)
-        clean = x - now * v
+        clean = FLOW.clean(x, now, v)
         h = _logsnr(after) - _logsnr(now)
         aim = clean
         if index > 0 and after > 0:
@@ -74,7 +74,7 @@ def rk4(velocity: Velocity, noise: Iterator[State], x: State, levels: tuple[floa
         k3 = velocity(x + (dt / 2) * k2, middle)
         k4 = velocity(x + dt * k3, after)
         following = x + (dt / 6) * (k1 + 2 * k2 + 2 * k3 + k4)
-        yield Step(index=index, level=now, x=x, velocity=k1, denoised=x - now * k1, following=following)
+        yield Step(index=index, level=now, x=x, velocity=k1, denoised=FLOW.clean(x, now, k1), following=following)
         x = following
 
 

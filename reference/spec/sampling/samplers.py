@@ -5,18 +5,22 @@ from dataclasses import dataclass
 
 from reference.spec.errors import InputError
 from reference.spec.sampling.flow import Rule, Step, Velocity, dpmpp, euler, pingpong, rk4
-from reference.spec.sampling.objective import State
+from reference.spec.sampling.objective import FLOW, Objective, State
 from reference.spec.sampling.schedule import LevelShift, linear_levels, logsnr_levels
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sampler:
-    """An update rule, its schedule, whether it draws fresh noise between steps, whether a model's shift moves it."""
+    """An update rule, its schedule, whether it draws fresh noise between steps, whether a model's shift moves it.
+
+    `objective` is what the rule takes the model's outputs for.
+    """
 
     rule: Rule
     schedule: Callable[[int, float], tuple[float, ...]]
     renoises: bool = False
     shifts: bool = False
+    objective: Objective = FLOW
 
 
 SAMPLERS = {
@@ -51,13 +55,18 @@ class SamplerSpec:
         return self.shift(levels) if self.shift and sampler.shifts else levels
 
     @property
+    def objective(self) -> Objective:
+        """What the sampler takes the model's outputs for."""
+        return SAMPLERS[self.name].objective
+
+    @property
     def draws(self) -> int:
         """How many noise arrays one run takes, the starting noise included."""
         return self.steps if SAMPLERS[self.name].renoises and self.sigma_max else 1
 
     def start(self, noise: State, init: State | None = None) -> State:
         """The state to walk from: noise, or with latents `init` (audio-to-audio) their mix at `sigma_max`."""
-        return noise if init is None else init * (1 - self.sigma_max) + noise * self.sigma_max
+        return self.objective.start(noise, init, self.sigma_max)
 
     def walk(self, velocity: Velocity, noise: Iterator[State], x: State) -> Iterator[Step]:
         """Run the sampler from `x`, one Step at a time. `velocity(x, level)` gives float32 like x.
