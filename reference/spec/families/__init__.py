@@ -1,0 +1,1 @@
+"""One file per model family: how its config is read, and what it is made of."""

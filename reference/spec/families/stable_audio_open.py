@@ -1,0 +1,176 @@
+"""Stable Audio Open: T5 and a number, a diffusion transformer, an Oobleck autoencoder.
+
+The official `model_config.json` is read strictly: unknown and unsupported keys are refused by name.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from reference.spec.errors import InputError
+from reference.spec.families.oobleck import read_pretransform
+from reference.spec.families.t5 import read_t5
+from reference.spec.model import DiTSpec, ModelSpec, PromptSpec, SecondsSpec, ShiftSpec
+from reference.spec.section import Section, read_json
+
+OBJECTIVES = ("rf_denoiser", "rectified_flow")
+QK_NORMS = ("none", "ln", "l2")
+GLOBAL_COND_TYPES = ("prepend", "adaLN")
+MIN_HEAD_DIM = 32  # RoPE turns at least 32 channels of a head
+
+
+def read_config(top: Section, t5_folder: Callable[[str], Path]) -> ModelSpec:
+    """The spec of a config, and of the `config.json` of the T5 folder that goes with the name it gives.
+
+    Raises InputError for a missing file or key, a wrong type, an unsupported value, an unknown key,
+    and for numbers that contradict each other.
+    """
+    top.choice("model_type", ("diffusion_cond",))
+    sample_size, audio_channels = top.positive("sample_size"), top.positive("audio_channels")
+    sample_rate_hz = top.positive("sample_rate")
+    top.ignore("training")
+    model = top.section("model")
+    top.done()
+
+    latent_channels = model.positive("io_channels")
+    encoder, decoder, chunks = read_pretransform(model.section("pretransform"), audio_channels, latent_channels)
+    prompt, seconds, cond_dim = _read_conditioning(model.section("conditioning"))
+    dit, objective, shift = _read_diffusion(model.section("diffusion"))
+    model.done()
+    spec = ModelSpec(
+        sample_size=sample_size,
+        sample_rate_hz=sample_rate_hz,
+        audio_channels=audio_channels,
+        latent_channels=latent_channels,
+        cond_dim=cond_dim,
+        objective=objective,
+        prompt=prompt,
+        seconds=seconds,
+        dit=dit,
+        encoder=encoder,
+        decoder=decoder,
+        chunks=chunks,
+        shift=shift,
+        t5=read_t5(read_json(t5_folder(prompt.t5_name) / "config.json")),
+    )
+    _check_agreement(spec, top.file)
+    return spec
+
+
+def _read_conditioning(section: Section) -> tuple[PromptSpec, SecondsSpec, int]:
+    cond_dim = section.positive("cond_dim")
+    found: dict[str, Section] = {}
+    for item in section.sections("configs"):
+        name = item.choice("id", ("prompt", "seconds_total"))
+        item.choice("type", ({"prompt": "t5", "seconds_total": "number"}[name],))
+        found[name] = item.section("config")
+        item.done()
+    for name in ("prompt", "seconds_total"):
+        if name not in found:
+            raise InputError(f"{section.file}: '{section.path('configs')}' has no entry with id '{name}'")
+    section.done()
+    prompt, seconds = found["prompt"], found["seconds_total"]
+    specs = (
+        PromptSpec(t5_name=prompt.take("t5_model_name", str), max_length=prompt.positive("max_length")),
+        SecondsSpec(min_s=seconds.take("min_val", float), max_s=seconds.take("max_val", float)),
+    )
+    prompt.done()
+    seconds.done()
+    if not specs[1].min_s < specs[1].max_s:
+        raise InputError(
+            f"{section.file}: seconds_total needs min_val < max_val, found {specs[1].min_s}, {specs[1].max_s}"
+        )
+    return *specs, cond_dim
+
+
+def _read_diffusion(section: Section) -> tuple[DiTSpec, str, ShiftSpec | None]:
+    for key, expected in (
+        ("cross_attention_cond_ids", ["prompt", "seconds_total"]),
+        ("global_cond_ids", ["seconds_total"]),
+    ):
+        ids = section.take(key, list)
+        if ids != expected:
+            raise InputError(f"{section.file}: '{section.path(key)}' is {ids}, supported: {expected}")
+    section.choice("type", ("dit",))
+    objective = section.choice("diffusion_objective", OBJECTIVES)
+    shift = (
+        _read_shift(section.section("distribution_shift_options"))
+        if section.filled("distribution_shift_options")
+        else None
+    )
+    config = section.section("config")
+    section.done()
+    config.choice("transformer_type", ("continuous_transformer",), "continuous_transformer")
+    attn = config.optional_section("attn_kwargs")
+    spec = DiTSpec(
+        io_channels=config.positive("io_channels"),
+        embed_dim=config.positive("embed_dim"),
+        depth=config.positive("depth"),
+        num_heads=config.positive("num_heads"),
+        cond_token_dim=config.positive("cond_token_dim"),
+        global_cond_dim=config.positive("global_cond_dim"),
+        project_cond_tokens=config.take("project_cond_tokens", bool, True),
+        project_global_cond=config.take("project_global_cond", bool, True),
+        global_cond_type=config.choice("global_cond_type", GLOBAL_COND_TYPES, "prepend"),
+        patch_size=config.positive("patch_size", 1),
+        qk_norm=attn.choice("qk_norm", QK_NORMS, "none"),
+    )
+    attn.done()
+    config.done()
+    _check_heads(spec, section.file)
+    return spec, objective, shift
+
+
+def _read_shift(section: Section) -> ShiftSpec:
+    """Defaults are those of stable-audio-tools' `DistributionShift`."""
+    spec = ShiftSpec(
+        base_shift=section.take("base_shift", float, 0.5),
+        max_shift=section.take("max_shift", float, 1.15),
+        min_length=section.positive("min_length", 256),
+        max_length=section.positive("max_length", 4096),
+        use_sine=section.take("use_sine", bool, False),
+    )
+    section.done()
+    if spec.min_length == spec.max_length:
+        raise InputError(
+            f"{section.file}: '{section.where}' needs min_length and max_length apart, found {spec.min_length}"
+        )
+    return spec
+
+
+def _check_heads(spec: DiTSpec, file: Path) -> None:
+    """The attention's widths must divide into whole heads, and the global token must fit the sequence."""
+    if spec.embed_dim % spec.num_heads or spec.head_dim < MIN_HEAD_DIM:
+        raise InputError(
+            f"{file}: embed_dim {spec.embed_dim} with num_heads {spec.num_heads} gives no whole heads of "
+            f"{MIN_HEAD_DIM} channels or more"
+        )
+    if spec.context_dim % spec.head_dim or spec.embed_dim % spec.context_dim:
+        raise InputError(
+            f"{file}: cross-attention over {spec.context_dim} channels does not divide into heads of {spec.head_dim} "
+            f"that {spec.num_heads} query heads can share"
+        )
+    if not spec.project_global_cond and spec.global_cond_dim != spec.embed_dim:
+        raise InputError(
+            f"{file}: project_global_cond is false, so global_cond_dim must be embed_dim {spec.embed_dim}, "
+            f"found {spec.global_cond_dim}"
+        )
+
+
+def _check_agreement(spec: ModelSpec, file: Path) -> None:
+    """Numbers written in two places must be the same number."""
+    pairs = {
+        "the DiT's io_channels and model.io_channels": (spec.dit.io_channels, spec.latent_channels),
+        "the DiT's cond_token_dim and cond_dim": (spec.dit.cond_token_dim, spec.cond_dim),
+        "the DiT's global_cond_dim and cond_dim": (spec.dit.global_cond_dim, spec.cond_dim),
+        "T5's d_model and cond_dim": (spec.t5.d_model, spec.cond_dim),
+        "the decoder's latent_dim and model.io_channels": (spec.decoder.latent_dim, spec.latent_channels),
+        "the encoder's latent_dim and 2 x model.io_channels": (spec.encoder.latent_dim, 2 * spec.latent_channels),
+        "the encoder's and the decoder's ratio": (spec.encoder.ratio, spec.decoder.ratio),
+        "the decoder's out_channels and audio_channels": (spec.decoder.audio_channels, spec.audio_channels),
+        "the encoder's in_channels and audio_channels": (spec.encoder.audio_channels, spec.audio_channels),
+        "sample_size modulo the ratio and 0": (spec.sample_size % spec.decoder.ratio, 0),
+        "the latent frames modulo the DiT's patch_size and 0": (spec.latent_frames % spec.dit.patch_size, 0),
+    }
+    for what, (left, right) in pairs.items():
+        if left != right:
+            raise InputError(f"{file}: {what} must be equal, found {left} and {right}")
