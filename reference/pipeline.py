@@ -9,27 +9,18 @@ import torch
 from torch import nn
 
 from reference.exact import in_float64
-from reference.model.conditioner import Conditioner
-from reference.model.decoder import Decoder
-from reference.model.dit import DiT
-from reference.model.encoder import Encoder
 from reference.model.weights import find_t5_weights, load_into, read_parts, read_t5_tensors
 from reference.model_files import SPIECE_NAME, ModelFiles, locate
+from reference.modules import build_modules, checkpoint_parts
 from reference.spec.config import read_model_spec
+from reference.spec.families.table import family_of
 from reference.spec.generation import Pipeline, Stage
 from reference.spec.model import ModelSpec
 from reference.spec.prompt import Tokenizer
-from reference.spec.stages import ALL_STAGES, signatures
+from reference.spec.stages import ALL_STAGES, CONDITIONER, signatures
 from reference.spec.tensors import Array, Signature, Tensors
 
 HELD_BYTES = 2**30  # of float32 weights: all stages of a small model, one of a full-size one
-# Where the official checkpoint keeps a stage's weights, and which part of the stage they are.
-CHECKPOINT = {
-    "dit": ("model.model.", ""),
-    "encoder": ("pretransform.model.encoder.", ""),
-    "decoder": ("pretransform.model.decoder.", ""),
-    "conditioner": ("conditioner.conditioners.", "conditioners"),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +82,7 @@ class Model:
             audio_shape=self.spec.audio_shape,
             sample_rate_hz=self.spec.sample_rate_hz,
             level_shift=self.spec.level_shift,
+            samplers=family_of(self.spec).samplers,
         )
 
 
@@ -170,32 +162,15 @@ def read_modules(
     with torch.device("meta"):  # no storage: the checkpoint's tensors become the parameters
         built = build_modules(spec)
     modules = {stage: built[stage] for stage in stages}
-    state, files = read_parts(files, tuple(checkpoint_parts(built)))
-    parts = checkpoint_parts(modules)
-    foreign = tuple(checkpoint_parts({name: module for name, module in built.items() if name not in stages}))
+    state, files = read_parts(files, tuple(checkpoint_parts(spec, built)))
+    parts = checkpoint_parts(spec, modules)
+    foreign = tuple(checkpoint_parts(spec, {name: module for name, module in built.items() if name not in stages}))
     load_into(parts, {name: tensor for name, tensor in state.items() if not name.startswith(foreign)}, files.weights)
     del state  # the modules hold the tensors now, and only those
-    if "conditioner" in modules:
+    if CONDITIONER in modules:
         t5_weights = find_t5_weights(t5_folder(files, spec))
-        load_into({"": modules["conditioner"].get_submodule("t5")}, read_t5_tensors(t5_weights), t5_weights)
+        load_into({"": modules[CONDITIONER].get_submodule("t5")}, read_t5_tensors(t5_weights), t5_weights)
     return frozen(modules), files
-
-
-def checkpoint_parts(modules: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
-    """What the official checkpoint holds of these stages, by key prefix. T5 has a file of its own."""
-    return {
-        prefix: modules[stage].get_submodule(path) for stage, (prefix, path) in CHECKPOINT.items() if stage in modules
-    }
-
-
-def build_modules(spec: ModelSpec) -> dict[str, nn.Module]:
-    """One module per stage, and the encoder, untrained."""
-    return {
-        "conditioner": Conditioner(spec),
-        "dit": DiT(spec.dit),
-        "decoder": Decoder(spec.decoder, spec.chunks),
-        "encoder": Encoder(spec.encoder, spec.chunks),
-    }
 
 
 def frozen(modules: dict[str, nn.Module]) -> dict[str, nn.Module]:

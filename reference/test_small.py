@@ -10,7 +10,7 @@ from torch import nn
 
 from fixtures.configs import SMALL, SMALL_T5
 from fixtures.oracle import upstream
-from reference.pipeline import build_modules, checkpoint_parts
+from reference.modules import build_modules, checkpoint_parts
 from reference.spec.config import CONFIG_NAME, read_model_spec
 from reference.spec.model import ModelSpec
 from reference.spec.stages import signatures
@@ -54,7 +54,7 @@ def spec(tmp_path_factory: pytest.TempPathFactory) -> ModelSpec:
 def shapes(spec: ModelSpec) -> dict[str, tuple[int, ...]]:
     """Of every tensor of the checkpoint, by its official name."""
     with torch.device("meta"):
-        parts = checkpoint_parts(build_modules(spec))
+        parts = checkpoint_parts(spec, build_modules(spec))
     return {
         f"{prefix}{name}": tuple(value.shape)
         for prefix, module in parts.items()

@@ -17,10 +17,10 @@ from parity.measure.cases import Case
 from reference.pipeline import Model
 from reference.progress import Say
 from reference.spec import audiogen
+from reference.spec.families.table import family_of
 from reference.spec.generation import generate
 from reference.spec.noise import STREAMS, UINT32_END
 from reference.spec.sampling.objective import State
-from reference.spec.sampling.samplers import SAMPLERS
 from reference.spec.tensors import Array
 
 APP_SECONDS = 10.0  # what audiogen asks for, whatever its user wants
@@ -79,7 +79,7 @@ def _of_the_writer(expected: Array, recording: Recording) -> Iterator[Cause]:
 def _of_the_sampler(model: Model, case: Case) -> Iterator[Cause]:
     """The same noise under other update rules."""
     own = case.request.sampler
-    for name in SAMPLERS:
+    for name in family_of(model.spec).samplers:
         if name != own.name:
             request = replace(case.request, sampler=replace(own, name=name))
             yield Cause(

@@ -5,7 +5,7 @@ from functools import cache
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from reference.pipeline import build_modules
+from reference.modules import build_modules
 from reference.spec.model import ModelSpec
 from reference.spec.stages import signatures
 

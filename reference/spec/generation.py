@@ -13,7 +13,7 @@ from reference.spec.noise import ENCODER_NOISE, draw_names
 from reference.spec.prompt import Tokenizer
 from reference.spec.sampling.guidance import Guidance
 from reference.spec.sampling.objective import State
-from reference.spec.sampling.samplers import SamplerSpec
+from reference.spec.sampling.samplers import SAMPLERS, SamplerSpec
 from reference.spec.sampling.schedule import LevelShift
 from reference.spec.stages import CONDITIONER, DECODER, DIT, ENCODER
 from reference.spec.tensors import Array, Tensors
@@ -45,7 +45,7 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Pipeline:
-    """Everything a generation needs, whichever runtime is behind the stages."""
+    """Everything a generation needs, whichever runtime is behind the stages. `samplers` are those the model takes."""
 
     stages: Stages
     tokenizer: Tokenizer
@@ -53,6 +53,7 @@ class Pipeline:
     audio_shape: tuple[int, ...]
     sample_rate_hz: int
     level_shift: LevelShift | None = None
+    samplers: tuple[str, ...] = tuple(SAMPLERS)
 
 
 def conditioner_feed(tokenizer: Tokenizer, prompt: str, seconds: float) -> Tensors:
@@ -77,7 +78,10 @@ def generate(pipeline: Pipeline, request: Request, noise: Iterator[State]) -> Te
     step i noise_i x_i v_i denoised_i (`noise_0` is the start, `noise_i` the re-noise after step i - 1's estimate);
     audio-to-audio also init_audio encoder_noise init_latents, guidance negative_cross_attention_cond.
     Stage outputs keep the precision they were computed in; what is passed on is float32.
+    Raises InputError for a sampler that is not the model's.
     """
+    if request.sampler.name not in pipeline.samplers:
+        raise InputError(f"sampler '{request.sampler.name}' is not for this model; it takes {', '.join(pipeline.samplers)}")
     sampler = replace(request.sampler, shift=pipeline.level_shift)
     trace = conditioner_feed(pipeline.tokenizer, request.prompt, request.seconds)
     trace |= pipeline.stages[CONDITIONER](trace)

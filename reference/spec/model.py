@@ -1,4 +1,4 @@
-"""ModelSpec: what a model dir's configs say, as frozen dataclasses. `config.py` reads them."""
+"""ModelSpec: what a model dir's configs say, as frozen dataclasses. the readers of `families/` make them."""
 
 from dataclasses import dataclass
 from math import prod
@@ -146,8 +146,13 @@ class ShiftSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """Everything inference needs to know about a model dir, except its weights."""
+    """Everything inference needs to know about a model dir, except its weights.
 
+    `family` names a row of `families.table.FAMILIES`, `objective` one of `OBJECTIVES`, `stages` rows of the stage table.
+    """
+
+    family: str
+    stages: tuple[str, ...]
     sample_size: int
     sample_rate_hz: int
     audio_channels: int

@@ -47,6 +47,13 @@ class Section:
             )
         return value
 
+    def peek(self, *keys: str) -> Any:
+        """The value under nested `keys`, which stays to be taken; None where there is none."""
+        value: Any = self._left
+        for key in keys:
+            value = value.get(key) if isinstance(value, dict) else None
+        return value
+
     def section(self, key: str) -> "Section":
         """Take a nested object."""
         if key not in self._left:

@@ -151,4 +151,4 @@ ALL_STAGES = tuple(STAGE_TABLE)
 
 def signatures(spec: ModelSpec) -> dict[str, Signature]:
     """The signature of every stage of the model `spec` describes, at batch 1."""
-    return {name: row.signature(spec) for name, row in STAGE_TABLE.items()}
+    return {name: STAGE_TABLE[name].signature(spec) for name in spec.stages}

@@ -3,28 +3,30 @@
 The official `model_config.json` is read strictly: unknown and unsupported keys are refused by name.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 
 from reference.spec.errors import InputError
+from reference.spec.families.family import Family, T5Folder
 from reference.spec.families.oobleck import read_pretransform
 from reference.spec.families.t5 import read_t5
 from reference.spec.model import DiTSpec, ModelSpec, PromptSpec, SecondsSpec, ShiftSpec
 from reference.spec.section import Section, read_json
+from reference.spec.stages import ALL_STAGES
 
+NAME = "stable_audio_open"
 OBJECTIVES = ("rf_denoiser", "rectified_flow")
+NUMBERS = ("seconds_total",)
 QK_NORMS = ("none", "ln", "l2")
 GLOBAL_COND_TYPES = ("prepend", "adaLN")
 MIN_HEAD_DIM = 32  # RoPE turns at least 32 channels of a head
 
 
-def read_config(top: Section, t5_folder: Callable[[str], Path]) -> ModelSpec:
-    """The spec of a config, and of the `config.json` of the T5 folder that goes with the name it gives.
+def read_config(top: Section, t5_folder: T5Folder) -> ModelSpec:
+    """The spec of a config, its `model_type` taken, and of the `config.json` of the T5 folder it names.
 
     Raises InputError for a missing file or key, a wrong type, an unsupported value, an unknown key,
     and for numbers that contradict each other.
     """
-    top.choice("model_type", ("diffusion_cond",))
     sample_size, audio_channels = top.positive("sample_size"), top.positive("audio_channels")
     sample_rate_hz = top.positive("sample_rate")
     top.ignore("training")
@@ -37,6 +39,8 @@ def read_config(top: Section, t5_folder: Callable[[str], Path]) -> ModelSpec:
     dit, objective, shift = _read_diffusion(model.section("diffusion"))
     model.done()
     spec = ModelSpec(
+        family=NAME,
+        stages=ALL_STAGES,
         sample_size=sample_size,
         sample_rate_hz=sample_rate_hz,
         audio_channels=audio_channels,
@@ -60,11 +64,11 @@ def _read_conditioning(section: Section) -> tuple[PromptSpec, SecondsSpec, int]:
     cond_dim = section.positive("cond_dim")
     found: dict[str, Section] = {}
     for item in section.sections("configs"):
-        name = item.choice("id", ("prompt", "seconds_total"))
-        item.choice("type", ({"prompt": "t5", "seconds_total": "number"}[name],))
+        name = item.choice("id", ("prompt", *NUMBERS))
+        item.choice("type", ("number" if name in NUMBERS else "t5",))
         found[name] = item.section("config")
         item.done()
-    for name in ("prompt", "seconds_total"):
+    for name in ("prompt", *NUMBERS):
         if name not in found:
             raise InputError(f"{section.file}: '{section.path('configs')}' has no entry with id '{name}'")
     section.done()
@@ -84,8 +88,8 @@ def _read_conditioning(section: Section) -> tuple[PromptSpec, SecondsSpec, int]:
 
 def _read_diffusion(section: Section) -> tuple[DiTSpec, str, ShiftSpec | None]:
     for key, expected in (
-        ("cross_attention_cond_ids", ["prompt", "seconds_total"]),
-        ("global_cond_ids", ["seconds_total"]),
+        ("cross_attention_cond_ids", ["prompt", *NUMBERS]),
+        ("global_cond_ids", list(NUMBERS)),
     ):
         ids = section.take(key, list)
         if ids != expected:
@@ -174,3 +178,16 @@ def _check_agreement(spec: ModelSpec, file: Path) -> None:
     for what, (left, right) in pairs.items():
         if left != right:
             raise InputError(f"{file}: {what} must be equal, found {left} and {right}")
+
+
+STABLE_AUDIO_OPEN = Family(
+    name=NAME,
+    model_type="diffusion_cond",
+    read=read_config,
+    objectives=OBJECTIVES,
+    objective_at=("model", "diffusion", "diffusion_objective"),
+    stages=ALL_STAGES,
+    samplers=("pingpong", "euler", "dpmpp", "rk4"),
+    numbers=NUMBERS,
+    codec="oobleck",
+)
