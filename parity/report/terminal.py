@@ -24,8 +24,8 @@ def show(report: Report, console: Console) -> None:
     console.print(_table(report))
     for variant in report.left_out:
         _print(console, "yellow", "not judged", f"{variant.variant}: {variant.why}")
-    for shared in report.shared:
-        _print(console, "green", "same file", f"{shared.stage} of {shared.variant} was judged as that of {shared.judged_as}")
+    for (variant, judged_as), stages in _same_files(report).items():
+        _print(console, "green", "same file", f"{', '.join(stages)} of {variant}: judged as {judged_as}'s")
     for blame in report.blame():
         _print(console, "red", "blame", str(blame))
     for warning in report.evidence.warnings():
@@ -41,6 +41,14 @@ def show(report: Report, console: Console) -> None:
 def _print(console: Console, colour: str, word: str, sentence: str) -> None:
     console.print(f"[{colour}]{word}[/{colour}]", end=" ", highlight=False)
     console.print(sentence, markup=False, soft_wrap=True, highlight=False)
+
+
+def _same_files(report: Report) -> dict[tuple[str, str], list[str]]:
+    """The stages of a variant that were judged under another one's name, by both."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for shared in report.shared:
+        found.setdefault((shared.variant, shared.judged_as), []).append(shared.stage)
+    return found
 
 
 def _table(report: Report) -> Table:

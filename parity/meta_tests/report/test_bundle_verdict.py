@@ -102,7 +102,7 @@ def test_a_file_judged_under_another_name_is_said_to_be(report: Report, tmp_path
     shared = replace(report, shared=[SHARED], checks=[OWN, OF_OTHER, replace(CHECK, stage="decoder")])
     console = Console(file=io.StringIO(), width=200)
     show(shared, console)
-    assert "same file dit of litert_int8 was judged as that of litert_fp32" in console.file.getvalue()
+    assert "same file dit of litert_int8: judged as litert_fp32's" in console.file.getvalue()
     write_report(shared, tmp_path)
     assert "same file as<br>litert_fp32" in (tmp_path / "report.html").read_text()
     assert json.loads((tmp_path / "report.json").read_text())["shared"] == [
