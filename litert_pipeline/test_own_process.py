@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from fixtures import TINY_MODEL_DIR
-from litert_pipeline.build.isolated import convert_isolated
+from litert_pipeline.build.own_process import convert_in_own_process
 from litert_pipeline.bundle import Bundle
 from litert_pipeline.run.litert import LiteRTStage
 from reference.pipeline import load_model
@@ -21,7 +21,7 @@ LEAST_BYTES = 2**27  # torch alone takes more
 
 def test_a_stage_converted_apart_answers_like_one_converted_here(bundles: dict[str, Bundle], tmp_path: Path) -> None:
     path = tmp_path / "decoder.tflite"
-    assert convert_isolated(TINY_MODEL_DIR, "fp32", "decoder", path) > LEAST_BYTES
+    assert convert_in_own_process(TINY_MODEL_DIR, "fp32", "decoder", path) > LEAST_BYTES
     signature = signatures(load_model(TINY_MODEL_DIR).spec)["decoder"]
     rng = np.random.Generator(np.random.Philox(0))
     feed = {"latents": rng.standard_normal(signature.inputs[0].shape, dtype=np.float32)}
@@ -35,7 +35,7 @@ def test_a_stage_converted_apart_answers_like_one_converted_here(bundles: dict[s
 @pytest.mark.parametrize(("model", "recipe", "words"), [("nowhere", "fp32", "no such folder"), (TINY_MODEL_DIR, "int3", "int3")])
 def test_what_goes_wrong_there_is_told_here(tmp_path: Path, model: Path, recipe: str, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        convert_isolated(Path(model), recipe, "decoder", tmp_path / "decoder.tflite")
+        convert_in_own_process(Path(model), recipe, "decoder", tmp_path / "decoder.tflite")
     assert not (tmp_path / "decoder.tflite").exists()
 
 

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from litert_pipeline.build.isolated import convert_isolated
+from litert_pipeline.build.own_process import convert_in_own_process
 from litert_pipeline.build.recipes import Recipe
 from litert_pipeline.build.stage import stage_name, write_stage
 from litert_pipeline.bundle import Bundle, Manifest, Source, StageFile, write_manifest
@@ -49,7 +49,7 @@ def convert(
             say(f"converting {stage} to {recipe.routes.get(stage, recipe.format)}")
             path = folder / stage_name(stage, recipe)
             if model.large:
-                peak_bytes = convert_isolated(model_dir, recipe.name, stage, path)
+                peak_bytes = convert_in_own_process(model_dir, recipe.name, stage, path)
                 say(f"{stage}: {path.stat().st_size / 1e6:.0f} MB, its process took {peak_bytes / 2**30:.1f} GiB at most")
             else:
                 write_stage(model, stage, recipe, path)

@@ -1,6 +1,6 @@
 """One stage converted in a process of its own, so that peak memory is one stage's and none is left behind.
 
-`python -m litert_pipeline.build.isolated MODEL RECIPE STAGE FILE`
+`python -m litert_pipeline.build.own_process MODEL RECIPE STAGE FILE`
 """
 
 import subprocess
@@ -12,9 +12,9 @@ from reference.spec.errors import exit_with_one_line, raise_process_error
 from reference.spec.memory import peak_resident_bytes
 
 
-def convert_isolated(model_dir: Path, recipe: str, stage: str, path: Path) -> int:
+def convert_in_own_process(model_dir: Path, recipe: str, stage: str, path: Path) -> int:
     """Write the stage's file; returns the peak resident bytes of the process. Raises InputError with what it told."""
-    command = [sys.executable, "-m", "litert_pipeline.build.isolated", str(model_dir), recipe, stage, str(path)]
+    command = [sys.executable, "-m", "litert_pipeline.build.own_process", str(model_dir), recipe, stage, str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     raise_process_error(done.returncode, done.stderr, f"converting {stage}")
     return int(done.stdout.split()[-1])

@@ -25,7 +25,7 @@ from reference.spec.tensors import Array, Tensor
 PROMPT, SECONDS = "lofi hip hop beat with soft piano, 90 bpm", 11.0
 
 
-def alone(folder: Path, *, stage: str | None = None, threads: int = 1) -> dict[str, Any]:
+def run_in_own_process(folder: Path, *, stage: str | None = None, threads: int = 1) -> dict[str, Any]:
     """`peak_bytes` (resident) and `total_s` of a whole generation, or of a stage, whose `open_s` it also has.
 
     Raises InputError with what the process told if it failed.

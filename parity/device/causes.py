@@ -12,7 +12,7 @@ from itertools import repeat
 import numpy as np
 from scipy.signal import fftconvolve
 
-from parity.device.recording import Recording, alike
+from parity.device.recording import Recording, correlation_of_all
 from parity.measure.cases import Case
 from reference.pipeline import Model
 from reference.progress import Say
@@ -119,8 +119,8 @@ def origin(model: Model, case: Case, expected: Array, recording: Recording, say:
     seeds = ((case.seed + offset) % UINT32_END for offset in CONTROL_OFFSETS)
     one, two, three, four = (recording.cut(_generated(model, replace(case, seed=seed))) for seed in seeds)
     ours, theirs = (one + two) / 2, (three + four) / 2
-    same = alike(found - theirs, whole - ours)
-    by_chance = max(abs(alike(found - theirs, one - two)), abs(alike(found - ours, three - four)))
+    same = correlation_of_all(found - theirs, whole - ours)
+    by_chance = max(abs(correlation_of_all(found - theirs, one - two)), abs(correlation_of_all(found - ours, three - four)))
     if same > RECOGNISED * by_chance:
         neighbour = _neighbour(model, case, recording, whole, say) if case.noise in audiogen.STREAMS else None
         if neighbour is not None:
@@ -139,12 +139,12 @@ def origin(model: Model, case: Case, expected: Array, recording: Recording, say:
 
 def _neighbour(model: Model, case: Case, recording: Recording, expected: Array, say: Say) -> int | None:
     """A seed nearby whose sound is nearer: the app draws step i from seed + i + 4564, so neighbours share most draws."""
-    closest = {case.seed: alike(recording.audio, expected)}
+    closest = {case.seed: correlation_of_all(recording.audio, expected)}
     for offset in range(1, case.request.sampler.steps):
         for seed in (case.seed + offset, case.seed - offset):
             if seed >= 0:
                 say(f"is it seed {seed}?")
-                closest[seed] = alike(recording.audio, recording.cut(_generated(model, replace(case, seed=seed))))
+                closest[seed] = correlation_of_all(recording.audio, recording.cut(_generated(model, replace(case, seed=seed))))
     best = max(closest, key=lambda seed: closest[seed])
     clear = 1 - closest[best] <= NEIGHBOUR * (1 - closest[case.seed])
     return best if best != case.seed and clear else None

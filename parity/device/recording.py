@@ -7,7 +7,7 @@ import numpy as np
 import soundfile
 
 from parity.measure.metrics import correlation
-from parity.measure.portraits import LOUDNESS_WINDOW_S, Portrait, listening_distances, portrait
+from parity.measure.portraits import LOUDNESS_WINDOW_S, Portrait, audible_distances, portrait
 from reference.spec.audio import read_wav
 from reference.spec.errors import InputError
 from reference.spec.tensors import Array, Tensors
@@ -50,7 +50,7 @@ def read_recording(path: Path) -> Recording:
     return Recording(audio=audio, rate_hz=rate_hz, step=step)
 
 
-def alike(one: Array, two: Array) -> float:
+def correlation_of_all(one: Array, two: Array) -> float:
     """Correlation of all samples."""
     return correlation(one.astype(np.float64).ravel(), two.astype(np.float64).ravel())
 
@@ -71,5 +71,5 @@ class Closeness:
     def of(self, audio: Array) -> dict[str, float]:
         """Of (channel, sample) audio."""
         heard: Portrait = portrait(audio, self._recording.rate_hz)
-        waveform = 1 - alike(self._expected, audio)
-        return {**listening_distances(self._portrait, heard), "waveform_decorrelation": waveform}
+        waveform = 1 - correlation_of_all(self._expected, audio)
+        return {**audible_distances(self._portrait, heard), "waveform_decorrelation": waveform}

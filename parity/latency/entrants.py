@@ -65,7 +65,7 @@ def with_threads(threads: int) -> Iterator[None]:
 
 
 @contextmanager
-def opened(entrants: list[Entrant], stages: list[str], threads: int) -> Iterator[dict[tuple[str, str], Stage]]:
+def open_together(entrants: list[Entrant], stages: list[str], threads: int) -> Iterator[dict[tuple[str, str], Stage]]:
     """Every entrant's stages by name and stage; what several would run is opened once."""
     with ExitStack() as stack:
         stack.enter_context(with_threads(threads))
@@ -87,7 +87,7 @@ def race_stage(
     feeds = [stage_feed(stage, truth, step) for step in range(steps)]
     first = {entrant.same(stage): entrant for entrant in reversed(entrants)}
     answers: dict[str, dict[int, Tensors]] = {same: {} for same in first}
-    with opened(list(first.values()), [stage], threads) as runs:
+    with open_together(list(first.values()), [stage], threads) as runs:
 
         def entering(same: str) -> Callable[[int], object]:
             run, kept = runs[first[same].name, stage], answers[same]

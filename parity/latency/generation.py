@@ -9,7 +9,7 @@ import numpy as np
 
 from litert_pipeline.run.pipeline import assembled
 from parity.judge.judge import Judge
-from parity.latency.entrants import Entrant, opened
+from parity.latency.entrants import Entrant, open_together
 from parity.latency.race import Times, race
 from parity.measure.cases import Case
 from reference.spec.generation import Pipeline, Stage, generate
@@ -51,7 +51,7 @@ def race_generations(
     judge: Judge, entrants: list[Entrant], case: Case, *, threads: int, rounds: int, warmup: int = 1
 ) -> dict[str, Laps]:
     """Everybody generates the same case, in turns, all stages open; `warmup` times do not count."""
-    with opened(entrants, list(GENERATION), threads) as runs:
+    with open_together(entrants, list(GENERATION), threads) as runs:
         runners = {
             entrant.name: _Runner(judge, entrant, {stage: runs[entrant.name, stage] for stage in GENERATION}, case)
             for entrant in entrants

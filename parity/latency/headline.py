@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from litert_pipeline.run.own_process import alone
+from litert_pipeline.run.own_process import run_in_own_process
 from parity.bundles.given import given_bundles
 from parity.judge.judge import Judge
 from parity.judge.lineup import contenders_of
@@ -131,7 +131,7 @@ def _row(judge: Judge, name: str, content: Mapping[str, Any], laps: Mapping[int,
         name=name,
         verdict=verdict_of(name, bundle.manifest.recipe, content, {stage: entry.sha256 for stage, entry in entries.items()}),
         size_bytes={stage: entry.size_bytes for stage, entry in entries.items()},
-        peak_bytes=alone(bundle.folder, threads=max(laps))["peak_bytes"],
+        peak_bytes=run_in_own_process(bundle.folder, threads=max(laps))["peak_bytes"],
         laps=laps,
     )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from litert_pipeline.bundle import Bundle
-from litert_pipeline.run.own_process import alone
+from litert_pipeline.run.own_process import run_in_own_process
 from parity.judge.judge import Judge
 from parity.latency.delegation import delegation
 from parity.latency.entrants import Timed, of_variant, race_opening, race_stage
@@ -100,7 +100,7 @@ class Suite:
             return None
         key = (str(bundle.folder), stage, threads)
         if key not in self._alone:
-            self._alone[key] = alone(bundle.folder, stage=stage, threads=threads)
+            self._alone[key] = run_in_own_process(bundle.folder, stage=stage, threads=threads)
         return int(self._alone[key]["peak_bytes"])
 
     def delegation(self, stage: str, variant: str) -> dict[str, int] | None:

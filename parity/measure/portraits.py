@@ -46,7 +46,7 @@ def portrait(audio: Array, sample_rate_hz: int) -> Portrait:
     )
 
 
-def listening_distances(truth: Portrait, other: Portrait) -> dict[str, float]:
+def audible_distances(truth: Portrait, other: Portrait) -> dict[str, float]:
     """The distances that survive phase drift; all are 0 for equal sounds, and NaN where a sound holds one."""
     return {
         "log_mel_distance_db": log_mel_distance_db(truth, other),

@@ -18,7 +18,7 @@ import numpy as np
 
 from parity.measure.cases import Case
 from parity.measure.metrics import relative_l2
-from parity.measure.portraits import listening_distances, portrait
+from parity.measure.portraits import audible_distances, portrait
 from parity.truth.traces import Truth
 from reference.pipeline import Model
 from reference.spec.generation import Stage, generate
@@ -52,7 +52,7 @@ class Distances:
     def __call__(self, other: Tensors) -> Found:
         return {
             DIT: {"latents_relative_l2": relative_l2(self._latents, other["latents"])},
-            DECODER: listening_distances(self._portrait, portrait(other["audio"][0], self._rate_hz)),
+            DECODER: audible_distances(self._portrait, portrait(other["audio"][0], self._rate_hz)),
         }
 
 

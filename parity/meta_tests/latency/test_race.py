@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from litert_pipeline.bundle import Bundle
-from litert_pipeline.run.own_process import alone
+from litert_pipeline.run.own_process import run_in_own_process
 from parity.judge.judge import Judge
 from parity.latency.delegation import delegation
-from parity.latency.entrants import of_variant, opened, race_stage, with_threads
+from parity.latency.entrants import of_variant, open_together, race_stage, with_threads
 from parity.latency.generation import race_generations
 from parity.latency.machine import governor, machine, temperature_c
 from parity.latency.race import NOISY_SPREAD, Times, race
@@ -125,20 +125,20 @@ def test_without_the_kernels_own_mark_the_resource_is_asked(tmp_path: Path) -> N
 
 
 def test_a_stage_alone_tells_time_and_memory(bundles: dict[str, Bundle]) -> None:
-    found = alone(bundles["int8"].folder, stage="decoder")
+    found = run_in_own_process(bundles["int8"].folder, stage="decoder")
     assert 0 < found["open_s"] < found["total_s"]
     assert found["peak_bytes"] > bundles["int8"].manifest.stages["decoder"].size_bytes
-    assert alone(bundles["int8"].folder)["peak_bytes"] > 0
+    assert run_in_own_process(bundles["int8"].folder)["peak_bytes"] > 0
 
 
 def test_what_fails_alone_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such folder"):
-        alone(tmp_path / "none")
+        run_in_own_process(tmp_path / "none")
 
 
 def test_a_file_several_run_is_opened_once(judge: Judge) -> None:
     entrants = [of_variant(judge, name) for name in ("litert_fp32", "litert_windowed", "litert_int8")]
-    with opened(entrants, list(GENERATION), 1) as runs:
+    with open_together(entrants, list(GENERATION), 1) as runs:
         assert len({id(runs[entrant.name, "conditioner"]) for entrant in entrants}) == 1
         assert len({id(runs[entrant.name, "dit"]) for entrant in entrants}) == 2
         assert len({id(runs[entrant.name, "decoder"]) for entrant in entrants}) == 3

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from parity.measure.arithmetic import HALF_COMPUTE, SINGLE
 from parity.measure.budget import UNIT_ROUNDOFF
 from parity.measure.limits import FLOAT, LIMITS, check_complete, limits
-from parity.measure.portraits import listening_distances, portrait
+from parity.measure.portraits import audible_distances, portrait
 from parity.measure.teacher_forcing import Measurement, measure, unequal_values
 from parity.measure.verdict import TEACHER_FORCED, Verdict
 from reference.spec.tensors import Array
@@ -92,7 +92,7 @@ def test_decoder_metric_sees(metric: str, fault: Callable[[Array], Array]) -> No
 
 
 def heard_apart(truth: Array, other: Array) -> dict[str, float]:
-    return listening_distances(portrait(truth, RATE_HZ), portrait(other, RATE_HZ))
+    return audible_distances(portrait(truth, RATE_HZ), portrait(other, RATE_HZ))
 
 
 @pytest.mark.parametrize(
