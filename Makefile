@@ -1,7 +1,11 @@
-# Two commands on a fresh machine: `make gate` and `make test`. Both need nothing but Python 3.11.
+# Two commands on a fresh machine: `make gate` and `make test`. Both need nothing but Python 3.11. What a verdict needs is
+# installed first (GATE_STAMP); linters, the oracle and readers of what we write (STAMP) come on top, into the same folder.
 PYTHON ?= python3.11
+# Without --no-compile pip compiles every module there is, which takes longer than unpacking; Python compiles what it imports.
+INSTALL := -m pip install -qq --no-compile -c requirements.lock
 VENV := .venv
 BIN := $(VENV)/bin
+GATE_STAMP := $(VENV)/gate-installed
 STAMP := $(VENV)/installed
 REPORT ?= out/gate
 # The oracle of the tests. Its own dependencies are pinned to packages that no longer install together; the extra
@@ -23,7 +27,7 @@ THREADS ?= 1,2
 
 .PHONY: gate gate-full headline test faults bench lock goldens tiny-model emulator onnx2tf clean
 
-gate: $(STAMP) $(ONNX2TF_STAMP) ## convert the embedded tiny model for every variant and judge it
+gate: $(GATE_STAMP) ## convert the embedded tiny model for every variant and judge it; onnx2tf's where it is installed
 	$(BIN)/python -m parity gate --report $(REPORT) --force
 
 gate-full: $(FULL)/int8/manifest.json ## the same at full size: make or take a model, convert, quantize, judge one case
@@ -36,10 +40,10 @@ headline: $(HEADLINE:%=$(FULL)/%/manifest.json) ## time FP32, the mission's mix 
 	$(BIN)/python -m parity headline --model $(MODEL) $(HEADLINE:%=--bundle $(FULL)/%) \
 		--report $(FULL)/headline-gate --threads $(THREADS) --out $(FULL)/headline.md --force
 
-$(FULL)/model/model_config.json: | $(STAMP)
+$(FULL)/model/model_config.json: | $(GATE_STAMP)
 	$(BIN)/python -m fixtures make-model --config small --seed 0 --out $(FULL)/model --force
 
-$(FULL)/fp32/manifest.json: $(MODEL)/model_config.json | $(STAMP)
+$(FULL)/fp32/manifest.json: $(MODEL)/model_config.json | $(GATE_STAMP)
 	$(BIN)/python -m litert_pipeline convert --model $(MODEL) --out $(FULL)/fp32 --force
 
 $(FULL)/int8/manifest.json: $(FULL)/fp32/manifest.json
@@ -57,20 +61,20 @@ test: $(STAMP) $(ONNX2TF_STAMP) ## lint, types and all tests
 	-$(BIN)/python -m parity.device.emulator
 	$(BIN)/python -m pytest --benchmark-disable
 
-faults: $(STAMP) ## inject every fault and write docs/faults.md
+faults: $(GATE_STAMP) ## inject every fault and write docs/faults.md
 	$(BIN)/python -m parity faults --out docs/faults.md --force
 
 bench: $(STAMP) $(ONNX2TF_STAMP) ## latency of every stage and variant on this machine
 	mkdir -p out
 	$(BIN)/python -m pytest parity/ --benchmark-only --threads $(THREADS) --benchmark-json=out/latency.json
 
-goldens: $(STAMP) ## record the truth's numbers again
+goldens: $(GATE_STAMP) ## record the truth's numbers again
 	$(BIN)/python -m parity goldens --out fixtures/goldens --force
 
-tiny-model: $(STAMP) ## write fixtures/tiny_model again from its seed
+tiny-model: $(GATE_STAMP) ## write fixtures/tiny_model again from its seed
 	$(BIN)/python -m fixtures make-model --config tiny --seed 0 --out fixtures/tiny_model --force
 
-emulator: $(STAMP) ## other CPUs for the tests: qemu, into the user's cache
+emulator: $(GATE_STAMP) ## other CPUs for the tests: qemu, into the user's cache
 	$(BIN)/python -m parity.device.emulator
 
 onnx2tf: $(ONNX2TF_STAMP) ## the environment of the converter onnx2tf
@@ -88,15 +92,19 @@ lock: ## write both lock files again
 	$(VENV)-lock/bin/python -m pip freeze >> requirements-onnx2tf.lock
 	rm -rf $(VENV)-lock
 
-$(STAMP): requirements.lock pyproject.toml
+$(GATE_STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -qq -c requirements.lock -e '.[dev]'
-	$(BIN)/python -m pip install -qq -c requirements.lock --no-deps $(ORACLE)
+	$(BIN)/python $(INSTALL) -e '.[build]'
+	touch $(GATE_STAMP)
+
+$(STAMP): $(GATE_STAMP)
+	$(BIN)/python $(INSTALL) -e '.[dev]'
+	$(BIN)/python $(INSTALL) --no-deps $(ORACLE)
 	touch $(STAMP)
 
 $(ONNX2TF_STAMP): requirements-onnx2tf.lock
 	$(PYTHON) -m venv $(ONNX2TF_VENV)
-	$(ONNX2TF_VENV)/bin/python -m pip install -qq -c requirements-onnx2tf.lock $(ONNX2TF)
+	$(ONNX2TF_VENV)/bin/python -m pip install -qq --no-compile -c requirements-onnx2tf.lock $(ONNX2TF)
 	touch $(ONNX2TF_STAMP)
 
 clean:
