@@ -1,7 +1,6 @@
 """`parity-card.md`: the verdict for the page a model is published on."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from typing import Any
 
 from parity.bundles.assignment_table import COLUMNS, cells
@@ -26,7 +25,7 @@ def card(report: Report) -> str:
     parts = [
         f"# Parity: {report.word}",
         f"{len(report.checks)} checks against the float64 reference, {len(report.failed)} failed. "
-        + _listed(asdict(report.model)),
+        + _listed(report.model.in_words()),
         *(("## Bundles", _table(BUNDLES, map(_bundle, report.verdicts()))) if report.bundles else ()),
         "## Worst check of each stage",
         _table(worst_checks, (_row(worst(checks)) for checks in rows(report.checks))),

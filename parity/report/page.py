@@ -3,7 +3,6 @@
 import math
 from base64 import b64encode
 from collections.abc import Iterable
-from dataclasses import asdict
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -51,9 +50,10 @@ def page(report: Report) -> str:
         layers=[_layer(variant, stage, errors) for (variant, stage), errors in evidence.layers.items()],
         swaps=[_swap(matrix) for matrix in evidence.swaps],
         mixes=MIXES,
+        stages=GENERATION,
         activations=[_activation(found) for found in evidence.activations],
         sounds=[_sound(sound) for sound in evidence.sounds],
-        model=asdict(report.model),
+        model=report.model.in_words(),
         environment=report.environment.in_words(),
         assignments=[cells(row) for row in report.assignments],
         assignment_columns=COLUMNS,
@@ -87,14 +87,20 @@ def _percent(check: Verdict) -> str:
 
 
 def _curves(steps: Iterable[StepFigures]) -> Iterable[dict[str, str]]:
-    """One polyline per variant: velocity SNR over the steps."""
-    by_variant: dict[str, list[float]] = {}
+    """A polyline of velocity SNR over the steps, and the variants it belongs to: one line would hide an equal one."""
+    values: dict[str, list[float]] = {}
     for step in steps:
-        by_variant.setdefault(step.variant, []).append(step.velocity_snr_db)
-    for index, (variant, values) in enumerate(by_variant.items()):
-        width = (PLOT_WIDTH - MARGIN_LEFT - MARGIN) / max(1, len(values) - 1)
-        points = " ".join(f"{MARGIN_LEFT + i * width:.1f},{_y(value):.1f}" for i, value in enumerate(values))
-        yield {"variant": variant, "colour": COLOURS[index % len(COLOURS)], "points": points}
+        values.setdefault(step.variant, []).append(step.velocity_snr_db)
+    variants: dict[str, list[str]] = {}
+    for variant, snr_db in values.items():
+        variants.setdefault(_points(snr_db), []).append(variant)
+    for index, (points, names) in enumerate(variants.items()):
+        yield {"variants": ", ".join(names), "colour": COLOURS[index % len(COLOURS)], "points": points}
+
+
+def _points(snr_db: list[float]) -> str:
+    width = (PLOT_WIDTH - MARGIN_LEFT - MARGIN) / max(1, len(snr_db) - 1)
+    return " ".join(f"{MARGIN_LEFT + i * width:.1f},{_y(value):.1f}" for i, value in enumerate(snr_db))
 
 
 def _y(db: float) -> float:

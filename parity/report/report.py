@@ -1,7 +1,7 @@
 """What a gate run found, as one value. The page, the card, `report.json`, `junit.xml` and the terminal each take this value."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from parity.bundles.assignment_table import Assignment
 from parity.explain.evidence import Evidence
@@ -25,6 +25,10 @@ class JudgedModel:
     window_s: float
     latent_frames: int
     coded: str
+
+    def in_words(self) -> dict[str, str]:
+        """All of it, for a person."""
+        return {name: str(value) for name, value in asdict(self).items()} | {"window_s": f"{self.window_s:.2f}"}
 
 
 @dataclass(frozen=True, kw_only=True)

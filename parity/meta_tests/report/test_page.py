@@ -112,6 +112,14 @@ def test_the_verdict_comes_first_and_failures_say_their_sentence() -> None:
     assert "denoised_error is 2, allowed at most 1" in text
 
 
+def test_variants_with_the_same_values_share_a_line_and_its_legend() -> None:
+    evidence = replace(EVIDENCE, steps=[replace(step, variant=name) for name in ("one", "two") for step in EVIDENCE.steps])
+    assert page(evidence=evidence).count("<polyline") == 1
+    assert "&#9632; one, two</span>" in page(evidence=evidence)
+    other = replace(EVIDENCE.steps[0], variant="three")
+    assert page(evidence=replace(evidence, steps=[*evidence.steps, other])).count("<polyline") == 2
+
+
 def test_nan_is_the_worst_of_a_block() -> None:
     errors = [replace(ERROR, isolated=value) for value in (5.0, math.nan, 7.0)]
     (block,) = by_block(errors)
