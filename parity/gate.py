@@ -1,7 +1,7 @@
 """The gate: all checks over all cases and contenders, one verdict for each bundle."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,8 +42,11 @@ class GateOptions:
     require_license: bool = False
 
 
-def run_gate(options: GateOptions, store: Store, say: Say) -> Report:
-    """Judge and, with `report`, write the report folder, whole or not at all. Raises InputError for bad input."""
+def run_gate(options: GateOptions, store: Store, say: Say, show: Callable[[Report], None]) -> Report:
+    """Judge, `show` what was found and then, with `report`, write the report folder, whole or not at all.
+
+    Raises InputError for bad input.
+    """
     with ExitStack() as stack:
         if options.report is not None:
             folder = stack.enter_context(new_folder(options.report, options.force))
@@ -54,6 +57,7 @@ def run_gate(options: GateOptions, store: Store, say: Say) -> Report:
         )
         judge = stack.enter_context(Judge.of(options.model, bundles, options.threads, store))
         report = _judged(judge, chosen(options.variants, judge.contenders), options, say)
+        show(report)
         if options.report is not None:
             write_report(report, folder)
     return report

@@ -1,5 +1,6 @@
 """Commands that judge: once, or over and over."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -42,8 +43,7 @@ def gate_command(
         threads=threads, force=force, require_license=require_license,
     )  # fmt: skip
     with show_progress(console) as say:
-        outcome = run_gate(options, user_store(no_cache), say)
-    show(outcome, console)
+        outcome = run_gate(options, user_store(no_cache), say, partial(show, console=console))
     if report is not None:
         names = ("report.html", "report.json", "junit.xml", "parity-card.md")
         console.print(f"wrote {', '.join(str(report / name) for name in names)}", highlight=False, soft_wrap=True)
