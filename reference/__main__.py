@@ -19,7 +19,7 @@ def generate_command(
 ) -> None:
     """Generate audio from a prompt, in float32 on the CPU."""
     job = options.checked()
-    # Imported here so that a mistyped option is told at once, not after torch has loaded.
+    # Imported here so that a mistyped option is an error at once, not after torch has loaded.
     from reference.pipeline import load_model
 
     loaded = load_model(model)

@@ -41,6 +41,6 @@ def write_onnx2tf(module: nn.Module, signature: Signature, path: Path, precision
         done = subprocess.run(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, cwd=name)
         written = folder / f"{path.stem}_{precision}.tflite"
         if done.returncode or not written.is_file():
-            told = (done.stdout.strip().splitlines() or ["nothing was printed"])[-1]
-            raise InputError(f"{COMMAND}: did not convert {path.stem} (exit code {done.returncode}: {told})")
+            printed = (done.stdout.strip().splitlines() or ["nothing was printed"])[-1]
+            raise InputError(f"{COMMAND}: did not convert {path.stem} (exit code {done.returncode}: {printed})")
         shutil.move(written, path)

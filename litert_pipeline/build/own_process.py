@@ -13,7 +13,7 @@ from reference.spec.memory import peak_resident_bytes
 
 
 def convert_in_own_process(model_dir: Path, recipe: str, stage: str, path: Path) -> int:
-    """Write the stage's file; returns the peak resident bytes of the process. Raises InputError with what it told."""
+    """Write the stage's file; returns the peak resident bytes of the process. Raises InputError with its last error."""
     command = [sys.executable, "-m", "litert_pipeline.build.own_process", str(model_dir), recipe, stage, str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     raise_process_error(done.returncode, done.stderr, f"converting {stage}")

@@ -100,10 +100,10 @@ class LiteRTStage:
 
     def _check(self, found: Mapping[str, Mapping[str, Any]], declared: tuple[Tensor, ...], kind: str) -> None:
         """The file's tensors must be the declared ones by name, shape and dtype."""
-        told = {name: (tuple(detail["shape"]), np.dtype(detail["dtype"]).name) for name, detail in found.items()}
+        in_file = {name: (tuple(detail["shape"]), np.dtype(detail["dtype"]).name) for name, detail in found.items()}
         wanted = {tensor.name: (tensor.shape, tensor.dtype) for tensor in declared}
-        if told != wanted:
-            raise InputError(f"{self.path}: foreign signature, {kind}s are {told}, expected {wanted}")
+        if in_file != wanted:
+            raise InputError(f"{self.path}: foreign signature, {kind}s are {in_file}, expected {wanted}")
 
 
 def _writable(array: Array) -> Array:

@@ -28,7 +28,7 @@ PROMPT, SECONDS = "lofi hip hop beat with soft piano, 90 bpm", 11.0
 def run_in_own_process(folder: Path, *, stage: str | None = None, threads: int = 1) -> dict[str, Any]:
     """`peak_bytes` (resident) and `total_s` of a whole generation, or of a stage, whose `open_s` it also has.
 
-    Raises InputError with what the process told if it failed.
+    Raises InputError with the last error of the process if it failed.
     """
     command = [sys.executable, "-m", "litert_pipeline.run.own_process", str(folder), "--threads", str(threads)]
     done = subprocess.run([*command, *(["--stage", stage] if stage else [])], capture_output=True, text=True, check=False)

@@ -32,9 +32,9 @@ class Collection:
     @cached_property
     def left_out(self) -> list[str]:
         """Sentences about bundles that cannot be made here."""
-        told: list[str] = []
-        makeable(set(RECIPES), told.append)
-        return told
+        left_out: list[str] = []
+        makeable(set(RECIPES), left_out.append)
+        return left_out
 
     @property
     def recipes(self) -> set[str]:

@@ -64,16 +64,16 @@ def _of_the_writer(expected: Array, recording: Recording) -> Iterator[Cause]:
         yield Cause(component=writer, sentence="both channels hold their mean", audio=np.stack([(left + right) / 2] * 2))
     gain = level_ratio(whole, found)
     if abs(gain - 1) > SAME_GAIN:
-        told = "the sound is inverted" if abs(gain + 1) <= SAME_GAIN else f"all samples are multiplied by {gain:.3g}"
-        yield Cause(component=writer, sentence=told, audio=gain * whole)
+        sentence = "the sound is inverted" if abs(gain + 1) <= SAME_GAIN else f"all samples are multiplied by {gain:.3g}"
+        yield Cause(component=writer, sentence=sentence, audio=gain * whole)
     top = float(np.abs(found).max())
     if top < np.abs(whole).max():
-        told = f"samples beyond {top:.3g} are clipped; the model's reach {np.abs(whole).max():.3g}"
-        yield Cause(component=writer, sentence=told, audio=np.clip(whole, -top, top))
+        sentence = f"samples beyond {top:.3g} are clipped; the model's reach {np.abs(whole).max():.3g}"
+        yield Cause(component=writer, sentence=sentence, audio=np.clip(whole, -top, top))
     shift = _shift(whole[0], found[0], round(MOST_SHIFT_S * recording.rate_hz))
     if shift:
-        told = f"the sound is {abs(shift)} samples {'late' if shift > 0 else 'early'}"
-        yield Cause(component=writer, sentence=told, audio=_moved(whole, shift))
+        sentence = f"the sound is {abs(shift)} samples {'late' if shift > 0 else 'early'}"
+        yield Cause(component=writer, sentence=sentence, audio=_moved(whole, shift))
 
 
 def _of_the_sampler(model: Model, case: Case) -> Iterator[Cause]:
@@ -89,24 +89,24 @@ def _of_the_sampler(model: Model, case: Case) -> Iterator[Cause]:
             )
     shape = model.spec.latent_shape
     again = repeat(next(case.draws(shape)))
-    told = "every step is re-noised with the noise of the start"
-    yield Cause(component="the sampler", sentence=told, audio=_generated(model, case, again))
+    sentence = "every step is re-noised with the noise of the start"
+    yield Cause(component="the sampler", sentence=sentence, audio=_generated(model, case, again))
 
 
 def _of_the_noise(model: Model, case: Case) -> Iterator[Cause]:
     """The same seed in other generators."""
     for name in STREAMS:
         if name != case.noise:
-            told = f"its noise is '{name}' of seed {case.seed}, not '{case.noise}'"
-            yield Cause(component="the noise", sentence=told, audio=_generated(model, replace(case, noise=name)))
+            sentence = f"its noise is '{name}' of seed {case.seed}, not '{case.noise}'"
+            yield Cause(component="the noise", sentence=sentence, audio=_generated(model, replace(case, noise=name)))
 
 
 def _of_the_seconds(model: Model, case: Case) -> Iterator[Cause]:
     """Arm's app asks for its own duration."""
     if case.request.seconds != APP_SECONDS:
         request = replace(case.request, seconds=APP_SECONDS)
-        told = f"it was asked for {APP_SECONDS:g} s, not {case.request.seconds:g} s"
-        yield Cause(component="the request", sentence=told, audio=_generated(model, replace(case, request=request)))
+        sentence = f"it was asked for {APP_SECONDS:g} s, not {case.request.seconds:g} s"
+        yield Cause(component="the request", sentence=sentence, audio=_generated(model, replace(case, request=request)))
 
 
 def origin(model: Model, case: Case, expected: Array, recording: Recording, say: Say) -> tuple[str, str]:

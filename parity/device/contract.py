@@ -80,11 +80,11 @@ def contract_table(found: Iterable[Reached], revision: str) -> Table:
         table.add_column(title)
     for entry in found:
         place = entry.place
-        told = "[green]right[/green]" if entry.wrong is None else f"[red]{entry.wrong}[/red]"
+        verdict = "[green]right[/green]" if entry.wrong is None else f"[red]{entry.wrong}[/red]"
         where = f"{place.kind} {place.position}"
         there = f"{entry.dtype} {list(entry.shape)}" if entry.name is not None else "nothing"
         wanted, finds = f"{place.tensor}, {place.dtype}", f"{entry.holds or '-'}, {there}"
-        table.add_row(FILES[place.stage], where, place.constant, wanted, finds, entry.name or "-", told)
+        table.add_row(FILES[place.stage], where, place.constant, wanted, finds, entry.name or "-", verdict)
     return table
 
 
@@ -106,8 +106,8 @@ def _reached(revision: Revision, place: Place, interface: Interface, bundle: Bun
     tensor = there[place.position]
     matches = _matches(bundle, place.stage, place.kind)
     holds = next((match.ours.name for match in matches if match.position == place.position), None)
-    told = _consequence(revision, place, tensor, holds, spec)
-    return Reached(place=place, name=tensor.name, holds=holds, shape=tensor.shape, dtype=tensor.dtype, wrong=told)
+    consequence = _consequence(revision, place, tensor, holds, spec)
+    return Reached(place=place, name=tensor.name, holds=holds, shape=tensor.shape, dtype=tensor.dtype, wrong=consequence)
 
 
 def _consequence(revision: Revision, place: Place, found: FileTensor, holds: str | None, spec: ModelSpec) -> str | None:

@@ -92,8 +92,8 @@ def _checked(command: Sequence[str], folder: Path | None = None) -> None:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     errors = [line for line in done.stderr.splitlines() if line.startswith(("E:", "W: Failed"))]
     if done.returncode or errors:  # apt-get update ends well without having reached anything
-        told = (errors or done.stderr.splitlines() or ["no message"])[-1]
-        raise EmulatorError(f"{command[0]} cannot fetch or unpack {PACKAGE} of {SUITE}: {told}")
+        message = (errors or done.stderr.splitlines() or ["no message"])[-1]
+        raise EmulatorError(f"{command[0]} cannot fetch or unpack {PACKAGE} of {SUITE}: {message}")
 
 
 def without_vnni(arguments: Sequence[str], folder: Path) -> list[str]:

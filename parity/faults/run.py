@@ -59,15 +59,15 @@ class Outcome:
 
     def complaints(self) -> list[str]:
         """Why the gate is not proven; empty if it is."""
-        told = (
+        lines = (
             [] if self.rows or self.clean is not None else ["nothing was injected: no such variant can have the fault"]
         )
-        told += [f"refused without a fault: {check}" for check in self.clean or []]
+        lines += [f"refused without a fault: {check}" for check in self.clean or []]
         for variant in self.variants:
             caught, injected = self.caught(variant)
             if caught < (1.0 if variant == STRICT else LEAST_CAUGHT) * injected:
-                told.append(f"{variant}: {caught} of {injected} faults caught and blamed on the right stage")
-        return told + [f"not blamed: {pair}" for pair in self.pairs if not pair.blamed and not self.hidden(pair)]
+                lines.append(f"{variant}: {caught} of {injected} faults caught and blamed on the right stage")
+        return lines + [f"not blamed: {pair}" for pair in self.pairs if not pair.blamed and not self.hidden(pair)]
 
     def hidden(self, pair: Pair) -> bool:
         """Whether each of the two is missed alone, too: then the variant's precision hides both."""

@@ -37,7 +37,7 @@ def order_checks(bundle: Bundle, label: str) -> list[Verdict]:
 
 def swapped_inputs(stage: str, binding: Binding) -> list[str]:
     """A sentence about every input whose name, number or place contradicts what it is."""
-    found = [told for match in binding.inputs if (told := _misnamed(match) or _renumbered(match))]
+    found = [sentence for match in binding.inputs if (sentence := _misnamed(match) or _renumbered(match))]
     return found or _misplaced(stage, binding)
 
 

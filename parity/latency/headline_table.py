@@ -53,8 +53,8 @@ def notes(headline: Headline) -> Iterator[str]:
     for row in headline.rows:
         yield f"`{row.name}`: {row.label}."
     for threads, peak in headline.peaks.items():
-        told = ", ".join(f"{name} {rate / GIGA:.0f} GMAC/s" for name, rate in peak.items())
-        yield f"Peak of one large dense layer, {_counted(threads)}: {told}."
+        parts = ", ".join(f"{name} {rate / GIGA:.0f} GMAC/s" for name, rate in peak.items())
+        yield f"Peak of one large dense layer, {_counted(threads)}: {parts}."
         for row in headline.rows:
             yield f"{row.name}, {_counted(threads)}: {_rates(headline, row, threads)}."
     fast, base = rows.get("litert_int8_fast"), rows.get(BASE)
@@ -103,13 +103,13 @@ def figure(times: Times, calls: int = 1) -> str:
 def _rates(headline: Headline, row: Row, threads: int) -> str:
     """Multiplications a second per stage, and the share of the peak."""
     laps: Laps = row.laps[threads]
-    told = []
+    parts = []
     for stage in ("dit", "decoder"):
         calls = headline.steps if stage == "dit" else 1
         rate = calls * headline.macs[stage] / laps.stages[stage].median_s
         shares = ", ".join(f"{100 * rate / peak:.0f} % of {name}" for name, peak in headline.peaks[threads].items())
-        told.append(f"{stage} {rate / GIGA:.0f} GMAC/s ({shares})")
-    return "; ".join(told)
+        parts.append(f"{stage} {rate / GIGA:.0f} GMAC/s ({shares})")
+    return "; ".join(parts)
 
 
 def _peer_rows(headline: Headline) -> Iterable[list[str]]:

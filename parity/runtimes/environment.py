@@ -66,8 +66,8 @@ def apple_flags() -> set[str]:
     """What macOS tells of an Arm CPU, spelled as Linux spells it."""
     if platform.system() != "Darwin":
         return set()
-    told = subprocess.run(["sysctl", "hw.optional.arm"], capture_output=True, text=True, check=False).stdout
-    return parse_sysctl(told)
+    output = subprocess.run(["sysctl", "hw.optional.arm"], capture_output=True, text=True, check=False).stdout
+    return parse_sysctl(output)
 
 
 def parse_sysctl(text: str) -> set[str]:

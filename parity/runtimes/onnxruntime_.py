@@ -35,12 +35,12 @@ class OnnxStage:
 
     def _check(self, found: list[Any], declared: tuple[Tensor, ...], kind: str) -> None:
         wanted = {tensor.name: (tensor.shape, tensor.dtype) for tensor in declared}
-        told = {
+        in_file = {
             node.name: (_closed(node.shape, wanted.get(node.name, ((), ""))[0]), DTYPES.get(node.type, node.type))
             for node in found
         }
-        if told != wanted:
-            raise InputError(f"{self.path}: foreign signature, {kind}s are {told}, expected {wanted}")
+        if in_file != wanted:
+            raise InputError(f"{self.path}: foreign signature, {kind}s are {in_file}, expected {wanted}")
 
 
 def _closed(shape: list[int | str | None], wanted: tuple[int, ...]) -> tuple[int | str | None, ...]:

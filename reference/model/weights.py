@@ -126,8 +126,8 @@ def load_into(modules: Mapping[str, nn.Module], state: StateDict, path: Path) ->
         "not finite": sorted(name for name in wanted.keys() & state.keys() if not state[name].isfinite().all()),
     }
     if any(problems.values()):
-        told = "; ".join(f"{len(names)} {kind}: {_some(names)}" for kind, names in problems.items() if names)
-        raise InputError(f"{path}: does not fit the config, nothing was loaded ({told})")
+        listed = "; ".join(f"{len(names)} {kind}: {_some(names)}" for kind, names in problems.items() if names)
+        raise InputError(f"{path}: does not fit the config, nothing was loaded ({listed})")
     for prefix, module in modules.items():
         own = {name: state[f"{prefix}{name}"].float() for name in module.state_dict()}
         module.load_state_dict(own, strict=True, assign=True)
