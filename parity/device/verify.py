@@ -17,7 +17,8 @@ from parity.measure.budget import YARDSTICK
 from parity.measure.cases import Case
 from parity.measure.limits import ENVELOPE_FACTOR
 from parity.measure.verdict import FREE_RUNNING, Verdict
-from parity.truth.envelope import OwnErrors, draws, envelope
+from parity.truth.disturbed import OwnErrors
+from parity.truth.envelope import draws, envelope
 from parity.truth.own_errors import own_errors
 from parity.truth.store import Store
 from reference.progress import Say

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from litert_pipeline.bundle import Bundle
 from parity.judge.artifacts import artifact_checks
@@ -23,7 +24,8 @@ from parity.measure.limits import BETWEEN, ENVELOPE_FACTOR, SAME_CONDITIONING, l
 from parity.measure.replay import asked, audio_to_audio, compare
 from parity.measure.teacher_forcing import CONDITIONING, Measurement, measure, teacher_forced, unequal_values
 from parity.measure.verdict import FREE_RUNNING, REPLAYED, TEACHER_FORCED, Verdict
-from parity.truth.envelope import Distances, OwnErrors, draws, envelope
+from parity.truth.disturbed import OwnErrors
+from parity.truth.envelope import Distances, draws, envelope
 from parity.truth.own_errors import own_errors
 from parity.truth.store import Store
 from parity.truth.traces import Truth
@@ -50,9 +52,10 @@ class Judge(Panel):
         return cls(truths=Truth(model=model, store=store or Store()), contenders=contenders_of(bundles), threads=threads)
 
     def __enter__(self) -> "Judge":
-        """Every runtime gets `threads`; torch's count is a setting of the process, so it lasts as long as the judge."""
+        """Every runtime gets `threads`; torch's and numpy's are settings of the process, so they last as long as the judge."""
         self._stack.callback(torch.set_num_threads, torch.get_num_threads())
         torch.set_num_threads(self.threads)
+        self._stack.enter_context(threadpool_limits(self.threads, user_api="blas"))
         return self
 
     def __exit__(

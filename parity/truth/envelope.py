@@ -11,35 +11,25 @@ whole, and noise leaves all that alone.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from parity.measure.cases import Case
 from parity.measure.metrics import relative_l2
 from parity.measure.portraits import audible_distances, portrait
+from parity.truth.disturbed import Disturbed, OwnErrors
 from parity.truth.traces import Truth
 from reference.pipeline import Model
-from reference.spec.generation import Stage, generate
-from reference.spec.stages import CONDITIONER, DECODER, DIT, GENERATION
+from reference.spec.stages import DECODER, DIT
 from reference.spec.tensors import Array, Tensors
 
 Found = dict[str, dict[str, float]]  # distances by stage and metric
 DRAWS = 32
 LARGE_DRAWS = 4  # where one takes half a minute; below half of what 32 say in 3 of 100 drawings, over 254 envelopes
 QUANTILE = 0.9
-
-
-@dataclass(frozen=True, kw_only=True)
-class OwnErrors:
-    """What a variant adds to each output when fed the truth: by output name, one array or one per DiT step.
-
-    `sizes` are their relative L2 norms, capped by the budgets, so that a fault does not widen its own envelope.
-    """
-
-    arrays: Mapping[str, list[Array]]
-    sizes: Mapping[str, list[float]]
+THREADS = 2  # that decode and measure draws of a small model
 
 
 class Distances:
@@ -86,57 +76,15 @@ def envelope(
 
 
 def _drawn(model: Model, case: Case, distances: Callable[[Tensors], Found], errors: OwnErrors) -> Tensors:
-    """`stage.metric` to the distance of every draw, by the float32 reference.
-
-    All are sampled before the first is decoded, and the conditioner runs once: at full size no two stages are held.
-    """
-    drawn: dict[str, list[float]] = {}
-    pipeline, sampled = model.pipeline(), []
-    pipeline = replace(pipeline, stages={**pipeline.stages, CONDITIONER: _once(pipeline.stages[CONDITIONER])})
-    for draw in range(draws(model)):
-        rng = np.random.Generator(np.random.Philox(key=[case.seed, draw]))
-        stages = _disturbed(pipeline.stages, errors, rng)
-        undecoded = replace(pipeline, stages={**stages, DECODER: lambda feed: {"audio": feed["latents"]}})
-        trace = generate(undecoded, case.request, case.draws(pipeline.latent_shape))
-        sampled.append((trace["latents"], stages[DECODER]))
-    for latents, decode in sampled:
-        for stage, by_metric in distances({"latents": latents, **decode({"latents": latents})}).items():
-            for metric, value in by_metric.items():
-                drawn.setdefault(f"{stage}.{metric}", []).append(value)
-    return {name: np.array(found) for name, found in drawn.items()}
-
-
-def _once(run: Stage) -> Stage:
-    """A stage that is always asked the same, and answers what it answered first."""
-    answers: list[Tensors] = []
-
-    def remembered(feed: Mapping[str, Array]) -> Tensors:
-        if not answers:
-            answers.append(run(feed))
-        return answers[0]
-
-    return remembered
-
-
-def _disturbed(stages: Mapping[str, Stage], errors: OwnErrors, rng: np.random.Generator) -> dict[str, Stage]:
-    """The same stages, what they put out disturbed; the DiT by the errors of the step it is at."""
-    drawn = {
-        name: iter([(rng.choice((-1.0, 1.0)) * array, size) for array, size in zip(arrays, errors.sizes[name], strict=True)])
-        for name, arrays in errors.arrays.items()
+    """`stage.metric` to the distance of every draw. Each is computed by one thread, so their number changes no bit."""
+    generation = Disturbed(model, case, errors, draws(model))
+    with ThreadPoolExecutor(1 if model.large else THREADS) as pool:
+        measured = list(pool.map(lambda draw: distances(generation(draw)), range(draws(model))))
+    return {
+        f"{stage}.{metric}": np.array([found[stage][metric] for found in measured])
+        for stage, by_metric in measured[0].items()
+        for metric in by_metric
     }
-
-    def wrapped(run: Stage) -> Stage:
-        return lambda feed: {name: _moved(array, *next(drawn[name])) for name, array in run(feed).items()}
-
-    return {stage: wrapped(stages[stage]) for stage in GENERATION}
-
-
-def _moved(array: Array, error: Array, size: float) -> Array:
-    """`array` plus an error of relative L2 `size` and the shape of `error`; nothing where that is zero."""
-    length = float(np.linalg.norm(error))
-    scale = size * float(np.linalg.norm(array.astype(np.float64))) / length if length else 0.0
-    moved: Array = (array + scale * error).astype(np.float32)
-    return moved
 
 
 def _hash(array: Array) -> str:

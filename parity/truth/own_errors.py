@@ -6,7 +6,7 @@ import numpy as np
 
 from parity.measure.metrics import relative_l2
 from parity.measure.verdict import Verdict
-from parity.truth.envelope import OwnErrors
+from parity.truth.disturbed import OwnErrors
 from reference.spec.stages import STAGE_TABLE
 from reference.spec.tensors import Array, Tensors
 

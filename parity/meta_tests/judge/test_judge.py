@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_info
 
 from parity.faults.bench import Bench
 from parity.faults.catalogue import CATALOGUE
@@ -22,6 +23,7 @@ from reference.spec.generation import Stage
 from reference.spec.tensors import Array
 
 VARIANT = "litert_fp32"
+MOST_THREADS = 2  # that every machine has
 WIDER = 10  # times a clean variant's limits: a fault may add to its envelope what its budgets allow, 4x a rounding
 
 
@@ -112,10 +114,17 @@ def test_a_yardstick_that_is_not_finite_allows_nothing(judge: Judge, yardstick: 
 
 
 def test_the_threads_of_the_process_are_given_back(judge: Judge) -> None:
-    before = torch.get_num_threads()
-    with Judge(truths=judge.truths, contenders={}, threads=before + 1):
-        assert torch.get_num_threads() == before + 1
-    assert torch.get_num_threads() == before
+    before, fewer = (torch.get_num_threads(), blas_threads()), MOST_THREADS - 1
+    with Judge(truths=judge.truths, contenders={}, threads=fewer):
+        assert (torch.get_num_threads(), blas_threads()) == (fewer, {fewer})
+    assert (torch.get_num_threads(), blas_threads()) == before
+    with Judge(truths=judge.truths, contenders={}, threads=MOST_THREADS):
+        assert (torch.get_num_threads(), blas_threads()) == (MOST_THREADS, {MOST_THREADS})
+
+
+def blas_threads() -> set[int]:
+    """Threads of every BLAS that is loaded."""
+    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
 
 
 def in_float32(run: Stage) -> Stage:

@@ -1,0 +1,94 @@
+"""The reference generating many times at once, what its stages put out disturbed differently in every draw."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import count
+
+import numpy as np
+
+from parity.measure.cases import Case
+from reference.pipeline import Model, TorchStage
+from reference.spec.generation import Stage, generate
+from reference.spec.stages import CONDITIONER, DECODER, DIT, STAGE_TABLE
+from reference.spec.tensors import Array, Tensors
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnErrors:
+    """What a variant adds to each output when fed the truth: by output name, one array or one per DiT step.
+
+    `sizes` are their relative L2 norms, capped by the budgets, so that a fault does not widen its own envelope.
+    """
+
+    arrays: Mapping[str, list[Array]]
+    sizes: Mapping[str, list[float]]
+
+
+class Disturbed:
+    """Generations of the float32 reference, each with errors of its own signs, drawn for every output and step.
+
+    All are sampled at once, then decoded one by one: so at full size no two stages are held, and what a decoder works on
+    stays in a processor's cache.
+    """
+
+    def __init__(self, model: Model, case: Case, errors: OwnErrors, draws: int) -> None:
+        self._model, self._errors, self._signs = model, errors, _signs(case, errors, draws)
+        pipeline = model.pipeline()
+        stages = {
+            CONDITIONER: _moved_by(pipeline.stages[CONDITIONER], errors, self._signs),
+            DIT: _moved_by(batched(model, DIT, draws), errors, self._signs),
+            DECODER: lambda feed: {"audio": feed["latents"]},
+        }
+        trace = generate(replace(pipeline, stages=stages), case.request, case.draws(pipeline.latent_shape))
+        self._latents = trace["latents"]
+
+    def __call__(self, draw: int) -> Tensors:
+        """`latents` and `audio` of one of them."""
+        signs = {name: drawn[draw : draw + 1] for name, drawn in self._signs.items()}
+        feed = {"latents": self._latents[draw : draw + 1]}
+        return feed | _moved_by(self._model.stage(DECODER), self._errors, signs)(feed)
+
+
+def batched(model: Model, name: str, size: int) -> Stage:
+    """A stage of the float32 reference over `size` items at once; an input of one item serves all."""
+    signature = STAGE_TABLE[name].signature(model.spec)
+    inputs = tuple(replace(tensor, axes={**tensor.axes, "batch": size}) for tensor in signature.inputs)
+
+    def run(feed: Mapping[str, Array]) -> Tensors:
+        spread = {tensor.name: np.broadcast_to(feed[tensor.name], tensor.shape).copy() for tensor in inputs}
+        return TorchStage(model.modules[name], replace(signature, inputs=inputs))(spread)
+
+    return run
+
+
+def _signs(case: Case, errors: OwnErrors, draws: int) -> dict[str, Array]:
+    """(draw, call) of each output: -1 or 1, from a stream of the draw's own."""
+    streams = [np.random.Generator(np.random.Philox(key=[case.seed, draw])) for draw in range(draws)]
+    return {
+        name: np.array([[stream.choice((-1.0, 1.0)) for _ in arrays] for stream in streams])
+        for name, arrays in errors.arrays.items()
+    }
+
+
+def _moved_by(run: Stage, errors: OwnErrors, signs: Mapping[str, Array]) -> Stage:
+    """The stage, each of its outputs moved by the error of the call it is at."""
+    calls = count()
+
+    def moved(feed: Mapping[str, Array]) -> Tensors:
+        outputs, call = run(feed), next(calls)
+        return {
+            name: _moved(array, errors.arrays[name][call], errors.sizes[name][call] * signs[name][:, call])
+            for name, array in outputs.items()
+        }
+
+    return moved
+
+
+def _moved(array: Array, error: Array, sizes: Array) -> Array:
+    """`array`, one item or one a draw, plus in every draw an error of the shape of `error` and a relative L2 norm, which
+    may be negative; nothing where the error is zero."""
+    length = float(np.linalg.norm(error))
+    norms = np.linalg.norm(array.astype(np.float64).reshape(len(array), -1), axis=1)
+    scales = (sizes * norms / length if length else 0 * sizes).reshape(-1, *(1,) * (array.ndim - 1))
+    moved: Array = (array + scales * error).astype(np.float32)
+    return moved
