@@ -106,6 +106,10 @@ def other_code(_: Path, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(conversions_module, "code_of", lambda _: (Path(__file__),))
 
 
+def other_tensors(_: Path, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(conversions_module, "signatures", lambda _: {})
+
+
 def other_onnx2tf(_: Path, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(conversions_module, "find_onnx2tf", lambda: None)
 
@@ -125,6 +129,7 @@ INGREDIENTS = {
     "config of T5": ("fp32", in_model("t5-tiny/config.json")),
     "versions": ("fp32", other_version),
     "code": ("fp32", other_code),
+    "tensors": ("fp32", other_tensors),
     "rules": ("int8", other_rules("int8")),
     "rules of the recipe it starts from": ("int8_fast", other_rules("windowed")),
     "onnx2tf": ("onnx2tf", other_onnx2tf),
@@ -152,4 +157,4 @@ def test_the_code_that_converts_is_hashed() -> None:
     build = Path(conversions_module.__file__).parent
     written_by = {f"litert_pipeline/build/{path.name}" for path in build.glob("*.py")}
     written_by -= {f"litert_pipeline/build/{name}.py" for name in ("__init__", "conversions", "workers")}
-    assert written_by | {"reference/model/dit.py", "reference/spec/tensors.py", "reference/spec/config.py"} <= names
+    assert written_by | {"reference/model/dit.py", "reference/pipeline.py", "litert_pipeline/bundle.py"} <= names

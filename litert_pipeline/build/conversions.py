@@ -16,15 +16,17 @@ from reference.model.weights import find_t5_weights
 from reference.pipeline import read_outline, t5_folder
 from reference.spec.entries import Entries
 from reference.spec.files import new_folder, sha256_of
+from reference.spec.sampling.samplers import SamplerSpec
 from reference.spec.sources import hash_of, imported
+from reference.spec.stages import signatures
 
 FOLDER = "conversions"  # inside a user's cache
 LIMIT_BYTES = 2 * 2**30  # some twenty times all bundles of the tiny model
 LARGEST_BYTES = 2**28  # what is larger takes long to read, too, and would leave no room for others
 PACKAGES = ("reference", "litert_pipeline")
 CONVERTING = ("litert_pipeline.build.convert", "litert_pipeline.build.quantize")
-# Imported there, and without a say in what is written.
-NO_SAY = ("audiogen", "errors", "files", "generation", "memory", "noise", "sampling.guidance", "trace")
+# Imported there, and not hashed: what the spec says of a model is described, how it says so is not; the others have no say.
+NOT_HASHED = ("reference.spec", "reference.progress", "reference.hub", "litert_pipeline.run")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +85,7 @@ def described(model: Path, modules: Iterable[str], extra_code: Iterable[Path] = 
         "config": sha256_of(files.config),
         "weights": files.weights_sha256(),
         "t5": {**of_t5, "weights": sha256_of(find_t5_weights(t5))},
+        "spec": repr((spec, signatures(spec), SamplerSpec(), SamplerSpec().levels())),
         "code": hash_of((*code_of(tuple(modules)), *extra_code)),
         "versions": installed_versions(),
     }
@@ -91,8 +94,7 @@ def described(model: Path, modules: Iterable[str], extra_code: Iterable[Path] = 
 @cache
 def code_of(modules: tuple[str, ...]) -> tuple[Path, ...]:
     """The files of code that what `modules` convert follows from."""
-    without = {f"reference.spec.{name}" for name in NO_SAY}
-    return tuple(path for name, path in imported(modules, PACKAGES).items() if name not in without)
+    return tuple(path for name, path in imported(modules, PACKAGES).items() if not name.startswith(NOT_HASHED))
 
 
 def _chain(recipe: Recipe) -> list[dict[str, Any]]:
