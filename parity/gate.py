@@ -11,7 +11,7 @@ from parity.bundles.assignment_table import assigned
 from parity.bundles.given import chosen_bundles
 from parity.explain.gather import gather
 from parity.judge.judge import Judge
-from parity.judge.left_out import examined_kernels, without_unable
+from parity.judge.left_out import examined_kernels, fp16_compute, without_unable
 from parity.judge.licence import licence_checks
 from parity.judge.lineup import chosen, labelled
 from parity.judge.plan import Plan
@@ -85,7 +85,7 @@ def _judged(judge: Judge, asked: list[str], options: GateOptions, say: Say) -> R
         checks=checks,
         evidence=gather(judge, checks, variants, cases, say),
         model=_described(judge.model),
-        environment=environment(options.threads, "; ".join(map(str, kernels))),
+        environment=environment(options.threads, "; ".join(map(str, kernels)), fp16_compute(asked, judge.contenders)),
         artifacts=artifacts_of(used),
         assignments=assigned(used),
         left_out=left_out,

@@ -22,8 +22,9 @@ PROGRAMS = ("qemu-x86_64", "qemu-aarch64")
 FOLDER = "emulator"  # inside a user's cache
 MIRROR = re.compile(r"https?://\S+/debian/?(?=\s|$)", re.MULTILINE)
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-# AVX2 and no VNNI. Two features it has on silicon are not emulated, which would be warned of.
+# Two features that Haswell has on silicon are not emulated, which would be warned of.
 WITHOUT_VNNI = "Haswell,hle=off,rtm=off"
+WITHOUT_FP16 = "SandyBridge"  # cannot even load half numbers
 
 
 class EmulatorError(Exception):
@@ -96,14 +97,14 @@ def _checked(command: Sequence[str], folder: Path | None = None) -> None:
         raise EmulatorError(f"{command[0]} cannot fetch or unpack {PACKAGE} of {SUITE}: {message}")
 
 
-def without_vnni(arguments: Sequence[str], folder: Path) -> list[str]:
-    """The command that runs this very Python, its packages and all, on an x86 CPU without VNNI.
+def on_x86(cpu: str, arguments: Sequence[str], folder: Path) -> list[str]:
+    """The command that runs this very Python, its packages and all, on an x86 CPU that qemu calls `cpu`.
 
     `emulated_environment` goes with it. Raises EmulatorError on a machine whose own programs are for another architecture.
     """
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
         raise EmulatorError("an x86 CPU is emulated with this machine's own packages, which are not for x86-64 Linux")
-    return [str(folder / "qemu-x86_64"), "-cpu", WITHOUT_VNNI, str(Path(sys.executable).resolve()), *arguments]
+    return [str(folder / "qemu-x86_64"), "-cpu", cpu, str(Path(sys.executable).resolve()), *arguments]
 
 
 def emulated_environment() -> dict[str, str]:

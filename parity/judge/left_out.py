@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from parity.bundles.arithmetic import stage_arithmetic
 from parity.measure.arithmetic import FLOAT
 from parity.runtimes import Contender, Runtime
-from parity.runtimes.host import unable
+from parity.runtimes.host import half_compute, unable
 from parity.runtimes.integer_kernels import IntegerKernels
 from reference.spec.errors import InputError
 
@@ -50,6 +50,12 @@ def examined_kernels(
     """What is known of the integer kernels that contenders run, once for each runtime."""
     found = [examine(contenders[name].runtime) for name in names if multiplies_integers(contenders[name])]
     return list(dict.fromkeys(kernels for kernels in found if kernels is not None))
+
+
+def fp16_compute(names: Iterable[str], contenders: Mapping[str, Contender]) -> str:
+    """What FP16 compute is on this machine, in words; nothing where no LiteRT file runs."""
+    formats = {contender.runtime.format for name in names if (contender := contenders[name])}
+    return str(half_compute()) if "litert" in formats else ""
 
 
 def multiplies_integers(contender: Contender) -> bool:

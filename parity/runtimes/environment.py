@@ -42,6 +42,7 @@ class Environment:
     threads: int
     versions: Mapping[str, str]
     integer_kernels: str = ""
+    fp16_compute: str = ""
 
     def in_words(self) -> dict[str, str]:
         """All of it but the versions, for a person."""
@@ -77,8 +78,8 @@ def parse_sysctl(text: str) -> set[str]:
     return {APPLE_SPELLINGS.get(name, name) for name in names}
 
 
-def environment(threads: int, integer_kernels: str = "") -> Environment:
-    """This machine, with `threads` threads."""
+def environment(threads: int, integer_kernels: str = "", fp16_compute: str = "") -> Environment:
+    """This machine, with `threads` threads, and what is known of what it computes."""
     return Environment(
         cpu_model=cpu_model(),
         cpu_arch=platform.machine(),
@@ -90,4 +91,5 @@ def environment(threads: int, integer_kernels: str = "") -> Environment:
         threads=threads,
         versions=installed_versions(),
         integer_kernels=integer_kernels,
+        fp16_compute=fp16_compute,
     )

@@ -2,6 +2,7 @@
 
 from functools import cache
 
+from parity.runtimes.half_compute import HalfCompute, recognised, run_in_half
 from parity.runtimes.integer_kernels import IntegerKernels, examined
 from parity.runtimes.litert_products import wrong_in_litert
 from parity.runtimes.onnx_products import wrong_in_onnxruntime
@@ -19,6 +20,12 @@ def onnxruntime_kernels() -> IntegerKernels:
 def litert_kernels() -> IntegerKernels:
     """LiteRT's, as XNNPACK runs them."""
     return examined(LITERT, wrong_in_litert)
+
+
+@cache
+def half_compute() -> HalfCompute:
+    """What LiteRT does where it is asked for FP16 compute."""
+    return recognised(run_in_half)
 
 
 def unable(kernels: IntegerKernels | None) -> str | None:

@@ -14,11 +14,11 @@ INT8_FILE = DATA / "int8_product.tflite"
 PRODUCT = product(5, 256, 33)
 
 
-def product_signature(one: Product) -> Signature:
-    """What a file that multiplies such a product takes and gives."""
-    (rows, summands), columns = one.x.shape, one.w.shape[1]
-    x = Tensor(name="x", axes={"row": rows, "summand": summands})
-    return Signature(inputs=(x,), outputs=(Tensor(name="sums", axes={"row": rows, "column": columns}),))
+def layer_signature(x: Array, w: Array) -> Signature:
+    """What a file takes and gives that multiplies (row, summand) by (summand, column)."""
+    (rows, summands), columns = x.shape, w.shape[1]
+    taken = Tensor(name="x", axes={"row": rows, "summand": summands})
+    return Signature(inputs=(taken,), outputs=(Tensor(name="sums", axes={"row": rows, "column": columns}),))
 
 
 def wrong_in_litert() -> float:
@@ -27,5 +27,5 @@ def wrong_in_litert() -> float:
 
 
 def _run(one: Product) -> Array:
-    with LiteRTStage(INT8_FILE, product_signature(one)) as stage:
+    with LiteRTStage(INT8_FILE, layer_signature(one.x, one.w)) as stage:
         return stage({"x": one.x})["sums"]
