@@ -1,6 +1,7 @@
 """`parity-card.md`: the verdict for the page a model is published on."""
 
 from collections.abc import Iterable, Mapping
+from pathlib import PurePath
 from typing import Any
 
 from parity.bundles.assignment_table import COLUMNS, cells
@@ -45,8 +46,9 @@ def card(report: Report) -> str:
 
 
 def _bundle(found: BundleVerdict) -> list[str]:
-    word = f"**{found.verdict.upper()}**"
-    return [f"`{found.bundle.path}`", word, str(found.checks), str(found.failed), ", ".join(found.bundle.variants), found.why]
+    """Without the folders above the bundle's: the page is read where they do not exist."""
+    name, word = PurePath(found.bundle.path).name, f"**{found.verdict.upper()}**"
+    return [f"`{name}`", word, str(found.checks), str(found.failed), ", ".join(found.bundle.variants), found.why]
 
 
 def _file(same: list[Artifact]) -> list[str]:

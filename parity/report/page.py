@@ -18,6 +18,7 @@ from parity.explain.sounds import Sound
 from parity.explain.suspects import PIPELINE_ORDER
 from parity.explain.swap_matrix import SwapMatrix
 from parity.measure.verdict import ARTIFACT, LADDERS, TEACHER_FORCED, Verdict
+from parity.report.bundle_verdict import Shared
 from parity.report.report import Report
 from reference.spec.stages import GENERATION
 
@@ -26,6 +27,7 @@ PLOT_WIDTH, PLOT_HEIGHT, MARGIN_LEFT, MARGIN = 900, 320, 50, 12
 TOP_DB, GRID_DB = 160.0, 20  # float32 rounding is near 130 dB
 MIXES = [mix for count in range(1, len(GENERATION) + 1) for mix in combinations(GENERATION, count)]
 BAR_PIXELS, BAR_MOST = 60, 300  # of a bar at its limit, and of the longest
+Matrix = dict[tuple[str, str, str], dict[str, Any]]  # by (variant, stage, ladder)
 COLOURS = (
     "#4a78c5", "#d9822b", "#2e8b57", "#b5179e", "#8c564b", "#d62728", "#17a2b8", "#7f7f7f", "#9467bd", "#bcbd22",
     "#e377c2", "#5f9ea0", "#a0522d", "#556b2f", "#003f5c", "#ff6361", "#1b9e77", "#6a3d9a",
@@ -43,8 +45,8 @@ def page(report: Report) -> str:
         evidence=evidence,
         variants=list(dict.fromkeys(check.variant for check in judged)),
         columns=_columns(judged),
-        matrix=_matrix(judged),
-        shared={(found.variant, found.stage, TEACHER_FORCED): found.judged_as for found in report.shared},
+        matrix=_with_shared(_matrix(judged), report.shared),
+        shared={(found.variant, found.stage, TEACHER_FORCED) for found in report.shared},
         curves=list(_curves(evidence.steps)),
         plot={"width": PLOT_WIDTH, "height": PLOT_HEIGHT, "ticks": [_tick(db) for db in range(0, int(TOP_DB), GRID_DB)]},
         layers=[_layer(variant, stage, errors) for (variant, stage), errors in evidence.layers.items()],
@@ -67,7 +69,16 @@ def _columns(checks: list[Verdict]) -> list[tuple[str, str]]:
     return [column for column in order if column in there]
 
 
-def _matrix(checks: list[Verdict]) -> dict[tuple[str, str, str], dict[str, Any]]:
+def _with_shared(matrix: Matrix, shared: Iterable[Shared]) -> Matrix:
+    """The matrix with what a file showed also where another variant runs it."""
+    return matrix | {
+        (found.variant, found.stage, TEACHER_FORCED): matrix[found.judged_as, found.stage, TEACHER_FORCED]
+        for found in shared
+        if (found.judged_as, found.stage, TEACHER_FORCED) in matrix
+    }
+
+
+def _matrix(checks: list[Verdict]) -> Matrix:
     """The worst check of each (variant, stage, ladder)."""
     worst: dict[tuple[str, str, str], Verdict] = {}
     for check in checks:

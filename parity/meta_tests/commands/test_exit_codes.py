@@ -1,5 +1,7 @@
 """No verb of any command line takes an unforeseen exception for a refusal: exit code 1 is a verdict."""
 
+import sys
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import NoReturn
 
@@ -12,6 +14,12 @@ import litert_pipeline.__main__
 import parity.__main__
 import reference.__main__
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parents[3]
 APPS: dict[str, Typer] = {
     "parity": parity.__main__.app,
     "litert_pipeline": litert_pipeline.__main__.app,
@@ -40,8 +48,17 @@ VERBS = {
 }
 
 
+SCRIPTS = {"stable-audio-parity": "parity", "stable-audio-litert": "litert_pipeline", "stable-audio-reference": "reference"}
+
+
 def broken(*args: object, **kwargs: object) -> NoReturn:
     raise KeyError("encoder")
+
+
+def test_the_console_scripts_are_the_same_command_lines() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
+    found = {script: EntryPoint(script, where, "console_scripts").load() for script, where in declared.items()}
+    assert found == {script: APPS[name] for script, name in SCRIPTS.items()}
 
 
 def test_every_verb_is_in_the_table() -> None:

@@ -93,7 +93,8 @@ def test_the_files_say_it_for_each(report: Report, tmp_path: Path) -> None:
     card = (tmp_path / "parity-card.md").read_text()
     page = (tmp_path / "report.html").read_text()
     for bundle in bundles:
-        assert f"| `{bundle['path']}` | **{bundle['verdict'].upper()}** |" in card
+        assert f"| `{Path(bundle['path']).name}` | **{bundle['verdict'].upper()}** |" in card
+        assert bundle["path"] not in card
         assert bundle["path"] in page
         assert f">{bundle['verdict'].upper()}</td>" in page
 
@@ -104,7 +105,6 @@ def test_a_file_judged_under_another_name_is_said_to_be(report: Report, tmp_path
     show(shared, console)
     assert "same file dit of litert_int8: judged as litert_fp32's" in console.file.getvalue()
     write_report(shared, tmp_path)
-    assert "same file as<br>litert_fp32" in (tmp_path / "report.html").read_text()
     assert json.loads((tmp_path / "report.json").read_text())["shared"] == [
         {"variant": "litert_int8", "stage": "dit", "judged_as": "litert_fp32"}
     ]

@@ -2,6 +2,7 @@
 
 import io
 import math
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
@@ -29,6 +30,7 @@ from parity.meta_tests.report.sample import (
     SWAP,
     sample,
 )  # fmt: skip
+from parity.report.bundle_verdict import Shared
 from parity.report.page import COLOURS
 from parity.report.page import page as page_of
 
@@ -110,6 +112,16 @@ def test_the_verdict_comes_first_and_failures_say_their_sentence() -> None:
     body = text[text.index("<body>") :]
     assert body.index("REFUSE") < body.index(f"module <code>{ERROR.path}</code>") < body.index("Stage by variant")
     assert "denoised_error is 2, allowed at most 1" in text
+
+
+@pytest.mark.parametrize(("value", "colour"), [(0.5, "ok"), (2.0, "bad")])
+def test_a_file_judged_under_another_name_is_marked_and_has_its_colour(value: float, colour: str) -> None:
+    other = replace(CHECK, variant="litert_fp32", value=value)
+    shared = [Shared(variant="litert_int8", stage="dit", judged_as="litert_fp32")]
+    text = page(checks=[other, replace(CHECK, stage="decoder")], shared=shared)
+    cells = re.findall(rf'<td class="n {colour}" title="dit/litert_fp32[^>]*>([^<]*)</td>', text)
+    assert cells == [f"{100 * value:.0f} %", f"{100 * value:.0f} % †"]
+    assert "judged there" in text
 
 
 def test_variants_with_the_same_values_share_a_line_and_its_legend() -> None:
