@@ -19,6 +19,7 @@ from parity.latency.peak import peaks, write_dense
 from parity.latency.peers import peers
 from parity.latency.work import macs
 from parity.measure.cases import Case, load_cases
+from parity.measure.verdict import TEACHER_FORCED
 from parity.report.headroom import read_report
 from parity.truth.store import Store
 from reference.progress import Say
@@ -107,9 +108,18 @@ def run_headline(options: HeadlineOptions, store: Store, say: Say) -> Headline:
 
 
 def verdict_of(variant: str, recipe: str, content: Mapping[str, Any], sha256: Mapping[str, str]) -> str:
-    """What a gate's report says of a variant whose files have these hashes, and of its bundle, which is of `recipe`."""
+    """What a gate's report says of a variant whose files have these hashes, and of its bundle, which is of `recipe`.
+
+    What a file showed that was judged under another variant's name counts, too.
+    """
     names = (variant, recipe)
-    checks = [check for check in content["checks"] if check["variant"] in names]
+    shared = [found for found in content["shared"] if found["variant"] == variant]
+    elsewhere = {(found["judged_as"], found["stage"], TEACHER_FORCED) for found in shared}
+    checks = [
+        check
+        for check in content["checks"]
+        if check["variant"] in names or (check["variant"], check.get("stage"), check.get("ladder")) in elsewhere
+    ]
     judged = {artifact["sha256"] for artifact in content["artifacts"]}
     if not checks or not set(sha256.values()) <= judged:
         return "not judged"

@@ -37,6 +37,7 @@ def read_report(path: Path) -> dict[str, Any]:
     top = read_json(file)
     kinds = {"checks": list, "environment": dict, "model": dict, "artifacts": list}
     content = {name: top.take(name, kind) for name, kind in kinds.items()}
+    content["shared"] = top.take("shared", list, [])  # reports of the first edition have none
     if not all(isinstance(check, Mapping) and "ladder" in check for check in content["checks"]):
         raise InputError(f"{file}: its checks are not a gate's; write a report with 'parity gate --report'")
     return content

@@ -17,8 +17,9 @@ from parity.latency.peers import peers
 from parity.test_parity import case_called
 
 FOUND = (("litert_int8", True), ("litert_int8", False), ("litert_plain", True), ("litert_fp32", True), ("fp32", False))
-CHECKS = [{"variant": name, "ok": ok} for name, ok in FOUND]
-CONTENT = {"checks": CHECKS, "artifacts": [{"sha256": "a"}, {"sha256": "b"}]}
+CHECKS = [{"variant": name, "ok": ok, "stage": "dit", "ladder": "teacher-forced"} for name, ok in FOUND]
+SHARED = [{"variant": "litert_int8_fast", "stage": "dit", "judged_as": "litert_int8"}]
+CONTENT = {"checks": CHECKS, "artifacts": [{"sha256": "a"}, {"sha256": "b"}], "shared": SHARED}
 
 
 def parity(*arguments: str | Path) -> tuple[int, str]:
@@ -32,13 +33,15 @@ def parity(*arguments: str | Path) -> tuple[int, str]:
     [
         ("litert_plain", "ab", "publish (1 checks)"),
         ("litert_int8", "ab", "refuse (1 of 2 failed)"),
+        ("litert_int8_fast", "ab", "refuse (1 of 2 failed)"),  # its DiT was judged as litert_int8's
         ("litert_fp32", "ab", "refuse (1 of 2 failed)"),  # its bundle was altered
         ("litert_plain", "ac", "not judged"),
         ("litert_windowed", "ab", "not judged"),
     ],
 )
 def test_a_verdict_is_that_of_the_same_files(name: str, hashes: str, verdict: str) -> None:
-    assert verdict_of(name, CONTENT, {str(index): sha256 for index, sha256 in enumerate(hashes)}) == verdict
+    recipe = name.removeprefix("litert_")
+    assert verdict_of(name, recipe, CONTENT, {str(index): sha256 for index, sha256 in enumerate(hashes)}) == verdict
 
 
 def test_the_headline_is_printed_and_written(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:
