@@ -1,0 +1,110 @@
+"""What `pytest parity/` collects: the product's tests alone, for whatever bundle the gate takes."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from litert_pipeline.bundle import Bundle
+from parity.meta_tests.test_gate import copied
+
+OWN_RECIPE = {
+    "name": "mine",
+    "quantize": {
+        "dit": [
+            {
+                "regex": ".*",
+                "operation": "FULLY_CONNECTED",
+                "algorithm_key": "min_max_uniform_quantize",
+                "op_config": {
+                    "weight_tensor_config": {"num_bits": 8, "symmetric": True, "granularity": "CHANNELWISE", "dtype": "INT"},
+                    "compute_precision": "FLOAT",
+                    "explicit_dequantize": True,
+                },
+            }
+        ]
+    },
+    "compute": {"decoder": "fp16"},
+}
+PRODUCT = {"parity/test_parity.py", "parity/test_axes.py", "parity/test_latency.py"}
+# What a user types: the words, the files that may be collected, a part every id has to have.
+SELECTIONS = {
+    "parity/ -k dit": (("parity/", "-k", "dit"), PRODUCT, "dit"),
+    "parity/ -k 'decoder and int8'": (("parity/", "-k", "decoder and int8"), PRODUCT, "int8"),
+    "parity/": (("parity/",), PRODUCT, ""),
+    "parity/ --benchmark-only": (("parity/", "--benchmark-only"), PRODUCT, ""),
+}
+
+
+def pytest_run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("name", SELECTIONS)
+def test_a_user_collects_the_products_tests_and_nothing_else(name: str) -> None:
+    arguments, files, part = SELECTIONS[name]
+    ids = [line for line in pytest_run(*arguments, "--collect-only").stdout.splitlines() if "::" in line]
+    assert {line.partition("::")[0] for line in ids} == files
+    assert all(part in line for line in ids)
+
+
+def foreign_without_encoder(bundles: Mapping[str, Bundle], positional: Path, folder: Path) -> Path:
+    """Somebody else's files; no encoder among them."""
+    return positional
+
+
+def own_recipe(bundles: Mapping[str, Bundle], positional: Path, folder: Path) -> Path:
+    """A bundle quantized by a recipe of one's own."""
+    (folder / "mine.json").write_text(json.dumps(OWN_RECIPE))
+    command = [sys.executable, "-m", "litert_pipeline", "quantize", bundles["fp32"].folder]
+    subprocess.run([*command, "--recipe", folder / "mine.json", "--out", folder / "mine"], check=True, capture_output=True)
+    return folder / "mine"
+
+
+BUNDLES = {
+    "our fp32": lambda bundles, positional, folder: bundles["fp32"].folder,
+    "our int8": lambda bundles, positional, folder: bundles["int8"].folder,
+    "a foreign one without encoder": foreign_without_encoder,
+    "an own recipe": own_recipe,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BUNDLES)
+def test_the_products_tests_pass_on_any_bundle(
+    bundles: Mapping[str, Bundle], positional: Path, tmp_path: Path, name: str
+) -> None:
+    folder = BUNDLES[name](bundles, positional, tmp_path)
+    done = pytest_run("parity/", "--benchmark-disable", "--bundle", folder, "-k", "drums or equal or trace or latency or manifest")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert " failed" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--bundle", "no/such/folder"), "no/such/folder: no such folder"),
+        (("--bundle", "FP32", "--variants", "torch_fp32"), "none of the variants asked for runs it"),
+        (("--variants", "int9"), "variant 'int9' is unknown; valid variants: torch_fp32"),
+    ],
+    ids=["no bundle", "nothing of the bundle", "unknown variant"],
+)  # fmt: skip
+def test_bad_options_are_one_line(
+    bundles: Mapping[str, Bundle], arguments: tuple[str, ...], words: str
+) -> None:
+    given = [str(bundles["fp32"].folder) if word == "FP32" else word for word in arguments]
+    done = pytest_run("parity/test_parity.py", *given)
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    errors = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("ERROR")]
+    assert len(errors) == 1
+    assert words in errors[0]
+
+
+def test_tests_of_the_gate_take_no_bundle(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:
+    done = pytest_run("parity/meta_tests/measure", "--bundle", copied(bundles["fp32"], tmp_path), "--collect-only")
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "is for the product's tests; run parity/meta_tests without it" in done.stdout + done.stderr
