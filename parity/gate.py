@@ -71,7 +71,8 @@ def _judged(judge: Judge, asked: list[str], options: GateOptions, say: Say) -> R
         if found.wrong:
             say(str(found))
     spec = judge.model.spec
-    bundles = labelled({name: judge.contenders[name] for name in variants})
+    run = [judge.contenders[name].bundle for name in variants]
+    bundles = [(label, bundle) for label, bundle in labelled(judge.contenders) if any(bundle is other for other in run)]
     for label, bundle in bundles:
         if bundle.manifest.source is None:
             say(f"{bundle.folder}: has no manifest; judged as made elsewhere, and called '{label}' for what its files store")

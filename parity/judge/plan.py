@@ -46,9 +46,10 @@ class Plan:
 
     def checks(self, say: Say) -> Iterator[Verdict]:
         """Every check of the run, bundle by bundle, then contender by contender."""
-        run = {name: self.judge.contenders[name] for name in self.variants}
-        for label, bundle in labelled(run):
-            yield from self.judge.artifacts(bundle, label)
+        run = [self.judge.contenders[name].bundle for name in self.variants]
+        for label, bundle in labelled(self.judge.contenders):
+            if any(bundle is other for other in run):
+                yield from self.judge.artifacts(bundle, label)
         for case in self.cases:
             if self.judge.model.large:
                 say(f"the truth of {case.id}, in float64")
