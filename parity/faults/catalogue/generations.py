@@ -68,16 +68,16 @@ GENERATIONS = tuple(
     Fault(name=name, stage=stage, site="runtime", sentence=sentence, source=source, inject=in_generations(stage, output, change))
     for name, stage, output, change, sentence, source in (
         (
-            "worn_prompt",
+            "generating_prompt",
             "conditioner",
             "cross_attention_cond",
             first_rows_louder,
             "a prompt row is louder in generations",
             REAL,
         ),
-        ("worn_seconds", "conditioner", "cross_attention_cond", last_row_louder, "so is the seconds' row", REAL),
+        ("generating_seconds", "conditioner", "cross_attention_cond", last_row_louder, "so is the seconds' row", REAL),
         (
-            "worn_padding",
+            "generating_padding",
             "conditioner",
             "cross_attention_cond",
             padding_filled,
@@ -85,17 +85,17 @@ GENERATIONS = tuple(
             REAL,
         ),
         (
-            "worn_global",
+            "generating_global",
             "conditioner",
             "global_cond",
             np.negative,
             "the global conditioning flips in generations",
             REAL,
         ),
-        ("worn_velocity", "dit", "velocity", noisy, "velocities are noisy in generations", KLEIDI),
-        ("worn_fade", "decoder", "audio", fading, "audio fades in, in generations", REAL),
-        ("worn_tremble", "decoder", "audio", trembling, "audio trembles in generations", KLEIDI),
-        ("worn_whistle", "decoder", "audio", whistling, "audio whistles in generations", REAL),
-        ("worn_narrow", "decoder", "audio", mono, "audio is mono in generations", REAL),
+        ("generating_velocity", "dit", "velocity", noisy, "velocities are noisy in generations", KLEIDI),
+        ("generating_fade", "decoder", "audio", fading, "audio fades in, in generations", REAL),
+        ("generating_tremble", "decoder", "audio", trembling, "audio trembles in generations", KLEIDI),
+        ("generating_whistle", "decoder", "audio", whistling, "audio whistles in generations", REAL),
+        ("generating_narrow", "decoder", "audio", mono, "audio is mono in generations", REAL),
     )
 )

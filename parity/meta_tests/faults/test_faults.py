@@ -137,7 +137,7 @@ def test_an_edit_is_the_same_every_time_and_survives_the_rewrites(judge: Judge, 
 
 
 def test_the_same_place_twice_holds_both_faults(bench: Bench) -> None:
-    both = [CATALOGUE[name] for name in ("worn_fade", "worn_whistle")]
+    both = [CATALOGUE[name] for name in ("generating_fade", "generating_whistle")]
     alone = [injected(bench, [fault], STRICT, cases_for(bench, [])).nearest for fault in both]
     assert injected(bench, both, STRICT, cases_for(bench, [])).nearest not in alone
 

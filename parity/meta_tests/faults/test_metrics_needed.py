@@ -35,12 +35,12 @@ NEEDED: dict[tuple[str, str, str], tuple[str, str, float]] = {
     (TEACHER_FORCED, "decoder", "dc_difference"): ("offset", "litert_int8_decoder", 0.5),
     (TEACHER_FORCED, "decoder", "stereo_difference"): ("mono", "litert_int8_decoder", 0.02),
     (TEACHER_FORCED, "encoder", "relative_l2"): ("encoder_noise_ignored", "litert_fp32", WHOLE),
-    (FREE_RUNNING, "conditioner", "unequal_conditioning"): ("worn_seconds", "litert_int8", 1e-4),
-    (FREE_RUNNING, "dit", "latents_relative_l2"): ("worn_velocity", "litert_int8_decoder", 1e-3),
-    (FREE_RUNNING, "decoder", "log_mel_distance_db"): ("worn_whistle", "litert_fp16", 0.01),
-    (FREE_RUNNING, "decoder", "envelope_decorrelation"): ("worn_tremble", "litert_int8", 0.1),
-    (FREE_RUNNING, "decoder", "loudness_difference_db"): ("worn_fade", "litert_int8", 0.01),
-    (FREE_RUNNING, "decoder", "stereo_difference"): ("worn_narrow", "litert_int8", 1e-3),
+    (FREE_RUNNING, "conditioner", "unequal_conditioning"): ("generating_seconds", "litert_int8", 1e-4),
+    (FREE_RUNNING, "dit", "latents_relative_l2"): ("generating_velocity", "litert_int8_decoder", 1e-3),
+    (FREE_RUNNING, "decoder", "log_mel_distance_db"): ("generating_whistle", "litert_fp16", 0.01),
+    (FREE_RUNNING, "decoder", "envelope_decorrelation"): ("generating_tremble", "litert_int8", 0.1),
+    (FREE_RUNNING, "decoder", "loudness_difference_db"): ("generating_fade", "litert_int8", 0.01),
+    (FREE_RUNNING, "decoder", "stereo_difference"): ("generating_narrow", "litert_int8", 1e-3),
 }
 COUNTED_EVERYWHERE = {metric for _, _, metric in list(NEEDED)[:4]}
 
