@@ -62,7 +62,7 @@ def with_papers(bundle: Bundle, folder: Path, papers: Mapping[str, str]) -> Bund
 
 
 def test_papers_are_found_whatever_their_ending_and_line_breaks(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:
-    checks = licence_checks(with_papers(bundles["fp32"], tmp_path / "b", PAPERS))
+    checks = licence_checks(with_papers(bundles["fp32"], tmp_path / "b", PAPERS), "fp32")
     assert [check.metric for check in checks] == list(REASONS)
     assert all(check.ok for check in checks)
 
@@ -75,7 +75,7 @@ def test_each_paper_is_missed(
     papers = {name: text for name, text in PAPERS.items() if name != missing or how != "absent"}
     if how != "absent":
         papers[missing] = "MIT License"
-    checks = licence_checks(with_papers(bundles["fp32"], tmp_path / "b", papers))
+    checks = licence_checks(with_papers(bundles["fp32"], tmp_path / "b", papers), "fp32")
     assert [check.metric for check in checks if not check.ok] == [metric]
 
 
