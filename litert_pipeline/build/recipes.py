@@ -8,7 +8,7 @@ from typing import Any
 from litert_pipeline.bundle import COMPUTES, FORMATS
 from reference.spec.errors import InputError
 from reference.spec.section import Section, read_json
-from reference.spec.stages import ALL_STAGES
+from reference.spec.stages import ALL_STAGES, CONDITIONER, DECODER, DIT, ENCODER
 
 QuantizerRecipe = list[dict[str, Any]]  # as ai-edge-quantizer reads it
 
@@ -77,18 +77,18 @@ RECIPES = {
     recipe.name: recipe
     for recipe in (
         Recipe(name="fp32"),
-        Recipe(name="plain", routes=dict.fromkeys(("decoder", "encoder"), "litert_plain")),
-        Recipe(name="windowed", routes={"decoder": "litert_windowed"}),
+        Recipe(name="plain", routes=dict.fromkeys((DECODER, ENCODER), "litert_plain")),
+        Recipe(name="windowed", routes={DECODER: "litert_windowed"}),
         Recipe(name="onnx_fp32", format="onnx"),
-        Recipe(name="onnx_int8", format="onnx", quantize={"dit": ONNX_INT8}, source="onnx_fp32"),
+        Recipe(name="onnx_int8", format="onnx", quantize={DIT: ONNX_INT8}, source="onnx_fp32"),
         Recipe(name="fp16_weights", quantize=dict.fromkeys(ALL_STAGES, FP16_WEIGHTS)),
-        Recipe(name="int8", quantize={"dit": DYNAMIC_INT8}, compute={"decoder": "fp16", "encoder": "fp16"}),
-        Recipe(name="int8_weight_only", quantize={"dit": INT8_WEIGHTS}),
-        Recipe(name="int8_decoder", quantize={"decoder": INT8_DECODER}, source="windowed"),
-        Recipe(name="int8_fast", quantize={"dit": DYNAMIC_INT8, "decoder": INT8_DECODER}, source="windowed"),
-        Recipe(name="int4_blockwise", quantize={"dit": INT4_BLOCKS}),
-        Recipe(name="onnx2tf", routes={"conditioner": "onnx2tf"}),
-        Recipe(name="onnx2tf_float16", routes={"conditioner": "onnx2tf_float16"}),
+        Recipe(name="int8", quantize={DIT: DYNAMIC_INT8}, compute={DECODER: "fp16", ENCODER: "fp16"}),
+        Recipe(name="int8_weight_only", quantize={DIT: INT8_WEIGHTS}),
+        Recipe(name="int8_decoder", quantize={DECODER: INT8_DECODER}, source="windowed"),
+        Recipe(name="int8_fast", quantize={DIT: DYNAMIC_INT8, DECODER: INT8_DECODER}, source="windowed"),
+        Recipe(name="int4_blockwise", quantize={DIT: INT4_BLOCKS}),
+        Recipe(name="onnx2tf", routes={CONDITIONER: "onnx2tf"}),
+        Recipe(name="onnx2tf_float16", routes={CONDITIONER: "onnx2tf_float16"}),
     )
 }
 

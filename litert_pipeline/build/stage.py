@@ -13,7 +13,7 @@ from litert_pipeline.build.onnx2tf import write_onnx2tf
 from litert_pipeline.build.recipes import RECIPES, Recipe
 from litert_pipeline.build.rewrites import fold_oobleck, freeze_rope
 from reference.pipeline import Model
-from reference.spec.stages import signatures
+from reference.spec.stages import DECODER, DIT, ENCODER, signatures
 from reference.spec.tensors import Signature
 
 PLAIN, CHANNELS_LAST, WINDOWED = "plain", "channels_last", "windowed"
@@ -42,13 +42,13 @@ ROUTES: dict[str, Route] = {
 def exportable(model: Model, stage: str, form: str = CHANNELS_LAST) -> nn.Module:
     """The stage's module, rewritten for conversion; `form` is that of the VAE."""
     module = model.modules[stage]
-    if stage == "dit":
+    if stage == DIT:
         return freeze_rope(module, model.spec.dit.positions(model.spec.latent_frames))
     folded = fold_oobleck(module)
-    if form == PLAIN or stage not in ("decoder", "encoder"):
+    if form == PLAIN or stage not in (DECODER, ENCODER):
         return folded
     last = channels_last(folded)
-    return windowed(last) if form == WINDOWED and stage == "decoder" else last
+    return windowed(last) if form == WINDOWED and stage == DECODER else last
 
 
 def as_converted(model: Model, stage: str, conversion: str) -> nn.Module:

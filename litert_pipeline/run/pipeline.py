@@ -10,7 +10,7 @@ from litert_pipeline.run.open_stages import ONE_AT_A_TIME, OpenStages
 from reference.spec.errors import InputError
 from reference.spec.generation import Pipeline, Stage, Stages
 from reference.spec.prompt import Tokenizer
-from reference.spec.stages import ENCODER, GENERATION
+from reference.spec.stages import CONDITIONER, DECODER, ENCODER, GENERATION
 from reference.spec.tensors import Array, Tensors
 
 
@@ -71,12 +71,12 @@ def assembled(bundle: Bundle, stages: Stages) -> Pipeline:
     Raises InputError for a tokenizer that cannot be read.
     """
     manifest = bundle.manifest
-    (ids,) = (tensor for tensor in manifest.stages["conditioner"].signature.inputs if tensor.name == "input_ids")
+    (ids,) = (tensor for tensor in manifest.stages[CONDITIONER].signature.inputs if tensor.name == "input_ids")
     return Pipeline(
         stages=stages,
         tokenizer=Tokenizer(bundle.tokenizer_path, max_length=ids.shape[-1]),
-        latent_shape=manifest.stages["decoder"].signature.inputs[0].shape,
-        audio_shape=manifest.stages["decoder"].signature.outputs[0].shape,
+        latent_shape=manifest.stages[DECODER].signature.inputs[0].shape,
+        audio_shape=manifest.stages[DECODER].signature.outputs[0].shape,
         sample_rate_hz=manifest.sample_rate_hz,
         level_shift=manifest.level_shift,
     )

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from reference.spec.stages import CONDITIONER, DECODER, DIT
+
 FILES = {
-    "conditioner": "conditioners_float32.tflite",
-    "dit": "dit_model.tflite",
-    "decoder": "autoencoder_model.tflite",
+    CONDITIONER: "conditioners_float32.tflite",
+    DIT: "dit_model.tflite",
+    DECODER: "autoencoder_model.tflite",
 }
 
 
@@ -37,8 +39,8 @@ class Revision:
     @property
     def places(self) -> tuple[Place, ...]:
         """Every tensor it touches."""
-        dit = (Place("dit", "input", at, name, DIT_CONSTANTS[name]) for at, name in enumerate(self.dit_inputs))
-        return (*CONDITIONER, *dit, *REST)
+        dit = (Place(DIT, "input", at, name, DIT_CONSTANTS[name]) for at, name in enumerate(self.dit_inputs))
+        return (*CONDITIONER_PLACES, *dit, *REST)
 
 
 DIT_CONSTANTS: Mapping[str, str] = {
@@ -47,20 +49,20 @@ DIT_CONSTANTS: Mapping[str, str] = {
     "x": "k_dit_x_in_idx",
     "t": "k_dit_t_in_idx",
 }
-CONDITIONER = (
-    Place("conditioner", "input", 0, "input_ids", "k_t5_ids_in_idx", "int64"),
-    Place("conditioner", "input", 1, "attention_mask", "k_t5_attnmask_in_idx", "int64"),
-    Place("conditioner", "input", 2, "seconds_total", "k_t5_audio_len_in_idx"),
-    Place("conditioner", "output", 0, "cross_attention_cond", "k_t5_crossattn_out_idx"),
-    Place("conditioner", "output", 2, "global_cond", "k_t5_globalcond_out_idx"),
+CONDITIONER_PLACES = (
+    Place(CONDITIONER, "input", 0, "input_ids", "k_t5_ids_in_idx", "int64"),
+    Place(CONDITIONER, "input", 1, "attention_mask", "k_t5_attnmask_in_idx", "int64"),
+    Place(CONDITIONER, "input", 2, "seconds_total", "k_t5_audio_len_in_idx"),
+    Place(CONDITIONER, "output", 0, "cross_attention_cond", "k_t5_crossattn_out_idx"),
+    Place(CONDITIONER, "output", 2, "global_cond", "k_t5_globalcond_out_idx"),
 )
 REST = (
-    Place("dit", "output", 0, "velocity", "k_dit_out_idx"),
-    Place("decoder", "input", 0, "latents", "inputs()[0]"),
-    Place("decoder", "output", 0, "audio", "outputs()[0]"),
+    Place(DIT, "output", 0, "velocity", "k_dit_out_idx"),
+    Place(DECODER, "input", 0, "latents", "inputs()[0]"),
+    Place(DECODER, "output", 0, "audio", "outputs()[0]"),
 )
 REVISIONS = (
     Revision(name="14e7c07", dit_inputs=("cross_attention_cond", "global_cond", "x", "t")),
     Revision(name="9826a23", dit_inputs=("t", "global_cond", "cross_attention_cond", "x"), counts_values=True),
 )
-ORDERS: Mapping[str, tuple[tuple[str, ...], ...]] = {"dit": tuple(revision.dit_inputs for revision in REVISIONS)}
+ORDERS: Mapping[str, tuple[tuple[str, ...], ...]] = {DIT: tuple(revision.dit_inputs for revision in REVISIONS)}

@@ -2,10 +2,12 @@
 
 import re
 
+from reference.spec.stages import DECODER, DIT
+
 STAGE_KEYWORD = "stage_is_"  # with a stage's name behind it, a keyword of every test of that stage
 SPELLED = {
-    "dit": "(dit and not conditioner)",  # con-dit-ioner
-    "decoder": f"(decoder and ({STAGE_KEYWORD}decoder or not int8_decoder))",  # a variant's name
+    DIT: "(dit and not conditioner)",  # con-dit-ioner
+    DECODER: f"(decoder and ({STAGE_KEYWORD}decoder or not int8_decoder))",  # a variant's name
 }
 
 

@@ -22,7 +22,7 @@ from reference.model_files import SPIECE_NAME
 from reference.pipeline import read_outline, t5_folder
 from reference.spec.files import sha256_of
 from reference.spec.model import ModelSpec
-from reference.spec.stages import signatures
+from reference.spec.stages import CONDITIONER, DECODER, signatures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +153,7 @@ def _general(bundle: Bundle, spiece: Path) -> Iterable[str]:
         yield f"opens '{SPIECE_NAME}', which is not in the folder: it stops"
     elif sha256_of(own) != sha256_of(spiece):
         yield f"tokenizes with a '{SPIECE_NAME}' that is not the model's: other tokens, another sound"
-    (audio,) = (match.theirs.shape for match in _matches(bundle, "decoder", "output"))
+    (audio,) = (match.theirs.shape for match in _matches(bundle, DECODER, "output"))
     if 2 not in audio[:-1]:
         yield f"takes the first half of the decoded samples for the left channel; theirs are {list(audio)}, so channels mix"
 
@@ -167,7 +167,7 @@ def _matches(bundle: Bundle, stage: str, kind: str) -> tuple[Match, ...]:
 
 def _notes(bundle: Bundle, spec: ModelSpec) -> Iterable[str]:
     """What the app does whatever the bundle."""
-    ids = next(match for match in _matches(bundle, "conditioner", "input") if match.ours.name == "input_ids")
+    ids = next(match for match in _matches(bundle, CONDITIONER, "input") if match.ours.name == "input_ids")
     tokens = ids.theirs.shape[-1]
     longest = spec.prompt.max_length
     yield (

@@ -10,6 +10,7 @@ from parity.measure.metrics import correlation
 from parity.measure.portraits import LOUDNESS_WINDOW_S, Portrait, audible_distances, portrait
 from reference.spec.audio import read_wav
 from reference.spec.errors import InputError
+from reference.spec.stages import DECODER
 from reference.spec.tensors import Array, Tensors
 
 STEPS = {"PCM_16": 2.0**-15, "PCM_24": 2.0**-23, "PCM_U8": 2.0**-7}  # one unit of the encodings that round
@@ -66,7 +67,7 @@ class Closeness:
     def __call__(self, trace: Tensors) -> dict[str, dict[str, float]]:
         """Of a generation, by stage and metric, stored in the least faithful way."""
         found = [self.of(audio) for audio in self._recording.stored(trace["audio"][0])]
-        return {"decoder": {metric: max(one[metric] for one in found) for metric in found[0]}}
+        return {DECODER: {metric: max(one[metric] for one in found) for metric in found[0]}}
 
     def of(self, audio: Array) -> dict[str, float]:
         """Of (channel, sample) audio."""

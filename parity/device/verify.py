@@ -25,14 +25,14 @@ from reference.progress import Say
 from reference.spec.errors import InputError
 from reference.spec.generation import Request
 from reference.spec.model import ModelSpec
-from reference.spec.stages import GENERATION
+from reference.spec.stages import CONDITIONER, DECODER, DIT, GENERATION
 from reference.spec.tensors import Array
 
 # What each stage computes in: by the name of a device's mix, the reference at that precision.
 MIXES = {
     "fp32": dict.fromkeys(GENERATION, YARDSTICK),
     "fp16": dict.fromkeys(GENERATION, "fp16"),
-    "int8": {"conditioner": YARDSTICK, "dit": "int8_rows", "decoder": "fp16"},  # Arm's: INT8 DiT, decoder forced to FP16
+    "int8": {CONDITIONER: YARDSTICK, DIT: "int8_rows", DECODER: "fp16"},  # Arm's: INT8 DiT, decoder forced to FP16
 }
 WAVEFORM = "waveform_decorrelation"
 MUCH_NEARER = 0.1  # of the distance without it: a cause that is not the whole truth
@@ -100,7 +100,7 @@ def _limits(judge: Judge, case: Case, expected: Array, recording: Recording, mix
     measured = f"{recording.audio.shape[1]} samples in steps of {recording.step}"
     errors = _errors(judge, case, MIXES[mix])
     cloud = envelope(judge.truths, case, errors, Closeness(expected, recording), measured)
-    return {metric: ENVELOPE_FACTOR * value for metric, value in cloud["decoder"].items()}
+    return {metric: ENVELOPE_FACTOR * value for metric, value in cloud[DECODER].items()}
 
 
 def _errors(judge: Judge, case: Case, mix: dict[str, str]) -> OwnErrors:
@@ -112,7 +112,7 @@ def _closeness(case: Case, expected: Array, recording: Recording, limits: dict[s
     found = Closeness(expected, recording).of(recording.audio)
     return [
         Verdict(
-            stage="decoder", variant="device", case=case.id, ladder=FREE_RUNNING, metric=metric, value=value,
+            stage=DECODER, variant="device", case=case.id, ladder=FREE_RUNNING, metric=metric, value=value,
             limit=limits[metric], why=why,
         )
         for metric, value in found.items()
@@ -124,7 +124,7 @@ def _clipping(case: Case, expected: Array, recording: Recording) -> Verdict:
     there = max(_at_top(whole, recording.step) for whole in recording.stored(expected))
     value = max(0, _at_top(recording.audio, recording.step) - there)
     return Verdict(
-        stage="decoder", variant="device", case=case.id, ladder=FREE_RUNNING, metric="clipped_samples", value=value,
+        stage=DECODER, variant="device", case=case.id, ladder=FREE_RUNNING, metric="clipped_samples", value=value,
         limit=CLIPPED, why="a sound touches its highest level once; one that is clipped stays there",
     )  # fmt: skip
 

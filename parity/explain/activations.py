@@ -16,13 +16,14 @@ from parity.explain.inside.hooks import hooked
 from reference.model.t5 import RMSNorm
 from reference.pipeline import Model
 from reference.spec.generation import conditioner_feed
+from reference.spec.stages import CONDITIONER
 
 T5 = "t5"
 
 
 def t5_activations(model: Model, prompts: Iterable[tuple[str, str, float]]) -> list[Activation]:
     """The largest activation of each block over `prompts`, which are (case, text, seconds)."""
-    t5 = model.modules["conditioner"].get_submodule(T5)
+    t5 = model.modules[CONDITIONER].get_submodule(T5)
     largest: dict[str, Activation] = {}
     for case, text, seconds in prompts:
 

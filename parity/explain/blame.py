@@ -10,6 +10,7 @@ from parity.measure.cases import Case
 from parity.measure.teacher_forcing import stage_feed
 from parity.measure.verdict import TEACHER_FORCED, Verdict
 from reference.progress import Say
+from reference.spec.stages import DIT
 
 
 def localized(judge: Judge, checks: list[Verdict], cases: list[Case], say: Say) -> Layers:
@@ -31,13 +32,13 @@ def dit_layers(judge: Judge, variants: list[str], case: Case, say: Say) -> Layer
     seen = set()
     for variant in variants:
         bundle = judge.source(variant).bundle
-        sha256 = None if bundle is None else bundle.manifest.stages["dit"].sha256
+        sha256 = None if bundle is None else bundle.manifest.stages[DIT].sha256
         if bundle is None or sha256 in seen:
             continue
         seen.add(sha256)
         say(f"looking inside dit of {variant}")
-        errors = module_errors(judge, "dit", variant, case)
-        found |= {(variant, "dit"): errors} if errors else {}
+        errors = module_errors(judge, DIT, variant, case)
+        found |= {(variant, DIT): errors} if errors else {}
     return found
 
 

@@ -13,6 +13,7 @@ from parity.measure import metrics
 from parity.measure.cases import Case
 from parity.measure.verdict import FREE_RUNNING, Verdict
 from reference.progress import Say
+from reference.spec.stages import DECODER, DIT, STAGE_TABLE
 
 
 def gather(judge: Judge, checks: list[Verdict], variants: list[str], cases: list[Case], say: Say) -> Evidence:
@@ -33,8 +34,8 @@ def _steps(judge: Judge, variants: list[str], case: Case) -> Iterable[StepFigure
     """Per-step figures beside the judged ones: velocity cosine and SNR."""
     truth = judge.truth(case)
     for variant in variants:
-        for step, output in enumerate(judge.answers("dit", variant, case)):
-            velocity, other = truth[f"v_{step}"], output["velocity"]
+        for step, output in enumerate(judge.answers(DIT, variant, case)):
+            velocity, other = STAGE_TABLE[DIT].truth(truth, step)["velocity"], output["velocity"]
             yield StepFigures(
                 variant=variant,
                 case=case.id,
@@ -48,7 +49,7 @@ def _steps(judge: Judge, variants: list[str], case: Case) -> Iterable[StepFigure
 def _decoders(judge: Judge, variants: list[str], case: Case) -> Iterable[DecoderFigures]:
     truth = judge.truth(case)["audio"]
     for variant in variants:
-        (output,) = judge.answers("decoder", variant, case)
+        (output,) = judge.answers(DECODER, variant, case)
         yield DecoderFigures(variant=variant, case=case.id, snr_db=metrics.snr_db(truth, output["audio"]))
 
 

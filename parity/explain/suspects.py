@@ -4,8 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from parity.measure.verdict import FREE_RUNNING, Verdict
+from reference.spec.stages import CONDITIONER, DECODER, DIT, ENCODER
 
-PIPELINE_ORDER = ("bundle", "conditioner", "dit", "sampler", "decoder", "encoder")
+PIPELINE_ORDER = ("bundle", CONDITIONER, DIT, "sampler", DECODER, ENCODER)
 
 
 def suspects(checks: Iterable[Verdict]) -> list[Verdict]:

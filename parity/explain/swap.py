@@ -9,12 +9,11 @@ from parity.explain.swap_matrix import SwapMatrix, Swapped
 from parity.judge.judge import Judge
 from parity.measure.cases import Case
 from parity.measure.portraits import Portrait, log_mel_distance_db, portrait
-from parity.measure.teacher_forcing import float32_inputs
 from reference.spec.generation import Pipeline, generate
-from reference.spec.stages import GENERATION
+from reference.spec.stages import DECODER, GENERATION, STAGE_TABLE
 from reference.spec.tensors import Array, Tensors
 
-DECODER: Swapped = frozenset(["decoder"])
+OWN_DECODER: Swapped = frozenset([DECODER])
 
 
 def swap_matrix(judge: Judge, variant: str, case: Case) -> SwapMatrix:
@@ -39,17 +38,17 @@ def _decoded(judge: Judge, variant: str, case: Case, exact: Pipeline, swapped: S
     own = judge.pipeline(variant)
     if not swapped:
         truth = judge.truth(case)
-        return {frozenset(): truth["audio"], DECODER: judge.answers("decoder", variant, case)[0]["audio"]}
+        return {frozenset(): truth["audio"], OWN_DECODER: judge.answers(DECODER, variant, case)[0]["audio"]}
     if len(swapped) == 2:  # what the variant makes of it by itself
         trace = judge.generated(variant, case)
-        return {frozenset(): exact.stages["decoder"](_latents(trace))["audio"], DECODER: trace["audio"]}
+        return {frozenset(): exact.stages[DECODER](_latents(trace))["audio"], OWN_DECODER: trace["audio"]}
     stages = {stage: (own if stage in swapped else exact).stages[stage] for stage in GENERATION}
     trace = generate(replace(exact, stages=stages), case.request, case.draws(exact.latent_shape))
-    return {frozenset(): trace["audio"], DECODER: own.stages["decoder"](_latents(trace))["audio"]}
+    return {frozenset(): trace["audio"], OWN_DECODER: own.stages[DECODER](_latents(trace))["audio"]}
 
 
 def _latents(trace: Tensors) -> Tensors:
-    return float32_inputs({"latents": trace["latents"]})
+    return STAGE_TABLE[DECODER].feed(trace)
 
 
 def _distance_db(truth: Portrait, audio: Array, sample_rate_hz: int) -> float:

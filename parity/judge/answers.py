@@ -40,7 +40,7 @@ class Answers:
     def measured(self, key: Key, case: Case, answers: Callable[[], list[Tensors]]) -> list[Measurement]:
         """Every judged number about the answers."""
         if key not in self._measured:
-            self._measured[key] = measure(key[0], self.truths.trace(case), answers())
+            self._measured[key] = measure(key[0], self.truths.trace(case), answers(), self.truths.objective)
         return self._measured[key]
 
     def unequal(self, key: Key, count: Callable[[], int]) -> int:

@@ -10,6 +10,7 @@ from reference.model_files import SPIECE_NAME
 from reference.pipeline import Model
 from reference.spec.errors import InputError
 from reference.spec.files import sha256_of
+from reference.spec.stages import CONDITIONER
 
 REASONS = {
     "altered_file": "the file's SHA-256 must be the one in the manifest",
@@ -24,7 +25,7 @@ NOT_QUANTIZED = "the file is the very one it should have been quantized from: qu
 def artifact_checks(bundle: Bundle, model: Model, label: str) -> list[Verdict]:
     """One verdict per file and claim; the bundle is called `label`."""
     manifest = bundle.manifest
-    found = [_verdict(label, "conditioner", "foreign_tokenizer", _another_tokenizer(bundle, model))]
+    found = [_verdict(label, CONDITIONER, "foreign_tokenizer", _another_tokenizer(bundle, model))]
     if manifest.source is None:  # what a bundle made elsewhere does not claim cannot be wrong
         return found
     declared = (dict(manifest.sampler), manifest.level_shift)

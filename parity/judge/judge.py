@@ -76,7 +76,8 @@ class Judge(Panel):
 
     def held(self, stage: str, variant: str, case: Case, answers: list[Tensors]) -> list[Verdict]:
         """Somebody's answers to what the truth feeds the stage, against the limits of `variant`."""
-        return [self._held(stage, variant, case, found) for found in measure(stage, self.truth(case), answers)]
+        measured = measure(stage, self.truth(case), answers, self.truths.objective)
+        return [self._held(stage, variant, case, found) for found in measured]
 
     def teacher_forced(self, stage: str, variant: str, case: Case) -> list[Verdict]:
         """The stage fed with the truth's inputs, against its limits."""

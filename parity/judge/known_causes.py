@@ -6,11 +6,10 @@ from dataclasses import replace
 import torch
 
 from parity.measure import metrics
-from parity.measure.teacher_forcing import float32_inputs
 from parity.measure.verdict import Verdict
 from reference.pipeline import Model, TorchStage
 from reference.spec.generation import Stage
-from reference.spec.stages import signatures
+from reference.spec.stages import CONDITIONER, STAGE_TABLE, signatures
 from reference.spec.tensors import Tensors
 
 PROMPT = "relative_l2.prompt_rows"
@@ -27,7 +26,7 @@ def half_precision_t5(verdicts: list[Verdict], model: Model, opened: Callable[[]
     failed = [verdict for verdict in verdicts if verdict.metric == PROMPT and not verdict.ok]
     if not failed:
         return verdicts
-    feed = float32_inputs(truth)
+    feed = STAGE_TABLE[CONDITIONER].feed(truth)
     rounded = half_t5(model)(feed)["cross_attention_cond"]
     error = metrics.relative_l2(rounded, opened()(feed)["cross_attention_cond"])
     if not error <= min(verdict.limit for verdict in failed):
@@ -37,10 +36,10 @@ def half_precision_t5(verdicts: list[Verdict], model: Model, opened: Callable[[]
 
 def half_t5(model: Model) -> TorchStage:
     """The conditioner in float64 with T5's weights rounded to float16: what a float32 export of upstream's T5 holds."""
-    module = model.to(torch.float64, ("conditioner",)).modules["conditioner"]
+    module = model.to(torch.float64, (CONDITIONER,)).modules[CONDITIONER]
     for parameter in module.get_submodule("t5").parameters():
         parameter.copy_(parameter.half())
-    return TorchStage(module, signatures(model.spec)["conditioner"])
+    return TorchStage(module, signatures(model.spec)[CONDITIONER])
 
 
 def _explained(verdict: Verdict, cause: str) -> Verdict:

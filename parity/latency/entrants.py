@@ -10,11 +10,10 @@ from parity.judge.judge import Judge
 from parity.latency.race import Times, race
 from parity.measure.budget import YARDSTICK
 from parity.measure.cases import Case
-from parity.measure.teacher_forcing import stage_feed
 from parity.measure.verdict import Verdict
 from reference.pipeline import TorchStage
 from reference.spec.generation import Stage
-from reference.spec.stages import signatures
+from reference.spec.stages import STAGE_TABLE, signatures
 from reference.spec.tensors import Tensors
 
 
@@ -81,20 +80,21 @@ def open_together(entrants: list[Entrant], stages: list[str], threads: int) -> I
 def race_stage(
     judge: Judge, entrants: list[Entrant], stage: str, case: Case, *, threads: int, rounds: int, warmup: int = 1
 ) -> dict[str, Timed]:
-    """One stage of everybody on the truth's inputs, for the DiT step by step, so at least as many rounds as steps."""
+    """One stage of everybody on the truth's inputs, call by call, so at least as many rounds as the generation has."""
     truth = judge.truth(case)
-    steps = case.request.sampler.steps if stage == "dit" else 1
-    feeds = [stage_feed(stage, truth, step) for step in range(steps)]
+    row = STAGE_TABLE[stage]
+    calls = row.calls(truth)
+    feeds = [row.feed(truth, call) for call in range(calls)]
     first = {entrant.same(stage): entrant for entrant in reversed(entrants)}
     answers: dict[str, dict[int, Tensors]] = {same: {} for same in first}
     with open_together(list(first.values()), [stage], threads) as runs:
 
         def entering(same: str) -> Callable[[int], object]:
             run, kept = runs[first[same].name, stage], answers[same]
-            return lambda number: kept.update({number % steps: run(feeds[number % steps])})
+            return lambda number: kept.update({number % calls: run(feeds[number % calls])})
 
-        times = race({same: entering(same) for same in first}, max(rounds, steps), warmup)
-    ordered = {same: [kept[step] for step in range(steps)] for same, kept in answers.items()}
+        times = race({same: entering(same) for same in first}, max(rounds, calls), warmup)
+    ordered = {same: [kept[call] for call in range(calls)] for same, kept in answers.items()}
     return {
         entrant.name: Timed(
             times=times[entrant.same(stage)],

@@ -9,7 +9,7 @@ from parity.latency.entrants import Timed
 from parity.latency.generation import Laps
 from parity.latency.headline import BASE, Headline, Row
 from parity.latency.race import Times
-from reference.spec.stages import GENERATION
+from reference.spec.stages import CONDITIONER, DECODER, DIT, GENERATION, STAGE_TABLE
 
 MB, GB, GIGA = 1e6, 1e9, 1e9
 TITLES = (
@@ -59,7 +59,7 @@ def notes(headline: Headline) -> Iterator[str]:
             yield f"{row.name}, {_counted(threads)}: {_rates(headline, row, threads)}."
     fast, base = rows.get("litert_int8_fast"), rows.get(BASE)
     if fast and base:
-        smaller = base.size_bytes["dit"] / fast.size_bytes["dit"]
+        smaller = base.size_bytes[DIT] / fast.size_bytes[DIT]
         yield f"INT8 DiT: {smaller:.2f}x smaller, {', '.join(_faster(base, fast, threads) for threads in fast.laps)}."
     yield PUBLISHED
 
@@ -69,7 +69,7 @@ def _counted(threads: int) -> str:
 
 
 def _faster(base: Row, fast: Row, threads: int) -> str:
-    slow, quick = (row.laps[threads].stages["dit"].median_s for row in (base, fast))
+    slow, quick = (row.laps[threads].stages[DIT].median_s for row in (base, fast))
     return f"{slow / quick:.2f}x faster ({_counted(threads)})"
 
 
@@ -87,8 +87,8 @@ def _cells(headline: Headline, row: Row, threads: int, base: Row | None) -> list
     parts = {stage: laps.stages[stage] for stage in GENERATION}
     ratio = "-" if base is None else f"{base.laps[threads].total.median_s / laps.total.median_s:.2f}"
     return [
-        str(threads), f"`{row.name}`", figure(parts["conditioner"]), figure(parts["dit"], headline.steps),
-        figure(parts["decoder"]), figure(laps.total), ratio, f"{headline.audio_s / laps.total.median_s:.1f}",
+        str(threads), f"`{row.name}`", figure(parts[CONDITIONER]), figure(parts[DIT], headline.steps),
+        figure(parts[DECODER]), figure(laps.total), ratio, f"{headline.audio_s / laps.total.median_s:.1f}",
         f"{100 * laps.overhead:.2f} %", f"{row.peak_bytes / GB:.2f} GB", f"{sum(row.size_bytes.values()) / MB:.0f} MB",
         row.verdict if laps.deterministic else "refuse (differs from run to run)",
     ]  # fmt: skip
@@ -104,8 +104,8 @@ def _rates(headline: Headline, row: Row, threads: int) -> str:
     """Multiplications a second per stage, and the share of the peak."""
     laps: Laps = row.laps[threads]
     parts = []
-    for stage in ("dit", "decoder"):
-        calls = headline.steps if stage == "dit" else 1
+    for stage in (DIT, DECODER):
+        calls = STAGE_TABLE[stage].calls_in(headline.steps)
         rate = calls * headline.macs[stage] / laps.stages[stage].median_s
         shares = ", ".join(f"{100 * rate / peak:.0f} % of {name}" for name, peak in headline.peaks[threads].items())
         parts.append(f"{stage} {rate / GIGA:.0f} GMAC/s ({shares})")
@@ -114,7 +114,7 @@ def _rates(headline: Headline, row: Row, threads: int) -> str:
 
 def _peer_rows(headline: Headline) -> Iterable[list[str]]:
     for threads, stages in headline.peers.items():
-        names = list(stages["dit"])
+        names = list(stages[DIT])
         sums = {name: _sum(stages, name, headline.steps) for name in names}
         ours = sums.get("litert_int8_fast")
         for name in sorted(names, key=lambda name: sums[name]):
@@ -128,4 +128,4 @@ def _peer_rows(headline: Headline) -> Iterable[list[str]]:
 
 def _sum(stages: dict[str, dict[str, Timed]] | object, name: str, steps: int) -> float:
     assert isinstance(stages, dict)
-    return float(sum((steps if stage == "dit" else 1) * stages[stage][name].times.median_s for stage in GENERATION))
+    return float(sum(STAGE_TABLE[stage].calls_in(steps) * stages[stage][name].times.median_s for stage in GENERATION))

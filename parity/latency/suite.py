@@ -18,9 +18,10 @@ from parity.latency.work import macs
 from parity.measure.budget import YARDSTICK
 from parity.measure.cases import Case, case_ids, load_cases
 from parity.measure.verdict import Verdict
+from reference.spec.stages import CONDITIONER, DECODER, DIT, ENCODER
 
-ROUNDS = {"conditioner": 20, "dit": 16, "decoder": 10, "encoder": 10, "opening": 5, "end to end": 5}
-LARGE_ROUNDS = {"conditioner": 8, "dit": 8, "decoder": 5, "encoder": 3, "opening": 3, "end to end": 3}
+ROUNDS = {CONDITIONER: 20, DIT: 16, DECODER: 10, ENCODER: 10, "opening": 5, "end to end": 5}
+LARGE_ROUNDS = {CONDITIONER: 8, DIT: 8, DECODER: 5, ENCODER: 3, "opening": 3, "end to end": 3}
 
 
 @dataclass

@@ -23,7 +23,7 @@ from parity.measure.arithmetic import (
     Arithmetic,
 )
 from parity.measure.budget import UNIT_ROUNDOFF, Budget, Fixed, Following, Rounding
-from reference.spec.stages import ALL_STAGES
+from reference.spec.stages import ALL_STAGES, CONDITIONER, DECODER, DIT, ENCODER
 
 StageBudget = dict[str, Budget]
 
@@ -39,7 +39,7 @@ LONG_SUMS = Rounding(factor=8.0, why="8x the reference's own rounding, long sums
 
 # What pipelines do between the stages, whatever the variant.
 BETWEEN: dict[str, StageBudget] = {
-    "conditioner": {"unequal_inputs": SAME_TOKENS},
+    CONDITIONER: {"unequal_inputs": SAME_TOKENS},
     "sampler": {
         "level_error": SAME_BITS,
         "state_error": Fixed(limit=16 * UNIT_ROUNDOFF, why="16 float32 roundings: another order of the same arithmetic"),
@@ -101,10 +101,10 @@ _DC = Fixed(limit=1e-6, why="measured up to 1e-7")
 _STEREO = Fixed(limit=2e-7, why="measured up to 1.7e-8")
 
 _FLOAT: dict[str, StageBudget] = {
-    "conditioner": _conditioner(FLOAT, FLOAT),
-    "dit": _dit(FLOAT),
-    "decoder": _decoder(FLOAT, _PEAK, _DC, _STEREO),
-    "encoder": _encoder(LONG_SUMS),
+    CONDITIONER: _conditioner(FLOAT, FLOAT),
+    DIT: _dit(FLOAT),
+    DECODER: _decoder(FLOAT, _PEAK, _DC, _STEREO),
+    ENCODER: _encoder(LONG_SUMS),
 }
 _INT8_DIT = _like("int8_rows", 0.45, 1.9, "0.84 to 1.2")
 # Peak and DC were measured on a decoder whose first and last convolution are INT8, too, as somebody else's may be.
@@ -120,10 +120,10 @@ def _lent(measured: dict[str, StageBudget], budget: Following) -> dict[str, Stag
     """Budgets of all stages at an arithmetic: those measured, and `budget` for the others."""
     lent = _nearest(budget)
     others = {
-        "conditioner": _conditioner(lent, lent),
-        "dit": _dit(lent),
-        "decoder": _decoder(lent, *_INT8_PEAKS),
-        "encoder": _encoder(lent),
+        CONDITIONER: _conditioner(lent, lent),
+        DIT: _dit(lent),
+        DECODER: _decoder(lent, *_INT8_PEAKS),
+        ENCODER: _encoder(lent),
     }
     return others | measured
 
@@ -135,49 +135,49 @@ _INT4_ONLY = _like("int4_weights", 0.4, 2.2, "0.84 to 1.3")
 # What a stage is held to, by its arithmetic and name.
 LIMITS: Mapping[Arithmetic, dict[str, StageBudget]] = {
     REFERENCE: {
-        "conditioner": _conditioner(_reference(32), _reference(32)),
-        "dit": _dit(_reference(64)),
-        "decoder": _decoder(_reference(128), _PEAK, _DC, _STEREO),
-        "encoder": _encoder(_reference(64)),
+        CONDITIONER: _conditioner(_reference(32), _reference(32)),
+        DIT: _dit(_reference(64)),
+        DECODER: _decoder(_reference(128), _PEAK, _DC, _STEREO),
+        ENCODER: _encoder(_reference(64)),
     },
     SINGLE: _FLOAT,
-    HALF_T5: {**_FLOAT, "conditioner": _conditioner(_like("fp16", 0.4, 2.0, "0.85 to 1.2"), FLOAT)},
+    HALF_T5: {**_FLOAT, CONDITIONER: _conditioner(_like("fp16", 0.4, 2.0, "0.85 to 1.2"), FLOAT)},
     # XNNPACK emulates FP16 here; arithmetic that also accumulates in FP16 errs more, so there is more room.
     HALF_COMPUTE: {
-        "conditioner": _conditioner(_like("fp16", 0.2, 2.0, "0.55 to 0.68"), _like("fp16", 0.2, 6.0, "0.72 to 2.2")),
-        "dit": _dit(_like("fp16", 0.4, 5.0, "1.1 to 1.7")),
-        "decoder": _decoder(
+        CONDITIONER: _conditioner(_like("fp16", 0.2, 2.0, "0.55 to 0.68"), _like("fp16", 0.2, 6.0, "0.72 to 2.2")),
+        DIT: _dit(_like("fp16", 0.4, 5.0, "1.1 to 1.7")),
+        DECODER: _decoder(
             _like("fp16", 0.4, 3.5, "1.1 to 1.2"), _up_to(5e-3, 2.3e-3), _up_to(1.5e-3, 3.8e-4), _up_to(5e-4, 1.1e-4)
         ),
-        "encoder": _encoder(_like("fp16", 0.4, 3.5, "1.0 to 1.3")),
+        ENCODER: _encoder(_like("fp16", 0.4, 3.5, "1.0 to 1.3")),
     },
     HALF_WEIGHTS: (
         _HALF_WEIGHTS := {
-            "conditioner": _conditioner(
+            CONDITIONER: _conditioner(
                 _like("fp16_weights", 0.3, 1.6, "0.64 to 0.83"), _like("fp16_weights", 0.06, 2.0, "0.16 to 1.0")
             ),
-            "dit": _dit(_like("fp16_weights", 0.3, 2.0, "0.67 to 1.1")),
-            "decoder": _decoder(
+            DIT: _dit(_like("fp16_weights", 0.3, 2.0, "0.67 to 1.1")),
+            DECODER: _decoder(
                 _like("fp16_weights", 0.4, 1.6, "0.77 to 0.80"),
                 _up_to(2.5e-3, 6.8e-4),
                 _up_to(5e-4, 1.4e-4),
                 _up_to(1e-4, 2.7e-5),
             ),
-            "encoder": _encoder(_like("fp16_weights", 0.3, 1.6, "0.66 to 0.78")),
+            ENCODER: _encoder(_like("fp16_weights", 0.3, 1.6, "0.66 to 0.78")),
         }
     ),
     HALF_CONSTANTS: {  # the number embedder's frequencies, too, which litert-torch's casting leaves
         **_HALF_WEIGHTS,
-        "conditioner": _conditioner(
+        CONDITIONER: _conditioner(
             _like("fp16_weights", 0.5, 1.7, "1.0"), _like("fp16_weights", 0.3, 4.0, "1.0 to 2.3")
         ),
     },
     INT8_PER_ROW: _lent(
-        {"dit": _dit(_INT8_DIT), "decoder": _decoder(_like("int8_decoder", 0.45, 1.6, "1.0"), *_INT8_PEAKS)}, _INT8_DIT
+        {DIT: _dit(_INT8_DIT), DECODER: _decoder(_like("int8_decoder", 0.45, 1.6, "1.0"), *_INT8_PEAKS)}, _INT8_DIT
     ),
-    INT8_PER_TENSOR: _lent({"dit": _dit(_INT8_TENSOR)}, _INT8_TENSOR),
-    INT8_WEIGHTS: _lent({"dit": _dit(_INT8_ONLY)}, _INT8_ONLY),
-    INT4_WEIGHTS: _lent({"dit": _dit(_INT4_ONLY)}, _INT4_ONLY),
+    INT8_PER_TENSOR: _lent({DIT: _dit(_INT8_TENSOR)}, _INT8_TENSOR),
+    INT8_WEIGHTS: _lent({DIT: _dit(_INT8_ONLY)}, _INT8_ONLY),
+    INT4_WEIGHTS: _lent({DIT: _dit(_INT4_ONLY)}, _INT4_ONLY),
 }  # fmt: skip
 
 

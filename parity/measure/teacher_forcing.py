@@ -7,14 +7,13 @@ import numpy as np
 
 from parity.measure import metrics
 from reference.spec.generation import Stage
-from reference.spec.sampling.objective import FLOW, Objective
+from reference.spec.sampling.objective import Objective
 from reference.spec.stages import CONDITIONER, DECODER, DIT, ENCODER, STAGE_TABLE
 from reference.spec.tensors import Array, Tensors
-from reference.spec.trace import LEVELS, at_step, crossing
+from reference.spec.trace import LEVELS, at_step
 
 CONDITIONING = tuple(port.name for port in STAGE_TABLE[CONDITIONER].outputs)
 NONFINITE = "nonfinite_values"
-float32_inputs = crossing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +36,7 @@ def teacher_forced(stage: str, run: Stage, truth: Tensors) -> list[Tensors]:
 
 
 def measure(
-    stage: str, truth: Tensors, outputs: list[Tensors], objective: Objective = FLOW
+    stage: str, truth: Tensors, outputs: list[Tensors], objective: Objective
 ) -> list[Measurement]:
     """Every judged number about a stage's teacher-forced outputs; where some are not finite, how many, and no distance.
 

@@ -9,9 +9,9 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from litert_pipeline.bundle import Bundle
-from parity.runtimes import torch_
+from parity.runtimes.torch_ import open_stage as open_ours
 from reference.spec.generation import Stage
-from reference.spec.stages import signatures
+from reference.spec.stages import CONDITIONER, signatures
 from reference.spec.tensors import Array, Tensors
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ class UpstreamConditioner:
             # Cast after loading, as upstream does: asked for float16, transformers keeps some layers in float32.
             loaded: Any = T5EncoderModel.from_pretrained(model.t5_folder, dtype=torch.float32)
         self.t5 = loaded.half()
-        self.number = model.modules["conditioner"].get_submodule("conditioners.seconds_total")
-        self.signature = signatures(model.spec)["conditioner"]
+        self.number = model.modules[CONDITIONER].get_submodule("conditioners.seconds_total")
+        self.signature = signatures(model.spec)[CONDITIONER]
 
     def __call__(self, feed: Mapping[str, Array]) -> Tensors:
         import torch
@@ -50,6 +50,6 @@ def open_stage(
     model: "Model", bundle: Bundle | None, stage: str, compute: str | None, threads: int
 ) -> AbstractContextManager[Stage]:
     """A stage of the model dir as upstream runs it; needs no bundle."""
-    if stage == "conditioner":
+    if stage == CONDITIONER:
         return nullcontext(UpstreamConditioner(model))
-    return torch_.open_stage(model, bundle, stage, compute, threads)
+    return open_ours(model, bundle, stage, compute, threads)

@@ -13,6 +13,7 @@ from reference.pipeline import Model
 from reference.spec.files import sha256_of
 from reference.spec.generation import Pipeline, generate
 from reference.spec.noise import philox
+from reference.spec.sampling.objective import OBJECTIVES, Objective
 from reference.spec.stages import STAGE_TABLE
 from reference.spec.tensors import Tensors
 
@@ -26,6 +27,11 @@ class Truth:
     model: Model
     store: Store
     _traces: dict[str, Tensors] = field(default_factory=dict)
+
+    @property
+    def objective(self) -> Objective:
+        """What the model was trained to answer."""
+        return OBJECTIVES[self.model.spec.objective]
 
     def pipeline(self) -> Pipeline:
         """All stages in float64, ready to generate."""

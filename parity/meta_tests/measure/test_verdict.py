@@ -15,6 +15,7 @@ from parity.measure.limits import FLOAT, LIMITS, check_complete, limits
 from parity.measure.portraits import audible_distances, portrait
 from parity.measure.teacher_forcing import Measurement, measure, unequal_values
 from parity.measure.verdict import TEACHER_FORCED, Verdict
+from reference.spec.sampling.objective import FLOW
 from reference.spec.tensors import Array
 
 RATE_HZ = 44_100
@@ -86,7 +87,7 @@ LISTENING_FAULTS: dict[str, tuple[Callable[[Array], Array], ...]] = {
 )  # fmt: skip
 def test_decoder_metric_sees(metric: str, fault: Callable[[Array], Array]) -> None:
     truth = music()
-    found = measure("decoder", {"audio": truth[None]}, [{"audio": fault(truth)[None]}])
+    found = measure("decoder", {"audio": truth[None]}, [{"audio": fault(truth)[None]}], FLOW)
     value = next(m.value for m in found if m.metric == metric)
     assert not value <= limits("decoder", metric, HALF_COMPUTE).limits(FP16_ERROR)[1]
 
@@ -116,7 +117,7 @@ def test_equal_audio_has_no_distance() -> None:
 def test_one_bad_sample_is_counted_and_nothing_else_is_said(poison: float) -> None:
     truth, other = music(), music()
     other[1, 77] = poison
-    assert measure("decoder", {"audio": truth[None]}, [{"audio": other[None]}]) == [
+    assert measure("decoder", {"audio": truth[None]}, [{"audio": other[None]}], FLOW) == [
         Measurement(metric="nonfinite_values", value=1)
     ]
 
