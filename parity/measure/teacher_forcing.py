@@ -8,7 +8,7 @@ import numpy as np
 from parity.measure import metrics
 from reference.spec.generation import Stage
 from reference.spec.sampling.objective import Objective
-from reference.spec.stages import CONDITIONER, DECODER, DIT, ENCODER, STAGE_TABLE
+from reference.spec.stages import CONDITIONER, DECODER, DIT, STAGE_TABLE, StageRow
 from reference.spec.tensors import Array, Tensors
 from reference.spec.trace import LEVELS, at_step
 
@@ -44,7 +44,11 @@ def measure(
     """
     bad = sum(int(np.count_nonzero(~np.isfinite(array))) for output in outputs for array in output.values())
     counted = Measurement(metric=NONFINITE, value=bad)
-    return [counted] if bad else [counted, *MEASURES[stage](truth, outputs, objective)]
+    if bad:
+        return [counted]
+    if stage in MEASURES:
+        return [counted, *MEASURES[stage](truth, outputs, objective)]
+    return [counted, *_every_output(STAGE_TABLE[stage], truth, outputs)]
 
 
 def _conditioner(truth: Tensors, outputs: list[Tensors], _: Objective) -> list[Measurement]:
@@ -84,16 +88,25 @@ def _decoder(truth: Tensors, outputs: list[Tensors], _: Objective) -> list[Measu
     return [Measurement(metric=name, value=metric(audio, other)) for name, metric in found.items()]
 
 
-def _encoder(truth: Tensors, outputs: list[Tensors], _: Objective) -> list[Measurement]:
-    latents, other = truth["init_latents"], outputs[0]["init_latents"]
-    return [Measurement(metric="relative_l2", value=metrics.relative_l2(latents, other))]
+def _every_output(row: StageRow, truth: Tensors, outputs: list[Tensors]) -> list[Measurement]:
+    """What is measured of a stage that has no measures of its own: how far each output is from the truth, call by call."""
+    several = len(row.outputs) > 1
+    return [
+        Measurement(
+            metric=f"relative_l2.{name}" if several else "relative_l2",
+            value=metrics.relative_l2(exact, output[name]),
+            step=row.step(call),
+        )
+        for call, output in enumerate(outputs)
+        for name, exact in row.truth(truth, call).items()
+    ]
 
 
+# Of stages whose outputs have more to them than a distance.
 MEASURES: dict[str, Callable[[Tensors, list[Tensors], Objective], list[Measurement]]] = {
     CONDITIONER: _conditioner,
     DIT: _dit,
     DECODER: _decoder,
-    ENCODER: _encoder,
 }
 
 
