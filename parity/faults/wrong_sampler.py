@@ -48,9 +48,9 @@ class WrongSampler(SamplerSpec):
         for index, (now, after) in enumerate(pairwise(levels)):
             level = now if self.level_given is None else float(self._mixed(now, self.level_given(now, after)))
             v = velocity(x, level)
-            clean = x - now * v
+            clean = self.objective.clean(x, now, v)
             drawn = next(noise)
-            following = clean if after == 0 else (1 - after) * clean + after * drawn
+            following = clean if after == 0 else self.objective.mixed(clean, drawn, after)
             if self.step is not None:
                 move = Move(x=x, v=v, clean=clean, now=now, after=after, drawn=drawn)
                 following = self._mixed(following, self.step(move)).astype(np.float32)

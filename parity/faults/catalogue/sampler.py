@@ -12,7 +12,7 @@ from parity.faults.wiring import asked_for, noise, sampled_by
 from parity.faults.wrong_sampler import Move
 from reference.spec.generation import Request
 from reference.spec.sampling.guidance import Guidance
-from reference.spec.sampling.objective import State
+from reference.spec.sampling.objective import FLOW, State
 from reference.spec.sampling.samplers import SamplerSpec
 from reference.spec.sampling.schedule import linear_levels, logsnr_levels
 
@@ -33,14 +33,14 @@ def euler_step(move: Move) -> State:
 
 
 def in_half_precision(move: Move) -> State:
-    following = move.clean if move.after == 0 else (1 - move.after) * move.clean + move.after * move.drawn
+    following = move.clean if move.after == 0 else FLOW.mixed(move.clean, move.drawn, move.after)
     return following.astype(np.float16).astype(np.float32)
 
 
 def renoised_at_the_end(move: Move) -> State:
     if move.after:
-        return (1 - move.after) * move.clean + move.after * move.drawn
-    return (1 - move.now) * move.clean + move.now * move.drawn
+        return FLOW.mixed(move.clean, move.drawn, move.after)
+    return FLOW.mixed(move.clean, move.drawn, move.now)
 
 
 def unscaled_start(spec: SamplerSpec, start: State, init: State | None) -> State:
