@@ -14,7 +14,9 @@ from reference.model_files import SPIECE_NAME
 from reference.pipeline import Model, load_model
 from reference.progress import Say
 from reference.spec.errors import InputError
+from reference.spec.families.table import family_of
 from reference.spec.files import new_folder, sha256_of
+from reference.spec.model import ModelSpec
 from reference.spec.sampling.samplers import SamplerSpec
 from reference.spec.stages import ALL_STAGES, signatures
 from reference.spec.tensors import Signature
@@ -62,7 +64,7 @@ def convert(
                 conversion=recipe.name,
                 format=recipe.format,
                 source=source_of(model),
-                sampler=declared_sampler(),
+                sampler=declared_sampler(model.spec),
                 level_shift=model.spec.level_shift,
                 sample_rate_hz=model.spec.sample_rate_hz,
                 tokenizer_file=SPIECE_NAME,
@@ -83,9 +85,9 @@ def _check_base(base: Bundle, recipe: Recipe, model: Model) -> None:
     base.require_intact()
 
 
-def declared_sampler() -> dict[str, Any]:
-    """The sampler a bundle says it is made for: that of the distilled checkpoints, with its levels."""
-    sampler = SamplerSpec()
+def declared_sampler(spec: ModelSpec) -> dict[str, Any]:
+    """The sampler a bundle says it is made for: the first of its model's family, with its levels."""
+    sampler = SamplerSpec(name=family_of(spec).samplers[0])
     described = {name: getattr(sampler, name) for name in ("name", "steps", "sigma_max")}
     return {**described, "levels": list(sampler.levels())}
 

@@ -31,7 +31,7 @@ def artifact_checks(bundle: Bundle, model: Model, label: str) -> list[Verdict]:
     declared = (dict(manifest.sampler), manifest.level_shift)
     found += [
         _verdict(label, "bundle", "foreign_model", manifest.source != source_of(model)),
-        _verdict(label, "sampler", "foreign_sampler", declared != (declared_sampler(), model.spec.level_shift)),
+        _verdict(label, "sampler", "foreign_sampler", declared != (declared_sampler(model.spec), model.spec.level_shift)),
     ]
     for stage in manifest.stages:
         found += [_verdict(label, stage, "altered_file", bundle.altered(stage)), _arithmetic(bundle, stage, label)]

@@ -15,7 +15,7 @@ class Family:
     """`read` reads a config whose `model_type` is the family's and whose objective, found at the keys `objective_at`, is
     one of `objectives` (names in `sampling.objective.OBJECTIVES`).
 
-    `stages` name rows of the stage table, `samplers` those of `SAMPLERS` that fit the objectives; `numbers` are the numbers
+    `stages` name rows of the stage table, `samplers` those of `SAMPLERS` that fit the objectives, the usual one first; `numbers` are the numbers
     that condition it beside the prompt, and `codec` names the autoencoder, whose modules `reference/modules.py` has.
     """
 
