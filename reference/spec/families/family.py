@@ -12,11 +12,12 @@ T5Folder = Callable[[str], Path]  # the T5 folder of a model dir, by the name it
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """`read` reads a config whose `model_type` is the family's and whose objective, found at the keys `objective_at`, is
-    one of `objectives` (names in `sampling.objective.OBJECTIVES`).
+    """One family of models. Names are those of the tables that have the rest.
 
-    `stages` name rows of the stage table, `samplers` those of `SAMPLERS` that fit the objectives, the usual one first; `numbers` are the numbers
-    that condition it beside the prompt, and `codec` names the autoencoder, whose modules `reference/modules.py` has.
+    `read` takes a config whose `model_type` is the family's and whose objective, which stands under the nested keys
+    `objective_at`, is one of `objectives` (`OBJECTIVES`). `stages` are rows of the stage table; `samplers` those that fit
+    the objectives (`SAMPLERS`), the usual one first; `numbers` condition it beside the prompt; `codec` is its autoencoder
+    (`CODECS` in `reference/modules.py`).
     """
 
     name: str
