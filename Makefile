@@ -25,6 +25,9 @@ FULL_VARIANTS ?= litert_fp32,litert_fp16,litert_int8
 HEADLINE := plain windowed int8 int8_fast
 THREADS ?= 1,2
 
+# Processes the tests are shared out to, each of some 1.5 GB.
+JOBS ?= 2
+
 .PHONY: gate gate-full headline test faults bench lock goldens tiny-model emulator onnx2tf clean
 
 gate: $(GATE_STAMP) ## convert the embedded tiny model for every variant and judge it; onnx2tf's where it is installed
@@ -59,7 +62,7 @@ test: $(STAMP) $(ONNX2TF_STAMP) ## lint, types and all tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	-$(BIN)/python -m parity.device.emulator
-	$(BIN)/python -m pytest --benchmark-disable
+	$(BIN)/python -m pytest --benchmark-disable -n $(JOBS) --dist loadgroup
 
 faults: $(GATE_STAMP) ## inject every fault and write docs/faults.md
 	$(BIN)/python -m parity faults --out docs/faults.md --force

@@ -1,15 +1,14 @@
 """Command-line options, the run header and the session's fixtures."""
 
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from fixtures import TINY_MODEL_DIR
-from fixtures.oracle.agreement import Agreement
 from fixtures.oracle.positional import described_positional, write_positional
 from litert_pipeline.build.conversions import FOLDER, Conversions
 from litert_pipeline.build.recipes import RECIPES
@@ -29,7 +28,8 @@ from parity.runtimes.environment import environment
 from parity.truth.store import Store
 from reference.spec.errors import InputError
 
-AGREEMENT = pytest.StashKey[Agreement]()
+pytest_plugins = ["fixtures.processes"]
+OneAtATime = Callable[[str], AbstractContextManager[None]]
 COLLECTION = pytest.StashKey[Collection]()
 META_TESTS = Path(__file__).parent / "parity" / "meta_tests"
 
@@ -51,7 +51,6 @@ def thread_counts(text: str) -> tuple[int, ...]:
 
 def pytest_configure(config: pytest.Config) -> None:
     check_complete()
-    config.stash[AGREEMENT] = Agreement()
     option, names = config.getoption, config.getoption("--variants")
     config.stash[COLLECTION] = Collection(
         model=option("--model"), folders=option("--bundle"), names=names.split(",") if names else None
@@ -86,20 +85,6 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.extra_keyword_matches.add(f"{STAGE_KEYWORD}{stage}")
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    agreement = config.stash[AGREEMENT]
-    if agreement.configurations:
-        terminalreporter.section("the reference against stable-audio-tools")
-        for line in agreement.summary():
-            terminalreporter.write_line(line)
-
-
-@pytest.fixture(scope="session")
-def agreement(request: pytest.FixtureRequest) -> Agreement:
-    """Every comparison with stable-audio-tools of this session; printed when it ends."""
-    return request.config.stash[AGREEMENT]
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """`variant` is every variant there is to test, with `stage` every stage it has; `threads` every number asked for."""
     collection = metafunc.config.stash[COLLECTION]
@@ -122,24 +107,26 @@ def conversions(own_cache: None) -> Conversions:
 
 @pytest.fixture(scope="session")
 def bundles(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, conversions: Conversions
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, conversions: Conversions, one_at_a_time: OneAtATime
 ) -> Mapping[str, Bundle]:
     """Bundles of every recipe: what the tests of the gate itself work on."""
     folder = tmp_path_factory.mktemp("converted") / "bundles"
     say = partial(print, file=sys.stderr)
-    return make_bundles(request.config.getoption("--model"), folder, makeable(set(RECIPES), say), say, conversions)
+    with one_at_a_time("bundles"):
+        return make_bundles(request.config.getoption("--model"), folder, makeable(set(RECIPES), say), say, conversions)
 
 
 @pytest.fixture(scope="session")
-def positional(tmp_path_factory: pytest.TempPathFactory, conversions: Conversions) -> Path:
+def positional(tmp_path_factory: pytest.TempPathFactory, conversions: Conversions, one_at_a_time: OneAtATime) -> Path:
     """A bundle made elsewhere: upstream's modules, litert-torch, positional arguments, Arm's file names."""
     folder = tmp_path_factory.mktemp("elsewhere") / "positional"
-    conversions.made(described_positional(TINY_MODEL_DIR), folder, partial(write_positional, TINY_MODEL_DIR))
+    with one_at_a_time("positional"):
+        conversions.made(described_positional(TINY_MODEL_DIR), folder, partial(write_positional, TINY_MODEL_DIR))
     return folder
 
 
 @pytest.fixture(scope="session", autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def own_cache(run_folder: Path, one_at_a_time: OneAtATime) -> Iterator[None]:
     """Tests, and the commands they start, neither read nor fill the user's cache, but for conversions and the emulator.
 
     Conversions follow from content alone and take minutes, so one run leaves them to the next.
@@ -148,11 +135,12 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with suppress(OSError):  # then none is kept
         kept.mkdir(parents=True, exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        link = Store.of_user().folder / FOLDER
-        link.parent.mkdir(parents=True)
-        link.symlink_to(kept, target_is_directory=True)
-        emulator_folder().symlink_to(emulator, target_is_directory=True)
+        patch.setenv("XDG_CACHE_HOME", str(run_folder / "cache"))
+        with one_at_a_time("cache"):
+            for link, target in ((Store.of_user().folder / FOLDER, kept), (emulator_folder(), emulator)):
+                link.parent.mkdir(parents=True, exist_ok=True)
+                if not link.is_symlink():
+                    link.symlink_to(target, target_is_directory=True)
         yield
 
 

@@ -1,6 +1,7 @@
 """What `pytest parity/` collects: the product's tests alone, for whatever bundle the gate takes."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -42,7 +43,8 @@ SELECTIONS = {
 
 def pytest_run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    alone = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}  # a run of its own
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=alone)
 
 
 @pytest.mark.parametrize("name", SELECTIONS)
