@@ -3,6 +3,8 @@
 PYTHON ?= python3.11
 # Without --no-compile pip compiles every module there is, which takes longer than unpacking; Python compiles what it imports.
 INSTALL := -m pip install -qq --no-compile -c requirements.lock
+# So it has to keep what it compiled: else each of the many processes compiles torch and the converters again, for 15 s.
+export PYTHONDONTWRITEBYTECODE :=
 VENV := .venv
 BIN := $(VENV)/bin
 GATE_STAMP := $(VENV)/gate-installed

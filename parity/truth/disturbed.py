@@ -1,6 +1,6 @@
 """The reference generating many times at once, what its stages put out disturbed differently in every draw."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
@@ -31,21 +31,22 @@ class Disturbed:
     stays in a processor's cache.
     """
 
-    def __init__(self, model: Model, case: Case, errors: OwnErrors, draws: int) -> None:
+    def __init__(self, model: Model, case: Case, errors: OwnErrors, draws: Sequence[int]) -> None:
+        """`draws` are their numbers, which their signs follow from."""
         self._model, self._errors, self._signs = model, errors, _signs(case, errors, draws)
         pipeline = model.pipeline()
         stages = {
             CONDITIONER: _moved_by(pipeline.stages[CONDITIONER], errors, self._signs),
-            DIT: _moved_by(batched(model, DIT, draws), errors, self._signs),
+            DIT: _moved_by(batched(model, DIT, len(draws)), errors, self._signs),
             DECODER: lambda feed: {"audio": feed["latents"]},
         }
         trace = generate(replace(pipeline, stages=stages), case.request, case.draws(pipeline.latent_shape))
         self._latents = trace["latents"]
 
-    def __call__(self, draw: int) -> Tensors:
-        """`latents` and `audio` of one of them."""
-        signs = {name: drawn[draw : draw + 1] for name, drawn in self._signs.items()}
-        feed = {"latents": self._latents[draw : draw + 1]}
+    def __call__(self, place: int) -> Tensors:
+        """`latents` and `audio` of the one at a place among them."""
+        signs = {name: drawn[place : place + 1] for name, drawn in self._signs.items()}
+        feed = {"latents": self._latents[place : place + 1]}
         return feed | _moved_by(self._model.stage(DECODER), self._errors, signs)(feed)
 
 
@@ -61,9 +62,9 @@ def batched(model: Model, name: str, size: int) -> Stage:
     return run
 
 
-def _signs(case: Case, errors: OwnErrors, draws: int) -> dict[str, Array]:
+def _signs(case: Case, errors: OwnErrors, draws: Sequence[int]) -> dict[str, Array]:
     """(draw, call) of each output: -1 or 1, from a stream of the draw's own."""
-    streams = [np.random.Generator(np.random.Philox(key=[case.seed, draw])) for draw in range(draws)]
+    streams = [np.random.Generator(np.random.Philox(key=[case.seed, draw])) for draw in draws]
     return {
         name: np.array([[stream.choice((-1.0, 1.0)) for _ in arrays] for stream in streams])
         for name, arrays in errors.arrays.items()

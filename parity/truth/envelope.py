@@ -29,7 +29,8 @@ Found = dict[str, dict[str, float]]  # distances by stage and metric
 DRAWS = 32
 LARGE_DRAWS = 4  # where one takes half a minute; below half of what 32 say in 3 of 100 drawings, over 254 envelopes
 QUANTILE = 0.9
-THREADS = 2  # that decode and measure draws of a small model
+SHARE = 16  # draws of a small model that are sampled as one batch
+THREADS = 2  # that take a share each
 
 
 class Distances:
@@ -76,10 +77,16 @@ def envelope(
 
 
 def _drawn(model: Model, case: Case, distances: Callable[[Tensors], Found], errors: OwnErrors) -> Tensors:
-    """`stage.metric` to the distance of every draw. Each is computed by one thread, so their number changes no bit."""
-    generation = Disturbed(model, case, errors, draws(model))
+    """`stage.metric` to the distance of every draw. A share is computed by one thread, so their number changes no bit."""
+    numbers = range(draws(model))
+
+    def of_share(first: int) -> list[Found]:
+        share = numbers[first : first + SHARE]
+        generation = Disturbed(model, case, errors, share)
+        return [distances(generation(place)) for place in range(len(share))]
+
     with ThreadPoolExecutor(1 if model.large else THREADS) as pool:
-        measured = list(pool.map(lambda draw: distances(generation(draw)), range(draws(model))))
+        measured = [found for share in pool.map(of_share, numbers[::SHARE]) for found in share]
     return {
         f"{stage}.{metric}": np.array([found[stage][metric] for found in measured])
         for stage, by_metric in measured[0].items()

@@ -61,7 +61,7 @@ def alone(judge: Judge, errors: OwnErrors, draw: int) -> Tensors:
 
 @pytest.fixture(scope="module")
 def together(judge: Judge) -> Disturbed:
-    return Disturbed(judge.model, case_called(judge, "drums"), errors_of(judge), DRAWS)
+    return Disturbed(judge.model, case_called(judge, "drums"), errors_of(judge), range(DRAWS))
 
 
 @pytest.mark.parametrize("draw", range(DRAWS))
@@ -89,6 +89,7 @@ def test_items_of_a_batch_do_not_reach_each_other(judge: Judge, stage: str) -> N
 def test_the_number_of_threads_changes_no_bit(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
     case, found = case_called(judge, "drums"), []
     monkeypatch.setattr(envelope_module, "DRAWS", DRAWS)
+    monkeypatch.setattr(envelope_module, "SHARE", 1)
     distances = Distances(judge.truth(case), judge.model.spec.sample_rate_hz)
     for threads in THREADS:
         monkeypatch.setattr(envelope_module, "THREADS", threads)
