@@ -56,6 +56,16 @@ def pytest_configure(config: pytest.Config) -> None:
         model=option("--model"), folders=option("--bundle"), names=names.split(",") if names else None
     )
     config.option.keyword = spelled_out(config.option.keyword)
+    if option("--bundle") or names:
+        _require_usable(config.stash[COLLECTION])
+
+
+def _require_usable(collection: Collection) -> None:
+    """Say in one line what is wrong with the options, before anything is collected."""
+    try:
+        collection.pairs()
+    except InputError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -88,13 +98,10 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """`variant` is every variant there is to test, with `stage` every stage it has; `threads` every number asked for."""
     collection = metafunc.config.stash[COLLECTION]
-    try:
-        if {"variant", "stage"} <= set(metafunc.fixturenames):
-            metafunc.parametrize(("variant", "stage"), collection.pairs())
-        elif "variant" in metafunc.fixturenames:
-            metafunc.parametrize("variant", list(collection.stages))
-    except InputError as error:
-        raise pytest.UsageError(str(error)) from None
+    if {"variant", "stage"} <= set(metafunc.fixturenames):
+        metafunc.parametrize(("variant", "stage"), collection.pairs())
+    elif "variant" in metafunc.fixturenames:
+        metafunc.parametrize("variant", list(collection.stages))
     if "threads" in metafunc.fixturenames:
         metafunc.parametrize("threads", metafunc.config.getoption("--threads"))
 
