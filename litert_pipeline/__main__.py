@@ -14,6 +14,10 @@ from reference.progress import show_progress
 
 CONVERSIONS = [name for name, recipe in RECIPES.items() if not recipe.quantize]
 QUANTIZATIONS = [name for name, recipe in RECIPES.items() if recipe.quantize]
+SOURCES = "; ".join(
+    f"{source} for {', '.join(name for name in QUANTIZATIONS if RECIPES[name].source == source)}"
+    for source in dict.fromkeys(RECIPES[name].source for name in QUANTIZATIONS)
+)
 OutBundle = Annotated[Path, typer.Option(help="Bundle folder to write.")]
 
 
@@ -38,7 +42,7 @@ def convert_command(
 
 
 def quantize_command(
-    bundle: Annotated[Path, typer.Argument(help="An fp32 LiteRT bundle.")],
+    bundle: Annotated[Path, typer.Argument(help=f"Unquantized bundle to start from, such as {SOURCES}.")],
     recipe: Annotated[str, typer.Option(help=f"{', '.join(QUANTIZATIONS)}, or a .json file with rules per stage.")],
     out: OutBundle,
     force: command.Force = False,

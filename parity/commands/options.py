@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from parity.truth.store import Store
 
 ModelDir = Annotated[Path, typer.Option(help="Model dir; the embedded tiny model if left out.")]
-NoCache = Annotated[bool, typer.Option("--no-cache", help="Convert and compute the truth again, read and keep nothing.")]
+NoCache = Annotated[
+    bool, typer.Option("--no-cache", help="Make what the cache would hold, truths and conversions, again; keep nothing.")
+]
 
 
 def wide_console() -> Console:

@@ -16,7 +16,7 @@ def headroom_command(
     record: Annotated[Path | None, typer.Option(help="Also write the ledger of limits to this file.")] = None,
     force: command.Force = False,
 ) -> None:
-    """Print every budget with what a gate run measured, its limit, and the room between them.
+    """Print every limit with what a gate run measured, and the room between the two.
 
     1 if a variant's worst room is outside the band and the ledger does not say why; the band is meant for the tiny model.
     """
