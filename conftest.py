@@ -1,5 +1,6 @@
 """Command-line options, the run header and the session's fixtures."""
 
+import argparse
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
@@ -26,6 +27,7 @@ from parity.latency.suite import Suite
 from parity.measure.limits import check_complete
 from parity.runtimes.environment import environment
 from parity.truth.store import Store
+from reference import command
 from reference.spec.errors import InputError
 
 pytest_plugins = ["fixtures.processes"]
@@ -45,8 +47,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def thread_counts(text: str) -> tuple[int, ...]:
-    """Numbers of threads, comma-separated."""
-    return tuple(int(part) for part in text.split(","))
+    """Numbers of threads, comma-separated, as argparse wants them."""
+    try:
+        return command.thread_counts(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def pytest_configure(config: pytest.Config) -> None:

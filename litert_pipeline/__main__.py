@@ -60,7 +60,7 @@ def quantize_command(
 def generate_command(
     options: command.GenerateOptions,
     bundle: Annotated[Path, typer.Option(help="LiteRT bundle to run.")],
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, max=command.MOST_THREADS, help="CPU threads.")] = 1,
 ) -> None:
     """Generate audio from a prompt with a bundle; needs numpy and LiteRT, not torch."""
     job = options.checked()

@@ -21,6 +21,15 @@ from reference.spec.sampling.samplers import SAMPLERS, SamplerSpec
 Force = Annotated[bool, typer.Option("--force", help="Replace existing output.")]
 Levels = tuple[float, float]
 INIT_NOISE_LEVEL = 0.7
+MOST_THREADS = 1024  # asked for millions, torch and LiteRT crash instead of complaining
+
+
+def thread_counts(text: str) -> tuple[int, ...]:
+    """Numbers of CPU threads, comma-separated. Raises InputError for anything else."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and 1 <= int(part) <= MOST_THREADS for part in parts):
+        raise InputError(f"threads is '{text}', expected numbers from 1 to {MOST_THREADS}, such as 1,2")
+    return tuple(int(part) for part in parts)
 
 
 @dataclass(frozen=True, kw_only=True)

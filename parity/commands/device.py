@@ -7,6 +7,7 @@ import typer
 
 from fixtures import TINY_MODEL_DIR
 from parity.commands.options import ModelDir, NoCache, user_store, wide_console
+from reference.command import MOST_THREADS
 from reference.progress import show_progress
 from reference.spec.errors import EXIT_REFUSE
 
@@ -47,7 +48,7 @@ def verify_wav_command(
         str, typer.Option(help="Its noise: audiogen-libcxx-arm64 (Android, macOS), audiogen-libstdcxx, philox, an .npz.")
     ] = "audiogen-libcxx-arm64",
     precision: Annotated[str, typer.Option(help="int8 (INT8 DiT, FP16 decoder, as Arm's app), fp16 or fp32.")] = "int8",
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, max=MOST_THREADS, help="CPU threads.")] = 1,
     no_cache: NoCache = False,
 ) -> None:
     """Say whether a WAV is what the model makes of this prompt and seed (0), and if not, what was different (1)."""

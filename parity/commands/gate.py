@@ -25,7 +25,7 @@ def gate_command(
     report: Annotated[Path | None, typer.Option(help="Folder for the page, report.json, junit.xml, parity-card.md.")] = None,
     variants: Annotated[str | None, typer.Option(help="Variants to judge, comma-separated; all if left out.")] = None,
     cases: Annotated[str | None, typer.Option(help="Cases to judge, comma-separated; all if left out.")] = None,
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads of every runtime.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, max=command.MOST_THREADS, help="CPU threads of every runtime.")] = 1,
     require_license: Annotated[
         bool, typer.Option("--require-license", help="Refuse bundles without licence, notice and attribution.")
     ] = False,

@@ -34,7 +34,7 @@ def headline_command(
         from parity.latency.headline_table import markdown, show
 
         options = HeadlineOptions(
-            model=model, bundles=bundle, report=report, threads=_counts(threads), rounds=rounds,
+            model=model, bundles=bundle, report=report, threads=list(command.thread_counts(threads)), rounds=rounds,
             case=case, peers=peers,
         )  # fmt: skip
         paths = [] if out is None else [out, out.with_suffix(".json")]
@@ -72,11 +72,3 @@ def bench_report_command(
     for sentence in lost:
         console.print(f"[red]slower[/red] {sentence}", highlight=False, soft_wrap=True)
     raise typer.Exit(EXIT_REFUSE if lost else EXIT_OK)
-
-
-def _counts(text: str) -> list[int]:
-    """Numbers of threads, comma-separated."""
-    parts = text.split(",")
-    if not all(part.strip().isdecimal() and int(part) for part in parts):
-        raise InputError(f"threads is '{text}', expected numbers from 1 on, such as 1,2")
-    return [int(part) for part in parts]

@@ -79,3 +79,10 @@ def test_a_fault_of_ours_is_no_verdict(
     assert line.startswith("error: this is a fault of ")
     assert "KeyError: 'encoder'" in line
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("app", "verb"), [("parity", "gate"), ("parity", "verify-wav"), ("litert_pipeline", "generate")])
+def test_more_threads_than_a_runtime_survives_are_bad_input(app: str, verb: str) -> None:
+    arguments, _ = VERBS[app, verb]
+    result = CliRunner().invoke(APPS[app], [verb, *arguments, "--threads", "99999999"])
+    assert (result.exit_code, "equal to 1024" in " ".join(result.output.split())) == (2, True), result.output

@@ -68,7 +68,7 @@ def test_the_headline_is_printed_and_written(bundles: Mapping[str, Bundle], tmp_
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [(("--threads", "1,x"), "threads is '1,x'"), (("--threads", "0"), "from 1 on"), ((), "none of the bundles is")],
+    [(("--threads", "1,x"), "threads is '1,x'"), (("--threads", "0"), "from 1 to 1024"), ((), "none of the bundles is")],
 )
 def test_bad_options_are_told_in_one_line(
     bundles: Mapping[str, Bundle], tmp_path: Path, options: tuple[str, ...], words: str
