@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from litert_pipeline.bundle import Bundle, read_bundle
+from litert_pipeline.run.open_stages import OpenStages
 from parity.faults.bench import Bench, Edit
 from parity.judge.judge import Judge
 from parity.judge.sources import AnswerSource, Run
@@ -122,12 +123,14 @@ class InFile:
 
 
 def of_bundle(judge: Judge, variant: str, bundle: Bundle) -> Judge:
-    """A judge that sees another bundle in the place of a variant's own."""
-    contender = dataclasses.replace(judge.contenders[variant], bundle=bundle)
+    """A judge that sees another bundle in the place of a variant's own, and closes its stages when it is left."""
+    contender, open_stages = dataclasses.replace(judge.contenders[variant], bundle=bundle), OpenStages()
     source = Run(
-        contender=contender, model=judge.model, threads=judge.threads, open_stages=judge.open_stages, hashes=judge.hashes
+        contender=contender, model=judge.model, threads=judge.threads, open_stages=open_stages, hashes=judge.hashes
     )
-    return judge.instead(variant, source)
+    other = judge.instead(variant, source)
+    other.when_left(open_stages.close)
+    return other
 
 
 def _right(bench: Bench, judge: Judge, variant: str, stage: str) -> Stage:

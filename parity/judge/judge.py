@@ -22,7 +22,7 @@ from parity.measure.budget import Budget
 from parity.measure.cases import Case
 from parity.measure.limits import BETWEEN, ENVELOPE_FACTOR, SAME_CONDITIONING, limits
 from parity.measure.replay import asked, audio_to_audio, compare
-from parity.measure.teacher_forcing import CONDITIONING, Measurement, measure, teacher_forced, unequal_values
+from parity.measure.teacher_forcing import Measurement, measure, teacher_forced, unequal_numbers, unequal_values
 from parity.measure.verdict import FREE_RUNNING, REPLAYED, TEACHER_FORCED, Verdict
 from parity.truth.disturbed import OwnErrors
 from parity.truth.envelope import Distances, draws, envelope
@@ -67,7 +67,8 @@ class Judge(Panel):
     def instead(self, name: str, source: AnswerSource) -> "Judge":
         """A judge that knows what this one has computed and asks `source` for all about one contender or yardstick."""
         return replace(
-            self, replaced={**self.replaced, name: source}, _answers=self.answered.beside(), _stack=ExitStack(), _generated={}
+            self, replaced={**self.replaced, name: source}, shares_stages=True, _answers=self.answered.beside(),
+            _stack=ExitStack(), _generated={},
         )
 
     def budget(self, stage: str, variant: str, metric: str) -> Budget:
@@ -134,7 +135,7 @@ class Judge(Panel):
     def _conditioned_alike(self, variant: str, case: Case, generated: Tensors) -> Verdict:
         """A generation starts from the same tokens, so its conditioning has to be the very one that was judged."""
         (answer,) = self.answers(CONDITIONER, variant, case)
-        value = unequal_values([answer], [{name: generated[name] for name in CONDITIONING}])
+        value = unequal_numbers(answer, generated)
         found = Measurement(metric="unequal_conditioning", value=value)
         return held(CONDITIONER, variant, case.id, found, SAME_CONDITIONING, 0.0, FREE_RUNNING)
 

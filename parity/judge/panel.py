@@ -1,6 +1,6 @@
 """Who answers, and what has been answered: contenders and yardsticks, asked once for each thing the judge wants to know."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -34,6 +34,7 @@ class Panel:
     replaced: Mapping[str, AnswerSource] = field(default_factory=dict)
     hashes: FileHashes = field(default_factory=FileHashes)
     open_stages: OpenStages = field(default_factory=OpenStages)
+    shares_stages: bool = False  # what is open is another judge's, who goes on using it
     _answers: Answers | None = None
     _stack: ExitStack = field(default_factory=ExitStack)
     _generated: dict[tuple[str, str], Tensors] = field(default_factory=dict)
@@ -42,9 +43,14 @@ class Panel:
     def __post_init__(self) -> None:
         self.open_stages.held_bytes = ONE_AT_A_TIME if self.model.large else HELD_BYTES
 
+    def when_left(self, close: Callable[[], None]) -> None:
+        """Call `close` when this judge is left."""
+        self._stack.callback(close)
+
     def release(self) -> None:
-        """Close all stages that are open; they are opened again when they are asked for."""
-        self.open_stages.close()
+        """Close all stages that are open and its own; they are opened again when they are asked for."""
+        if not self.shares_stages:
+            self.open_stages.close()
 
     @property
     def model(self) -> Model:

@@ -29,7 +29,7 @@ StageBudget = dict[str, Budget]
 
 SAME_BITS = Fixed(limit=0.0, why="the levels are the same bits in every pipeline")
 SAME_TOKENS = Fixed(limit=0.0, why="the pipeline must hand the conditioner the ids, mask and seconds of the reference")
-SAME_CONDITIONING = Fixed(limit=0.0, why="a generation starts from the conditioning that was judged, bit for bit")
+SAME_CONDITIONING = Fixed(limit=0.0, why="a generation starts from the very conditioning that was judged")
 ZERO = Fixed(limit=0.0, why="rows of padding are zero vectors, exactly")
 NONE = Fixed(limit=0.0, why="one such value is a fault")
 FLOAT = Rounding(factor=4.0, why="4x the reference's own rounding; another order of the same arithmetic was measured up to 2.6x")

@@ -110,6 +110,12 @@ MEASURES: dict[str, Callable[[Tensors, list[Tensors], Objective], list[Measureme
 }
 
 
+def unequal_numbers(first: Tensors, again: Tensors) -> int:
+    """How many numbers of the same outputs differ; zero has no sign here, and no number equals none."""
+    pairs = [(first[name], again[name]) for name in first]
+    return sum(int(np.count_nonzero(~((one == two) | (np.isnan(one) & np.isnan(two))))) for one, two in pairs)
+
+
 def unequal_values(first: list[Tensors], again: list[Tensors]) -> int:
     """How many values two runs of the same stage disagree on, bit for bit."""
     return sum(

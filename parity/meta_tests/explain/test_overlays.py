@@ -47,7 +47,7 @@ def tensor_names(path: Path) -> set[str]:
 def test_overlays_load_beside_the_file(
     judge: Judge, bundles: Mapping[str, Bundle], tmp_path: Path, recipe: str, stage: str
 ) -> None:
-    errors = module_errors(judge, stage, recipe, case_called(judge, "drums"))
+    errors = module_errors(judge, stage, f"litert_{recipe}", case_called(judge, "drums"))
     model = bundles[recipe].path(stage)
     named = tensor_names(model)
     paths = write_overlays(tmp_path, stage, errors)
