@@ -1,5 +1,6 @@
 """Recipes: which format a bundle is in, what is quantized, and which arithmetic each stage is run with."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -125,4 +126,9 @@ def _read_recipe(top: Section) -> Recipe:
         section.done()
     if not recipe.quantize:
         raise InputError(f"{top.file}: 'quantize' names no stage; expected one of {', '.join(ALL_STAGES)}")
+    if recipe.name in RECIPES or not re.fullmatch(r"[\w.-]+", recipe.name):
+        raise InputError(
+            f"{top.file}: 'name' is '{recipe.name}', expected letters, digits, '_', '.' or '-' and none of "
+            f"{', '.join(RECIPES)}; give the recipe a name of its own"
+        )
     return recipe

@@ -60,7 +60,9 @@ def int8_channels(weight: Tensor) -> Tensor:
 
 
 def int4_blocks(weight: Tensor) -> Tensor:
-    """INT4 with one symmetric scale per `BLOCK` inputs."""
+    """INT4 with one symmetric scale per `BLOCK` inputs; per output channel where these are no whole blocks."""
+    if weight[0].numel() % BLOCK:
+        return _symmetric(weight, tuple(range(1, weight.ndim)), INT4_LARGEST)
     blocks = weight.reshape(weight.shape[0], -1, BLOCK)
     return _symmetric(blocks, (-1,), INT4_LARGEST).reshape(weight.shape)
 
@@ -77,15 +79,16 @@ def int8_tensor(x: Tensor) -> Tensor:
 
 INNER = r"layers\.\d+\.layers"  # of a decoder all but its first and last convolution
 CONVOLUTIONS = (nn.Conv1d, LastConv)
-DENSE = (nn.Linear, nn.Conv1d)
+CODEC = (LastConv, LastUpConv, Pointwise)  # what an autoencoder's layers are when they are converted
+DENSE = (nn.Linear, nn.Conv1d, *CODEC)
 PRECISIONS: Mapping[str, Precision] = {
     "int8_rows": Precision(weights=int8_channels, inputs=int8_rows, convolved=int8_tensor, kinds=DENSE),
-    "int8_tensor": Precision(weights=int8_channels, inputs=int8_tensor, kinds=(nn.Linear,)),
+    "int8_tensor": Precision(weights=int8_channels, inputs=int8_tensor, kinds=(nn.Linear, *CODEC)),
     "int8_decoder": Precision(
-        weights=int8_channels, inputs=int8_rows, convolved=int8_tensor, kinds=(LastConv, LastUpConv, Pointwise), within=INNER
+        weights=int8_channels, inputs=int8_rows, convolved=int8_tensor, kinds=CODEC, within=INNER
     ),
     "int8_weights": Precision(weights=int8_channels, kinds=DENSE),
-    "int4_weights": Precision(weights=int4_blocks, kinds=(nn.Linear,), within=r"layers\."),
+    "int4_weights": Precision(weights=int4_blocks, kinds=(nn.Linear, *CODEC), within=r"layers?\."),
     "fp16_weights": Precision(weights=half),
     "fp16": Precision(weights=half, inputs=half, outputs=half),
 }

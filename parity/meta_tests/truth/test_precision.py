@@ -29,8 +29,9 @@ from parity.truth.precision import (
     int8_tensor,
     reduced,
 )  # fmt: skip
-from reference.spec.stages import ALL_STAGES
+from reference.spec.stages import ALL_STAGES, DECODER
 
+OF_DECODERS = "int8_decoder"  # whose rule is the decoder's alone
 ROUNDED = 0.5 + 1e-4  # of a scale: as far as rounding may move a value, float32 arithmetic included
 DISTINCT = {"int8": 2 * INT8_LARGEST + 1, "int4": 2 * INT4_LARGEST + 1, "uint8": UINT8_STEPS + 1}
 
@@ -92,9 +93,11 @@ def test_only_what_a_precision_speaks_of_is_rounded() -> None:
     assert torch.equal(module[0].weight, before)
 
 
-@pytest.mark.parametrize("name", PRECISIONS)
-def test_the_reference_itself_is_left_alone(judge: Judge, name: str) -> None:
-    stage = "decoder" if name == "int8_decoder" else "dit"
+@pytest.mark.parametrize(
+    ("name", "stage"), [(name, stage) for name in PRECISIONS for stage in ALL_STAGES if name != OF_DECODERS or stage == DECODER]
+)
+def test_every_stage_is_rounded_and_the_reference_itself_is_left_alone(judge: Judge, name: str, stage: str) -> None:
+    """A yardstick that rounds nothing would ask a quantized file for the error of a float one."""
     feed, right = stage_feed(stage, judge.truth(case_called(judge, "drums"))), judge.model.stage(stage)
     before = right(feed)
     apart = reduced(judge.model, stage, name)(feed)
