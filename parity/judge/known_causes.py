@@ -19,8 +19,6 @@ HALF_T5 = (
 )
 
 
-
-
 def half_precision_t5(verdicts: list[Verdict], model: Model, opened: Callable[[], Stage], truth: Tensors) -> list[Verdict]:
     """Verdicts about a stage, those of failed prompt rows explained where T5 in float16 would pass them."""
     failed = [verdict for verdict in verdicts if verdict.metric == PROMPT and not verdict.ok]

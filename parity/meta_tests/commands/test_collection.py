@@ -77,11 +77,12 @@ BUNDLES = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", BUNDLES)
+@pytest.mark.parametrize("shard", BUNDLES)
 def test_the_products_tests_pass_on_any_bundle(
-    bundles: Mapping[str, Bundle], positional: Path, tmp_path: Path, name: str
+    bundles: Mapping[str, Bundle], positional: Path, tmp_path: Path, shard: str
 ) -> None:
-    folder = BUNDLES[name](bundles, positional, tmp_path)
+    """Each in whatever process is free: a run of its own shares nothing with the other tests of this file."""
+    folder = BUNDLES[shard](bundles, positional, tmp_path)
     done = pytest_run("parity/", "--benchmark-disable", "--bundle", folder, "-k", KEPT)
     assert done.returncode == 0, done.stdout[-3000:]
     assert " failed" not in done.stdout
