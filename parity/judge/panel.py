@@ -13,7 +13,7 @@ from parity.measure.arithmetic import Arithmetic
 from parity.measure.cases import Case
 from parity.measure.teacher_forcing import Measurement
 from parity.runtimes import Contender
-from parity.truth.precision import PRECISIONS, reduced
+from parity.truth.precision import PRECISIONS
 from parity.truth.traces import Truth
 from reference.pipeline import Model
 from reference.spec.files import FileHashes
@@ -78,7 +78,7 @@ class Panel:
     def _answering(self, name: str) -> AnswerSource | Yardstick:
         """Who answers for a contender or, at one of `PRECISIONS`, the reference."""
         if name in PRECISIONS and name not in self.replaced:
-            return Yardstick(precision=name, model=self.model, open_stages=self.open_stages, reduced=reduced)
+            return Yardstick(precision=name, model=self.model, open_stages=self.open_stages)
         return self.source(name)
 
     def whole(self, variant: str) -> bool:

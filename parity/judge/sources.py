@@ -1,6 +1,6 @@
 """Who answers for the stages of a contender: a runtime that opens its files, answers brought from elsewhere, a fault."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -11,6 +11,7 @@ from parity.bundles.arithmetic import stage_arithmetic
 from parity.measure.arithmetic import Arithmetic
 from parity.measure.replay import Generate
 from parity.runtimes import Contender
+from parity.truth.precision import reduced
 from reference.spec.files import FileHashes
 from reference.spec.generation import Stage, generate
 
@@ -92,13 +93,12 @@ class Yardstick:
     precision: str
     model: "Model"
     open_stages: OpenStages
-    reduced: Callable[["Model", str, str], Stage]
 
     def stage(self, stage: str) -> Stage:
         """The stage at the precision; use it before asking for another one."""
         size_bytes = self.model.weight_bytes(stage)
         return self.open_stages.stage(
-            self.identity(stage), size_bytes, lambda: nullcontext(self.reduced(self.model, stage, self.precision))
+            self.identity(stage), size_bytes, lambda: nullcontext(reduced(self.model, stage, self.precision))
         )
 
     def identity(self, stage: str) -> Hashable:
