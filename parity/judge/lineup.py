@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from litert_pipeline.bundle import Bundle
 from parity.measure.budget import YARDSTICK
@@ -20,33 +21,30 @@ def contenders_of(bundles: Iterable[Bundle]) -> dict[str, Contender]:
         for bundle in bundles
         for name, row in names_of(bundle.manifest.format, bundle.manifest.recipe)
     ]
-    return reference_contenders() | {contender.name: contender for contender in _told_apart(found)}
-
-
-def _told_apart(contenders: list[Contender]) -> Iterable[Contender]:
-    """The same contenders, those that share a name with the name of their bundle's folder or, if need be, its path behind it."""
-    shared = Counter(contender.name for contender in contenders)
-    folders = Counter((c.name, c.bundle.folder.name) for c in contenders if c.bundle is not None)
-    for contender in contenders:
-        assert contender.bundle is not None, "only bundles can share a name"
-        place = _place(contender.bundle, folders[contender.name, contender.bundle.folder.name] == 1)
-        yield contender if shared[contender.name] == 1 else replace(contender, name=f"{contender.name}@{place}")
-
-
-def _place(bundle: Bundle, unique: bool) -> str:
-    return bundle.folder.name if unique else str(bundle.folder)
+    names = _told_apart([contender.name for contender in found], [_folder(contender) for contender in found])
+    named = {name: replace(contender, name=name) for name, contender in zip(names, found, strict=True)}
+    return reference_contenders() | named
 
 
 def labelled(contenders: Mapping[str, Contender]) -> list[tuple[str, Bundle]]:
     """The bundles of a line-up, each with what it is called: its recipe or, where two have the same, its folder as well."""
     bundles = list({id(c.bundle): c.bundle for c in contenders.values() if c.bundle is not None}.values())
-    recipes = Counter(bundle.manifest.recipe for bundle in bundles)
-    folders = Counter(bundle.folder.name for bundle in bundles)
+    labels = _told_apart([bundle.manifest.recipe for bundle in bundles], [bundle.folder for bundle in bundles])
+    return list(zip(labels, bundles, strict=True))
+
+
+def _told_apart(names: list[str], folders: list[Path]) -> list[str]:
+    """The names, behind those that occur twice the name of their folder or, where that does not do, its path."""
+    shared, pairs = Counter(names), Counter((name, folder.name) for name, folder in zip(names, folders, strict=True))
     return [
-        (recipe if recipes[recipe] == 1 else f"{recipe}@{_place(bundle, folders[bundle.folder.name] == 1)}", bundle)
-        for bundle in bundles
-        for recipe in (bundle.manifest.recipe,)
+        name if shared[name] == 1 else f"{name}@{folder.name if pairs[name, folder.name] == 1 else folder}"
+        for name, folder in zip(names, folders, strict=True)
     ]
+
+
+def _folder(contender: Contender) -> Path:
+    assert contender.bundle is not None, "only bundles can share a name"
+    return contender.bundle.folder
 
 
 def chosen(names: list[str] | None, contenders: Mapping[str, Contender]) -> list[str]:
@@ -66,10 +64,10 @@ def chosen(names: list[str] | None, contenders: Mapping[str, Contender]) -> list
 def _require_all_run(names: list[str], contenders: Mapping[str, Contender]) -> None:
     """Raise InputError for a bundle that nothing chosen runs: nobody would have judged it."""
     run = [contenders[name].bundle for name in names]
-    for name, contender in contenders.items():
-        if contender.bundle is not None and not any(contender.bundle is bundle for bundle in run):
-            own = [other for other, one in contenders.items() if one.bundle is contender.bundle]
+    for _, bundle in labelled(contenders):
+        if not any(bundle is other for other in run):
+            own = [name for name, contender in contenders.items() if contender.bundle is bundle]
             raise InputError(
-                f"{contender.bundle.folder}: none of the variants asked for runs it, so it would not be judged; "
-                f"add {' or '.join(own)}, or leave '{name.partition('@')[0]}' out by not giving the bundle"
+                f"{bundle.folder}: none of the variants asked for runs it, so it would not be judged; "
+                f"ask for {' or '.join(own)}, too, or do not give the bundle"
             )

@@ -54,7 +54,7 @@ def test_the_yardstick_is_always_judged_first(bundles: Mapping[str, Bundle]) -> 
     [
         (["int9"], "variant 'int9' is none of what can be judged here; valid variants: torch_fp32"),
         (["litert_int8"], "valid variants: torch_fp32"),
-        ([YARDSTICK], "none of the variants asked for runs it, so it would not be judged; add litert_fp32 or"),
+        ([YARDSTICK], "none of the variants asked for runs it, so it would not be judged; ask for litert_fp32 or"),
     ],
     ids=["unknown", "of a bundle that is not there", "nothing of the bundle"],
 )  # fmt: skip
