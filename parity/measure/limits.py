@@ -132,6 +132,20 @@ _INT8_TENSOR = _like("int8_tensor", 0.45, 1.9, "0.92 to 1.05")
 _INT8_ONLY = _like("int8_weights", 0.4, 2.2, "0.79 to 1.3")
 _INT4_ONLY = _like("int4_weights", 0.4, 2.2, "0.84 to 1.3")
 
+_HALF_WEIGHTS: dict[str, StageBudget] = {
+    CONDITIONER: _conditioner(
+        _like("fp16_weights", 0.3, 1.6, "0.64 to 0.83"), _like("fp16_weights", 0.06, 2.0, "0.16 to 1.0")
+    ),
+    DIT: _dit(_like("fp16_weights", 0.3, 2.0, "0.67 to 1.1")),
+    DECODER: _decoder(
+        _like("fp16_weights", 0.4, 1.6, "0.77 to 0.80"),
+        _up_to(2.5e-3, 6.8e-4),
+        _up_to(5e-4, 1.4e-4),
+        _up_to(1e-4, 2.7e-5),
+    ),
+    ENCODER: _encoder(_like("fp16_weights", 0.3, 1.6, "0.66 to 0.78")),
+}
+
 # What a stage is held to, by its arithmetic and name.
 LIMITS: Mapping[Arithmetic, dict[str, StageBudget]] = {
     REFERENCE: {
@@ -151,21 +165,7 @@ LIMITS: Mapping[Arithmetic, dict[str, StageBudget]] = {
         ),
         ENCODER: _encoder(_like("fp16", 0.4, 3.5, "1.0 to 1.3")),
     },
-    HALF_WEIGHTS: (
-        _HALF_WEIGHTS := {
-            CONDITIONER: _conditioner(
-                _like("fp16_weights", 0.3, 1.6, "0.64 to 0.83"), _like("fp16_weights", 0.06, 2.0, "0.16 to 1.0")
-            ),
-            DIT: _dit(_like("fp16_weights", 0.3, 2.0, "0.67 to 1.1")),
-            DECODER: _decoder(
-                _like("fp16_weights", 0.4, 1.6, "0.77 to 0.80"),
-                _up_to(2.5e-3, 6.8e-4),
-                _up_to(5e-4, 1.4e-4),
-                _up_to(1e-4, 2.7e-5),
-            ),
-            ENCODER: _encoder(_like("fp16_weights", 0.3, 1.6, "0.66 to 0.78")),
-        }
-    ),
+    HALF_WEIGHTS: _HALF_WEIGHTS,
     HALF_CONSTANTS: {  # the number embedder's frequencies, too, which litert-torch's casting leaves
         **_HALF_WEIGHTS,
         CONDITIONER: _conditioner(

@@ -1,9 +1,9 @@
 """Ways to run a stage. Adding one is a file here and a row in RUNTIMES; a bundle's stages go through `Contender`."""
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from litert_pipeline.bundle import Bundle
 from parity.measure.arithmetic import HALF_T5, REFERENCE, SINGLE, Arithmetic
@@ -11,6 +11,7 @@ from parity.measure.budget import YARDSTICK
 from parity.runtimes import litert, onnxruntime_, torch_, upstream
 from parity.runtimes.host import litert_kernels, onnxruntime_kernels
 from parity.runtimes.integer_kernels import IntegerKernels
+from parity.runtimes.litert import Open
 from reference.spec.files import FileHashes
 from reference.spec.generation import Stage
 from reference.spec.stages import ALL_STAGES, CONDITIONER
@@ -18,27 +19,23 @@ from reference.spec.stages import ALL_STAGES, CONDITIONER
 if TYPE_CHECKING:
     from reference.pipeline import Model
 
-# model, bundle (None: the model dir itself), stage, compute (None: what the manifest asks for), threads
-Open = Callable[[Any, Bundle | None, str, str | None, int], AbstractContextManager[Stage]]
-
-
 @dataclass(frozen=True, kw_only=True)
 class Runtime:
     """One way to run files of a `format` or, where that is None, the model dir itself.
 
-    `arithmetic` is what it computes in where no file says so; a stage that is not named is float32. `integer_kernels` tells
-    what its integer kernels do on this machine; None where nothing quantized is judged with it.
+    `arithmetic` is what its stages are computed in where no file says so; one that is not named is float32.
+    `integer_kernels` tells what its integer kernels do on this machine; None where nothing quantized is judged with it.
     """
 
     name: str
     format: str | None
     open: Open
-    arithmetic: dict[str, Arithmetic] | Arithmetic = SINGLE
+    arithmetic: Mapping[str, Arithmetic] = field(default_factory=dict)
     integer_kernels: Callable[[], IntegerKernels] | None = None
 
     def own_arithmetic(self, stage: str) -> Arithmetic:
         """What a stage of the model dir is computed in."""
-        return self.arithmetic if isinstance(self.arithmetic, Arithmetic) else self.arithmetic.get(stage, SINGLE)
+        return self.arithmetic.get(stage, SINGLE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +51,7 @@ class Row:
     compute: str | None = None
 
 
-TORCH = Runtime(name="torch", format=None, open=torch_.open_stage, arithmetic=REFERENCE)
+TORCH = Runtime(name="torch", format=None, open=torch_.open_stage, arithmetic=dict.fromkeys(ALL_STAGES, REFERENCE))
 UPSTREAM = Runtime(name="upstream", format=None, open=upstream.open_stage, arithmetic={CONDITIONER: HALF_T5})
 ONNX_RUNTIME = Runtime(name="onnxruntime", format="onnx", open=onnxruntime_.open_stage, integer_kernels=onnxruntime_kernels)
 LITERT = Runtime(name="xnnpack", format="litert", open=litert.opener(), integer_kernels=litert_kernels)

@@ -9,6 +9,7 @@ from litert_pipeline.run import pipeline
 from litert_pipeline.run.classic import open_interpreter
 from reference.spec.generation import Stage
 
+# model, bundle (None: the model dir itself), stage, compute (None: what the manifest asks for), threads
 Open = Callable[[Any, Bundle | None, str, str | None, int], AbstractContextManager[Stage]]
 
 
