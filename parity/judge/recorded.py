@@ -2,10 +2,9 @@
 
 import hashlib
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from litert_pipeline.bundle import Bundle
-from parity.judge.sources import AnswerSource
 from parity.measure.arithmetic import Arithmetic
 from parity.measure.replay import Generate
 from reference.spec.errors import InputError
@@ -62,49 +61,3 @@ class Recorded:
     def _inputs(self, stage: str, feed: Mapping[str, Array]) -> Tensors:
         """What the stage takes of a feed, which may hold more."""
         return self.bundle.manifest.stages[stage].signature.bind(feed)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recorder:
-    """A source that answers as another one does and keeps what it said."""
-
-    source: AnswerSource
-    bundle: Bundle
-    kept: dict[str, dict[Digest, Tensors]] = field(default_factory=dict)
-
-    @property
-    def stages(self) -> list[str]:
-        return self.source.stages
-
-    @property
-    def generate(self) -> Generate:
-        return self.source.generate
-
-    def stage(self, stage: str) -> Stage:
-        return self._keeping(stage, self.source.stage(stage))
-
-    def generating(self, stage: str) -> Stage:
-        return self._keeping(stage, self.source.generating(stage))
-
-    def identity(self, stage: str) -> Hashable:
-        return ("recorder", id(self.kept), stage)
-
-    def arithmetic(self, stage: str) -> Arithmetic:
-        return self.source.arithmetic(stage)
-
-    def recorded(self) -> Recorded:
-        """All that was asked so far."""
-        return Recorded(
-            bundle=self.bundle,
-            arithmetics={stage: self.arithmetic(stage) for stage in self.stages},
-            answers={stage: dict(self.kept.get(stage, {})) for stage in self.stages},
-        )
-
-    def _keeping(self, stage: str, run: Stage) -> Stage:
-        def kept(feed: Mapping[str, Array]) -> Tensors:
-            answer = run(feed)
-            asked = digest_of(self.bundle.manifest.stages[stage].signature.bind(feed))
-            self.kept.setdefault(stage, {})[asked] = answer
-            return answer
-
-        return kept

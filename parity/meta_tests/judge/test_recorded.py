@@ -1,21 +1,72 @@
 """Answers brought from elsewhere are judged like those of a runtime here, and what was not asked there is told."""
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
 
+from litert_pipeline.bundle import Bundle
 from parity.judge.judge import Judge
-from parity.judge.recorded import Recorded, Recorder, digest_of
+from parity.judge.recorded import Digest, Recorded, digest_of
+from parity.judge.sources import AnswerSource
+from parity.measure.arithmetic import Arithmetic
 from parity.measure.cases import Case
+from parity.measure.replay import Generate
 from parity.measure.verdict import Verdict
 from parity.test_parity import case_called
 from reference.spec.errors import InputError
+from reference.spec.generation import Stage
 from reference.spec.stages import DIT
-from reference.spec.tensors import Array
+from reference.spec.tensors import Array, Tensors
 
 VARIANT = "litert_int8"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorder:
+    """A source that answers as another one does and keeps what it said."""
+
+    source: AnswerSource
+    bundle: Bundle
+    kept: dict[str, dict[Digest, Tensors]] = field(default_factory=dict)
+
+    @property
+    def stages(self) -> list[str]:
+        return self.source.stages
+
+    @property
+    def generate(self) -> Generate:
+        return self.source.generate
+
+    def stage(self, stage: str) -> Stage:
+        return self._keeping(stage, self.source.stage(stage))
+
+    def generating(self, stage: str) -> Stage:
+        return self._keeping(stage, self.source.generating(stage))
+
+    def identity(self, stage: str) -> Hashable:
+        return ("recorder", id(self.kept), stage)
+
+    def arithmetic(self, stage: str) -> Arithmetic:
+        return self.source.arithmetic(stage)
+
+    def recorded(self) -> Recorded:
+        """All that was asked so far."""
+        return Recorded(
+            bundle=self.bundle,
+            arithmetics={stage: self.arithmetic(stage) for stage in self.stages},
+            answers={stage: dict(self.kept.get(stage, {})) for stage in self.stages},
+        )
+
+    def _keeping(self, stage: str, run: Stage) -> Stage:
+        def kept(feed: Mapping[str, Array]) -> Tensors:
+            answer = run(feed)
+            asked = digest_of(self.bundle.manifest.stages[stage].signature.bind(feed))
+            self.kept.setdefault(stage, {})[asked] = answer
+            return answer
+
+        return kept
 
 
 def all_of(judge: Judge, case: Case) -> list[Verdict]:
