@@ -65,8 +65,8 @@ def run_gate(options: GateOptions, store: Store, say: Say, show: Callable[[Repor
 
 def _judged(judge: Judge, asked: list[str], options: GateOptions, say: Say) -> Report:
     """The report on the contenders called `asked`, but for those this machine cannot run right."""
-    kernels = examined_kernels(asked, judge.contenders)
-    variants, left_out = without_unable(asked, judge.contenders)
+    kernels = examined_kernels(asked, judge.contenders, judge.files)
+    variants, left_out = without_unable(asked, judge.contenders, judge.files)
     for found in kernels:
         if found.wrong:
             say(str(found))

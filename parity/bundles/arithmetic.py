@@ -1,9 +1,8 @@
 """Which arithmetic a bundle's file has, read from the file, and which one its recipe claims."""
 
 from litert_pipeline.build.recipes import QuantizerRecipe, Recipe
-from litert_pipeline.bundle import Bundle
-from parity.bundles.interface import Interface, read_interface
-from parity.measure.arithmetic import FLOAT, FLOAT16, FP32_COMPUTE, INT4, INT8, PER_ROW, PER_TENSOR, SINGLE, Arithmetic
+from parity.bundles.interface import Interface
+from parity.measure.arithmetic import FLOAT, FLOAT16, INT4, INT8, PER_ROW, PER_TENSOR, SINGLE, Arithmetic
 
 # How a runtime feeds layers whose INT8 weights are not widened first, by the format of the file.
 DYNAMIC = {"litert": PER_ROW, "onnx": PER_TENSOR}
@@ -19,11 +18,6 @@ def stored(interface: Interface) -> Arithmetic:
         activations=DYNAMIC[interface.format] if dynamic else FLOAT,
         every_constant=weights == FLOAT16 and interface.every_constant,
     )
-
-
-def stage_arithmetic(bundle: Bundle, stage: str, compute: str = FP32_COMPUTE) -> Arithmetic:
-    """The arithmetic of a bundle's stage, run with `compute`. Raises InputError if its file cannot be read."""
-    return stored(read_interface(bundle.path(stage))).computed_in(compute)
 
 
 def claimed(recipe: Recipe, stage: str) -> Arithmetic:

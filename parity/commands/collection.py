@@ -7,6 +7,7 @@ from pathlib import Path
 
 from litert_pipeline.build.recipes import RECIPES, Recipe
 from litert_pipeline.bundle import Bundle
+from parity.bundles.files import Files
 from parity.bundles.given import given_bundles, makeable
 from parity.judge.left_out import own_kernels, without_unable
 from parity.judge.lineup import chosen, contenders_of
@@ -46,7 +47,7 @@ class Collection:
         """The stages of each variant to test. Raises InputError for a name that is nobody's."""
         if self.folders:
             contenders = contenders_of(self.given)
-            able, _ = without_unable(chosen(self.names, contenders), contenders)
+            able, _ = without_unable(chosen(self.names, contenders), contenders, Files())
             return {name: contenders[name].stages for name in able}
         made = [name for recipe in RECIPES.values() if recipe.name in self.recipes for name in _runnable(recipe)]
         valid = [*REFERENCES, *made]

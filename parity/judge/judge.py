@@ -130,7 +130,7 @@ class Judge(Panel):
 
     def artifacts(self, bundle: Bundle, label: str) -> list[Verdict]:
         """Whether a bundle's files are those its manifest and the model dir say; `label` is what it is called."""
-        return artifact_checks(bundle, self.model, label) + order_checks(bundle, label)
+        return artifact_checks(bundle, self.model, label, self.files) + order_checks(bundle, label)
 
     def _conditioned_alike(self, variant: str, case: Case, generated: Tensors) -> Verdict:
         """A generation starts from the same tokens, so its conditioning has to be the very one that was judged."""

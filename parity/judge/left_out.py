@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from parity.bundles.arithmetic import stage_arithmetic
+from parity.bundles.files import Files
 from parity.measure.arithmetic import FLOAT
 from parity.runtimes import Contender, Runtime
 from parity.runtimes.host import half_compute, unable
@@ -30,13 +30,13 @@ class LeftOut:
 
 
 def without_unable(
-    names: Iterable[str], contenders: Mapping[str, Contender], examine: Examine = own_kernels
+    names: Iterable[str], contenders: Mapping[str, Contender], files: Files, examine: Examine = own_kernels
 ) -> tuple[list[str], list[LeftOut]]:
     """Those of `names` this machine runs right, and the others.
 
     Raises InputError if no bundle would be judged any more though one was to be.
     """
-    reasons = {name: _unable(contenders[name], examine) for name in names}
+    reasons = {name: _unable(contenders[name], files, examine) for name in names}
     left_out = [LeftOut(variant=name, why=why) for name, why in reasons.items() if why is not None]
     able = [name for name, why in reasons.items() if why is None]
     if left_out and all(contenders[name].bundle is None for name in able):
@@ -45,10 +45,10 @@ def without_unable(
 
 
 def examined_kernels(
-    names: Iterable[str], contenders: Mapping[str, Contender], examine: Examine = own_kernels
+    names: Iterable[str], contenders: Mapping[str, Contender], files: Files, examine: Examine = own_kernels
 ) -> list[IntegerKernels]:
     """What is known of the integer kernels that contenders run, once for each runtime."""
-    found = [examine(contenders[name].runtime) for name in names if multiplies_integers(contenders[name])]
+    found = [examine(contenders[name].runtime) for name in names if multiplies_integers(contenders[name], files)]
     return list(dict.fromkeys(kernels for kernels in found if kernels is not None))
 
 
@@ -58,13 +58,13 @@ def fp16_compute(names: Iterable[str], contenders: Mapping[str, Contender]) -> s
     return str(half_compute()) if "litert" in formats else ""
 
 
-def multiplies_integers(contender: Contender) -> bool:
+def multiplies_integers(contender: Contender, files: Files) -> bool:
     """Whether any of its files does. Raises InputError for a file that cannot be read."""
     bundle = contender.bundle
     if bundle is None:
         return False
-    return any(stage_arithmetic(bundle, stage).activations != FLOAT for stage in contender.stages)
+    return any(files.arithmetic(bundle, stage).activations != FLOAT for stage in contender.stages)
 
 
-def _unable(contender: Contender, examine: Examine) -> str | None:
-    return unable(examine(contender.runtime)) if multiplies_integers(contender) else None
+def _unable(contender: Contender, files: Files, examine: Examine) -> str | None:
+    return unable(examine(contender.runtime)) if multiplies_integers(contender, files) else None

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from litert_pipeline.run.open_stages import HELD_BYTES, ONE_AT_A_TIME, OpenStages
 from litert_pipeline.run.pipeline import assembled
+from parity.bundles.files import Files
 from parity.judge.answers import Answers
 from parity.judge.sources import AnswerSource, Run, Yardstick
 from parity.measure.arithmetic import Arithmetic
@@ -16,7 +17,6 @@ from parity.runtimes import Contender
 from parity.truth.precision import PRECISIONS
 from parity.truth.traces import Truth
 from reference.pipeline import Model
-from reference.spec.files import FileHashes
 from reference.spec.generation import Pipeline, Stage
 from reference.spec.tensors import Tensors
 
@@ -32,13 +32,12 @@ class Panel:
     contenders: Mapping[str, Contender]
     threads: int = 1
     replaced: Mapping[str, AnswerSource] = field(default_factory=dict)
-    hashes: FileHashes = field(default_factory=FileHashes)
+    files: Files = field(default_factory=Files)
     open_stages: OpenStages = field(default_factory=OpenStages)
     shares_stages: bool = False  # what is open is another judge's, who goes on using it
     _answers: Answers | None = None
     _stack: ExitStack = field(default_factory=ExitStack)
     _generated: dict[tuple[str, str], Tensors] = field(default_factory=dict)
-    _arithmetics: dict[Hashable, Arithmetic] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.open_stages.held_bytes = ONE_AT_A_TIME if self.model.large else HELD_BYTES
@@ -72,7 +71,7 @@ class Panel:
             return self.replaced[name]
         return Run(
             contender=self.contenders[name], model=self.model, threads=self.threads,
-            open_stages=self.open_stages, hashes=self.hashes,
+            open_stages=self.open_stages, files=self.files,
         )  # fmt: skip
 
     def _answering(self, name: str) -> AnswerSource | Yardstick:
@@ -97,12 +96,8 @@ class Panel:
         return self._answering(variant).stage(stage)
 
     def arithmetic(self, variant: str, stage: str) -> Arithmetic:
-        """What a contender's stage stores and computes, read from its file once."""
-        source = self.source(variant)
-        key = source.identity(stage)
-        if key not in self._arithmetics:
-            self._arithmetics[key] = source.arithmetic(stage)
-        return self._arithmetics[key]
+        """What a contender's stage stores and computes."""
+        return self.source(variant).arithmetic(stage)
 
     def pipeline(self, variant: str) -> Pipeline:
         """All stages of a contender, ready to generate, with the tokenizer and settings of its bundle."""

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from litert_pipeline.bundle import Bundle
 from litert_pipeline.run.open_stages import OpenStages
-from parity.bundles.arithmetic import stage_arithmetic
+from parity.bundles.files import Files
 from parity.measure.arithmetic import Arithmetic
 from parity.measure.replay import Generate
 from parity.runtimes import Contender
 from parity.truth.precision import reduced
-from reference.spec.files import FileHashes
 from reference.spec.generation import Stage, generate
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ class Run:
     model: "Model"
     threads: int
     open_stages: OpenStages
-    hashes: FileHashes
+    files: Files
 
     @property
     def bundle(self) -> Bundle | None:
@@ -78,12 +77,12 @@ class Run:
         return lambda feed: self.stage(stage)(feed)
 
     def identity(self, stage: str) -> Hashable:
-        return self.contender.identity(stage, self.hashes)
+        return self.contender.identity(stage, self.files.hashes)
 
     def arithmetic(self, stage: str) -> Arithmetic:
         if self.contender.bundle is None:
             return self.contender.runtime.own_arithmetic(stage)
-        return stage_arithmetic(self.contender.bundle, stage, self.contender.computed_in(stage))
+        return self.files.arithmetic(self.contender.bundle, stage, self.contender.computed_in(stage))
 
 
 @dataclass(frozen=True, kw_only=True)

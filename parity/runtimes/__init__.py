@@ -12,7 +12,7 @@ from parity.runtimes import litert, onnxruntime_, torch_, upstream
 from parity.runtimes.host import litert_kernels, onnxruntime_kernels
 from parity.runtimes.integer_kernels import IntegerKernels
 from parity.runtimes.litert import Open
-from reference.spec.files import FileHashes
+from reference.spec.files import ReadOnce
 from reference.spec.generation import Stage
 from reference.spec.stages import ALL_STAGES, CONDITIONER
 
@@ -100,7 +100,7 @@ class Contender:
         """One stage. Raises InputError if its file cannot be opened or is foreign."""
         return self.runtime.open(model, self.bundle, stage, self.compute, threads)
 
-    def identity(self, stage: str, hashes: FileHashes) -> Hashable:
+    def identity(self, stage: str, hashes: ReadOnce[str]) -> Hashable:
         """Equal for contenders that run the very same file in the same way: what one answers the others do."""
         if self.bundle is None:
             return (self.runtime.name, stage)

@@ -4,11 +4,14 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from reference.spec.errors import InputError
+
+Found = TypeVar("Found")
 
 
 def check_free(path: Path, force: bool) -> None:
@@ -76,19 +79,20 @@ def sha256_of(path: Path) -> str:
         raise InputError(f"{path}: cannot be read ({error.strerror}); expected a file") from None
 
 
-class FileHashes:
-    """SHA-256 of files, each read once as long as its size and time stay what they were."""
+class ReadOnce(Generic[Found]):
+    """What `read` finds in files, each read once as long as its size and time stay what they were."""
 
-    def __init__(self) -> None:
-        self._found: dict[tuple[Path, int, int], str] = {}
+    def __init__(self, read: Callable[[Path], Found]) -> None:
+        self._read = read
+        self._found: dict[tuple[Path, int, int], Found] = {}
 
-    def of(self, path: Path) -> str:
-        """Hex SHA-256. Raises InputError if the file cannot be read."""
+    def of(self, path: Path) -> Found:
+        """What is in a file. Raises InputError if it cannot be read."""
         try:
             status = path.stat()
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror}); expected a file") from None
         key = (path, status.st_size, status.st_mtime_ns)
         if key not in self._found:
-            self._found[key] = sha256_of(path)
+            self._found[key] = self._read(path)
         return self._found[key]

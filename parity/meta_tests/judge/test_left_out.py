@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from litert_pipeline.bundle import Bundle
+from parity.bundles.files import Files
 from parity.judge.left_out import examined_kernels, without_unable
 from parity.judge.lineup import contenders_of
 from parity.measure.budget import YARDSTICK
@@ -27,27 +28,27 @@ def wrong_in_onnx(runtime: Runtime) -> IntegerKernels:
 
 
 def test_only_the_integer_files_of_the_runtime_that_errs_are_left_out(contenders: dict[str, Contender]) -> None:
-    able, left_out = without_unable(contenders, contenders, wrong_in_onnx)
+    able, left_out = without_unable(contenders, contenders, Files(), wrong_in_onnx)
     assert [one.variant for one in left_out] == ["onnx_int8"]
     assert able == [name for name in contenders if name != "onnx_int8"]
     assert str(left_out[0]).startswith("onnx_int8 is not judged: this machine cannot run it right: ONNX Runtime's integer")
 
 
 def test_where_every_runtime_errs_all_integer_files_are_left_out(contenders: dict[str, Contender]) -> None:
-    _, left_out = without_unable(contenders, contenders, lambda runtime: WRONG)
+    _, left_out = without_unable(contenders, contenders, Files(), lambda runtime: WRONG)
     assert {one.variant for one in left_out} == INTEGERS
 
 
 @pytest.mark.parametrize("kernels", [RIGHT, None], ids=["right", "not examined"])
 def test_nothing_is_left_out_without_a_reason(contenders: dict[str, Contender], kernels: IntegerKernels | None) -> None:
-    assert without_unable(contenders, contenders, lambda runtime: kernels) == (list(contenders), [])
+    assert without_unable(contenders, contenders, Files(), lambda runtime: kernels) == (list(contenders), [])
 
 
 def test_a_run_that_would_judge_nothing_is_an_error_not_a_verdict(contenders: dict[str, Contender]) -> None:
     with pytest.raises(InputError, match="no bundle can be judged here: onnx_int8 is not judged: this machine cannot"):
-        without_unable([YARDSTICK, "onnx_int8"], contenders, wrong_in_onnx)
+        without_unable([YARDSTICK, "onnx_int8"], contenders, Files(), wrong_in_onnx)
 
 
 def test_each_runtime_is_examined_and_told_once_and_only_if_it_multiplies_integers(contenders: dict[str, Contender]) -> None:
-    assert examined_kernels(contenders, contenders, wrong_in_onnx) == [WRONG, RIGHT]
-    assert examined_kernels(["litert_fp32", "onnx_fp32", "litert_int8_weight_only"], contenders, wrong_in_onnx) == []
+    assert examined_kernels(contenders, contenders, Files(), wrong_in_onnx) == [WRONG, RIGHT]
+    assert examined_kernels(["litert_fp32", "onnx_fp32", "litert_int8_weight_only"], contenders, Files(), wrong_in_onnx) == []
