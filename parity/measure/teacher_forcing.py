@@ -111,7 +111,7 @@ MEASURES: dict[str, Callable[[Tensors, list[Tensors], Objective], list[Measureme
 
 
 def unequal_numbers(first: Tensors, again: Tensors) -> int:
-    """How many numbers of the same outputs differ; zero has no sign here, and no number equals none."""
+    """How many values of the same outputs differ; zero has no sign here, and NaN equals NaN."""
     pairs = [(first[name], again[name]) for name in first]
     return sum(int(np.count_nonzero(~((one == two) | (np.isnan(one) & np.isnan(two))))) for one, two in pairs)
 
