@@ -17,7 +17,7 @@ from reference.spec.families.table import family_of
 from reference.spec.generation import Pipeline, Stage
 from reference.spec.model import ModelSpec
 from reference.spec.prompt import Tokenizer
-from reference.spec.stages import ALL_STAGES, CONDITIONER, signatures
+from reference.spec.stages import CONDITIONER, signatures
 from reference.spec.tensors import Array, Signature, Tensors
 
 HELD_BYTES = 2**30  # of float32 weights: all stages of a small model, one of a full-size one
@@ -35,11 +35,11 @@ class Model:
     tokenizer: Tokenizer
     modules: Mapping[str, nn.Module]
 
-    def to(self, dtype: torch.dtype, stages: tuple[str, ...] = ALL_STAGES) -> "Model":
-        """A copy computing in `dtype` from the same stored weights, with `stages` only."""
+    def to(self, dtype: torch.dtype, stages: tuple[str, ...] = ()) -> "Model":
+        """A copy computing in `dtype` from the same stored weights, with `stages` only or, if none is named, all."""
         with torch.device("meta"):
             built = build_modules(self.spec)
-        fresh = {name: built[name] for name in stages}
+        fresh = {name: built[name] for name in stages or self.spec.stages}
         for name, module in fresh.items():
             module.load_state_dict({k: v.to(dtype) for k, v in self.modules[name].state_dict().items()}, assign=True)
         return Model(files=self.files, spec=self.spec, tokenizer=self.tokenizer, modules=frozen(fresh))
@@ -133,7 +133,7 @@ def load_model(model: Path) -> Model:
     Raises InputError for anything missing, damaged, or not fitting together.
     """
     files, spec, tokenizer = read_outline(model)
-    modules, files = read_modules(spec, files)
+    modules, files = read_modules(spec, files, spec.stages)
     return Model(files=files, spec=spec, tokenizer=tokenizer, modules=StageModules(modules, partial(_read_module, spec, files)))
 
 
@@ -155,7 +155,7 @@ def _read_module(spec: ModelSpec, files: ModelFiles, stage: str) -> nn.Module:
 
 
 def read_modules(
-    spec: ModelSpec, files: ModelFiles, stages: tuple[str, ...] = ALL_STAGES
+    spec: ModelSpec, files: ModelFiles, stages: tuple[str, ...]
 ) -> tuple[dict[str, nn.Module], ModelFiles]:
     """The modules of `stages` with their weights, and the files these came from; every tensor in a file must belong
     to some stage."""

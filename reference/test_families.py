@@ -1,12 +1,14 @@
 """A model family is a row: a toy one is added through the seams that a real one would use, and generates."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from fixtures import TINY_MODEL_DIR
@@ -65,15 +67,18 @@ def toy(tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Model:
     codec = {DECODER: StageModule(build=lambda spec: Repeated(spec.audio_channels), prefix="codec.")}
     monkeypatch.setitem(FAMILIES, "toy", toy_family(tiny.spec))
     monkeypatch.setitem(CODECS, "repeated", codec)
+    model = shutil.copytree(TINY_MODEL_DIR, tmp_path / "toy")
     config = {"model_type": "toy", "trained_as": "rectified_flow", "frames": tiny.spec.latent_frames}
-    (tmp_path / CONFIG_NAME).write_text(json.dumps(config), encoding="utf-8")
-    spec = read_model_spec(tmp_path / CONFIG_NAME, lambda name: tmp_path)
-    modules = {**{name: tiny.modules[name] for name in spec.stages}, DECODER: build_modules(spec)[DECODER].eval()}
-    return replace(tiny, spec=spec, modules=modules)
+    (model / CONFIG_NAME).write_text(json.dumps(config), encoding="utf-8")
+    state = load_file(model / "model.safetensors")
+    kept = {name: tensor for name, tensor in state.items() if not name.startswith("pretransform.")}
+    save_file(kept | {"codec.gain": torch.ones(tiny.spec.audio_channels, 1)}, model / "model.safetensors")
+    return load_model(model)
 
 
 def test_a_toy_family_is_recognised_and_generates(toy: Model) -> None:
     assert family_of(toy.spec).name == "toy"
+    assert tuple(toy.to(torch.float64).modules) == GENERATION
     assert list(signatures(toy.spec)) == list(GENERATION) == list(build_modules(toy.spec))
     request = Request(prompt="drums", seconds=1.0, sampler=SamplerSpec(name="euler"))
     trace = generate(toy.pipeline(), request, philox(toy.spec.latent_shape, 0))
@@ -96,11 +101,12 @@ def test_a_sampler_of_another_family_is_refused(toy: Model) -> None:
     ({"frames": 0}, "'frames' must be at least 1"),
     ({"depth": 3}, "unknown or unsupported key 'depth'"),
 ])  # fmt: skip
-def test_a_config_of_no_family_is_refused(toy: Model, tmp_path: Path, change: dict[str, object], words: str) -> None:
-    config = json.loads((tmp_path / CONFIG_NAME).read_text(encoding="utf-8"))
-    (tmp_path / CONFIG_NAME).write_text(json.dumps(config | change), encoding="utf-8")
+def test_a_config_of_no_family_is_refused(toy: Model, change: dict[str, object], words: str) -> None:
+    file = toy.files.config
+    config = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps(config | change), encoding="utf-8")
     with pytest.raises(InputError, match=words):
-        read_model_spec(tmp_path / CONFIG_NAME, lambda name: tmp_path)
+        read_model_spec(file, toy.files.t5_folder)
 
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))

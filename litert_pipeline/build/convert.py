@@ -18,7 +18,7 @@ from reference.spec.families.table import family_of
 from reference.spec.files import new_folder, sha256_of
 from reference.spec.model import ModelSpec
 from reference.spec.sampling.samplers import SamplerSpec
-from reference.spec.stages import ALL_STAGES, signatures
+from reference.spec.stages import signatures
 from reference.spec.tensors import Signature
 
 
@@ -43,7 +43,7 @@ def convert(
         if base is not None:
             _check_base(base, recipe, model)
         stages = {}
-        for stage in ALL_STAGES:
+        for stage, signature in declared.items():
             if base is not None and stage not in recipe.routes and stage in base.manifest.stages:
                 shutil.copyfile(base.path(stage), folder / base.manifest.stages[stage].file)
                 stages[stage] = base.manifest.stages[stage]
@@ -55,7 +55,7 @@ def convert(
                 say(f"{stage}: {path.stat().st_size / 1e6:.0f} MB, its process took {peak_bytes / 2**30:.1f} GiB at most")
             else:
                 write_stage(model, stage, recipe, path)
-            stages[stage] = stage_file(path, declared[stage], recipe.compute.get(stage, "fp32"))
+            stages[stage] = stage_file(path, signature, recipe.compute.get(stage, "fp32"))
         shutil.copyfile(model.t5_folder / SPIECE_NAME, folder / SPIECE_NAME)
         write_manifest(
             folder,
