@@ -13,6 +13,8 @@ from litert_pipeline.build import conversions as conversions_module
 from litert_pipeline.build.conversions import CONVERTING, Conversions, code_of, described_bundles
 from litert_pipeline.build.recipes import RECIPES
 from reference.spec import sources
+from reference.spec.families.stable_audio_open import STABLE_AUDIO_OPEN
+from reference.spec.families.table import FAMILIES
 
 DESCRIPTION, FILES = {"recipe": "x"}, {"dit.tflite": b"weights", "inside/notes.txt": b""}
 WRITERS = 8
@@ -110,6 +112,11 @@ def other_tensors(_: Path, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(conversions_module, "signatures", lambda _: {})
 
 
+def other_sampler(_: Path, patch: pytest.MonkeyPatch) -> None:
+    family = dataclasses.replace(STABLE_AUDIO_OPEN, samplers=("euler",))
+    patch.setitem(FAMILIES, STABLE_AUDIO_OPEN.name, family)
+
+
 def other_onnx2tf(_: Path, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(conversions_module, "find_onnx2tf", lambda: None)
 
@@ -130,6 +137,7 @@ INGREDIENTS = {
     "versions": ("fp32", other_version),
     "code": ("fp32", other_code),
     "tensors": ("fp32", other_tensors),
+    "usual sampler": ("fp32", other_sampler),
     "rules": ("int8", other_rules("int8")),
     "rules of the recipe it starts from": ("int8_fast", other_rules("windowed")),
     "onnx2tf": ("onnx2tf", other_onnx2tf),

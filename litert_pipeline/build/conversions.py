@@ -9,6 +9,7 @@ from json import dumps
 from pathlib import Path
 from typing import Any
 
+from litert_pipeline.build.convert import declared_sampler
 from litert_pipeline.build.onnx2tf import find_onnx2tf
 from litert_pipeline.build.recipes import RECIPES, Recipe
 from litert_pipeline.versions import installed_versions
@@ -16,7 +17,6 @@ from reference.model.weights import find_t5_weights
 from reference.pipeline import read_outline, t5_folder
 from reference.spec.entries import Entries
 from reference.spec.files import new_folder, sha256_of
-from reference.spec.sampling.samplers import SamplerSpec
 from reference.spec.sources import hash_of, imported
 from reference.spec.stages import signatures
 
@@ -25,7 +25,7 @@ LIMIT_BYTES = 2 * 2**30  # some twenty times all bundles of the tiny model
 LARGEST_BYTES = 2**28  # what is larger takes long to read, too, and would leave no room for others
 PACKAGES = ("reference", "litert_pipeline")
 CONVERTING = ("litert_pipeline.build.convert", "litert_pipeline.build.quantize")
-# Imported there, and not hashed: what the spec says of a model is described, how it says so is not; the others have no say.
+# Imported by these but not hashed: what the spec says of a model stands in the description; the others change no file.
 NOT_HASHED = ("reference.spec", "reference.progress", "reference.hub", "litert_pipeline.run")
 
 
@@ -85,7 +85,7 @@ def described(model: Path, modules: Iterable[str], extra_code: Iterable[Path] = 
         "config": sha256_of(files.config),
         "weights": files.weights_sha256(),
         "t5": {**of_t5, "weights": sha256_of(find_t5_weights(t5))},
-        "spec": repr((spec, signatures(spec), SamplerSpec(), SamplerSpec().levels())),
+        "spec": repr((spec, signatures(spec), declared_sampler(spec))),
         "code": hash_of((*code_of(tuple(modules)), *extra_code)),
         "versions": installed_versions(),
     }
