@@ -74,7 +74,8 @@ def described_bundles(model: Path, recipes: Iterable[Recipe]) -> dict[str, dict[
 
 
 def described(model: Path, modules: Iterable[str], extra_code: Iterable[Path] = ()) -> dict[str, Any]:
-    """All that files follow from that `modules` make of a model: its own files, the code, the installed versions.
+    """All that files follow from that `modules` make of a model: its own files, their code and `extra_code`, the
+    installed versions.
 
     Raises InputError for a bad model dir.
     """
