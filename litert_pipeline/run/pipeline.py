@@ -55,9 +55,8 @@ def open_pipeline(
     open_stages = OpenStages(held_bytes=held_bytes)
 
     def run(name: str, feed: Mapping[str, Array]) -> Tensors:
-        size_bytes = bundle.manifest.stages[name].size_bytes
-        key = (manifest.recipe, name)
-        return open_stages.stage(key, size_bytes, lambda: open_stage(bundle, name, compute=compute, threads=threads))(feed)
+        size_bytes = manifest.stages[name].size_bytes
+        return open_stages.stage(name, size_bytes, lambda: open_stage(bundle, name, compute=compute, threads=threads))(feed)
 
     try:
         yield assembled(bundle, {name: partial(run, name) for name in names})
