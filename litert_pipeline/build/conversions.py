@@ -27,6 +27,7 @@ PACKAGES = ("reference", "litert_pipeline")
 CONVERTING = ("litert_pipeline.build.convert", "litert_pipeline.build.quantize")
 # Imported by these but not hashed: what the spec says of a model stands in the description; the others change no file.
 NOT_HASHED = ("reference.spec", "reference.progress", "reference.hub", "litert_pipeline.run")
+COMPUTING = "reference.spec.model"  # hashed all the same: windows, widths and positions are computed there, not written down
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +96,8 @@ def described(model: Path, modules: Iterable[str], extra_code: Iterable[Path] = 
 @cache
 def code_of(modules: tuple[str, ...]) -> tuple[Path, ...]:
     """The files of code that what `modules` convert follows from."""
-    return tuple(path for name, path in imported(modules, PACKAGES).items() if not name.startswith(NOT_HASHED))
+    files = imported(modules, PACKAGES)
+    return tuple(path for name, path in files.items() if name == COMPUTING or not name.startswith(NOT_HASHED))
 
 
 def _chain(recipe: Recipe) -> list[dict[str, Any]]:
