@@ -45,7 +45,7 @@ def exit_with_one_line(at_fault: str = "this program", passing: tuple[type[Excep
 
 
 def raise_process_error(code: int, errors: str, doing: str) -> None:
-    """Raise the error of a process that ended with `code`: its line on stderr after `error: `, else its last. None if it is 0."""
+    """Raise InputError for a process that ended with a `code` other than 0: its line on stderr after `error: `, else its last."""
     if code:
         lines = [line for line in errors.splitlines() if line.startswith("error: ")] or errors.splitlines()[-1:]
         killed = " (out of memory?)" if code == KILLED else ""

@@ -147,4 +147,3 @@ def save_trace(path: Path, trace: Tensors, force: bool = False) -> None:
     """Write a trace as `.npz`; stage outputs are rounded to float32, ids stay int32."""
     with new_file(path, force) as temporary, temporary.open("wb") as stream:
         np.savez(stream, **crossing(trace))  # type: ignore[arg-type]
-

@@ -1,4 +1,4 @@
-"""ModelSpec: what a model dir's configs say, as frozen dataclasses. the readers of `families/` make them."""
+"""ModelSpec: what a model dir's configs say, as frozen dataclasses. The readers in `families/` make them."""
 
 from dataclasses import dataclass
 from math import prod

@@ -1,5 +1,5 @@
 """The stage table: which tensors a stage takes and gives, how often a generation calls it, where a trace holds their
-values. Whatever depends on the stage asks its row; nothing else knows a stage by its name."""
+values. Whatever depends on the stage asks its row; the names of stages are written here only, and in the faults."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -27,7 +27,7 @@ def recognised(top: Section) -> Family:
             return family
     found = top.peek(*families[0].objective_at)
     if not isinstance(found, str):
-        return families[0]  # whose reader says what is missing or no name
+        return families[0]  # its reader says that the objective is missing or no string
     supported = ", ".join(objective for family in families for objective in family.objectives)
     where = ".".join(families[0].objective_at)
     raise InputError(f"{top.file}: '{where}' is '{found}', which is not supported; supported: {supported}")
