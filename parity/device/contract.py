@@ -170,9 +170,10 @@ def _notes(bundle: Bundle, spec: ModelSpec) -> Iterable[str]:
     ids = next(match for match in _matches(bundle, CONDITIONER, "input") if match.ours.name == "input_ids")
     tokens = ids.theirs.shape[-1]
     longest = spec.prompt.max_length
+    otherwise = f", so prompts of {longest + 1} to {tokens} sound otherwise" if tokens > longest else ""
     yield (
-        f"its buffer of ids holds {tokens}: a prompt of more tokens is written past its end; the reference cuts at {longest}, "
-        f"EOS included, so prompts of {longest} to {tokens} tokens sound otherwise"
+        f"its buffer of ids holds {tokens}: a prompt of more tokens, EOS included, is written past its end; "
+        f"the reference cuts at {longest}{otherwise}"
     )
     yield "an empty prompt reads the id before the first: undefined"
     yield f"it asks for 10 s and writes all {spec.sample_size} samples ({spec.window_s:.2f} s), unclamped"

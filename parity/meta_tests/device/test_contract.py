@@ -1,13 +1,14 @@
 """What audiogen would do with a bundle: every place it reaches, and what follows where it finds something else."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 from fixtures import TINY_MODEL_DIR
 from fixtures.oracle.tflite_edit import edit_graph
+from litert_pipeline.bundle import Bundle
 from parity.bundles.app import FILES, REVISIONS
 from parity.device.contract import contract
 from parity.faults.catalogue.files import other_pieces
@@ -76,4 +77,10 @@ def test_what_no_revision_can_do_without_is_told(fitting: Path, trip: str) -> No
 def test_the_length_of_the_ids_buffer_is_told(fitting: Path) -> None:
     notes = " ".join(contract(fitting, TINY_MODEL_DIR).notes)
     assert "its buffer of ids holds 128" in notes
-    assert "the reference cuts at 28" in notes
+    assert "the reference cuts at 28, so prompts of 29 to 128 sound otherwise" in notes
+
+
+def test_where_the_ids_buffer_is_as_long_as_the_reference_s_no_prompt_sounds_otherwise(bundles: Mapping[str, Bundle]) -> None:
+    notes = contract(bundles["fp32"].folder, TINY_MODEL_DIR).notes
+    assert "its buffer of ids holds 28" in notes[0]
+    assert notes[0].endswith("the reference cuts at 28")
