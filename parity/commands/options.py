@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from reference.spec.errors import InputError
+
 if TYPE_CHECKING:
     from parity.truth.store import Store
 
@@ -35,5 +37,8 @@ def print_peak(console: Console) -> None:
 
 
 def split_names(text: str | None) -> list[str] | None:
-    """Names, comma-separated; None if the option was left out."""
-    return None if text is None else [name.strip() for name in text.split(",")]
+    """Names, comma-separated; None if the option was left out. Raises InputError where one is empty."""
+    names = None if text is None else [name.strip() for name in text.split(",")]
+    if names is not None and "" in names:
+        raise InputError(f"'{text}' lacks a name; expected names, comma-separated, or the option left out")
+    return names

@@ -86,3 +86,14 @@ def test_more_threads_than_a_runtime_survives_are_bad_input(app: str, verb: str)
     arguments, _ = VERBS[app, verb]
     result = CliRunner().invoke(APPS[app], [verb, *arguments, "--threads", "99999999"])
     assert (result.exit_code, "equal to 1024" in " ".join(result.output.split())) == (2, True), result.output
+
+
+@pytest.mark.parametrize(
+    ("verb", "option"),
+    [("gate", "--variants"), ("gate", "--cases"), ("soak", "--variants"), ("faults", "--variants"), ("faults", "--only")],
+)
+@pytest.mark.parametrize("names", ["", " ", "drums,"])
+def test_an_empty_name_is_bad_input(verb: str, option: str, names: str) -> None:
+    result = CliRunner().invoke(APPS["parity"], [verb, option, names])
+    assert result.exit_code == 2
+    assert result.stderr == f"error: '{names}' lacks a name; expected names, comma-separated, or the option left out\n"
