@@ -27,11 +27,21 @@ def check_free(path: Path, force: bool) -> None:
 
 
 @contextmanager
+def _blaming(path: Path) -> Iterator[None]:
+    """What the file system says of a name nobody chose is said of `path`, which was asked for."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{path}: cannot be made ({error.strerror}); choose another path") from None
+
+
+@contextmanager
 def new_file(path: Path, force: bool) -> Iterator[Path]:
     """A temporary name beside `path`; renamed to it when the block ends well, removed otherwise."""
     check_free(path, force)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+    with _blaming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -51,8 +61,9 @@ def new_folder(path: Path, force: bool) -> Iterator[Path]:
     check_free(path, force)
     if path.exists() and not path.is_dir():
         raise InputError(f"{path}: is a file; expected a folder to replace")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    with _blaming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
         yield temporary
         os.chmod(temporary, 0o755)

@@ -1,6 +1,7 @@
 """No verb of any command line takes an unforeseen exception for a refusal: exit code 1 is a verdict."""
 
 import sys
+from errno import EACCES
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import NoReturn
@@ -97,3 +98,17 @@ def test_an_empty_name_is_bad_input(verb: str, option: str, names: str) -> None:
     result = CliRunner().invoke(APPS["parity"], [verb, option, names])
     assert result.exit_code == 2
     assert result.stderr == f"error: '{names}' lacks a name; expected names, comma-separated, or the option left out\n"
+
+
+@pytest.mark.parametrize(("verb", "option"), [("gate", "--report"), ("goldens", "--out"), ("faults", "--out")])
+def test_what_cannot_be_made_is_told_by_the_name_it_was_given(
+    verb: str, option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refusing(prefix: str, dir: Path, suffix: str = "") -> NoReturn:
+        raise PermissionError(EACCES, "Permission denied", f"{dir}/{prefix}x1y2{suffix}")
+
+    for make in ("tempfile.mkdtemp", "tempfile.mkstemp"):
+        monkeypatch.setattr(make, refusing)
+    result = CliRunner().invoke(APPS["parity"], [verb, option, str(tmp_path / "out")])
+    assert result.exit_code == 2
+    assert result.stderr == f"error: {tmp_path / 'out'}: cannot be made (Permission denied); choose another path\n"
