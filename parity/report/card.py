@@ -10,7 +10,7 @@ from parity.measure.verdict import Verdict
 from parity.report.artifact import Artifact
 from parity.report.bundle_verdict import BundleVerdict
 from parity.report.report import Report
-from parity.report.rows import row_place, rows, worst
+from parity.report.rows import rows, told_place, worst
 
 LICENCE = (
     f"A converted Stable Audio model is a derivative of Stability AI's and keeps its licence. Beside it belong {REQUIRED}. "
@@ -60,7 +60,7 @@ def _file(same: list[Artifact]) -> list[str]:
 def _row(check: Verdict) -> list[str]:
     limits = f"{check.limit:.2e}" if check.value >= check.low_limit else f"at least {check.low_limit:.2e}"
     metric = check.metric if check.step is None else f"{check.metric}, step {check.step}"
-    stage, ladder = row_place(check) if check.ok else (check.stage, check.ladder)
+    stage, ladder = told_place(check)
     start = [check.variant, stage, ladder, metric, check.case]
     return [*start, f"{check.value:.2e}", limits, "ok" if check.ok else "**FAIL**"]
 

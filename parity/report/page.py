@@ -2,6 +2,7 @@
 
 import math
 from base64 import b64encode
+from collections import defaultdict
 from collections.abc import Iterable
 from itertools import combinations
 from pathlib import Path
@@ -20,6 +21,7 @@ from parity.explain.swap_matrix import SwapMatrix
 from parity.measure.verdict import ARTIFACT, LADDERS, TEACHER_FORCED, Verdict
 from parity.report.bundle_verdict import Shared
 from parity.report.report import Report
+from parity.report.rows import worst
 from reference.spec.stages import GENERATION
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -80,16 +82,11 @@ def _with_shared(matrix: Matrix, shared: Iterable[Shared]) -> Matrix:
 
 def _matrix(checks: list[Verdict]) -> Matrix:
     """The worst check of each (variant, stage, ladder)."""
-    worst: dict[tuple[str, str, str], Verdict] = {}
+    found: dict[tuple[str, str, str], list[Verdict]] = defaultdict(list)
     for check in checks:
-        key = (check.variant, check.stage, check.ladder)
-        if key not in worst or _badness(check) > _badness(worst[key]):
-            worst[key] = check
-    return {key: {"ok": check.ok, "worst": str(check), "share": _percent(check)} for key, check in worst.items()}
-
-
-def _badness(check: Verdict) -> tuple[bool, float]:
-    return (not check.ok, check.share_of_limit)
+        found[check.variant, check.stage, check.ladder].append(check)
+    shown = {key: worst(same) for key, same in found.items()}
+    return {key: {"ok": check.ok, "worst": str(check), "share": _percent(check)} for key, check in shown.items()}
 
 
 def _percent(check: Verdict) -> str:

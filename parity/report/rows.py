@@ -27,6 +27,11 @@ def row_place(check: Verdict) -> tuple[str, str]:
     return ONE_ROW.get(check.ladder, check.stage), check.ladder
 
 
+def told_place(check: Verdict) -> tuple[str, str]:
+    """The stage and ladder a row tells of its worst check: the row's or, where it fails, the check's own."""
+    return row_place(check) if check.ok else (check.stage, check.ladder)
+
+
 def worst(checks: Sequence[Verdict]) -> Verdict:
     """The check nearest to its limit, or furthest beyond."""
     return max(checks, key=lambda check: (not check.ok, check.share_of_limit))

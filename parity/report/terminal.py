@@ -10,7 +10,7 @@ from parity.bundles.assignment_table import assignment_table
 from parity.measure.verdict import Verdict
 from parity.report.bundle_verdict import NOT_JUDGED, PUBLISH, REFUSE
 from parity.report.report import Report
-from parity.report.rows import row_place, rows, worst
+from parity.report.rows import rows, told_place, worst
 
 COLOURS = {PUBLISH: "green", REFUSE: "red", NOT_JUDGED: "yellow"}
 NUMBERS = ("checks", "value", "limit", "of limit")
@@ -67,7 +67,7 @@ def _cells(checks: Sequence[Verdict]) -> list[str]:
     metric = check.metric + ("" if check.step is None else f" step {check.step}")
     limit = f"{check.limit:.2e}" if check.value >= check.low_limit else f">= {check.low_limit:.2e}"
     verdict = "[green]ok[/green]" if check.ok else "[red]FAIL[/red]"
-    stage, ladder = row_place(check) if check.ok else (check.stage, check.ladder)
+    stage, ladder = told_place(check)
     start = [stage, check.variant, ladder, str(len(checks)), metric, check.case]
     return [*start, f"{check.value:.2e}", limit, _share(check.share_of_limit), verdict]
 
