@@ -1,0 +1,87 @@
+"""ONNX Runtime is told to multiply exactly where the test of its kernels says so, whoever opens the session, and nowhere else."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import onnxruntime
+import pytest
+
+from litert_pipeline.build.stage import as_converted
+from litert_pipeline.bundle import Bundle
+from parity.explain.inside.graphs import onnx as graphs
+from parity.judge.judge import Judge
+from parity.measure.teacher_forcing import stage_feed
+from parity.runtimes import host, onnx_products, onnxruntime_
+from parity.runtimes.integer_kernels import IntegerKernels
+from parity.runtimes.onnx_sessions import EXACT_PRODUCTS, new_session
+from parity.test_parity import case_called
+from reference.spec.stages import DIT
+from reference.spec.tensors import Array
+
+OPTION, VALUE = EXACT_PRODUCTS
+KERNELS = {
+    True: IntegerKernels(runtime="ONNX Runtime", wrong=0.25, wrong_with_option=0.0),
+    False: IntegerKernels(runtime="ONNX Runtime", wrong=0.0),
+}
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_a_session_has_the_option_where_it_is_asked_for(bundles: Mapping[str, Bundle], exact: bool) -> None:
+    options = new_session(bundles["onnx_int8"].path(DIT), exact=exact).get_session_options()
+    if exact:
+        assert options.get_session_config_entry(OPTION) == VALUE
+    else:
+        with pytest.raises(RuntimeError, match=OPTION):
+            options.get_session_config_entry(OPTION)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether each session that is opened from now on was asked to multiply exactly."""
+    found: list[bool] = []
+
+    def noted(*arguments: Any, exact: bool, **options: Any) -> onnxruntime.InferenceSession:
+        found.append(exact)
+        return new_session(*arguments, exact=exact, **options)
+
+    for module in (onnxruntime_, graphs):
+        monkeypatch.setattr(module, "new_session", noted)
+    return found
+
+
+@pytest.mark.parametrize("needed", KERNELS)
+def test_a_stage_is_opened_as_the_kernels_need_it(
+    bundles: Mapping[str, Bundle], asked: list[bool], monkeypatch: pytest.MonkeyPatch, needed: bool
+) -> None:
+    monkeypatch.setattr(onnxruntime_, "onnxruntime_kernels", lambda: KERNELS[needed])
+    with onnxruntime_.open_stage(None, bundles["onnx_int8"], DIT, None, 1):
+        assert asked == [needed]
+
+
+@pytest.mark.parametrize("needed", KERNELS)
+def test_the_inside_of_a_file_is_run_as_the_kernels_need_it(
+    judge: Judge, bundles: Mapping[str, Bundle], asked: list[bool], monkeypatch: pytest.MonkeyPatch, needed: bool
+) -> None:
+    monkeypatch.setattr(graphs, "onnxruntime_kernels", lambda: KERNELS[needed])
+    bundle = bundles["onnx_fp32"]
+    entry = bundle.manifest.stages[DIT]
+    graph = graphs.OnnxGraph(bundle.path(DIT), entry.own_signature, as_converted(judge.model, DIT, "onnx_fp32"))
+    graph.run(graph.tensors[:1], stage_feed(DIT, judge.truth(case_called(judge, "drums"))))
+    assert asked == [needed]
+
+
+def test_the_kernels_are_tested_as_they_come_and_then_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "wrong_in_onnxruntime", lambda *, exact: 0.0 if exact else 0.25)
+    assert host.onnxruntime_kernels.__wrapped__() == KERNELS[True]
+
+
+@pytest.mark.parametrize("way", [1, 5], ids=["the product alone", "all that quantization writes"])
+def test_one_way_to_multiply_that_errs_is_noticed(monkeypatch: pytest.MonkeyPatch, way: int) -> None:
+    """Fused and alone are kernels of their own; `way` is how many nodes the one that errs has."""
+    right = onnx_products._run
+
+    def erring(nodes: list[Any], *arguments: Any) -> Array:
+        return right(nodes, *arguments) + (len(nodes) == way)
+
+    monkeypatch.setattr(onnx_products, "_run", erring)
+    assert onnx_products.wrong_in_onnxruntime(exact=False) == pytest.approx(0.5)
