@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 
 from litert_pipeline.bundle import Bundle
+from parity import runtimes
 from parity.judge.left_out import LeftOut
 from parity.meta_tests.report.sample import BUNDLE, CHECK, OWN, sample
 from parity.meta_tests.test_gate import copied, damage_weights, gate, rewrite_manifest
 from parity.report.bundle_verdict import NOT_JUDGED, PUBLISH, REFUSE
 from parity.report.report import Report
+from parity.runtimes import ONNX_RUNTIME, Row
+from parity.runtimes.integer_kernels import IntegerKernels
 from reference.spec.files import sha256_of
 
 UNABLE = replace(BUNDLE, path="out/onnx_int8", name="onnx_int8", variants=["onnx_int8"])
@@ -74,3 +77,20 @@ def test_a_verdict_is_shown_though_its_report_cannot_be_written(tmp_path: Path, 
     assert code == 2
     assert output.index("PUBLISH: ") < output.index("error: report.html: No space left on device")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_the_machine_cannot_run_right_is_left_out_of_the_run(
+    bundles: Mapping[str, Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither its answers nor its files are judged, its neighbour is, and whoever asked for it gets no verdict."""
+    wrong = replace(ONNX_RUNTIME, integer_kernels=lambda: IntegerKernels(runtime="ONNX Runtime", wrong=0.25))
+    monkeypatch.setattr(runtimes, "RUNTIMES", (Row(runtime=wrong), *runtimes.RUNTIMES[1:]))
+    arguments = ("--bundle", bundles["fp32"].folder, "--bundle", bundles["onnx_int8"].folder, "--cases", "drums")
+    code, output = gate(*arguments, "--variants", "litert_fp32,onnx_int8", "--report", tmp_path / "report")
+    assert code == 2, output
+    assert "get 25 % of the test's sums wrong on this CPU" in output
+    report = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert [one["variant"] for one in report["left_out"]] == ["onnx_int8"]
+    assert {check["variant"] for check in report["checks"]} == {"torch_fp32", "litert_fp32", "fp32"}
+    assert [bundle["verdict"] for bundle in report["bundles"]] == [PUBLISH, NOT_JUDGED]
+    assert {file["path"].partition("/")[0] for file in report["artifacts"]} == {"fp32"}
