@@ -5,12 +5,18 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from fixtures import TINY_MODEL_DIR
 from litert_pipeline.bundle import Bundle
+from parity import runtimes
+from parity.commands.collection import Collection
 from parity.meta_tests.test_gate import copied
+from parity.runtimes import ONNX_RUNTIME, Row
+from parity.runtimes.integer_kernels import IntegerKernels
 
 OWN_RECIPE = {
     "name": "mine",
@@ -112,3 +118,16 @@ def test_tests_of_the_gate_take_no_bundle(bundles: Mapping[str, Bundle], tmp_pat
     done = pytest_run("parity/meta_tests/measure", "--bundle", copied(bundles["fp32"], tmp_path), "--collect-only")
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
     assert "is for the product's tests; run parity/meta_tests without it" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("given", [True, False], ids=["bundles that are given", "bundles that can be made"])
+def test_what_the_machine_cannot_run_right_is_not_collected(
+    bundles: Mapping[str, Bundle], monkeypatch: pytest.MonkeyPatch, given: bool
+) -> None:
+    folders = [bundles[name].folder for name in ("onnx_fp32", "onnx_int8")] if given else []
+    assert "onnx_int8" in Collection(TINY_MODEL_DIR, folders, None).stages
+    wrong = replace(ONNX_RUNTIME, integer_kernels=lambda: IntegerKernels(runtime="ONNX Runtime", wrong=0.25))
+    monkeypatch.setattr(runtimes, "RUNTIMES", (Row(runtime=wrong), *runtimes.RUNTIMES[1:]))
+    found = Collection(TINY_MODEL_DIR, folders, None).stages
+    assert "onnx_int8" not in found
+    assert "onnx_fp32" in found
