@@ -13,7 +13,7 @@ from parity.measure.arithmetic import HALF_COMPUTE, SINGLE
 from parity.measure.budget import UNIT_ROUNDOFF
 from parity.measure.limits import FLOAT, LIMITS, check_complete, limits
 from parity.measure.portraits import audible_distances, portrait
-from parity.measure.teacher_forcing import Measurement, measure, unequal_values
+from parity.measure.teacher_forcing import Measurement, measure, unequal_numbers, unequal_values
 from parity.measure.verdict import TEACHER_FORCED, Verdict
 from reference.spec.sampling.objective import FLOW
 from reference.spec.tensors import Array
@@ -165,3 +165,10 @@ def test_unequal_values_counts_single_bits() -> None:
     again = [{"velocity": np.array([1.0, 0.0, np.nextafter(np.float32(3), np.float32(4))], np.float32)}]
     assert unequal_values(first, first) == 0
     assert unequal_values(first, again) == 2
+
+
+def test_unequal_numbers_takes_zero_without_its_sign_and_what_is_no_number_for_itself_only() -> None:
+    first = {"cond": np.array([0.0, np.nan, np.nan, 1.0, np.inf], np.float32)}
+    again = {"cond": np.array([-0.0, -np.nan, 2.0, np.nan, -np.inf], np.float32), "more": np.zeros(1)}
+    assert unequal_numbers(first, first) == 0
+    assert unequal_numbers(first, again) == 3
