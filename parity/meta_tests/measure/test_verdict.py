@@ -172,3 +172,30 @@ def test_unequal_numbers_takes_zero_without_its_sign_and_what_is_no_number_for_i
     again = {"cond": np.array([-0.0, -np.nan, 2.0, np.nan, -np.inf], np.float32), "more": np.zeros(1)}
     assert unequal_numbers(first, first) == 0
     assert unequal_numbers(first, again) == 3
+
+
+PLACES = ("cross_attention_cond", "global_cond")  # of the embedded seconds
+
+
+def conditioning() -> dict[str, Array]:
+    """Two rows of prompt, a padded one, and the row of seconds, which is the global conditioning, too."""
+    rows = np.random.Generator(np.random.Philox(0)).standard_normal((1, 4, 8))
+    rows[:, 2] = 0
+    return {"cross_attention_cond": rows, "global_cond": rows[:, 3].copy()}
+
+
+def seconds_apart(truth: dict[str, Array], answer: dict[str, Array]) -> float:
+    mask = {"attention_mask": np.array([[1, 1, 0]], np.int32)}
+    found = measure("conditioner", truth | mask, [answer], FLOW)
+    return next(one.value for one in found if one.metric == "relative_l2.seconds")
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_seconds_are_right_only_where_both_of_their_places_are(place: str) -> None:
+    """One wrong half is not covered by the other, nor is one that a spoiled truth leaves without a number."""
+    answer, spoiled = conditioning(), conditioning()
+    assert seconds_apart(conditioning(), answer) == 0
+    answer[place][..., -1:, :] *= 2
+    assert seconds_apart(conditioning(), answer) == pytest.approx(1)
+    spoiled[place][..., -1:, :] = math.nan
+    assert math.isnan(seconds_apart(spoiled, conditioning()))
