@@ -23,19 +23,20 @@ if TYPE_CHECKING:
 class Runtime:
     """One way to run files of a `format` or, where that is None, the model dir itself.
 
-    `arithmetic` is what its stages are computed in where no file says so; one that is not named is float32.
+    `arithmetic` is what its stages are computed in where no file says so, `exceptions` those that are computed otherwise.
     `integer_kernels` tells what its integer kernels do on this machine; None where nothing quantized is judged with it.
     """
 
     name: str
     format: str | None
     open: Open
-    arithmetic: Mapping[str, Arithmetic] = field(default_factory=dict)
+    arithmetic: Arithmetic = SINGLE
+    exceptions: Mapping[str, Arithmetic] = field(default_factory=dict)
     integer_kernels: Callable[[], IntegerKernels] | None = None
 
     def own_arithmetic(self, stage: str) -> Arithmetic:
         """What a stage of the model dir is computed in."""
-        return self.arithmetic.get(stage, SINGLE)
+        return self.exceptions.get(stage, self.arithmetic)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +52,8 @@ class Row:
     compute: str | None = None
 
 
-TORCH = Runtime(name="torch", format=None, open=torch_.open_stage, arithmetic=dict.fromkeys(ALL_STAGES, REFERENCE))
-UPSTREAM = Runtime(name="upstream", format=None, open=upstream.open_stage, arithmetic={CONDITIONER: HALF_T5})
+TORCH = Runtime(name="torch", format=None, open=torch_.open_stage, arithmetic=REFERENCE)
+UPSTREAM = Runtime(name="upstream", format=None, open=upstream.open_stage, exceptions={CONDITIONER: HALF_T5})
 ONNX_RUNTIME = Runtime(name="onnxruntime", format="onnx", open=onnxruntime_.open_stage, integer_kernels=onnxruntime_kernels)
 LITERT = Runtime(name="xnnpack", format="litert", open=litert.opener(), integer_kernels=litert_kernels)
 BUILTIN = Runtime(name="builtin", format="litert", open=litert.opener(kernels="builtin"))

@@ -1,0 +1,46 @@
+"""Limits follow from the arithmetic of a file: its own, or those of the arithmetic that errs most like it."""
+
+from dataclasses import replace
+
+import pytest
+
+from parity.measure.arithmetic import (
+    FLOAT16,
+    FP16_COMPUTE,
+    HALF_COMPUTE,
+    HALF_CONSTANTS,
+    HALF_WEIGHTS,
+    INT4_WEIGHTS,
+    INT8_PER_ROW,
+    INT8_PER_TENSOR,
+    INT8_WEIGHTS,
+    PER_ROW,
+    PER_TENSOR,
+    SINGLE,
+    Arithmetic,
+)
+from parity.measure.limits import LIMITS, limits, nearest
+
+# Arithmetics without limits of their own, and whose they are held to.
+LENT = {
+    replace(INT4_WEIGHTS, compute=FP16_COMPUTE): INT4_WEIGHTS,
+    replace(INT4_WEIGHTS, activations=PER_ROW): INT4_WEIGHTS,
+    replace(INT8_PER_ROW, compute=FP16_COMPUTE): INT8_PER_ROW,
+    replace(INT8_PER_TENSOR, compute=FP16_COMPUTE): INT8_PER_TENSOR,
+    replace(INT8_WEIGHTS, compute=FP16_COMPUTE): INT8_WEIGHTS,
+    replace(HALF_WEIGHTS, compute=FP16_COMPUTE): HALF_COMPUTE,
+    replace(HALF_CONSTANTS, compute=FP16_COMPUTE): HALF_COMPUTE,
+    Arithmetic(weights=FLOAT16, part="decoder"): HALF_WEIGHTS,
+    Arithmetic(activations=PER_TENSOR): SINGLE,
+}
+
+
+def test_an_arithmetic_with_limits_of_its_own_is_held_to_them() -> None:
+    assert [nearest(arithmetic) for arithmetic in LIMITS] == list(LIMITS)
+
+
+@pytest.mark.parametrize("arithmetic", LENT, ids=str)
+def test_another_is_held_to_the_coarsest_of_what_it_has(arithmetic: Arithmetic) -> None:
+    assert arithmetic not in LIMITS
+    assert nearest(arithmetic) == LENT[arithmetic]
+    assert limits("dit", "denoised_error", arithmetic) == limits("dit", "denoised_error", LENT[arithmetic])
