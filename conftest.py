@@ -3,7 +3,8 @@
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
+from datetime import date
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +26,9 @@ from parity.faults.run import STRICT
 from parity.judge.judge import Judge
 from parity.latency.suite import Suite
 from parity.measure.limits import check_complete
+from parity.measure.policy import Policy
+from parity.measure.policy_file import chosen_policy
+from parity.runtimes import REFERENCES
 from parity.runtimes.environment import environment
 from parity.truth.store import Store
 from reference import command
@@ -33,6 +37,7 @@ from reference.spec.errors import InputError
 pytest_plugins = ["fixtures.processes"]
 OneAtATime = Callable[[str], AbstractContextManager[None]]
 COLLECTION = pytest.StashKey[Collection]()
+POLICY = pytest.StashKey[Policy]()
 META_TESTS = Path(__file__).parent / "parity" / "meta_tests"
 
 
@@ -41,6 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--model", type=Path, default=TINY_MODEL_DIR, help="model dir; the embedded tiny model by default")
     group.addoption("--bundle", type=Path, action="append", default=[], help="bundle to judge; repeatable")
     group.addoption("--variants", help="variants to judge, comma-separated; all by default")
+    group.addoption("--policy", help="how close is close enough: a name or a TOML file, as for the gate")
     group.addoption(
         "--threads", type=thread_counts, default=(1,), help="CPU threads of every runtime; latency takes several: 1,2,4"
     )
@@ -60,15 +66,19 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[COLLECTION] = Collection(
         model=option("--model"), folders=option("--bundle"), names=names.split(",") if names else None
     )
+    with one_line():
+        config.stash[POLICY] = chosen_policy(option("--policy"), date.today(), made_here=not option("--bundle"))
     config.option.keyword = spelled_out(config.option.keyword)
     if option("--bundle") or names:
-        _require_usable(config.stash[COLLECTION])
+        with one_line():
+            config.stash[COLLECTION].pairs()
 
 
-def _require_usable(collection: Collection) -> None:
+@contextmanager
+def one_line() -> Iterator[None]:
     """Say in one line what is wrong with the options, before anything is collected."""
     try:
-        collection.pairs()
+        yield
     except InputError as error:
         raise pytest.UsageError(str(error)) from None
 
@@ -106,7 +116,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if {"variant", "stage"} <= set(metafunc.fixturenames):
         metafunc.parametrize(("variant", "stage"), collection.pairs())
     elif "variant" in metafunc.fixturenames:
-        metafunc.parametrize("variant", list(collection.stages))
+        # A policy is for what is to be published.
+        left_out = REFERENCES if "policy" in metafunc.fixturenames else ()
+        metafunc.parametrize("variant", [variant for variant in collection.stages if variant not in left_out])
     if "threads" in metafunc.fixturenames:
         metafunc.parametrize("threads", metafunc.config.getoption("--threads"))
 
@@ -154,6 +166,12 @@ def own_cache(run_folder: Path, one_at_a_time: OneAtATime) -> Iterator[None]:
                 if not link.is_symlink():
                     link.symlink_to(target, target_is_directory=True)
         yield
+
+
+@pytest.fixture(scope="session")
+def policy(request: pytest.FixtureRequest) -> Policy:
+    """How close is close enough."""
+    return request.config.stash[POLICY]
 
 
 @pytest.fixture(scope="session")

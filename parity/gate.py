@@ -16,6 +16,7 @@ from parity.judge.licence import licence_checks
 from parity.judge.lineup import chosen, labelled
 from parity.judge.plan import Plan
 from parity.measure.cases import load_cases
+from parity.measure.policy import Policy
 from parity.report.artifact import artifacts_of
 from parity.report.bundle_verdict import JudgedBundle, Shared
 from parity.report.folder import write_report
@@ -39,6 +40,7 @@ class GateOptions:
     cases: list[str] | None
     threads: int
     force: bool
+    policy: Policy
     require_license: bool = False
 
 
@@ -90,6 +92,7 @@ def _judged(judge: Judge, asked: list[str], options: GateOptions, say: Say) -> R
         artifacts=artifacts_of(used),
         assignments=assigned(used),
         left_out=left_out,
+        policy=options.policy,
         bundles=_bundles({name: judge.contenders[name] for name in asked}, made_here=not options.bundles),
         shared=[
             Shared(variant=variant, stage=stage, judged_as=judged_as)

@@ -5,6 +5,7 @@ import pytest
 from parity.judge.judge import Judge
 from parity.judge.lineup import labelled
 from parity.measure.cases import Case, case_ids, load_cases
+from parity.measure.policy import Policy
 from parity.measure.verdict import Verdict
 
 
@@ -17,6 +18,11 @@ def assert_ok(verdicts: list[Verdict]) -> None:
     assert not [str(verdict) for verdict in verdicts if not verdict.ok]
 
 
+def label_of(judge: Judge, variant: str) -> str:
+    """What the bundle that a variant runs is called in reports."""
+    return next(label for label, bundle in labelled(judge.contenders) if bundle is judge.contenders[variant].bundle)
+
+
 @pytest.mark.parametrize("case", case_ids())
 def test_teacher_forced(judge: Judge, variant: str, stage: str, case: str) -> None:
     assert_ok(judge.teacher_forced(stage, variant, case_called(judge, case)))
@@ -25,6 +31,17 @@ def test_teacher_forced(judge: Judge, variant: str, stage: str, case: str) -> No
 @pytest.mark.parametrize("case", case_ids(free_running=True))
 def test_free_running(judge: Judge, variant: str, case: str) -> None:
     assert_ok(judge.free_running(variant, case_called(judge, case)))
+
+
+def test_close_enough(judge: Judge, variant: str, policy: Policy) -> None:
+    """What the policy asks of the distances over all cases; whether the errors are those of the file's arithmetic is above."""
+    cases = [case_called(judge, name) for name in case_ids()]
+    checks = [check for stage in judge.stages(variant) for case in cases for check in judge.teacher_forced(stage, variant, case)]
+    free = [case for case in cases if case.free_running and judge.whole(variant)]
+    checks += [check for case in free for check in judge.free_running(variant, case)]
+    found = policy.held(label_of(judge, variant), checks)
+    assert found
+    assert not [str(one) for one in found if not one.ok]
 
 
 def test_three_runs_are_bit_equal(judge: Judge, variant: str, stage: str) -> None:

@@ -1,5 +1,6 @@
 """Commands that judge: once, or over and over."""
 
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -26,6 +27,13 @@ def gate_command(
     variants: Annotated[str | None, typer.Option(help="Variants to judge, comma-separated; all if left out.")] = None,
     cases: Annotated[str | None, typer.Option(help="Cases to judge, comma-separated; all if left out.")] = None,
     threads: Annotated[int, typer.Option(min=1, max=command.MOST_THREADS, help="CPU threads of every runtime.")] = 1,
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            help="How close is close enough: publish, transparent, preview, or a TOML file like fixtures/policies/publish.toml. "
+            "'publish' if left out, 'preview' for what the gate converts itself."
+        ),
+    ] = None,
     require_license: Annotated[
         bool, typer.Option("--require-license", help="Refuse bundles without licence, notice and attribution.")
     ] = False,
@@ -34,13 +42,15 @@ def gate_command(
 ) -> None:
     """Say PUBLISH (exit code 0) or REFUSE (1) and why; 2 means the input could not be judged."""
     from parity.gate import GateOptions, run_gate
-    from parity.report.report import require_all_judged
+    from parity.measure.policy_file import chosen_policy
+    from parity.report.report import require_all_judged, require_no_idle_exemption
     from parity.report.terminal import show
 
     console = wide_console()
     options = GateOptions(
         model=model, bundles=bundle or [], report=report, variants=split_names(variants), cases=split_names(cases),
         threads=threads, force=force, require_license=require_license,
+        policy=chosen_policy(policy, date.today(), made_here=not bundle),
     )  # fmt: skip
     with show_progress(console) as say:
         outcome = run_gate(options, user_store(no_cache), say, partial(show, console=console))
@@ -48,6 +58,7 @@ def gate_command(
         names = ("report.html", "report.json", "junit.xml", "parity-card.md")
         console.print(f"wrote {', '.join(str(report / name) for name in names)}", highlight=False, soft_wrap=True)
     print_peak(console)
+    require_no_idle_exemption(outcome)
     if outcome.publish and bundle:
         require_all_judged(outcome)
     raise typer.Exit(EXIT_OK if outcome.publish else EXIT_REFUSE)

@@ -16,6 +16,7 @@ from parity.__main__ import app
 from parity.explain.inside.overlays import OVERLAYS
 from parity.faults.catalogue.files import other_pieces
 from parity.judge.artifacts import NOT_QUANTIZED
+from parity.measure.closeness import DISTANCES
 from parity.measure.verdict import ARTIFACT, FREE_RUNNING, TEACHER_FORCED
 from parity.meta_tests.report.sample import sample
 from parity.report.headroom import headrooms
@@ -75,7 +76,26 @@ def test_clean_bundle_is_published_with_a_full_report(bundles: Mapping[str, Bund
     page = (tmp_path / "report" / "report.html").read_text()
     assert page.count("<audio") == page.count("<img") == 1 + len(variants)
     suite = ElementTree.parse(tmp_path / "report" / "junit.xml").getroot()
-    assert int(suite.attrib["tests"]) == len(report["checks"])
+    (judged,) = report["bundles"]
+    assert (judged["faithful"], judged["close_enough"]) == (True, True)
+    assert {distance["name"] for distance in judged["distances"]} == set(DISTANCES)
+    assert int(suite.attrib["tests"]) == len(report["checks"]) + len(judged["distances"])
+
+
+@pytest.mark.parametrize(
+    ("policy", "code", "words"),
+    [
+        ((), 1, "faithful, but not close enough: dit_denoised_error is 0.1"),
+        (("--policy", "preview"), 0, "faithful, close enough"),
+        (("--policy", "lenient"), 2, "lenient: no such policy; expected a TOML file or one of"),
+    ],
+    ids=["as it comes", "preview", "unknown"],
+)
+def test_int4_is_faithful_and_whether_it_is_close_enough_is_the_policy_s(
+    bundles: Mapping[str, Bundle], policy: tuple[str, ...], code: int, words: str
+) -> None:
+    found = gate("--bundle", bundles["int4_blockwise"].folder, "--cases", "drums", *policy)
+    assert (found[0], words in " ".join(found[1].split())) == (code, True), found[1]
 
 
 @pytest.mark.parametrize("manifest", ["stale manifest", "manifest made to match"])

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from parity.explain.swap_matrix import SwapMatrix
+from parity.measure.policy import Closeness, Policy
 from parity.measure.verdict import json_number
 from parity.report.bundle_verdict import BundleVerdict
 from parity.report.report import Report
@@ -19,6 +20,7 @@ def to_json(report: Report) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "verdict": report.word.lower(),
+        "policy": report.policy and _policy(report.policy),
         "bundles": [_bundle(found) for found in report.verdicts()],
         "checks": [check.to_json() for check in report.checks],
         "blame": [asdict(blame) for blame in report.blame()],
@@ -47,10 +49,31 @@ def _bundle(found: BundleVerdict) -> dict[str, Any]:
         "path": found.bundle.path,
         "name": found.bundle.name,
         "verdict": found.verdict,
+        "faithful": found.faithful,
+        "close_enough": found.close_enough,
+        "distances": [_distance(one) for one in found.close],
         "why": found.why,
         "checks": found.checks,
         "failed": found.failed,
         "contenders": list(found.bundle.variants),
+    }
+
+
+def _policy(policy: Policy) -> dict[str, Any]:
+    return {"name": policy.name, "about": policy.about, "sha256": policy.sha256}
+
+
+def _distance(found: Closeness) -> dict[str, Any]:
+    """Bars as text, with the digits of the policy."""
+    exempt = found.exempt
+    return {
+        "name": found.bar.distance.name,
+        "value": json_number(found.told),
+        "bar": str(found.bar),
+        "why": found.bar.why,
+        "ok": found.ok,
+        "check": found.check.id,
+        "exempt": exempt and {"bar": str(exempt.bar), "why": exempt.bar.why, "owner": exempt.owner, "until": str(exempt.until)},
     }
 
 

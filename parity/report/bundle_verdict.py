@@ -1,9 +1,10 @@
-"""The verdict of one bundle among those of a run."""
+"""The verdict of one bundle among those of a run: is it faithful, is it close enough, and so may it be published?"""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from parity.explain.suspects import suspects
+from parity.measure.policy import Closeness, Policy
 from parity.measure.verdict import TEACHER_FORCED, Verdict
 
 PUBLISH, REFUSE, NOT_JUDGED = "publish", "refuse", "not judged"
@@ -29,21 +30,48 @@ class Shared:
 
 @dataclass(frozen=True, kw_only=True)
 class BundleVerdict:
-    """What was found of a bundle; `why` is the check that tells most about a refusal, or why nothing was judged."""
+    """What was found of a bundle.
+
+    `faithful`: every check held. `close` are its distances, held to the bars of a policy; none without one. `why` tells
+    most about a refusal, or why nothing was judged.
+    """
 
     bundle: JudgedBundle
     verdict: str
     checks: int
     failed: int
     why: str
+    close: Sequence[Closeness] = ()
+
+    @property
+    def faithful(self) -> bool:
+        """The file is the model it claims to be, at the precision it claims."""
+        return self.checks > 0 and self.failed == 0
+
+    @property
+    def close_enough(self) -> bool:
+        """Every distance is what the policy asks for."""
+        return all(one.ok for one in self.close)
+
+    @property
+    def answers(self) -> str:
+        """Both, in words."""
+        if self.verdict == NOT_JUDGED:
+            return NOT_JUDGED
+        close = "close enough" if self.close_enough else "not close enough"
+        return f"{'faithful' if self.faithful else 'not faithful'}{f', {close}' if self.close else ''}"
 
     def __str__(self) -> str:
         counted = f"{self.checks} checks, {self.failed} failed"
-        return f"{self.bundle.path} ({self.bundle.name}): {self.why or counted}"
+        return f"{self.bundle.path} ({self.bundle.name}): {self.why or f'{self.answers}; {counted}'}"
 
 
 def bundle_verdict(
-    bundle: JudgedBundle, checks: Sequence[Verdict], shared: Sequence[Shared], left_out: Collection[str]
+    bundle: JudgedBundle,
+    checks: Sequence[Verdict],
+    shared: Sequence[Shared],
+    left_out: Collection[str],
+    policy: Policy | None = None,
 ) -> BundleVerdict:
     """Of all checks of a run those of this bundle decide: its own, and those of the files it shares with another one."""
     judged = [variant for variant in bundle.variants if variant not in left_out]
@@ -51,12 +79,24 @@ def bundle_verdict(
     elsewhere = {(stage.judged_as, stage.stage) for stage in shared if stage.variant in judged}
     own = [check for check in checks if check.variant in names or _is_of(check, elsewhere)]
     failed = [check for check in own if not check.ok]
+    close = policy.held(bundle.name, own) if policy and judged else []
+    why = _why(bundle, judged, own, failed, close)
+    verdict = NOT_JUDGED if not judged else REFUSE if why else PUBLISH
+    return BundleVerdict(bundle=bundle, verdict=verdict, checks=len(own), failed=len(failed), why=why, close=close)
+
+
+def _why(
+    bundle: JudgedBundle, judged: list[str], own: list[Verdict], failed: list[Verdict], close: list[Closeness]
+) -> str:
+    """Why it is not to be published; nothing if it is."""
     if not judged:
-        verdict, why = NOT_JUDGED, f"this machine runs none of {', '.join(bundle.variants)} right"
-    else:
-        verdict = PUBLISH if own and not failed else REFUSE
-        why = str(suspects(failed)[0]) if failed else "" if own else "nothing was measured"
-    return BundleVerdict(bundle=bundle, verdict=verdict, checks=len(own), failed=len(failed), why=why)
+        return f"this machine runs none of {', '.join(bundle.variants)} right"
+    if not own:
+        return "nothing was measured"
+    if failed:
+        return str(suspects(failed)[0])
+    far = [one for one in close if not one.ok]
+    return f"faithful, but not close enough: {'; '.join(map(str, far))}" if far else ""
 
 
 def _is_of(check: Verdict, stages: Collection[tuple[str, str]]) -> bool:

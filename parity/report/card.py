@@ -6,6 +6,7 @@ from typing import Any
 
 from parity.bundles.assignment_table import COLUMNS, cells
 from parity.judge.licence import REQUIRED
+from parity.measure.policy import Closeness
 from parity.measure.verdict import Verdict
 from parity.report.artifact import Artifact
 from parity.report.bundle_verdict import BundleVerdict
@@ -16,7 +17,8 @@ LICENCE = (
     f"A converted Stable Audio model is a derivative of Stability AI's and keeps its licence. Beside it belong {REQUIRED}. "
     "T5 is Google's, under Apache-2.0. `python -m parity gate --require-license` refuses a bundle without them."
 )
-BUNDLES = ("bundle", "verdict", "checks", "failed", "variants", "why")
+BUNDLES = ("bundle", "verdict", "answers", "checks", "failed", "variants", "why")
+CLOSE = ("bundle", "distance", "worst", "where", "asked for", "verdict")
 
 
 def card(report: Report) -> str:
@@ -28,6 +30,7 @@ def card(report: Report) -> str:
         f"{len(report.checks)} checks against the float64 reference, {len(report.failed)} failed. "
         + _listed(report.model.in_words()),
         *(("## Bundles", _table(BUNDLES, map(_bundle, report.verdicts()))) if report.bundles else ()),
+        *_close(report),
         "## Worst check of each stage",
         _table(worst_checks, (_row(worst(checks)) for checks in rows(report.checks))),
         *(f"{_cell(str(variant))}." for variant in report.left_out),
@@ -48,7 +51,21 @@ def card(report: Report) -> str:
 def _bundle(found: BundleVerdict) -> list[str]:
     """Without the folders above the bundle's: the page is read where they do not exist."""
     name, word = PurePath(found.bundle.path).name, f"**{found.verdict.upper()}**"
-    return [f"`{name}`", word, str(found.checks), str(found.failed), ", ".join(found.bundle.variants), found.why]
+    return [f"`{name}`", word, found.answers, str(found.checks), str(found.failed), ", ".join(found.bundle.variants), found.why]
+
+
+def _close(report: Report) -> Iterable[str]:
+    """How far each bundle is from the original, and what the policy asks for; nothing without a policy."""
+    if report.policy:
+        yield "## Close enough?"
+        yield f"Policy `{report.policy.name}` ({report.policy.about}), SHA-256 `{report.policy.sha256}`."
+        yield _table(CLOSE, (_distance(found, one) for found in report.verdicts() for one in found.close))
+
+
+def _distance(found: BundleVerdict, one: Closeness) -> list[str]:
+    exempt = f", exempt until {one.exempt.until} by {one.exempt.owner}: {one.exempt.bar}" if one.exempt else ""
+    verdict = "ok" if one.ok else f"**FAIL**, {one.wanted}"
+    return [f"`{found.bundle.name}`", one.bar.distance.name, f"{one.told:.3g}", one.place, f"{one.bar}{exempt}", verdict]
 
 
 def _file(same: list[Artifact]) -> list[str]:

@@ -1,11 +1,11 @@
 """The report folder: `report.json`, `junit.xml`, `report.html`, `parity-card.md`, and overlays of the stages at fault."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
 from parity.explain.inside.overlays import write_overlays
+from parity.measure.policy import Closeness
 from parity.measure.verdict import Verdict
 from parity.report.as_json import to_json
 from parity.report.card import card
@@ -22,15 +22,19 @@ def write_report(report: Report, folder: Path) -> None:
     for (variant, stage), errors in report.evidence.layers.items():
         if errors:
             write_overlays(folder / "overlays", f"{variant}.{stage}", errors)
-    ElementTree.ElementTree(_junit(report.checks)).write(folder / "junit.xml", encoding="utf-8", xml_declaration=True)
+    ElementTree.ElementTree(_junit(report)).write(folder / "junit.xml", encoding="utf-8", xml_declaration=True)
 
 
-def _junit(checks: Sequence[Verdict]) -> ElementTree.Element:
-    failures = sum(not check.ok for check in checks)
-    suite = ElementTree.Element("testsuite", name="parity gate", tests=str(len(checks)), failures=str(failures))
-    for check in checks:
-        name = check.id.split("/", 1)[1]
-        case = ElementTree.SubElement(suite, "testcase", classname=f"{check.ladder}.{check.stage}", name=name)
-        if not check.ok:
-            ElementTree.SubElement(case, "failure", message=str(check))
+def _junit(report: Report) -> ElementTree.Element:
+    close = [(found.bundle.name, one) for found in report.verdicts() for one in found.close]
+    cases: list[tuple[str, str, Verdict | Closeness]] = [
+        *((f"{check.ladder}.{check.stage}", check.id.split("/", 1)[1], check) for check in report.checks),
+        *(("close enough", f"{bundle}/{one.bar.distance.name}", one) for bundle, one in close),
+    ]
+    failures = sum(not found.ok for _, _, found in cases)
+    suite = ElementTree.Element("testsuite", name="parity gate", tests=str(len(cases)), failures=str(failures))
+    for classname, name, found in cases:
+        case = ElementTree.SubElement(suite, "testcase", classname=classname, name=name)
+        if not found.ok:
+            ElementTree.SubElement(case, "failure", message=str(found))
     return suite

@@ -8,6 +8,7 @@ from parity.explain.evidence import Evidence
 from parity.explain.inside.module_error import first_fault
 from parity.explain.suspects import suspects
 from parity.judge.left_out import LeftOut
+from parity.measure.policy import Policy
 from parity.measure.verdict import Verdict
 from parity.report.artifact import Artifact
 from parity.report.bundle_verdict import NOT_JUDGED, BundleVerdict, JudgedBundle, Shared, bundle_verdict
@@ -58,11 +59,13 @@ class Report:
     left_out: Sequence[LeftOut] = ()
     bundles: Sequence[JudgedBundle] = ()
     shared: Sequence[Shared] = ()
+    policy: Policy | None = None
 
     @property
     def publish(self) -> bool:
-        """Nothing failed, and something was measured."""
-        return bool(self.checks) and all(check.ok for check in self.checks)
+        """Nothing failed, something was measured, and every bundle is close enough."""
+        faithful = bool(self.checks) and all(check.ok for check in self.checks)
+        return faithful and all(found.close_enough for found in self.verdicts())
 
     @property
     def word(self) -> str:
@@ -91,11 +94,19 @@ class Report:
     def verdicts(self) -> list[BundleVerdict]:
         """One for each bundle."""
         left_out = {variant.variant for variant in self.left_out}
-        return [bundle_verdict(bundle, self.checks, self.shared, left_out) for bundle in self.bundles]
+        return [bundle_verdict(bundle, self.checks, self.shared, left_out, self.policy) for bundle in self.bundles]
 
     def _layer(self, check: Verdict) -> str | None:
         fault = first_fault(self.evidence.layers.get((check.variant, check.stage), []))
         return None if fault is None else fault.path
+
+
+def require_no_idle_exemption(report: Report) -> None:
+    """Raise InputError if the policy exempts a bundle from a bar it stays within: that would hide its next error."""
+    policy, found = report.policy, report.verdicts()
+    idle = [line for one in found if policy for line in policy.unneeded(one.bundle.name, one.close)]
+    if idle:
+        raise InputError(f"{'; '.join(idle)}; take the exemption out of the policy")
 
 
 def require_all_judged(report: Report) -> None:

@@ -30,12 +30,15 @@ def show(report: Report, console: Console) -> None:
         _print(console, "red", "blame", str(blame))
     for warning in report.evidence.warnings():
         _print(console, "yellow", "warning", warning)
+    if report.policy:
+        _print(console, "bold", "policy", f"{report.policy.name}: {report.policy.about}")
     for found in report.verdicts():
         _print(console, COLOURS[found.verdict], found.verdict.upper(), str(found))
     colour = COLOURS[PUBLISH if report.publish else REFUSE]
-    console.print(
-        f"[{colour}]{report.word}[/{colour}]: {len(report.checks)} checks, {len(report.failed)} failed", highlight=False
-    )
+    far = sum(not found.close_enough for found in report.verdicts())
+    bundles = f", {far} bundle{'' if far == 1 else 's'} not close enough" if far else ""
+    counted = f"{len(report.checks)} checks, {len(report.failed)} failed{bundles}"
+    console.print(f"[{colour}]{report.word}[/{colour}]: {counted}", highlight=False)
 
 
 def _print(console: Console, colour: str, word: str, sentence: str) -> None:

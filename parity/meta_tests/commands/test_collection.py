@@ -99,9 +99,10 @@ def test_the_products_tests_pass_on_any_bundle(
     [
         (("--bundle", "no/such/folder"), "no/such/folder: no such folder"),
         (("--bundle", "FP32", "--variants", "torch_fp32"), "none of the variants asked for runs it"),
+        (("--policy", "lenient"), "lenient: no such policy"),
         (("--variants", "int9"), "variant 'int9' is unknown; valid variants: torch_fp32"),
     ],
-    ids=["no bundle", "nothing of the bundle", "unknown variant"],
+    ids=["no bundle", "nothing of the bundle", "unknown policy", "unknown variant"],
 )  # fmt: skip
 def test_bad_options_are_one_line(
     bundles: Mapping[str, Bundle], arguments: tuple[str, ...], words: str

@@ -4,22 +4,28 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from rich.console import Console
 
 from parity.judge.left_out import LeftOut
+from parity.measure.policy import Exemption, Policy
+from parity.measure.policy_file import read_policy
 from parity.measure.verdict import FREE_RUNNING, Verdict
 from parity.meta_tests.report.sample import BUNDLE, CHECK, OWN, sample
 from parity.report.bundle_verdict import NOT_JUDGED, PUBLISH, REFUSE, JudgedBundle, Shared, bundle_verdict
 from parity.report.folder import write_report
-from parity.report.report import Report, require_all_judged
+from parity.report.report import Report, require_all_judged, require_no_idle_exemption
 from parity.report.terminal import show
 from reference.spec.errors import InputError
 
 OTHER = JudgedBundle(path="out/fp32", name="fp32", variants=["litert_fp32"])
 OF_OTHER = replace(CHECK, variant="litert_fp32")
+NEAR, FAR = replace(CHECK, value=0.05, low_limit=0.0), replace(CHECK, value=0.2, low_limit=0.0)  # of 0.10 that is asked for
+TODAY = date(2026, 11, 26)
 SHARED = Shared(variant="litert_int8", stage="dit", judged_as="litert_fp32")
 
 
@@ -76,7 +82,7 @@ def test_the_terminal_says_it_for_each(report: Report) -> None:
     console = Console(file=io.StringIO(), width=200)
     show(report, console)
     lines = console.file.getvalue().splitlines()
-    assert "PUBLISH out/int8 (int8): 2 checks, 0 failed" in lines
+    assert "PUBLISH out/int8 (int8): faithful; 2 checks, 0 failed" in lines
     assert any(line.startswith("REFUSE out/fp32 (fp32): dit/litert_fp32/drums step 3") for line in lines)
     assert "NOT JUDGED out/onnx_int8 (onnx_int8): this machine runs none of onnx_int8 right" in lines
     assert lines[-1] == "REFUSE: 3 checks, 1 failed"
@@ -97,6 +103,68 @@ def test_the_files_say_it_for_each(report: Report, tmp_path: Path) -> None:
         assert bundle["path"] not in card
         assert bundle["path"] in page
         assert f">{bundle['verdict'].upper()}</td>" in page
+
+
+@pytest.fixture
+def publish() -> Policy:
+    return read_policy("publish", TODAY)
+
+
+# what was measured, what is shared, and the two answers
+ANSWERS = {
+    "near": ([OWN, NEAR], [], "faithful, close enough"),
+    "far": ([OWN, FAR], [], "faithful, not close enough"),
+    "near and wrong": ([failing(OWN), NEAR], [], "not faithful, close enough"),
+    "far and wrong": ([failing(OWN), FAR], [], "not faithful, not close enough"),
+    "another bundle is far": ([OWN, NEAR, replace(FAR, variant="litert_fp32")], [], "faithful, close enough"),
+    "a file it shares is far": ([OWN, replace(FAR, variant="litert_fp32")], [SHARED], "faithful, not close enough"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("measured", ANSWERS)
+def test_the_two_answers_of_a_bundle(publish: Policy, measured: str) -> None:
+    checks, shared, answers = ANSWERS[measured]
+    found = bundle_verdict(BUNDLE, checks, shared, [], publish)
+    assert found.answers == answers
+    assert found.verdict == (PUBLISH if answers == "faithful, close enough" else REFUSE)
+    assert ("not close enough: dit_denoised_error is 0.2" in found.why) == (answers == "faithful, not close enough")
+
+
+def test_the_two_answers_are_told_everywhere(publish: Policy, tmp_path: Path) -> None:
+    report = sample(checks=[OWN, FAR], policy=publish)
+    assert not report.publish
+    write_report(report, tmp_path)
+    content = json.loads((tmp_path / "report.json").read_text())
+    assert content["verdict"] == REFUSE
+    assert content["policy"] == {"name": "publish", "about": publish.about, "sha256": publish.sha256}
+    (bundle,) = content["bundles"]
+    assert (bundle["faithful"], bundle["close_enough"], bundle["verdict"]) == (True, False, REFUSE)
+    (distance,) = bundle["distances"]
+    assert (distance["value"], distance["bar"], distance["check"]) == (FAR.value, "at most 0.10", FAR.id)
+    card = (tmp_path / "parity-card.md").read_text()
+    assert "| `int8` | dit_denoised_error | 0.2 | litert_int8, drums step 3 | at most 0.10 | **FAIL**, 2 times less |" in card
+    page = (tmp_path / "report.html").read_text()
+    assert all(words in page for words in ("Close enough?", "at most 0.10", "2 times less", publish.sha256))
+    assert page.index(">yes</td>") < page.index(">no</td>")
+    suite = ElementTree.parse(tmp_path / "junit.xml").getroot()
+    (failure,) = [case for case in suite if case.find("failure") is not None]
+    assert (failure.attrib["classname"], failure.attrib["name"]) == ("close enough", "int8/dit_denoised_error")
+    console = Console(file=io.StringIO(), width=200)
+    show(report, console)
+    told = console.file.getvalue()
+    assert f"policy publish: {publish.about}" in told
+    assert "REFUSE out/int8 (int8): faithful, but not close enough: dit_denoised_error is 0.2" in told
+    assert told.splitlines()[-1] == "REFUSE: 2 checks, 0 failed, 1 bundle not close enough"
+
+
+def test_an_exemption_nobody_needs_is_an_error(publish: Policy) -> None:
+    (bar,) = [bar for bar in publish.bars if bar.distance.name == "dit_denoised_error"]
+    exemption = Exemption(bundle="int8", bar=replace(bar, text="0.3"), owner="the audio team", until=TODAY)
+    policy = replace(publish, exemptions=(exemption,))
+    assert sample(checks=[OWN, FAR], policy=policy).publish
+    require_no_idle_exemption(sample(checks=[OWN, FAR], policy=policy))
+    with pytest.raises(InputError, match="int8 needs no exemption from dit_denoised_error"):
+        require_no_idle_exemption(sample(checks=[OWN, NEAR], policy=policy))
 
 
 def test_a_file_judged_under_another_name_is_said_to_be(report: Report, tmp_path: Path) -> None:
