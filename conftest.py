@@ -87,7 +87,8 @@ def pytest_report_header(config: pytest.Config) -> str:
     here = environment(config.getoption("--threads")[0])
     machine = f"{here.cpu_model} ({' '.join(here.cpu_features)}), {here.threads} threads"
     left_out = [] if config.getoption("--bundle") else config.stash[COLLECTION].left_out
-    return "\n".join([f"parity: {machine}, model {config.getoption('--model')}", *(f"parity: {line}" for line in left_out)])
+    asked = f"model {config.getoption('--model')}, policy {config.stash[POLICY].name}"
+    return "\n".join([f"parity: {machine}, {asked}", *(f"parity: {line}" for line in left_out)])
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from fixtures import TINY_MODEL_DIR
+from fixtures import POLICIES_DIR, TINY_MODEL_DIR
 from litert_pipeline.bundle import MANIFEST_NAME, Bundle
 from parity.__main__ import app
 from parity.explain.inside.overlays import OVERLAYS
@@ -96,6 +96,15 @@ def test_int4_is_faithful_and_whether_it_is_close_enough_is_the_policy_s(
 ) -> None:
     found = gate("--bundle", bundles["int4_blockwise"].folder, "--cases", "drums", *policy)
     assert (found[0], words in " ".join(found[1].split())) == (code, True), found[1]
+
+
+def test_an_exemption_nobody_needs_is_told_after_the_verdict(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:
+    exemption = 'bundle = "fp32"\ndistance = "dit_denoised_error"\nat_most = "0.3"\nwhy = "?"\nowner = "?"\nuntil = 9999-12-31\n'
+    policy = tmp_path / "policy.toml"
+    policy.write_text((POLICIES_DIR / "publish.toml").read_text() + f"\n[[exemptions]]\n{exemption}")
+    code, output = gate("--bundle", bundles["fp32"].folder, "--cases", "pad", "--variants", "litert_fp32", "--policy", policy)
+    assert (code, "fp32 needs no exemption from dit_denoised_error" in output) == (2, True), output
+    assert output.index("faithful, close enough") < output.index("needs no exemption")
 
 
 @pytest.mark.parametrize("manifest", ["stale manifest", "manifest made to match"])

@@ -6,14 +6,17 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from fixtures import TINY_MODEL_DIR
 from litert_pipeline.bundle import Bundle
-from parity import runtimes
+from parity import runtimes, test_parity
 from parity.commands.collection import Collection
+from parity.judge.judge import Judge
+from parity.measure.policy_file import EMBEDDED, PUBLISH, read_policy
 from parity.meta_tests.test_gate import copied
 from parity.runtimes import ONNX_RUNTIME, Row
 from parity.runtimes.integer_kernels import IntegerKernels
@@ -92,6 +95,18 @@ def test_the_products_tests_pass_on_any_bundle(
     done = pytest_run("parity/", "--benchmark-disable", "--bundle", folder, "-k", KEPT)
     assert done.returncode == 0, done.stdout[-3000:]
     assert " failed" not in done.stdout
+
+
+@pytest.mark.parametrize("name", [PUBLISH, EMBEDDED])
+def test_the_header_says_what_is_asked(bundles: Mapping[str, Bundle], name: str) -> None:
+    given = ("--bundle", bundles["int4_blockwise"].folder) if name == PUBLISH else ()
+    assert f"policy {name}" in pytest_run("parity/test_parity.py", "--collect-only", "-k", "close_enough", *given, "-v").stdout
+
+
+@pytest.mark.xdist_group("variant litert_int4_blockwise")  # whose answers it shares
+def test_what_is_not_close_enough_fails(judge: Judge) -> None:
+    with pytest.raises(AssertionError, match=r"at most 0\.10 is asked for"):
+        test_parity.test_close_enough(judge, "litert_int4_blockwise", read_policy(PUBLISH, date.today()))
 
 
 @pytest.mark.parametrize(

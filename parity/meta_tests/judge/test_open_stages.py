@@ -17,6 +17,7 @@ from litert_pipeline.run import pipeline as pipeline_module
 from litert_pipeline.run.open_stages import HELD_BYTES, ONE_AT_A_TIME, OpenStages
 from litert_pipeline.run.pipeline import open_pipeline, open_stage
 from parity.judge.judge import Judge
+from parity.measure.teacher_forcing import stage_feed
 from parity.test_parity import case_called
 from reference.exact import in_float64
 from reference.pipeline import StageModules, load_model, read_modules
@@ -81,6 +82,17 @@ def test_a_stage_that_cannot_be_opened_is_not_held() -> None:
     for _ in range(2):
         with pytest.raises(ValueError, match="no such file"):
             opened.stage(("v", "a"), 1, fails)
+
+
+def test_a_judge_leaves_open_what_is_another_one_s(judge: Judge) -> None:
+    """The one it was made from goes on using its stages."""
+    variant = "litert_fp32"
+    run = judge.stage(variant, "dit")
+    feed = stage_feed("dit", judge.truth(case_called(judge, "drums")))
+    with judge.instead(variant, judge.source(variant)) as other:
+        other.stage(variant, "dit")
+    assert judge.stage(variant, "dit") is run
+    assert run(feed).keys() == {"velocity"}
 
 
 def test_a_large_model_holds_one_stage_at_a_time_and_answers_the_same() -> None:

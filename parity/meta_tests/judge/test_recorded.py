@@ -107,8 +107,8 @@ def test_what_was_not_asked_there_is_told(judge: Judge, recorded: Recorded) -> N
 
 
 CHANGES: dict[str, Callable[[Array], Array]] = {
-    "dtype": lambda x: x.astype(np.float64),
-    "shape": lambda x: x.T,
+    "dtype, of the same bytes": lambda x: x.view(np.int32),
+    "shape, of the same bytes": lambda x: x.reshape(3, 2),
     "value": lambda x: x + 1,
 }
 
@@ -118,3 +118,8 @@ def test_a_digest_is_of_everything_that_is_fed(change: Callable[[Array], Array])
     x = np.arange(6, dtype=np.float32).reshape(2, 3)
     assert digest_of({"x": x, "t": x}) == digest_of({"t": x, "x": x})
     assert digest_of({"x": change(x), "t": x}) != digest_of({"x": x, "t": x})
+
+
+def test_a_digest_is_of_what_it_is_fed_as() -> None:
+    x = np.zeros(3, np.float32)
+    assert digest_of({"x": x}) != digest_of({"t": x})
