@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from litert_pipeline.binding import Binding
+from litert_pipeline.model_file import sha256_of_model, size_of_model
 from reference.spec.errors import InputError
 from reference.spec.files import sha256_of
 from reference.spec.generation import Stage
@@ -17,16 +18,18 @@ from reference.spec.tensors import Signature, Tensor
 
 MANIFEST_NAME = "manifest.json"
 SCHEMA = 1
-FORMATS = ("litert", "onnx")
+SUFFIXES = {"litert": ".tflite", "onnx": ".onnx"}  # of the files of a bundle, by its format
+FORMATS = tuple(SUFFIXES)
 COMPUTES = ("fp32", "fp16")
+NO_CLAIMS = ("conversion", "versions", "source_sha256")  # written once, held to nothing; nothing follows from them
 
 
 @dataclass(frozen=True, kw_only=True)
 class StageFile:
-    """One converted stage: the file, what it should hash to, how to run it, its tensors.
+    """One converted stage: the file, what it and its external data should hash to, how to run it, its tensors.
 
-    `compute` is the arithmetic the recipe wants at run time. `source_sha256` is the file it was quantized from,
-    where it was. `binding` says how a file made elsewhere is fed; our own have the tensors of `signature`.
+    `compute` is the arithmetic the recipe wants at run time. `binding` says how a file made elsewhere is fed; our own have the
+    tensors of `signature`.
     """
 
     file: str
@@ -34,7 +37,6 @@ class StageFile:
     size_bytes: int
     compute: str
     signature: Signature
-    source_sha256: str | None = None
     binding: Binding | None = None
 
     @property
@@ -60,8 +62,8 @@ class Source:
 class Manifest:
     """Everything a bundle says about itself. The stage `encoder` may be missing: only audio-to-audio needs it.
 
-    `conversion` is the recipe that converted its files, `recipe` that or the one they were quantized by. Of a bundle made
-    elsewhere `source` is not known, and `recipe` is what its files look like.
+    All of it can be held to the files and to the model dir (`parity.judge.claims`); what cannot be is not written. Of a bundle
+    made elsewhere `source` is not known, and `recipe` is what its files look like.
     """
 
     recipe: str
@@ -73,8 +75,6 @@ class Manifest:
     tokenizer_file: str
     tokenizer_sha256: str
     stages: Mapping[str, StageFile]
-    versions: Mapping[str, str]
-    conversion: str = "fp32"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +94,7 @@ class Bundle:
 
     def altered(self, stage: str) -> bool:
         """Whether the stage's file is no longer the one the manifest was written for."""
-        return sha256_of(self.path(stage)) != self.manifest.stages[stage].sha256
+        return sha256_of_model(self.path(stage)) != self.manifest.stages[stage].sha256
 
     def require_intact(self) -> None:
         """Raise InputError if any file is not the one the manifest was written for."""
@@ -121,11 +121,14 @@ def read_bundle(folder: Path) -> Bundle:
     bundle = Bundle(folder=folder, manifest=_read_manifest(read_json(folder / MANIFEST_NAME)))
     for stage, entry in bundle.manifest.stages.items():
         path = bundle.path(stage)
+        if path.suffix != (suffix := SUFFIXES[bundle.manifest.format]):
+            form = bundle.manifest.format
+            raise InputError(f"{path}: is no {suffix} file, though the manifest's format is {form}; convert it again")
         if not path.is_file():
             raise InputError(f"{path}: no such file, though the manifest names it as stage '{stage}'")
-        if path.stat().st_size != entry.size_bytes:
+        if (found := size_of_model(path)) != entry.size_bytes:
             raise InputError(
-                f"{path}: is {path.stat().st_size} bytes, the manifest says {entry.size_bytes}; "
+                f"{path}: is {found} bytes, the manifest says {entry.size_bytes} (size_bytes); "
                 "it is truncated or was replaced, convert or copy the bundle again"
             )
     return bundle
@@ -137,7 +140,6 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     content = {
         "schema": SCHEMA,
         "recipe": manifest.recipe,
-        "conversion": manifest.conversion,
         "format": manifest.format,
         "source": vars(manifest.source),
         "sampler": dict(manifest.sampler),
@@ -152,7 +154,6 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
             }
             for name, entry in manifest.stages.items()
         },
-        "versions": dict(manifest.versions),
     }
     (folder / MANIFEST_NAME).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
@@ -168,7 +169,6 @@ def _read_manifest(top: Section) -> Manifest:
     source, tokenizer = top.section("source"), top.section("tokenizer")
     manifest = Manifest(
         recipe=top.take("recipe", str),
-        conversion=top.take("conversion", str, "fp32"),
         format=top.choice("format", FORMATS),
         source=Source(
             config_sha256=source.take("config_sha256", str),
@@ -181,8 +181,8 @@ def _read_manifest(top: Section) -> Manifest:
         tokenizer_file=_file_name(tokenizer),
         tokenizer_sha256=tokenizer.take("sha256", str),
         stages={name: _read_stage(stages.section(name)) for name in ALL_STAGES if stages.has(name)},
-        versions=top.take("versions", dict),
     )
+    top.ignore(*NO_CLAIMS)
     for section in (source, tokenizer, stages, top):
         section.done()
     return manifest
@@ -200,12 +200,12 @@ def _read_stage(section: Section) -> StageFile:
         sha256=section.take("sha256", str),
         size_bytes=section.positive("size_bytes"),
         compute=section.choice("compute", COMPUTES),
-        source_sha256=section.take("source_sha256", str, None),
         signature=Signature(
             inputs=tuple(_read_tensor(item) for item in section.sections("inputs")),
             outputs=tuple(_read_tensor(item) for item in section.sections("outputs")),
         ),
     )
+    section.ignore(*NO_CLAIMS)
     section.done()
     return entry
 

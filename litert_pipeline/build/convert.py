@@ -8,7 +8,7 @@ from litert_pipeline.build.own_process import convert_in_own_process
 from litert_pipeline.build.recipes import Recipe
 from litert_pipeline.build.stage import stage_name, write_stage
 from litert_pipeline.bundle import Bundle, Manifest, Source, StageFile, write_manifest
-from litert_pipeline.versions import installed_versions
+from litert_pipeline.model_file import parts_of, sha256_of_model, size_of_model
 from reference.model.weights import find_t5_weights
 from reference.model_files import SPIECE_NAME
 from reference.pipeline import Model, load_model
@@ -45,7 +45,7 @@ def convert(
         stages = {}
         for stage, signature in declared.items():
             if base is not None and stage not in recipe.routes and stage in base.manifest.stages:
-                shutil.copyfile(base.path(stage), folder / base.manifest.stages[stage].file)
+                copy_model(base.path(stage), folder)
                 stages[stage] = base.manifest.stages[stage]
                 continue
             say(f"converting {stage} to {recipe.routes.get(stage, recipe.format)}")
@@ -61,7 +61,6 @@ def convert(
             folder,
             Manifest(
                 recipe=recipe.name,
-                conversion=recipe.name,
                 format=recipe.format,
                 source=source_of(model),
                 sampler=declared_sampler(model.spec),
@@ -70,9 +69,16 @@ def convert(
                 tokenizer_file=SPIECE_NAME,
                 tokenizer_sha256=sha256_of(folder / SPIECE_NAME),
                 stages=stages,
-                versions=installed_versions(),
             ),
         )
+
+
+def copy_model(path: Path, folder: Path) -> None:
+    """A model file and its external data into the root of a folder under construction."""
+    for part in parts_of(path):
+        target = folder / part.relative_to(path.parent)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(part, target)
 
 
 def _check_base(base: Bundle, recipe: Recipe, model: Model) -> None:
@@ -101,13 +107,12 @@ def source_of(model: Model) -> Source:
     )
 
 
-def stage_file(path: Path, signature: Signature, compute: str, source_sha256: str | None = None) -> StageFile:
+def stage_file(path: Path, signature: Signature, compute: str) -> StageFile:
     """The manifest entry of a file just written."""
     return StageFile(
         file=path.name,
-        sha256=sha256_of(path),
-        size_bytes=path.stat().st_size,
+        sha256=sha256_of_model(path),
+        size_bytes=size_of_model(path),
         compute=compute,
         signature=signature,
-        source_sha256=source_sha256,
     )

@@ -4,11 +4,10 @@ import dataclasses
 import shutil
 from pathlib import Path
 
-from litert_pipeline.build.convert import stage_file
+from litert_pipeline.build.convert import copy_model, stage_file
 from litert_pipeline.build.export import quiet
-from litert_pipeline.build.recipes import QuantizerRecipe, Recipe
+from litert_pipeline.build.recipes import RECIPES, QuantizerRecipe, Recipe
 from litert_pipeline.bundle import StageFile, read_bundle, write_manifest
-from litert_pipeline.versions import installed_versions
 from reference.progress import Say
 from reference.spec.errors import InputError
 from reference.spec.files import new_folder
@@ -20,8 +19,8 @@ def quantize(source: Path, out: Path, recipe: Recipe, *, force: bool = False, sa
     Raises InputError if `source` is no intact, unquantized bundle of the recipe's format, or the quantizer refuses.
     """
     bundle = read_bundle(source)
-    quantized = any(entry.source_sha256 for entry in bundle.manifest.stages.values())
-    if bundle.manifest.format != recipe.format or quantized:
+    made_by = RECIPES.get(bundle.manifest.recipe)  # one that is not here quantizes
+    if bundle.manifest.format != recipe.format or made_by is None or made_by.quantize:
         raise InputError(
             f"{source}: is a '{bundle.manifest.recipe}' bundle; recipe '{recipe.name}' starts from an "
             f"unquantized {recipe.format} bundle, such as '{recipe.source}'"
@@ -35,15 +34,23 @@ def quantize(source: Path, out: Path, recipe: Recipe, *, force: bool = False, sa
             if stage in recipe.quantize:
                 say(f"quantizing {stage}")
                 QUANTIZERS[recipe.format](bundle.path(stage), path, recipe.quantize[stage], recipe.name)
-                stages[stage] = stage_file(path, entry.signature, compute, source_sha256=entry.sha256)
+                _require_smaller(path, entry, stage, recipe)
+                stages[stage] = stage_file(path, entry.signature, compute)
             else:
-                shutil.copyfile(bundle.path(stage), path)
+                copy_model(bundle.path(stage), folder)
                 stages[stage] = dataclasses.replace(entry, compute=compute)
         shutil.copyfile(bundle.tokenizer_path, folder / bundle.manifest.tokenizer_file)
-        manifest = dataclasses.replace(
-            bundle.manifest, recipe=recipe.name, stages=stages, versions=installed_versions()
+        write_manifest(folder, dataclasses.replace(bundle.manifest, recipe=recipe.name, stages=stages))
+
+
+def _require_smaller(path: Path, source: StageFile, stage: str, recipe: Recipe) -> None:
+    """Raise InputError for a stage that came out as large as it was: nothing in it was quantized."""
+    found = path.stat().st_size
+    if found >= source.size_bytes:
+        raise InputError(
+            f"recipe '{recipe.name}': leaves {stage} at {found} bytes, it had {source.size_bytes}; its rules fit nothing there, "
+            "change or leave them out"
         )
-        write_manifest(folder, manifest)
 
 
 def _quantize_litert(source: Path, target: Path, entries: QuantizerRecipe, name: str) -> None:

@@ -1,5 +1,6 @@
 """One stage of a model to a file: its module rewritten for conversion, written by the converter its recipe asks for."""
 
+import mmap
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -7,10 +8,10 @@ from pathlib import Path
 
 from torch import nn
 
-from litert_pipeline.build.channels_last import channels_last, windowed
+from litert_pipeline.build.channels_last import ChannelsLast, channels_last, windowed
 from litert_pipeline.build.export import write_litert, write_onnx
 from litert_pipeline.build.onnx2tf import write_onnx2tf
-from litert_pipeline.build.recipes import RECIPES, Recipe
+from litert_pipeline.build.recipes import Recipe
 from litert_pipeline.build.rewrites import fold_oobleck, freeze_rope
 from reference.pipeline import Model
 from reference.spec.stages import DECODER, DIT, ENCODER, signatures
@@ -51,14 +52,18 @@ def exportable(model: Model, stage: str, form: str = CHANNELS_LAST) -> nn.Module
     return windowed(last) if form == WINDOWED and stage == DECODER else last
 
 
-def as_converted(model: Model, stage: str, conversion: str) -> nn.Module:
-    """The module that a stage of a bundle was made of by the recipe `conversion`: a converter names what it writes by its
-    parts.
+def as_converted(model: Model, stage: str, path: Path) -> nn.Module:
+    """The module that the stage's file was made of: a converter names what it writes by its parts.
 
     Windows are left out: what runs once for every window has no one output to compare.
     """
-    form = _route(stage, RECIPES[conversion]).form
-    return exportable(model, stage, CHANNELS_LAST if form == WINDOWED else form)
+    return exportable(model, stage, CHANNELS_LAST if _names(path, ChannelsLast) else PLAIN)
+
+
+def _names(path: Path, part: type[nn.Module]) -> bool:
+    """Whether tensors of a file are named after a class of modules."""
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return data.find(f"{part.__module__}.{part.__qualname__}".encode()) >= 0
 
 
 def stage_name(stage: str, recipe: Recipe) -> str:

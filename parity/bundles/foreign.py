@@ -6,6 +6,7 @@ from pathlib import Path
 from litert_pipeline.binding import Binding
 from litert_pipeline.build.recipes import RECIPES
 from litert_pipeline.bundle import MANIFEST_NAME, Bundle, Manifest, StageFile
+from litert_pipeline.model_file import sha256_of_model, size_of_model
 from litert_pipeline.run.litert import LiteRTStage
 from parity.bundles.arithmetic import claimed, stored
 from parity.bundles.assign import assignments
@@ -74,7 +75,6 @@ def read_foreign(folder: Path, model_dir: Path) -> Bundle:
             stages={
                 stage: _entry(interface, binding, stage, recipe, model) for stage, (interface, binding) in chosen.items()
             },
-            versions={},
         ),
     )
 
@@ -130,8 +130,8 @@ def _recipe(form: str, found: dict[str, Arithmetic]) -> str:
 def _entry(interface: Interface, binding: Binding, stage: str, recipe: str, model: _Model) -> StageFile:
     return StageFile(
         file=interface.path.name,
-        sha256=sha256_of(interface.path),
-        size_bytes=interface.path.stat().st_size,
+        sha256=sha256_of_model(interface.path),
+        size_bytes=size_of_model(interface.path),
         compute=RECIPES[recipe].compute.get(stage, FP32_COMPUTE) if recipe in RECIPES else FP32_COMPUTE,
         signature=signatures(model.spec)[stage],
         binding=binding,

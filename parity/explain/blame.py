@@ -51,6 +51,6 @@ def module_errors(judge: Judge, stage: str, variant: str, case: Case, step: int 
     signature = bundle.manifest.stages[stage].signature
     inputs = signature.bind(stage_feed(stage, judge.truth(case), step))
     judge.release()  # the graph is run by another interpreter
-    exact, rounded = judge.model.modules[stage], as_converted(judge.model, stage, bundle.manifest.conversion)
+    exact, rounded = judge.model.modules[stage], as_converted(judge.model, stage, bundle.path(stage))
     graph = OPENERS[bundle.manifest.format](bundle.path(stage), signature, rounded)
     return localize(exact, rounded, graph, inputs)

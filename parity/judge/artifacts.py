@@ -1,11 +1,12 @@
 """Whether a bundle's files are those its manifest and the model dir say. Nothing is run."""
 
-from litert_pipeline.build.convert import declared_sampler, source_of
+from collections.abc import Iterable
+
 from litert_pipeline.build.recipes import RECIPES
 from litert_pipeline.bundle import Bundle
 from parity.bundles.arithmetic import claimed
 from parity.bundles.files import Files
-from parity.measure.arithmetic import FLOAT32
+from parity.judge.claims import Claim, bundle_claims, sampler_claims, source_claims, stage_claims
 from parity.measure.verdict import ARTIFACT, Verdict
 from reference.model_files import SPIECE_NAME
 from reference.pipeline import Model
@@ -13,30 +14,41 @@ from reference.spec.files import sha256_of
 from reference.spec.stages import CONDITIONER
 
 REASONS = {
-    "altered_file": "the file's SHA-256 must be the one in the manifest",
+    "altered_file": "the file's SHA-256, with its external data, must be the one in the manifest",
+    "false_claims": "every field of the manifest must be true",
     "other_arithmetic": "the file must store its weights as its recipe says",
     "foreign_tokenizer": "the bundle's SentencePiece model must be the model dir's",
     "foreign_model": "config, weights and T5 the bundle was converted from must be the model dir's",
     "foreign_sampler": "sampler, levels and level shift in the manifest must be those the model is sampled with",
 }
-NOT_QUANTIZED = "the file is the very one it should have been quantized from: quantize it again"
 
 
 def artifact_checks(bundle: Bundle, model: Model, label: str, files: Files) -> list[Verdict]:
     """One verdict per file and claim; the bundle is called `label`."""
     manifest = bundle.manifest
-    found = [_verdict(label, CONDITIONER, "foreign_tokenizer", _another_tokenizer(bundle, model))]
+    told = f"; tokenizer.file is {manifest.tokenizer_file}" if (another := _another_tokenizer(bundle, model)) else ""
+    found = [_verdict(label, CONDITIONER, "foreign_tokenizer", another, told)]
     if manifest.source is None:  # what a bundle made elsewhere does not claim cannot be wrong
         return found
-    declared = (dict(manifest.sampler), manifest.level_shift)
     found += [
-        _verdict(label, "bundle", "foreign_model", manifest.source != source_of(model)),
-        _verdict(label, "sampler", "foreign_sampler", declared != (declared_sampler(model.spec), model.spec.level_shift)),
+        _claims(label, "bundle", "foreign_model", source_claims(bundle, model)),
+        _claims(label, "bundle", "false_claims", bundle_claims(bundle, model)),
+        _claims(label, "sampler", "foreign_sampler", sampler_claims(bundle, model)),
     ]
     for stage, entry in manifest.stages.items():
         altered = files.sha256(bundle, stage) != entry.sha256
-        found += [_verdict(label, stage, "altered_file", altered), _arithmetic(bundle, stage, label, files)]
+        found += [
+            _verdict(label, stage, "altered_file", altered),
+            _claims(label, stage, "false_claims", stage_claims(bundle, stage, model)),
+            _arithmetic(bundle, stage, label, files),
+        ]
     return found
+
+
+def _claims(label: str, stage: str, metric: str, claims: Iterable[Claim]) -> Verdict:
+    """How many of the claims are false; each is told."""
+    false = [claim for claim in claims if claim.false]
+    return _verdict(label, stage, metric, len(false), "".join(f"; {claim}" for claim in false))
 
 
 def _another_tokenizer(bundle: Bundle, model: Model) -> bool:
@@ -44,21 +56,16 @@ def _another_tokenizer(bundle: Bundle, model: Model) -> bool:
 
 
 def _arithmetic(bundle: Bundle, stage: str, label: str, files: Files) -> Verdict:
-    """Whether the file stores what its recipe says; of somebody's own recipe only that it was quantized where it says so."""
-    recipe, source = RECIPES.get(bundle.manifest.recipe), bundle.manifest.stages[stage].source_sha256
-    found = files.arithmetic(bundle, stage)
-    if recipe is not None:
-        wrong, wanted = found != claimed(recipe, stage), str(claimed(recipe, stage))
-    else:
-        wrong, wanted = source is not None and found.weights == FLOAT32, "most of them quantized"
-    if not wrong:
-        return _verdict(label, stage, "other_arithmetic", False)
-    same = f"; {NOT_QUANTIZED}" if files.sha256(bundle, stage) == source else ""
-    return _verdict(label, stage, "other_arithmetic", True, f"; found {found}, expected {wanted}{same}")
+    """Whether the file stores what its recipe says; the name of somebody's own recipe says nothing."""
+    recipe, found = RECIPES.get(bundle.manifest.recipe), files.arithmetic(bundle, stage)
+    if recipe is None or found == claimed(recipe, stage):
+        return _verdict(label, stage, "other_arithmetic", 0)
+    told = f"; found {found}, expected {claimed(recipe, stage)} of recipe {recipe.name}"
+    return _verdict(label, stage, "other_arithmetic", 1, told)
 
 
-def _verdict(label: str, stage: str, metric: str, fault: bool, cause: str = "") -> Verdict:
+def _verdict(label: str, stage: str, metric: str, faults: int, cause: str = "") -> Verdict:
     return Verdict(
-        stage=stage, variant=label, case="-", ladder=ARTIFACT, metric=metric, value=float(fault), limit=0.0,
+        stage=stage, variant=label, case="-", ladder=ARTIFACT, metric=metric, value=float(faults), limit=0.0,
         why=REASONS[metric] + cause,
     )  # fmt: skip

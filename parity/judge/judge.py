@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from litert_pipeline.bundle import Bundle
 from parity.judge.artifacts import artifact_checks
+from parity.judge.claims import require_same_tensors
 from parity.judge.held import envelope_why, held
 from parity.judge.input_order import order_checks
 from parity.judge.known_causes import half_precision_t5
@@ -29,10 +30,9 @@ from parity.truth.envelope import Distances, draws, envelope
 from parity.truth.own_errors import own_errors
 from parity.truth.store import Store
 from parity.truth.traces import Truth
-from reference.pipeline import Model, load_model
-from reference.spec.errors import InputError
+from reference.pipeline import load_model
 from reference.spec.generation import generate
-from reference.spec.stages import CONDITIONER, GENERATION, signatures
+from reference.spec.stages import CONDITIONER, GENERATION
 from reference.spec.tensors import Tensors
 
 REPEATS = 3
@@ -48,7 +48,7 @@ class Judge(Panel):
         """Load the model. Raises InputError for a bad model dir, and for a bundle of a model of another shape."""
         model, bundles = load_model(model_dir), list(bundles)
         for bundle in bundles:
-            _require_same_shape(bundle, model, model_dir)
+            require_same_tensors(bundle, model)
         return cls(truths=Truth(model=model, store=store or Store()), contenders=contenders_of(bundles), threads=threads)
 
     def __enter__(self) -> "Judge":
@@ -150,13 +150,3 @@ class Judge(Panel):
         """What the contender adds when fed the truth."""
         outputs = {stage: self.answers(stage, variant, case) for stage in GENERATION}
         return own_errors(outputs, self.truth(case), {stage: self.teacher_forced(stage, variant, case) for stage in GENERATION})
-
-
-def _require_same_shape(bundle: Bundle, model: Model, model_dir: Path) -> None:
-    declared = signatures(model.spec)
-    for stage, entry in bundle.manifest.stages.items():
-        if not entry.signature.same_tensors(declared[stage]):
-            raise InputError(
-                f"{bundle.path(stage)}: foreign signature, its tensors are not those of stage '{stage}' "
-                f"of {model_dir}; judge it with the model it was converted from"
-            )

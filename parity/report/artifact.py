@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from litert_pipeline.bundle import Bundle
+from litert_pipeline.model_file import parts_of
 from reference.spec.files import sha256_of
 
 
@@ -17,13 +18,14 @@ class Artifact:
 
 
 def artifacts_of(bundles: Iterable[Bundle]) -> list[Artifact]:
-    """Every model file of these bundles, as it is now."""
+    """Every model file of these bundles and every file that holds its data, as they are now."""
     return [
         Artifact(
-            path=f"{bundle.folder.name}/{entry.file}",
-            sha256=sha256_of(bundle.path(stage)),
-            bytes=bundle.path(stage).stat().st_size,
+            path=f"{bundle.folder.name}/{part.relative_to(bundle.folder).as_posix()}",
+            sha256=sha256_of(part),
+            bytes=part.stat().st_size,
         )
         for bundle in bundles
-        for stage, entry in bundle.manifest.stages.items()
+        for stage in bundle.manifest.stages
+        for part in parts_of(bundle.path(stage))
     ]

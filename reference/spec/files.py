@@ -4,7 +4,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -91,19 +91,24 @@ def sha256_of(path: Path) -> str:
 
 
 class ReadOnce(Generic[Found]):
-    """What `read` finds in files, each read once as long as its size and time stay what they were."""
+    """What `read` finds in files, each read once as long as size and time of all its `parts` stay what they were."""
 
-    def __init__(self, read: Callable[[Path], Found]) -> None:
-        self._read = read
-        self._found: dict[tuple[Path, int, int], Found] = {}
+    def __init__(self, read: Callable[[Path], Found], parts: Callable[[Path], Iterable[Path]] = lambda path: (path,)) -> None:
+        self._read, self._parts = read, parts
+        self._found: dict[tuple[tuple[Path, int, int], ...], Found] = {}
 
     def of(self, path: Path) -> Found:
         """What is in a file. Raises InputError if it cannot be read."""
-        try:
-            status = path.stat()
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror}); expected a file") from None
-        key = (path, status.st_size, status.st_mtime_ns)
+        key = tuple(_stamp(part) for part in self._parts(path))
         if key not in self._found:
             self._found[key] = self._read(path)
         return self._found[key]
+
+
+def _stamp(path: Path) -> tuple[Path, int, int]:
+    """What tells that a file was written again."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); expected a file") from None
+    return path, status.st_size, status.st_mtime_ns

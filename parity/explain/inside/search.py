@@ -78,7 +78,7 @@ def _loaded(
             raise InputError(f"step is {options.step}, expected 0 to {case.request.sampler.steps - 1}")
         say(f"the truth of case {case.id}")
         inputs = bundle.manifest.stages[stage].signature.bind(stage_feed(stage, judge.truth(case), options.step))
-        rounded = as_converted(judge.model, stage, bundle.manifest.conversion)
+        rounded = as_converted(judge.model, stage, bundle.path(stage))
         return judge.model.modules[stage], rounded, inputs
 
 

@@ -59,6 +59,14 @@ def other_levels(content: dict[str, Any], share: float) -> None:
     content["sampler"]["levels"][1] -= 0.1 * share
 
 
+def half_the_rate(content: dict[str, Any], share: float) -> None:
+    content["sample_rate_hz"] //= 2
+
+
+def told_in_fp16(content: dict[str, Any], share: float) -> None:
+    content["stages"]["decoder"]["compute"] = "fp16"
+
+
 def _noted(folder: Path, stage: str) -> None:
     """The manifest speaks of the file that is there now."""
     path = folder / MANIFEST_NAME
@@ -86,6 +94,14 @@ FILES = (
         name="stale_manifest", stage="bundle", site="file", sentence="the manifest is of a bundle of another model",
         source="ML-examples#184: files and instructions of different versions", inject=manifest(of_another_model),
         graded=False,
+    ),
+    Fault(
+        name="foreign_rate", stage="bundle", site="file", sentence="the manifest tells an app half the sample rate",
+        source=DERIVED, inject=manifest(half_the_rate), graded=False,
+    ),
+    Fault(
+        name="foreign_compute", stage="decoder", site="file", sentence="the manifest has a float32 decoder run in FP16",
+        source=DERIVED, inject=manifest(told_in_fp16), graded=False, variants=("litert_fp32",),
     ),
     Fault(
         name="foreign_tokenizer", stage="conditioner", site="file", sentence="one piece of the tokenizer differs",

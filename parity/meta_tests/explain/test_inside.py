@@ -39,7 +39,8 @@ def test_a_wrong_module_is_named(judge: Judge, bundles: Mapping[str, Bundle], tm
     folder = copied(bundles["fp32"], tmp_path)
     stage, wrong = FAULTS["DiT, second cross-attention"]
     file = folder / f"{stage}.tflite"
-    spoiled(bundles["fp32"].path(stage), as_converted(judge.model, stage, "fp32").get_submodule(wrong), file)
+    right = bundles["fp32"].path(stage)
+    spoiled(right, as_converted(judge.model, stage, right).get_submodule(wrong), file)
     rewrite_manifest(folder, lambda manifest: manifest["stages"][stage].update(sha256=sha256_of(file)))
     code, output = localize("--bundle", folder, "--stage", stage)
     assert (code, f"first fault: {wrong}" in output) == (1, True), output

@@ -84,7 +84,7 @@ def test_a_wrong_layer_is_named(
 ) -> None:
     stage, wrong = FAULTS[fault]
     path = bundles[recipe].path(stage)
-    file = spoiled(path, as_converted(judge.model, stage, recipe).get_submodule(wrong), tmp_path / path.name)
+    file = spoiled(path, as_converted(judge.model, stage, path).get_submodule(wrong), tmp_path / path.name)
     found = first_fault(errors_of(judge, stage, recipe, file))
     assert found is not None
     assert found.path == wrong
@@ -107,9 +107,9 @@ def test_quantizing_forgets_no_module(judge: Judge, bundles: Mapping[str, Bundle
 @pytest.mark.parametrize("value", [np.nan, 0.0])
 def test_a_value_that_is_no_number_is_blamed_where_it_arises(judge: Judge, value: float) -> None:
     """In a quantized stage, where a limit follows from the siblings."""
-    exact, rounded = judge.model.modules["dit"], as_converted(judge.model, "dit", "fp32")
     bundle = judge.contenders["litert_int8"].bundle
     assert bundle is not None
+    exact, rounded = judge.model.modules["dit"], as_converted(judge.model, "dit", bundle.path("dit"))
     signature = bundle.manifest.stages["dit"].signature
     inputs = signature.bind(stage_feed("dit", judge.truth(case_called(judge, "drums")), STEP))
     outputs = located(rounded, OPENERS["litert"](bundle.path("dit"), signature, rounded), inputs)

@@ -48,7 +48,7 @@ def test_what_is_not_there_is_said_without_a_fetch() -> None:
 def test_slices_change_nothing(judge: Judge, bundles: Mapping[str, Bundle], recipe: str, stage: str) -> None:
     bundle = bundles[recipe]
     signature = bundle.manifest.stages[stage].signature
-    exact, rounded = judge.model.modules[stage], as_converted(judge.model, stage, recipe)
+    exact, rounded = judge.model.modules[stage], as_converted(judge.model, stage, bundle.path(stage))
     graph = OPENERS[bundle.manifest.format](bundle.path(stage), signature, rounded)
     inputs = signature.bind(stage_feed(stage, judge.truth(case_called(judge, "drums"))))
     whole, sliced = (localize(exact, rounded, graph, inputs, size) for size in (2**30, SMALL_SLICE_BYTES))

@@ -65,7 +65,7 @@ def test_the_inside_of_a_file_is_run_as_the_kernels_need_it(
     monkeypatch.setattr(graphs, "onnxruntime_kernels", lambda: KERNELS[needed])
     bundle = bundles["onnx_fp32"]
     entry = bundle.manifest.stages[DIT]
-    graph = graphs.OnnxGraph(bundle.path(DIT), entry.own_signature, as_converted(judge.model, DIT, "onnx_fp32"))
+    graph = graphs.OnnxGraph(bundle.path(DIT), entry.own_signature, as_converted(judge.model, DIT, bundle.path(DIT)))
     graph.run(graph.tensors[:1], stage_feed(DIT, judge.truth(case_called(judge, "drums"))))
     assert asked == [needed]
 
