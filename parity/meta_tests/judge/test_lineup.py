@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from fixtures import TINY_MODEL_DIR
 from litert_pipeline.bundle import Bundle
-from parity.bundles.given import recipes_run_by
+from parity.bundles.given import given_bundles, recipes_run_by
 from parity.judge.lineup import chosen, contenders_of, labelled
 from parity.measure.budget import YARDSTICK
 from reference.spec.errors import InputError
@@ -42,6 +43,13 @@ def test_two_bundles_of_one_recipe_stand_side_by_side(
 
 def test_a_recipe_of_ones_own_is_a_contender_like_any_other(bundles: Mapping[str, Bundle]) -> None:
     assert "litert_mine" in contenders_of([elsewhere(bundles["int8"], "out/mine", "mine")])
+
+
+def test_a_bundle_given_twice_is_told(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:
+    """By whatever path: its checks would stand there twice under two names."""
+    (tmp_path / "again").symlink_to(bundles["fp32"].folder, target_is_directory=True)
+    with pytest.raises(InputError, match=r"again: is given twice; give each bundle once"):
+        given_bundles([bundles["fp32"].folder, tmp_path / "again"], TINY_MODEL_DIR)
 
 
 def test_the_yardstick_is_always_judged_first(bundles: Mapping[str, Bundle]) -> None:
