@@ -28,6 +28,11 @@ def test_teacher_forced(judge: Judge, variant: str, stage: str, case: str) -> No
     assert_ok(judge.teacher_forced(stage, variant, case_called(judge, case)))
 
 
+def test_pooled_over_all_cases(judge: Judge, variant: str, stage: str) -> None:
+    pooled = judge.pooled(stage, variant, [case_called(judge, name) for name in case_ids()])
+    assert not [str(verdict) for verdict in pooled if not verdict.ok]
+
+
 @pytest.mark.parametrize("case", case_ids(free_running=True))
 def test_free_running(judge: Judge, variant: str, case: str) -> None:
     assert_ok(judge.free_running(variant, case_called(judge, case)))

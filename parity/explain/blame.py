@@ -21,7 +21,7 @@ def localized(judge: Judge, checks: list[Verdict], cases: list[Case], say: Say) 
         if check.ladder != TEACHER_FORCED or judge.source(check.variant).bundle is None:
             continue
         say(f"looking for the fault inside {check.stage} of {check.variant}")
-        errors = module_errors(judge, check.stage, check.variant, by_id[check.case], check.step or 0)
+        errors = module_errors(judge, check.stage, check.variant, by_id.get(check.case, cases[0]), check.step or 0)
         found[check.variant, check.stage] = errors
     return found
 

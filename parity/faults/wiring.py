@@ -33,6 +33,16 @@ def answering(name: str, change: Change) -> Callable[[Stage], Stage]:
     return wrap
 
 
+def fed_where(name: str, holds: Callable[[Array], bool], wrong: Callable[[Stage], Stage]) -> Callable[[Stage], Stage]:
+    """A stage that is wrong only where its input `name` is as told."""
+
+    def wrap(run: Stage) -> Stage:
+        spoiled = wrong(run)
+        return lambda feed: (spoiled if holds(feed[name]) else run)(feed)
+
+    return wrap
+
+
 def fed_by_position(written: tuple[str, ...], read: tuple[str, ...]) -> Callable[[Stage], Stage]:
     """Buffers filled in one order of inputs and read in another, as many values as fit; the rest stays zero."""
 

@@ -22,6 +22,7 @@ from parity.judge.sources import AnswerSource
 from parity.measure.budget import Budget
 from parity.measure.cases import Case
 from parity.measure.limits import BETWEEN, ENVELOPE_FACTOR, SAME_CONDITIONING, limits
+from parity.measure.pooled import pooled
 from parity.measure.replay import asked, audio_to_audio, compare
 from parity.measure.teacher_forcing import Measurement, measure, teacher_forced, unequal_numbers, unequal_values
 from parity.measure.verdict import FREE_RUNNING, REPLAYED, TEACHER_FORCED, Verdict
@@ -84,6 +85,16 @@ class Judge(Panel):
         """The stage fed with the truth's inputs, against its limits."""
         verdicts = [self._held(stage, variant, case, found) for found in self.measured(stage, variant, case)]
         return half_precision_t5(verdicts, self.model, lambda: self.stage(variant, stage), self.truth(case))
+
+    def pooled(self, stage: str, variant: str, cases: list[Case]) -> list[Verdict]:
+        """The stage's errors over all steps of `cases` as one number; nothing of a stage of which none is pooled."""
+        found = pooled([self.measured(stage, variant, case) for case in cases])
+        if found is None:
+            return []
+        budget = self.budget(stage, variant, found.metric)
+        beside = pooled([self.measured(stage, budget.yardstick, case) for case in cases])
+        of = cases[0].id if len(cases) == 1 else f"{len(cases)} cases"
+        return [held(stage, variant, of, found, budget, math.nan if beside is None else beside.value)]
 
     def replayed(self, variant: str, case: Case, *, from_audio: bool = False) -> list[Verdict]:
         """What the contender's pipeline does between stages that answer with the truth, beside what the reference does."""

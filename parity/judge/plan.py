@@ -70,6 +70,7 @@ class Plan:
                 say(f"{variant}: {stage} fed the truth")
             for case in self.cases:
                 yield from self.judge.teacher_forced(stage, variant, case)
+            yield from self.judge.pooled(stage, variant, self.cases)
             if self.judge.whole(variant):
                 yield self.judge.determinism(stage, variant, self.cases[0])
 

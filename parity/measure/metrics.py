@@ -80,23 +80,6 @@ def cosine_distance(truth: Array, other: Array) -> float:
     return float(1 - a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
 
 
-def peak_difference(truth: Array, other: Array) -> float:
-    """Difference of the largest absolute samples, relative to the truth's."""
-    a, b = np.abs(truth).max(), np.abs(other).max()
-    return float(abs(float(b) - float(a)) / float(a))
-
-
-def dc_difference(truth: Array, other: Array) -> float:
-    """Largest change of a channel's mean, relative to the truth's RMS."""
-    a, b = truth.astype(np.float64), other.astype(np.float64)
-    return float(np.max(np.abs(b.mean(-1) - a.mean(-1))) / np.sqrt(np.mean(a**2)))
-
-
-def stereo_difference(truth: Array, other: Array) -> float:
-    """Change of the correlation between left and right."""
-    return abs(stereo_correlation(other) - stereo_correlation(truth))
-
-
 def stereo_correlation(audio: Array) -> float:
     """Correlation of left and right of a (channel, sample) signal."""
     return correlation(*audio.astype(np.float64))

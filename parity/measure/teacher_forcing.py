@@ -1,19 +1,21 @@
 """The two ladders: what a stage answers when fed the truth, and what a listener gets when the variant feeds itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from parity.measure import metrics
+from parity.measure import metrics, shape
 from reference.spec.generation import Stage
 from reference.spec.sampling.objective import Objective
-from reference.spec.stages import CONDITIONER, DECODER, DIT, STAGE_TABLE, StageRow
+from reference.spec.stages import CONDITIONER, DECODER, DIT, ENCODER, STAGE_TABLE, StageRow
 from reference.spec.tensors import Array, Tensors
 from reference.spec.trace import LEVELS, at_step
 
 CONDITIONING = tuple(port.name for port in STAGE_TABLE[CONDITIONER].outputs)
 NONFINITE = "nonfinite_values"
+Distance = Callable[[Array, Array], float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,23 +71,31 @@ def _conditioner(truth: Tensors, outputs: list[Tensors], _: Objective) -> list[M
 
 
 def _dit(truth: Tensors, outputs: list[Tensors], objective: Objective) -> list[Measurement]:
-    found = []
+    """Step by step how far the clean estimate moves, and the shape of that over all steps."""
+    found, exact, moved = [], [], []
     for step, output in enumerate(outputs):
-        reach, exact = objective.reach(float(truth[LEVELS][step])), STAGE_TABLE[DIT].truth(truth, step)["velocity"]
-        error = metrics.denoised_error(truth[at_step("denoised", step)], reach, exact, output["velocity"])
+        reach, velocity = objective.reach(float(truth[LEVELS][step])), STAGE_TABLE[DIT].truth(truth, step)["velocity"]
+        denoised = truth[at_step("denoised", step)]
+        error = metrics.denoised_error(denoised, reach, velocity, output["velocity"])
         found.append(Measurement(metric="denoised_error", value=error, step=step))
-    return found
+        scale = reach / np.sqrt(np.mean(np.square(denoised, dtype=np.float64)))
+        exact.append(scale * velocity[0].astype(np.float64))
+        moved.append(scale * output["velocity"][0].astype(np.float64))
+    return [*found, *_shape(OF_LATENTS, np.stack(exact), np.stack(moved))]
 
 
 def _decoder(truth: Tensors, outputs: list[Tensors], _: Objective) -> list[Measurement]:
-    audio, other = truth["audio"][0], outputs[0]["audio"][0]
-    found: dict[str, Callable[[Array, Array], float]] = {
-        "relative_l2": metrics.relative_l2,
-        "peak_difference": metrics.peak_difference,
-        "dc_difference": metrics.dc_difference,
-        "stereo_difference": metrics.stereo_difference,
-    }
-    return [Measurement(metric=name, value=metric(audio, other)) for name, metric in found.items()]
+    return _shape(OF_SOUND, truth["audio"][0], outputs[0]["audio"][0])
+
+
+def _encoder(truth: Tensors, outputs: list[Tensors], _: Objective) -> list[Measurement]:
+    exact, other = truth["init_latents"], outputs[0]["init_latents"]
+    whole = Measurement(metric="relative_l2", value=metrics.relative_l2(exact, other))
+    return [whole, *_shape(OF_LATENTS, exact[0], other[0])]
+
+
+def _shape(distances: Mapping[str, Distance], exact: Array, other: Array) -> list[Measurement]:
+    return [Measurement(metric=name, value=distance(exact, other)) for name, distance in distances.items()]
 
 
 def _every_output(row: StageRow, truth: Tensors, outputs: list[Tensors]) -> list[Measurement]:
@@ -102,11 +112,28 @@ def _every_output(row: StageRow, truth: Tensors, outputs: list[Tensors]) -> list
     ]
 
 
+# What is measured of a sound (channel, sample), and of latents (..., channel, frame), beside how far they are in all.
+OF_SOUND: dict[str, Distance] = {
+    "relative_l2": metrics.relative_l2,
+    "worst_value": shape.worst_value,
+    "worst_window": shape.worst_window,
+    "worst_bin": shape.worst_bin,
+    "worst_gain": shape.worst_gain,
+    "worst_echo": shape.worst_echo,
+}
+OF_LATENTS: dict[str, Distance] = {
+    "worst_value": shape.worst_value,
+    "worst_frame": partial(shape.worst_window, width=1),
+    "worst_channel": shape.worst_channel,
+    "worst_gain": partial(shape.worst_gain, blocks=1),
+}
+
 # Of stages whose outputs have more to them than a distance.
 MEASURES: dict[str, Callable[[Tensors, list[Tensors], Objective], list[Measurement]]] = {
     CONDITIONER: _conditioner,
     DIT: _dit,
     DECODER: _decoder,
+    ENCODER: _encoder,
 }
 
 

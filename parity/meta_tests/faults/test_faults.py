@@ -15,6 +15,7 @@ from litert_pipeline.build.stage import PLAIN, exportable
 from parity.faults.bench import Bench, Edit, edited
 from parity.faults.catalogue import CATALOGUE, CONDITIONER, DECODER, DIT, ENCODER, FILES, GENERATIONS, SAMPLER
 from parity.faults.catalogue.sampler import euler_step
+from parity.faults.catalogue.shapes import SHAPES
 from parity.faults.checks import Finding, injected
 from parity.faults.edits import everywhere, weights
 from parity.faults.fault import SITES, Fault
@@ -57,7 +58,8 @@ def test_a_fault_is_caught_and_the_right_stage_blamed(bench: Bench, name: str) -
 
 
 def test_the_catalogue_is_whole() -> None:
-    assert len(CATALOGUE) == sum(map(len, (CONDITIONER, DIT, SAMPLER, DECODER, ENCODER, GENERATIONS, FILES))) >= LEAST_FAULTS
+    parts = (CONDITIONER, DIT, SAMPLER, DECODER, ENCODER, SHAPES, GENERATIONS, FILES)
+    assert len(CATALOGUE) == sum(map(len, parts)) >= LEAST_FAULTS
     assert {fault.site for fault in CATALOGUE.values()} == set(SITES)
     assert {fault.stage for fault in CATALOGUE.values()} == {*ALL_STAGES, "sampler", "bundle"}
     assert all(fault.sentence and fault.source for fault in CATALOGUE.values())

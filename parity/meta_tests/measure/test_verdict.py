@@ -69,9 +69,11 @@ def mono(audio: Array) -> Array:
 
 DECODER_FAULTS = {
     "relative_l2": (gain, swap_channels, shift_one_sample, flip_polarity, silence),
-    "peak_difference": (gain, overdrive, silence),
-    "dc_difference": (add_dc,),
-    "stereo_difference": (mono,),
+    "worst_value": (overdrive, silence),
+    "worst_window": (overdrive, silence),
+    "worst_bin": (add_dc,),
+    "worst_gain": (gain, flip_polarity),
+    "worst_echo": (shift_one_sample, swap_channels, mono),
 }
 LISTENING_FAULTS: dict[str, tuple[Callable[[Array], Array], ...]] = {
     "log_mel_distance_db": (overdrive, silence, reverse_time, mono),

@@ -1,0 +1,103 @@
+"""The shape of an error, which its norm hides: where in time and frequency it is worst, and how much of it is the truth again.
+
+Signals are (..., channel, time), the truth first: a decoder's audio, an encoder's latents, the velocities of all steps. Every
+number is relative to the truth's RMS, 0 for equal signals, and NaN where a signal holds one; numpy, float64.
+"""
+
+import numpy as np
+
+from parity.measure.metrics import Signal
+from reference.spec.tensors import Array
+
+WINDOW_SAMPLES = 256  # 5.8 ms at 44.1 kHz: shorter than what is heard as an event of its own
+BIN_SAMPLES = 1024  # bins of 43 Hz at 44.1 kHz
+GAIN_BLOCKS = 8  # of a sound: short enough for a fade, long enough that noise of its own error averages out
+
+
+def worst_value(truth: Array, other: Array) -> float:
+    """The largest error of a single value: a click."""
+    exact, error = _pair(truth, other)
+    return _relative(np.abs(error).max(), exact)
+
+
+def worst_window(truth: Array, other: Array, width: int = WINDOW_SAMPLES) -> float:
+    """The largest RMS error in `width` steps of time, over all channels: a dropout, a seam, a fade."""
+    exact, error = _pair(truth, other)
+    power = np.mean(_in_windows(np.square(error), width), axis=(-3, -1))
+    return _relative(np.sqrt(power.max()), exact)
+
+
+def worst_channel(truth: Array, other: Array) -> float:
+    """The largest RMS error of one channel, over all times and calls: one wrong row of a last layer."""
+    exact, error = _pair(truth, other)
+    power = np.mean(np.square(error), axis=tuple(axis for axis in range(error.ndim) if axis != error.ndim - 2))
+    return _relative(np.sqrt(power.max()), exact)
+
+
+def worst_bin(truth: Array, other: Array) -> float:
+    """The largest level of one frequency in the error's averaged spectrum (Welch's, Hann windows that overlap by half).
+
+    Scaled as if all frequencies were as loud: white noise gives its RMS, and a tone far more.
+    """
+    exact, error = _pair(truth, other)
+    hann = np.hanning(BIN_SAMPLES + 1)[:-1]
+    halves = (_in_windows(error[..., start:], BIN_SAMPLES) for start in (0, BIN_SAMPLES // 2))
+    powers = [np.mean(np.square(np.abs(np.fft.rfft(windows * hann))), axis=-2) for windows in halves if windows.size]
+    return _relative(np.sqrt(np.mean(powers, axis=0).max() / np.sum(hann**2)), exact)
+
+
+def worst_gain(truth: Array, other: Array, blocks: int = GAIN_BLOCKS) -> float:
+    """The largest part of a channel's error that is that channel of the truth itself, in one of `blocks` of time: a gain.
+
+    All calls are taken together. What is drawn anew at every value averages out, so a gain is seen far below the noise.
+    """
+    exact, error = _pair(truth, other)
+    width = -(-exact.shape[-1] // blocks)
+    one, two = (_in_windows(signal, width) for signal in (exact, error))
+    axes = (*range(one.ndim - 3), -1)  # calls and times
+    along = _over(np.abs(np.sum(one * two, axis=axes)), np.sqrt(np.sum(np.square(one), axis=axes)))
+    values = one.size / (one.shape[-3] * one.shape[-2])  # of a channel in a block
+    return _relative(along.max() / np.sqrt(values), exact)
+
+
+def worst_echo(truth: Array, other: Array) -> float:
+    """The largest part of a channel's error that is some channel of the truth, however late: an echo, a pan, a crosstalk.
+
+    By cross-correlation over all lags, around the end.
+    """
+    exact, error = _pair(truth, other)
+    spectra, length = (np.fft.rfft(signal) for signal in (exact, error)), exact.shape[-1]
+    heard, wrong = spectra
+    along = np.array([
+        np.abs(np.fft.irfft(into * source.conj(), length)).max() for into in wrong for source in heard
+    ])  # fmt: skip
+    return _relative(along.max() / _rms(exact) / length if along.max() else 0.0, exact)
+
+
+def _pair(truth: Array, other: Array) -> tuple[Signal, Signal]:
+    """Truth and error in float64."""
+    exact = truth.astype(np.float64)
+    return exact, other.astype(np.float64) - exact
+
+
+def _in_windows(signal: Signal, width: int) -> Signal:
+    """(..., channel, window, width); the last window is filled up with zeros."""
+    count = -(-signal.shape[-1] // width)
+    padding = [(0, 0)] * (signal.ndim - 1) + [(0, count * width - signal.shape[-1])]
+    return np.pad(signal, padding).reshape(*signal.shape[:-1], count, width)
+
+
+def _rms(signal: Signal) -> float:
+    return float(np.sqrt(np.mean(np.square(signal))))
+
+
+def _over(parts: Signal, wholes: Signal) -> Signal:
+    """The quotients; where nothing is divided by nothing, nothing."""
+    quotients: Signal = np.divide(parts, wholes, out=np.zeros_like(parts), where=(parts != 0) | np.isnan(wholes))
+    return quotients
+
+
+def _relative(error: float, exact: Signal) -> float:
+    """Of the truth's RMS; no error is none, even of silence, and any other error of silence is infinite."""
+    with np.errstate(divide="ignore"):
+        return float(_over(np.array(error, np.float64), np.array(_rms(exact))))
