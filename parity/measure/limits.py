@@ -192,7 +192,7 @@ LIMITS: Mapping[Arithmetic, dict[str, StageBudget]] = {
             DIT: _dit(_INT8_DIT, _INT8_SHAPE, _shaped("int8_rows", 1.4, "0.95 to 1.05")),
             DECODER: _decoder(
                 _like("int8_decoder", 0.45, 1.6, "1.0"), _shaped("int8_decoder", 1.9, "0.82 to 1.3"),
-                _shaped("int8_decoder", 1.3, "1.0"),
+                _shaped("int8_decoder", 1.4, "1.0"),
             ),
         },
         _INT8_DIT, _INT8_SHAPE,

@@ -56,6 +56,7 @@ def test_worst_headroom_is_within_the_band_here_and_now(judge: Judge, variant: s
     shared = shared_stages(judge, list(judge.contenders))
     stages = [stage for stage in ALL_STAGES if (variant, stage) not in shared]
     checks = [check for stage in stages for case in cases for check in judge.teacher_forced(stage, variant, case)]
+    checks += [check for stage in stages for check in judge.pooled(stage, variant, cases)]
     checks += [check for case in free_running_cases(cases) for check in judge.free_running(variant, case)]
     found = headrooms(check.to_json() for check in checks)
     ledger = read_ledger()
