@@ -13,10 +13,8 @@ TO_POOL = ("relative_l2.prompt_rows", "denoised_error", "relative_l2")  # a stag
 
 def pooled(cases: Sequence[Sequence[Measurement]]) -> Measurement | None:
     """The geometric mean of all of a stage's errors, none taken for less than a rounding; `cases` are its measurements, case
-    by case. None of a stage without such a measure; NaN where an answer was not finite."""
+    by case. None of a stage without such a measure, and where an answer was not finite, which is told elsewhere."""
     values = [one.value for case in cases for one in case if one.metric in TO_POOL]
-    if any(one.metric == NONFINITE and one.value for case in cases for one in case):
-        return Measurement(metric=POOLED, value=float("nan"))
-    if not values:
+    if not values or any(one.metric == NONFINITE and one.value for case in cases for one in case):
         return None
     return Measurement(metric=POOLED, value=float(np.exp(np.mean(np.log(np.maximum(values, UNIT_ROUNDOFF))))))

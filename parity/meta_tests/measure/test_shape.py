@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parity.measure.teacher_forcing import OF_LATENTS, OF_SOUND
+from parity.measure.budget import UNIT_ROUNDOFF
+from parity.measure.pooled import pooled
+from parity.measure.teacher_forcing import NONFINITE, OF_LATENTS, OF_SOUND, Measurement
 from reference.spec.tensors import Array
 
 SAMPLES = 60_000
@@ -109,3 +111,25 @@ def test_all_channels_and_calls_count() -> None:
             other[call, channel] *= 2
             for name, distance in OF_LATENTS.items():
                 assert distance(truth, other) > 0, name
+
+
+def measured(*errors: float, bad: int = 0) -> list[Measurement]:
+    counted = Measurement(metric=NONFINITE, value=bad)
+    return [counted, *(Measurement(metric="denoised_error", value=error, step=step) for step, error in enumerate(errors))]
+
+
+def test_errors_are_pooled_over_steps_and_cases() -> None:
+    found = pooled([measured(1e-2, 1e-4), measured(1e-3, 1e-3)])
+    assert found is not None
+    assert found.value == pytest.approx(1e-3)
+
+
+def test_no_error_at_all_is_taken_for_a_rounding() -> None:
+    found = pooled([measured(0.0)])
+    assert found is not None
+    assert found.value == pytest.approx(UNIT_ROUNDOFF)
+
+
+def test_nothing_is_pooled_of_what_is_no_number_or_has_no_error() -> None:
+    assert pooled([measured(1e-2), measured(bad=1)]) is None
+    assert pooled([measured()]) is None
