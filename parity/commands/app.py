@@ -1,5 +1,6 @@
 """All commands of `python -m parity`, in the order of its help."""
 
+from parity.commands.contents import contents_command
 from parity.commands.device import contract_command, verify_wav_command
 from parity.commands.faults import faults_command
 from parity.commands.gate import gate_command, soak_command
@@ -13,6 +14,7 @@ app = command_line(
     at_fault="the gate",
     commands={
         "gate": gate_command,
+        "contents": contents_command,
         "localize": localize_command,
         "soak": soak_command,
         "faults": faults_command,

@@ -19,6 +19,7 @@ from parity.judge.known_causes import half_precision_t5
 from parity.judge.lineup import contenders_of
 from parity.judge.panel import Panel
 from parity.judge.sources import AnswerSource
+from parity.judge.weights import weight_checks
 from parity.measure.budget import Budget
 from parity.measure.cases import Case
 from parity.measure.limits import BETWEEN, ENVELOPE_FACTOR, SAME_CONDITIONING, limits
@@ -141,7 +142,8 @@ class Judge(Panel):
 
     def artifacts(self, bundle: Bundle, label: str) -> list[Verdict]:
         """Whether a bundle's files are those its manifest and the model dir say; `label` is what it is called."""
-        return artifact_checks(bundle, self.model, label, self.files) + order_checks(bundle, label)
+        claims = artifact_checks(bundle, self.model, label, self.files) + order_checks(bundle, label)
+        return claims + weight_checks(bundle, label, self.weights)
 
     def _conditioned_alike(self, variant: str, case: Case, generated: Tensors) -> Verdict:
         """A generation starts from the same tokens, so its conditioning has to be the very one that was judged."""

@@ -8,6 +8,7 @@ from functools import cached_property
 from litert_pipeline.run.open_stages import HELD_BYTES, ONE_AT_A_TIME, OpenStages
 from litert_pipeline.run.pipeline import assembled
 from parity.bundles.files import Files
+from parity.bundles.weights import Weights
 from parity.judge.answers import Answers
 from parity.judge.sources import AnswerSource, Run, Yardstick
 from parity.measure.arithmetic import Arithmetic
@@ -38,8 +39,10 @@ class Panel:
     _answers: Answers | None = None
     _stack: ExitStack = field(default_factory=ExitStack)
     _generated: dict[tuple[str, str], Tensors] = field(default_factory=dict)
+    _weights: Weights | None = None
 
     def __post_init__(self) -> None:
+        self._weights = self._weights or Weights(model=self.model, files=self.files)
         self.open_stages.held_bytes = ONE_AT_A_TIME if self.model.large else HELD_BYTES
 
     def when_left(self, close: Callable[[], None]) -> None:
@@ -60,6 +63,12 @@ class Panel:
     def answered(self) -> Answers:
         """What has been asked so far."""
         return self._answers or Answers(truths=self.truths, threads=self.threads)
+
+    @property
+    def weights(self) -> Weights:
+        """What the files of all bundles hold, each read once."""
+        assert self._weights is not None, "made with the panel"
+        return self._weights
 
     def truth(self, case: Case) -> Tensors:
         """The float64 trace of a case, and the encoding of its audio."""

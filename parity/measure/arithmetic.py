@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 FLOAT32, FLOAT16, INT8, INT4 = "float32", "float16", "int8", "int4"
 FLOAT, PER_ROW, PER_TENSOR = "float", "int8 per row", "int8 per tensor"
+PER_BLOCK, STATIC = "int8 per block", "int8, calibrated"  # of what layers are fed
 FP32_COMPUTE, FP16_COMPUTE = "fp32", "fp16"
 
 

@@ -10,8 +10,10 @@ from parity.faults.catalogue.files import FILES
 from parity.faults.catalogue.generations import GENERATIONS
 from parity.faults.catalogue.sampler import SAMPLER
 from parity.faults.catalogue.shapes import SHAPES
+from parity.faults.catalogue.stored import STORED
 from parity.faults.fault import Fault
 
 CATALOGUE: Mapping[str, Fault] = {
-    fault.name: fault for fault in (*CONDITIONER, *DIT, *SAMPLER, *DECODER, *ENCODER, *SHAPES, *GENERATIONS, *FILES)
+    fault.name: fault
+    for fault in (*CONDITIONER, *DIT, *SAMPLER, *DECODER, *ENCODER, *SHAPES, *GENERATIONS, *FILES, *STORED)
 }

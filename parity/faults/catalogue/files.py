@@ -31,7 +31,7 @@ def manifest(change: Callable[[dict[str, Any], float], None]) -> InFile:
 def never_quantized(folder: Path, bench: Bench, share: float) -> None:
     """The float file in the place of the quantized one, the manifest none the wiser."""
     shutil.copyfile(bench.bundle("litert_fp32").path("dit"), folder / "dit.tflite")
-    _noted(folder, "dit")
+    noted(folder, "dit")
 
 
 def note_changed(folder: Path, bench: Bench, share: float) -> None:
@@ -67,7 +67,7 @@ def told_in_fp16(content: dict[str, Any], share: float) -> None:
     content["stages"]["decoder"]["compute"] = "fp16"
 
 
-def _noted(folder: Path, stage: str) -> None:
+def noted(folder: Path, stage: str) -> None:
     """The manifest speaks of the file that is there now."""
     path = folder / MANIFEST_NAME
     content = json.loads(path.read_text())

@@ -21,6 +21,9 @@ NEEDED: dict[tuple[str, str, str], tuple[str, str, float]] = {
     ("", "", "altered_file"): ("altered_file", "litert_fp32", WHOLE),
     ("", "", "other_arithmetic"): ("never_quantized", "litert_int8", WHOLE),
     ("", "", "false_claims"): ("foreign_rate", "litert_fp32", WHOLE),
+    ("", "", "steps_beyond_rounding"): ("qkv_scale_doubled", "litert_int8", WHOLE),
+    ("", "", "missing_tensors"): ("bias_dropped", "litert_int8", WHOLE),
+    ("", "", "unexplained_constants"): ("adapter_left_in", "litert_fp32", WHOLE),
     (ARTIFACT, "bundle", "foreign_model"): ("stale_manifest", "litert_fp32", WHOLE),
     (ARTIFACT, "conditioner", "foreign_tokenizer"): ("foreign_tokenizer", "litert_fp32", WHOLE),
     (ARTIFACT, "sampler", "foreign_sampler"): ("foreign_levels", "litert_fp32", WHOLE),
@@ -57,7 +60,7 @@ NEEDED: dict[tuple[str, str, str], tuple[str, str, float]] = {
     (FREE_RUNNING, "decoder", "loudness_difference_db"): ("generating_fade", "litert_int8", 0.01),
     (FREE_RUNNING, "decoder", "stereo_difference"): ("generating_narrow", "litert_int8", 1e-3),
 }
-COUNTED_EVERYWHERE = {metric for _, _, metric in list(NEEDED)[:5]}
+COUNTED_EVERYWHERE = {metric for _, _, metric in list(NEEDED)[:8]}
 
 
 def key_of(check: Verdict) -> tuple[str, str, str]:

@@ -1,0 +1,187 @@
+"""The constants of a `.tflite` file. Twin of `constants_onnx.py`.
+
+Source of layouts: LiteRT's schema.fbs (INT4 packs the first of two values into the low half of a byte).
+"""
+
+import math
+import mmap
+import struct
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from litert_pipeline.run.litert import native_log
+from parity.bundles.constants import SMALL_INTEGERS, WIDE_INTEGERS, Constant, Consumer, Grid
+from parity.bundles.interface import MAGIC
+from parity.measure.arithmetic import FLOAT, INT4, PER_ROW, PER_TENSOR, STATIC
+from reference.spec.errors import InputError
+from reference.spec.tensors import Array
+
+DATA_FIELD = 4  # where Buffer's table says how far its data lies
+STORED = {
+    "FLOAT32": np.dtype("<f4"), "FLOAT16": np.dtype("<f2"), "INT8": np.dtype("i1"), "UINT8": np.dtype("u1"),
+    "INT4": np.dtype("u1"), "INT32": np.dtype("<i4"), "INT64": np.dtype("<i8"), "INT16": np.dtype("<i2"), "BOOL": np.dtype("u1"),
+}  # fmt: skip
+# How XNNPACK rounds what a layer of these is fed where its weights are small integers and the feed is float.
+DYNAMIC = {
+    "FULLY_CONNECTED": PER_ROW, "BATCH_MATMUL": PER_ROW, "CONV_2D": PER_TENSOR, "DEPTHWISE_CONV_2D": PER_TENSOR,
+    "TRANSPOSE_CONV": PER_TENSOR,
+}  # fmt: skip
+FED_AT = {"TRANSPOSE_CONV": 2}  # which input is the feed; the first one, else
+
+
+def litert_constants(path: Path) -> list[Constant]:
+    """Every constant of the file, in its order. Raises InputError if it is no LiteRT model."""
+    with native_log():
+        from ai_edge_litert import schema_py_generated as schema
+
+    try:
+        with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            if data[4:8] != MAGIC:
+                raise InputError(f"{path}: is no LiteRT model (its bytes 4 to 8 are no 'TFL3'); convert it again")
+            model = schema.Model.GetRootAsModel(data, 0)
+            return [
+                constant
+                for index in range(model.SubgraphsLength())
+                for constant in _Graph(path, model, model.Subgraphs(index), schema).constants()
+            ]
+    except (struct.error, IndexError, TypeError, ValueError, AttributeError, KeyError) as error:
+        raise InputError(f"{path}: is a damaged LiteRT model ({error}); copy or convert it again") from None
+
+
+class _Graph:
+    """One subgraph while its file is open. Nothing of it is kept."""
+
+    def __init__(self, path: Path, model: Any, graph: Any, schema: Any) -> None:
+        self.path, self.model, self.graph = path, model, graph
+        self.types = _names(schema.TensorType)
+        operators = _names(schema.BuiltinOperator)
+        self.takers: dict[int, list[tuple[str, Any, int]]] = defaultdict(list)
+        for index in range(graph.OperatorsLength()):
+            operator = graph.Operators(index)
+            code = model.OperatorCodes(operator.OpcodeIndex())
+            name = operators[max(int(code.BuiltinCode()), int(code.DeprecatedBuiltinCode()))]
+            for place in range(operator.InputsLength()):
+                self.takers[operator.Inputs(place)].append((name, operator, place))
+
+    def constants(self) -> list[Constant]:
+        tables = {
+            self._blockwise(index).Scales() for index in range(self.graph.TensorsLength()) if self._blockwise(index)
+        }
+        found = (self._constant(index) for index in range(self.graph.TensorsLength()) if index not in tables)
+        return [constant for constant in found if constant is not None]
+
+    def _constant(self, index: int) -> Constant | None:
+        tensor = self.graph.Tensors(index)
+        place = self._place(tensor)
+        if place is None:
+            return None
+        kind, shape = self.types[tensor.Type()], _shape(tensor)
+        takers, widened = self._consumers(index)
+        storage = kind.lower()
+        return Constant(
+            name=tensor.Name().decode(),
+            shape=shape,
+            storage=storage,
+            read=_reader(self.path, place, kind, shape),
+            grid=self._grid(tensor, index, shape) if storage in (*SMALL_INTEGERS, *WIDE_INTEGERS) else None,
+            consumers=tuple(Consumer(operator=name, place=at) for name, _, at in takers),
+            fed=FLOAT if widened or storage not in SMALL_INTEGERS else self._fed(takers),
+            widened=widened,
+        )
+
+    def _consumers(self, index: int) -> tuple[list[tuple[str, Any, int]], bool]:
+        """Who takes a constant in the end, and whether that is a wider copy of it."""
+        takers = self.takers[index]
+        widening = [operator for name, operator, _ in takers if name == "DEQUANTIZE"]
+        if not widening or len(widening) < len(takers):
+            return takers, False
+        return [taker for operator in widening for taker in self.takers[operator.Outputs(0)]], True
+
+    def _fed(self, takers: list[tuple[str, Any, int]]) -> str:
+        """How the first layer that takes it rounds its feed."""
+        for name, operator, _ in takers:
+            if name in DYNAMIC:
+                feed = self.types[self.graph.Tensors(operator.Inputs(FED_AT.get(name, 0))).Type()]
+                return DYNAMIC[name] if feed == "FLOAT32" else STATIC
+        return FLOAT
+
+    def _place(self, tensor: Any) -> int | None:
+        """Where in the file its data begins; None for what is no constant."""
+        buffer = self.model.Buffers(tensor.Buffer())
+        if buffer.DataLength():
+            return int(buffer._tab.Vector(buffer._tab.Offset(DATA_FIELD)))
+        return int(buffer.Offset()) if buffer.Size() else None
+
+    def _blockwise(self, index: int) -> Any:
+        """The details of a constant quantized in blocks, or None."""
+        from ai_edge_litert import schema_py_generated as schema
+
+        quantization = self.graph.Tensors(index).Quantization()
+        if quantization is None or quantization.DetailsType() != schema.QuantizationDetails.BlockwiseQuantization:
+            return None
+        details = schema.BlockwiseQuantization()
+        table = quantization.Details()
+        details.Init(table.Bytes, table.Pos)
+        return details
+
+    def _grid(self, tensor: Any, index: int, shape: tuple[int, ...]) -> Grid | None:
+        if (details := self._blockwise(index)) is not None:
+            return self._blocks(details, shape)
+        quantization = tensor.Quantization()
+        if quantization is None or not quantization.ScaleLength():
+            return None
+        scale = quantization.ScaleAsNumpy().astype(np.float64)
+        zero = quantization.ZeroPointAsNumpy() if quantization.ZeroPointLength() else np.zeros(1)
+        axis = quantization.QuantizedDimension() if len(scale) > 1 else 0
+        along = tuple(len(scale) if at == axis else 1 for at in range(len(shape)))
+        block = tuple(1 if at == axis and len(scale) > 1 else length for at, length in enumerate(shape))
+        zeros = np.broadcast_to(zero, scale.shape).astype(np.float64)
+        return Grid(scale=scale.reshape(along), zero=zeros.reshape(along), block=block)
+
+    def _blocks(self, details: Any, shape: tuple[int, ...]) -> Grid:
+        table = self.graph.Tensors(details.Scales())
+        kind, place = self.types[table.Type()], self._place(table)
+        assert place is not None, "scales are constants"
+        size = details.BlockSize()
+        along = (*shape[:-1], shape[-1] // size)
+        entries = _read(self.path, place, STORED[kind], 0, math.prod(along)).astype(np.float64).reshape(along)
+        return Grid(
+            scale=entries, zero=np.zeros(along), block=(*(1,) * (len(shape) - 1), size), scale_dtype=kind.lower()
+        )
+
+
+def _names(enumeration: Any) -> Mapping[int, str]:
+    return {value: name for name, value in vars(enumeration).items() if not name.startswith("_")}
+
+
+def _shape(tensor: Any) -> tuple[int, ...]:
+    return tuple(int(tensor.Shape(axis)) for axis in range(tensor.ShapeLength()))
+
+
+def _reader(path: Path, place: int, kind: str, shape: tuple[int, ...]) -> Callable[[int, int], Array]:
+    read = _read_nibbles if kind.lower() == INT4 else partial(_read, dtype=STORED[kind])
+    each = math.prod(shape[1:])
+
+    def rows(start: int, stop: int) -> Array:
+        wanted = (stop - start, *shape[1:]) if shape else ()
+        values: Array = read(path, place, first=start * each, count=(stop - start) * each)
+        return values.reshape(wanted)
+
+    return rows
+
+
+def _read(path: Path, place: int, dtype: Any, first: int, count: int) -> Array:
+    return np.fromfile(path, dtype=dtype, count=count, offset=place + first * dtype.itemsize)
+
+
+def _read_nibbles(path: Path, place: int, first: int, count: int) -> Array:
+    """Signed halves of bytes, the low one first."""
+    begin = first // 2
+    packed = np.fromfile(path, dtype=np.uint8, count=(first + count + 1) // 2 - begin, offset=place + begin)
+    both = np.stack([packed & 15, packed >> 4], axis=-1).reshape(-1).astype(np.int8)
+    return (((both + 8) & 15) - 8)[first - 2 * begin :][:count]

@@ -1,0 +1,119 @@
+"""The command that says what a file, or every file of a bundle, is made of."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from fixtures import TINY_MODEL_DIR
+from parity.commands.options import ModelDir, print_peak, wide_console
+from reference.progress import show_progress
+from reference.spec.errors import InputError
+
+if TYPE_CHECKING:
+    from parity.bundles.contents import Contents, Part
+    from reference.pipeline import Model
+    from reference.progress import Say
+
+COLUMNS = (
+    "tensors",
+    "how many",
+    "values",
+    "stored as",
+    "a scale per",
+    "symmetric",
+    "layers are fed",
+    "products of",
+    "moved by",
+)
+LISTED = 20  # sentences of a kind
+
+
+def contents_command(
+    path: Annotated[Path, typer.Argument(help="A .tflite or .onnx file, or a bundle: a folder of them.")],
+    model: ModelDir = TINY_MODEL_DIR,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+) -> None:
+    """What a converted file stores and computes, tensor by tensor of the model, and what in it is not the model's.
+
+    Read from the file, whoever made it: how weights are stored (float32, float16, int8, int4), what shares a scale (tensor,
+    channel, block), how a layer's feed is rounded (not at all: float; per row, per tensor or per block as it comes; or by a
+    calibrated scale), and whether products are of integers. Every constant is compared with the checkpoint's tensor it stands
+    for; `steps` is the worst distance in steps of its own grid, half of which rounding leaves. `x gain`: a converter multiplied
+    the gain of the norm before the layer in.
+    """
+    console = wide_console()
+    with show_progress(console) as say:
+        found = _read(path, model, say)
+    if as_json:
+        print(json.dumps({"stages": [contents.to_json() for contents in found]}, indent=2))
+        return
+    for contents in found:
+        _show(contents, console)
+    print_peak(console)
+
+
+def _read(path: Path, model_dir: Path, say: "Say") -> "list[Contents]":
+    from parity.bundles.audit import READERS, audit
+    from parity.bundles.contents import contents_of
+    from parity.bundles.forms import forms
+    from reference.pipeline import load_model
+
+    model = load_model(model_dir)
+    found = []
+    for stage, file in _files(path, model_dir, model):
+        say(f"reading {file}")
+        if file.suffix in READERS:
+            found.append(contents_of(audit(file, forms(model, stage)), stage))
+    return found
+
+
+def _files(path: Path, model_dir: Path, model: "Model") -> list[tuple[str, Path]]:
+    """Which file is which stage's. Raises InputError for a file that can be none of the model's."""
+    from parity.bundles.assign import assignments
+    from parity.bundles.given import given_bundles
+    from parity.bundles.interface import read_interface
+    from reference.spec.stages import signatures
+
+    if path.is_dir():
+        (bundle,) = given_bundles([path], model_dir)
+        return [(stage, bundle.path(stage)) for stage in bundle.manifest.stages]
+    if not path.is_file():
+        raise InputError(f"{path}: no such file or folder; expected a .tflite or .onnx file, or a bundle")
+    interface = read_interface(path)
+    fitting = [stage for stage in model.spec.stages if assignments(interface, signatures(model.spec)[stage])]
+    if not fitting:
+        takes = ", ".join(map(str, interface.inputs))
+        raise InputError(f"{path}: takes {takes}, which fits no stage of {model_dir}; give the model it was made of")
+    return [(fitting[0], path)]
+
+
+def _show(contents: "Contents", console: Console) -> None:
+    table = Table(title=f"{contents.stage}: {contents.file}", title_justify="left")
+    for title in COLUMNS:
+        table.add_column(title, justify="right" if title in ("how many", "values") else "left")
+    for part in contents.parts:
+        table.add_row(*_cells(part))
+    console.print(table)
+    console.print(f"steps {contents.steps:.6g}, {contents.numbers} constants of the graph's own", highlight=False)
+    _list("is not the checkpoint's value", contents.wrong, console)
+    _list("is in the checkpoint and not in the file", contents.missing, console)
+    _list("is in the file and not the checkpoint's", contents.unexplained, console)
+
+
+def _cells(part: "Part") -> tuple[str, ...]:
+    symmetric = "-" if part.granularity == "-" else "yes" if part.symmetric else "no"
+    tensors = f"{part.tensors}{' x gain' if part.gain else ''}"
+    stored = (part.storage, part.granularity, symmetric)
+    return tensors, str(part.count), f"{part.values:,}", *stored, part.fed, part.products, part.scheme or "-"
+
+
+def _list(what: str, sentences: Sequence[str], console: Console) -> None:
+    for sentence in sentences[:LISTED]:
+        console.print(f"{what}: {sentence}", highlight=False, style="red")
+    if len(sentences) > LISTED:
+        console.print(f"{what}: {len(sentences) - LISTED} more", highlight=False, style="red")
