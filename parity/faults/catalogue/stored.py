@@ -16,7 +16,7 @@ DIT = "dit"
 INT8 = ("litert_int8",)
 QKV = "Layer_1/reference.model.attention.SelfAttention_self_attn/torch.nn.modules.linear.Linear_to_qkv"
 GLU = "Layer_2/reference.model.dit.FeedForward_ff/torch.nn.modules.container.Sequential_ff/reference.model.dit.GLU_0"
-SECOND = "Layer_1/reference.model.dit.FeedForward_ff/torch.nn.modules.container.Sequential_ff/torch.nn.modules.linear.Linear_2"
+LEVEL = "Sequential_to_timestep_embed/torch.nn.modules.linear.Linear_0"
 
 
 Graded = Callable[[float], Change]  # by the share of the fault
@@ -84,8 +84,8 @@ STORED = (
         source=DERIVED, inject=_in_file(lambda share: zeroed("FeedForward_ff", "FLOAT32")), graded=False, variants=INT8,
     ),
     Fault(
-        name="bias_dropped", stage=DIT, site="file", sentence="one bias of a feed-forward is zero",
-        source=DERIVED, inject=_in_file(lambda share: zeroed(SECOND, "FLOAT32")), graded=False, variants=INT8,
+        name="bias_dropped", stage=DIT, site="file", sentence="a bias of the embedded level is zero",
+        source=DERIVED, inject=_in_file(lambda share: zeroed(LEVEL, "FLOAT32")), graded=False, variants=INT8,
     ),
     Fault(
         name="adapter_left_in", stage=DIT, site="file", sentence="a matrix of another model is in the file, and nobody reads it",
