@@ -28,6 +28,7 @@ from parity.latency.suite import Suite
 from parity.measure.limits import check_complete
 from parity.measure.policy import Policy
 from parity.measure.policy_file import chosen_policy
+from parity.measure.sweep import Sweep
 from parity.runtimes import REFERENCES
 from parity.runtimes.environment import environment
 from parity.truth.store import Store
@@ -46,6 +47,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--model", type=Path, default=TINY_MODEL_DIR, help="model dir; the embedded tiny model by default")
     group.addoption("--bundle", type=Path, action="append", default=[], help="bundle to judge; repeatable")
     group.addoption("--variants", help="variants to judge, comma-separated; all by default")
+    group.addoption("--draws", type=int, help="inputs drawn for each stage over all they may be, as for the gate")
+    group.addoption("--seed", type=int, default=0, help="seed of what is drawn")
     group.addoption("--policy", help="how close is close enough: a name or a TOML file, as for the gate")
     group.addoption(
         "--threads", type=thread_counts, default=(1,), help="CPU threads of every runtime; latency takes several: 1,2,4"
@@ -182,6 +185,12 @@ def judge(request: pytest.FixtureRequest) -> Iterator[Judge]:
     bundles = given or list(request.getfixturevalue("bundles").values())
     with Judge.of(option("--model"), bundles, option("--threads")[0], Store.of_user()) as judge:
         yield judge
+
+
+@pytest.fixture(scope="session")
+def sweep(request: pytest.FixtureRequest) -> Sweep:
+    """How much is drawn for each stage, and from which seed."""
+    return Sweep(draws=request.config.getoption("--draws"), seed=request.config.getoption("--seed"))
 
 
 @pytest.fixture(scope="session")

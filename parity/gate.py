@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from litert_pipeline.build.conversions import Conversions
@@ -17,6 +17,7 @@ from parity.judge.lineup import chosen, labelled
 from parity.judge.plan import Plan
 from parity.measure.cases import load_cases
 from parity.measure.policy import Policy
+from parity.measure.sweep import Sweep
 from parity.report.artifact import artifacts_of
 from parity.report.bundle_verdict import JudgedBundle, Shared
 from parity.report.folder import write_report
@@ -42,6 +43,7 @@ class GateOptions:
     force: bool
     policy: Policy
     require_license: bool = False
+    sweep: Sweep = field(default_factory=Sweep)
 
 
 def run_gate(options: GateOptions, store: Store, say: Say, show: Callable[[Report], None]) -> Report:
@@ -80,7 +82,7 @@ def _judged(judge: Judge, asked: list[str], options: GateOptions, say: Say) -> R
             say(f"{bundle.folder}: has no manifest; judged as made elsewhere, and called '{label}' for what its files store")
     say(f"model: {spec.objective}, {spec.window_s:.2f} s at {spec.sample_rate_hz} Hz, coded {spec.coding}")
     cases = load_cases(judge.model.tokenizer, spec.seconds, options.cases)
-    plan = Plan.of(judge, variants, cases)
+    plan = Plan.of(judge, variants, cases, options.sweep)
     checks = [check for label, bundle in bundles if options.require_license for check in licence_checks(bundle, label)]
     checks += plan.checks(say)
     used = [bundle for _, bundle in bundles]
@@ -92,6 +94,7 @@ def _judged(judge: Judge, asked: list[str], options: GateOptions, say: Say) -> R
         artifacts=artifacts_of(used),
         assignments=assigned(used),
         left_out=left_out,
+        covered=plan.covered,
         policy=options.policy,
         bundles=_bundles({name: judge.contenders[name] for name in asked}, made_here=not options.bundles),
         shared=[

@@ -12,6 +12,7 @@ from parity.judge.lineup import chosen
 from parity.judge.plan import Plan
 from parity.measure.budget import YARDSTICK
 from parity.measure.cases import Case
+from parity.measure.sweep import Sweep
 from parity.measure.verdict import Verdict
 from parity.truth.store import Store
 from reference.pipeline import Model
@@ -24,6 +25,7 @@ WORDS = (
     "snare,", "kick", "with", "slow", "filter", "sweep.", "birds", "at dawn", "distant thunder", "piano", "C minor",
 )  # fmt: skip
 MOST_WORDS, MOST_STEPS, THREADS = 40, 12, (1, 2, 4)
+DRAWS = 4  # of each stage in a run
 BEYOND = 1.5  # seconds are drawn up to this many times the model's most
 
 
@@ -57,7 +59,8 @@ def soak(options: SoakOptions, say: Say) -> int:
                 case = drawn_case(judge.model, rng, f"run {run}")
                 variants = chosen(options.variants, judge.contenders)
                 judged = variants if options.drawn is None else drawn_variants(variants, options.drawn, rng)
-                failed = [check for check in Plan.of(judge, judged, [case]).checks(lambda _: None) if not check.ok]
+                plan = Plan.of(judge, judged, [case], Sweep(draws=DRAWS, seed=run))
+                failed = [check for check in plan.checks(lambda _: None) if not check.ok]
             say("; ".join([_told(case, threads, judged, failed), *map(str, failed)]))
             refused += bool(failed)
     return refused

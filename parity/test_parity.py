@@ -6,6 +6,7 @@ from parity.judge.judge import Judge
 from parity.judge.lineup import labelled
 from parity.measure.cases import Case, case_ids, load_cases
 from parity.measure.policy import Policy
+from parity.measure.sweep import Sweep
 from parity.measure.verdict import Verdict
 
 
@@ -31,6 +32,11 @@ def test_teacher_forced(judge: Judge, variant: str, stage: str, case: str) -> No
 def test_pooled_over_all_cases(judge: Judge, variant: str, stage: str) -> None:
     pooled = judge.pooled(stage, variant, [case_called(judge, name) for name in case_ids()])
     assert not [str(verdict) for verdict in pooled if not verdict.ok]
+
+
+def test_over_the_whole_domain(judge: Judge, variant: str, stage: str, sweep: Sweep) -> None:
+    drawn = judge.drawn(stage, case_called(judge, case_ids()[0]), sweep)
+    assert not [str(verdict) for one in drawn for verdict in judge.swept(variant, one) if not verdict.ok]
 
 
 @pytest.mark.parametrize("case", case_ids(free_running=True))

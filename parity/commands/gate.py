@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from fixtures import TINY_MODEL_DIR
-from parity.commands.options import ModelDir, NoCache, print_peak, split_names, user_store, wide_console
+from parity.commands.options import Draws, ModelDir, NoCache, print_peak, split_names, user_store, wide_console
 from reference import command
 from reference.progress import show_progress
 from reference.spec.errors import EXIT_OK, EXIT_REFUSE
@@ -37,12 +37,15 @@ def gate_command(
     require_license: Annotated[
         bool, typer.Option("--require-license", help="Refuse bundles without licence, notice and attribution.")
     ] = False,
+    draws: Draws = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of what is drawn.")] = 0,
     no_cache: NoCache = False,
     force: command.Force = False,
 ) -> None:
     """Say PUBLISH (exit code 0) or REFUSE (1) and why; 2 means the input could not be judged."""
     from parity.gate import GateOptions, run_gate
     from parity.measure.policy_file import chosen_policy
+    from parity.measure.sweep import Sweep
     from parity.report.report import require_all_judged, require_no_idle_exemption
     from parity.report.terminal import show
 
@@ -50,7 +53,7 @@ def gate_command(
     options = GateOptions(
         model=model, bundles=bundle or [], report=report, variants=split_names(variants), cases=split_names(cases),
         threads=threads, force=force, require_license=require_license,
-        policy=chosen_policy(policy, date.today(), made_here=not bundle),
+        sweep=Sweep(draws=draws, seed=seed), policy=chosen_policy(policy, date.today(), made_here=not bundle),
     )  # fmt: skip
     with show_progress(console) as say:
         outcome = run_gate(options, user_store(no_cache), say, partial(show, console=console))

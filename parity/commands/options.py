@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from parity.truth.store import Store
 
 ModelDir = Annotated[Path, typer.Option(help="Model dir; the embedded tiny model if left out.")]
+Draws = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Inputs drawn for each stage over all they may be, a third as many for a stage of whole sounds; 16 if left out, "
+        "4 of a large model.",
+    ),
+]
 NoCache = Annotated[
     bool, typer.Option("--no-cache", help="Make what the cache would hold, truths and conversions, again; keep nothing.")
 ]

@@ -12,6 +12,7 @@ from parity.faults.fault import Fault
 from parity.judge.judge import Judge
 from parity.judge.plan import free_running_cases
 from parity.measure.cases import Case
+from parity.measure.sweep import Sweep
 from parity.measure.verdict import Verdict
 from reference.spec.errors import InputError
 from reference.spec.stages import ALL_STAGES
@@ -60,9 +61,12 @@ class Finding:
 
 
 def find(judge: Judge, variant: str, cases: list[Case], *, touched: set[str], deep: bool = True) -> Finding:
-    """All checks but the free-running ladder and, where these found nothing and it is to be `deep`, that one too."""
+    """All checks but those of the domain and the free-running ladder and, where these found nothing and it is to be `deep`, in
+    turn the domain of the stages touched and that ladder too."""
     try:
         checks = list(_cheap(judge, variant, cases, touched))
+        if deep and all(check.ok for check in checks):
+            checks += _swept(judge, variant, cases, touched)
         if deep and all(check.ok for check in checks):
             checks += _dear(judge, variant, cases)
         nearest = max((check.share_of_limit for check in checks if check.stage in touched), default=0.0)
@@ -99,6 +103,12 @@ def _cheap(judge: Judge, variant: str, cases: list[Case], touched: set[str]) -> 
     for case in cases:
         yield from judge.replayed(variant, case)
     yield from judge.replayed(variant, cases[0], from_audio=True)
+
+
+def _swept(judge: Judge, variant: str, cases: list[Case], touched: set[str]) -> Iterator[Verdict]:
+    for stage in judge.stages(variant):
+        for drawn in judge.drawn(stage, cases[0], Sweep()) if stage in touched else ():
+            yield from judge.swept(variant, drawn)
 
 
 def _dear(judge: Judge, variant: str, cases: list[Case]) -> Iterator[Verdict]:

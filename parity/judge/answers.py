@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, MutableMappin
 from dataclasses import dataclass, field
 
 from parity.measure.cases import Case
+from parity.measure.sweep import Drawn, response
 from parity.measure.teacher_forcing import Measurement, measure, teacher_forced
 from parity.runtimes.environment import cpu_model
 from parity.truth.traces import Truth
@@ -27,7 +28,7 @@ class Answers:
     _measured: MutableMapping[Key, list[Measurement]] = field(default_factory=dict)
     _unequal: MutableMapping[Key, int] = field(default_factory=dict)
 
-    def of(self, key: Key, case: Case, open_stage: Callable[[], Stage], *, keep: bool) -> list[Tensors]:
+    def of(self, key: Key, case: Case | Drawn, open_stage: Callable[[], Stage], *, keep: bool) -> list[Tensors]:
         """One dict a call of the stage. `keep`: they follow from the model, this code and this machine alone."""
         if key not in self._answers:
 
@@ -37,10 +38,11 @@ class Answers:
             self._answers[key] = self._kept(key, case, compute) if keep and self.truths.model.large else compute()
         return self._answers[key]
 
-    def measured(self, key: Key, case: Case, answers: Callable[[], list[Tensors]]) -> list[Measurement]:
+    def measured(self, key: Key, case: Case | Drawn, answers: Callable[[], list[Tensors]]) -> list[Measurement]:
         """Every judged number about the answers."""
         if key not in self._measured:
-            self._measured[key] = measure(key[0], self.truths.trace(case), answers(), self.truths.objective)
+            found = measure(key[0], self.truths.trace(case), answers(), self.truths.objective)
+            self._measured[key] = found + (response(case, self.truths.trace(case), answers()) if isinstance(case, Drawn) else [])
         return self._measured[key]
 
     def unequal(self, key: Key, count: Callable[[], int]) -> int:
@@ -59,7 +61,7 @@ class Answers:
             _unequal=ChainMap({}, self._unequal),
         )
 
-    def _kept(self, key: Key, case: Case, compute: Callable[[], list[Tensors]]) -> list[Tensors]:
+    def _kept(self, key: Key, case: Case | Drawn, compute: Callable[[], list[Tensors]]) -> list[Tensors]:
         machine = {"cpu": cpu_model(), "threads": self.threads}
         described = {**self.truths.described(case), **machine, "kind": "answers", "of": repr(key)}
         return list(_unpacked(self.truths.store.kept(described, lambda: _packed(compute()))))

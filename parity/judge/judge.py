@@ -25,8 +25,15 @@ from parity.measure.cases import Case
 from parity.measure.limits import BETWEEN, ENVELOPE_FACTOR, SAME_CONDITIONING, limits
 from parity.measure.pooled import pooled
 from parity.measure.replay import asked, audio_to_audio, compare
-from parity.measure.teacher_forcing import Measurement, measure, teacher_forced, unequal_numbers, unequal_values
-from parity.measure.verdict import FREE_RUNNING, REPLAYED, TEACHER_FORCED, Verdict
+from parity.measure.sweep import RESPONSE, SWEPT, Drawn, Sweep, drawn
+from parity.measure.teacher_forcing import (
+    Measurement,
+    measure,
+    teacher_forced,
+    unequal_numbers,
+    unequal_values,
+)
+from parity.measure.verdict import DOMAIN, FREE_RUNNING, REPLAYED, TEACHER_FORCED, Verdict
 from parity.truth.disturbed import OwnErrors
 from parity.truth.envelope import Distances, draws, envelope
 from parity.truth.own_errors import own_errors
@@ -97,6 +104,15 @@ class Judge(Panel):
         of = cases[0].id if len(cases) == 1 else f"{len(cases)} cases"
         return [held(stage, variant, of, found, budget, math.nan if beside is None else beside.value)]
 
+    def drawn(self, stage: str, case: Case, sweep: Sweep) -> list[Drawn]:
+        """What a sweep asks of a stage; what it draws nothing of is the case's."""
+        count = sweep.count(stage, large=self.model.large)
+        return drawn(stage, self.model.spec, self.truth(case), count=count, seed=sweep.seed) if count else []
+
+    def swept(self, variant: str, drawn: Drawn) -> list[Verdict]:
+        """The stage fed with what was drawn over its inputs' domains, against the limits of the same errors on the truth."""
+        return [self._swept(variant, drawn, one) for one in self.measured(drawn.stage, variant, drawn) if one.metric in SWEPT]
+
     def replayed(self, variant: str, case: Case, *, from_audio: bool = False) -> list[Verdict]:
         """What the contender's pipeline does between stages that answer with the truth, beside what the reference does."""
         truth, source = self.truth(case), self.source(variant)
@@ -152,12 +168,18 @@ class Judge(Panel):
         found = Measurement(metric="unequal_conditioning", value=value)
         return held(CONDITIONER, variant, case.id, found, SAME_CONDITIONING, 0.0, FREE_RUNNING)
 
-    def _held(self, stage: str, variant: str, case: Case, found: Measurement) -> Verdict:
+    def _held(self, stage: str, variant: str, case: Case | Drawn, found: Measurement) -> Verdict:
         """A measurement against its limits, which may follow what a yardstick measures on the same output."""
         budget = self.budget(stage, variant, found.metric)
         beside = {(one.metric, one.step): one.value for one in self.measured(stage, budget.yardstick, case)}
         yardstick = beside.get((found.metric, found.step), math.nan)  # one that is not finite allows nothing
         return held(stage, variant, case.id, found, budget, yardstick)
+
+    def _swept(self, variant: str, drawn: Drawn, found: Measurement) -> Verdict:
+        """Without a lower side: what is far from all truths may happen to be exact."""
+        verdict = self._held(drawn.stage, variant, drawn, found)
+        where = f"{len(drawn.places)} calls" if found.metric == RESPONSE else drawn.places[found.step or 0]
+        return replace(verdict, ladder=DOMAIN, case=where, step=None, low_limit=0.0)
 
     def _own_errors(self, variant: str, case: Case) -> OwnErrors:
         """What the contender adds when fed the truth."""

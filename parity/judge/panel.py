@@ -13,6 +13,7 @@ from parity.judge.answers import Answers
 from parity.judge.sources import AnswerSource, Run, Yardstick
 from parity.measure.arithmetic import Arithmetic
 from parity.measure.cases import Case
+from parity.measure.sweep import Drawn
 from parity.measure.teacher_forcing import Measurement
 from parity.runtimes import Contender
 from parity.truth.precision import PRECISIONS
@@ -124,16 +125,16 @@ class Panel:
             self._generated[variant, case.id] = found
         return self._generated[variant, case.id]
 
-    def answers(self, stage: str, variant: str, case: Case) -> list[Tensors]:
+    def answers(self, stage: str, variant: str, case: Case | Drawn) -> list[Tensors]:
         """What the stage answers when fed the truth, asked once: one dict for each call of it."""
         source = self._answering(variant)
         follows = variant not in self.replaced and (isinstance(source, Yardstick) or source.bundle is None)
         return self.answered.of(self._key(stage, variant, case), case, lambda: source.stage(stage), keep=follows)
 
-    def measured(self, stage: str, variant: str, case: Case) -> list[Measurement]:
+    def measured(self, stage: str, variant: str, case: Case | Drawn) -> list[Measurement]:
         """Teacher-forced measurements, taken once."""
         key = self._key(stage, variant, case)
         return self.answered.measured(key, case, lambda: self.answers(stage, variant, case))
 
-    def _key(self, stage: str, variant: str, case: Case) -> tuple[str, Hashable, str]:
+    def _key(self, stage: str, variant: str, case: Case | Drawn) -> tuple[str, Hashable, str]:
         return stage, self._answering(variant).identity(stage), case.id

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from parity.judge.judge import Judge
 from parity.judge.lineup import labelled
 from parity.measure.cases import Case
+from parity.measure.sweep import Drawn, Sweep, covered
 from parity.measure.verdict import Verdict
 from reference.progress import Say
-from reference.spec.stages import ENCODER
+from reference.spec.stages import ALL_STAGES, ENCODER
 
 Shared = Mapping[tuple[str, str], str]  # (contender, stage) to the contender under whose name the stage is judged
 
@@ -38,11 +40,24 @@ class Plan:
     variants: list[str]
     cases: list[Case]
     shared: Shared = field(default_factory=dict)
+    sweep: Sweep = field(default_factory=Sweep)
 
     @classmethod
-    def of(cls, judge: Judge, variants: list[str], cases: list[Case]) -> "Plan":
+    def of(cls, judge: Judge, variants: list[str], cases: list[Case], sweep: Sweep | None = None) -> "Plan":
         """The plan of a gate run."""
-        return cls(judge=judge, variants=variants, cases=cases, shared=shared_stages(judge, variants))
+        shared = shared_stages(judge, variants)
+        return cls(judge=judge, variants=variants, cases=cases, shared=shared, sweep=sweep or Sweep())
+
+    @cached_property
+    def drawn(self) -> dict[str, list[Drawn]]:
+        """What every stage is asked beside the cases, over the domains of its inputs."""
+        stages = [stage for stage in ALL_STAGES if any(stage in self.judge.stages(variant) for variant in self.variants)]
+        return {stage: self.judge.drawn(stage, self.cases[0], self.sweep) for stage in stages}
+
+    @property
+    def covered(self) -> dict[str, str]:
+        """In words, by stage, over what its inputs were drawn; nothing of a stage that was asked nothing."""
+        return {stage: f"{covered(drawn)} (seed {self.sweep.seed})" for stage, drawn in self.drawn.items() if drawn}
 
     def checks(self, say: Say) -> Iterator[Verdict]:
         """Every check of the run, bundle by bundle, then contender by contender."""
@@ -71,6 +86,8 @@ class Plan:
             for case in self.cases:
                 yield from self.judge.teacher_forced(stage, variant, case)
             yield from self.judge.pooled(stage, variant, self.cases)
+            for drawn in self.drawn[stage]:
+                yield from self.judge.swept(variant, drawn)
             if self.judge.whole(variant):
                 yield self.judge.determinism(stage, variant, self.cases[0])
 

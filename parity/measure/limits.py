@@ -24,6 +24,7 @@ from parity.measure.arithmetic import (
 )
 from parity.measure.budget import UNIT_ROUNDOFF, Budget, Fixed, Following, Rounding
 from parity.measure.pooled import POOLED
+from parity.measure.sweep import RESPONSE
 from parity.measure.teacher_forcing import OF_LATENTS, OF_SOUND
 from reference.spec.stages import ALL_STAGES, CONDITIONER, DECODER, DIT, ENCODER
 
@@ -92,8 +93,9 @@ def _conditioner(prompt: Budget, seconds: Budget, pooled: Budget) -> StageBudget
     }
 
 
-def _dit(denoised: Budget, shape: Budget, pooled: Budget) -> StageBudget:
-    return {"nonfinite_values": NONE, "denoised_error": denoised, POOLED: pooled, **dict.fromkeys(OF_LATENTS, shape)}
+def _dit(denoised: Budget, shape: Budget, pooled: Budget, response: Budget) -> StageBudget:
+    whole = {"nonfinite_values": NONE, "denoised_error": denoised, POOLED: pooled, RESPONSE: response}
+    return whole | dict.fromkeys(OF_LATENTS, shape)
 
 
 def _decoder(waveform: Budget, shape: Budget, pooled: Budget) -> StageBudget:
@@ -106,12 +108,27 @@ def _encoder(latents: Budget, shape: Budget, pooled: Budget) -> StageBudget:
 
 _FLOAT: dict[str, StageBudget] = {
     CONDITIONER: _conditioner(FLOAT, FLOAT, FLOAT),
-    DIT: _dit(FLOAT, FLOAT_SHAPE, FLOAT),
+    DIT: _dit(FLOAT, FLOAT_SHAPE, FLOAT, FLOAT_SHAPE),
     DECODER: _decoder(FLOAT, FLOAT_SHAPE, FLOAT),
     ENCODER: _encoder(LONG_SUMS, LONG_SUMS, LONG_SUMS),
 }
-_INT8_DIT = _like("int8_rows", 0.45, 1.9, "0.84 to 1.2")
-_INT8_SHAPE = _shaped("int8_rows", 2.2, "0.55 to 1.6")
+# Of the DiT: in all, by shape, pooled, and its response.
+_INT8_DIT = (
+    _like("int8_rows", 0.45, 1.9, "0.84 to 1.2"), _shaped("int8_rows", 2.2, "0.55 to 1.6"),
+    _shaped("int8_rows", 1.4, "0.95 to 1.05"), _shaped("int8_rows", 1.5, "0.98 to 1.03"),
+)  # fmt: skip
+_INT8_TENSOR = (
+    _like("int8_tensor", 0.45, 1.9, "0.92 to 1.05"), _shaped("int8_tensor", 1.9, "0.81 to 1.1"),
+    _shaped("int8_tensor", 1.4, "0.98 to 1.02"), _shaped("int8_tensor", 1.35, "0.97 to 1.03"),
+)  # fmt: skip
+_INT8_ONLY = (
+    _like("int8_weights", 0.4, 2.2, "0.79 to 1.3"), _shaped("int8_weights", 2.4, "0.66 to 1.8"),
+    _shaped("int8_weights", 1.4, "0.93 to 1.07"), _shaped("int8_weights", 1.6, "0.87 to 1.1"),
+)  # fmt: skip
+_INT4_ONLY = (
+    _like("int4_weights", 0.4, 2.2, "0.84 to 1.3"), _shaped("int4_weights", 2.4, "0.53 to 1.8"),
+    _shaped("int4_weights", 1.4, "0.93 to 1.08"), _shaped("int4_weights", 2.0, "1.2 to 1.5"),
+)  # fmt: skip
 
 
 def _nearest(budget: Following, of: str = "the DiT") -> Following:
@@ -124,19 +141,12 @@ def _lent(measured: dict[str, StageBudget], budget: Following, shape: Following)
     lent, lent_shape = _nearest(budget), _nearest(shape)
     others = {
         CONDITIONER: _conditioner(lent, lent, lent),
-        DIT: _dit(lent, lent_shape, lent),
+        DIT: _dit(lent, lent_shape, lent, lent),
         DECODER: _decoder(lent, lent_shape, lent),
         ENCODER: _encoder(lent, lent_shape, lent),
     }
     return others | measured
 
-
-_INT8_TENSOR = _like("int8_tensor", 0.45, 1.9, "0.92 to 1.05")
-_TENSOR_SHAPE = _shaped("int8_tensor", 1.9, "0.81 to 1.1")
-_INT8_ONLY = _like("int8_weights", 0.4, 2.2, "0.79 to 1.3")
-_ONLY_SHAPE = _shaped("int8_weights", 2.4, "0.66 to 1.8")
-_INT4_ONLY = _like("int4_weights", 0.4, 2.2, "0.84 to 1.3")
-_INT4_SHAPE = _shaped("int4_weights", 2.4, "0.53 to 1.8")
 
 _HALF_WEIGHTS: dict[str, StageBudget] = {
     CONDITIONER: _conditioner(
@@ -147,7 +157,7 @@ _HALF_WEIGHTS: dict[str, StageBudget] = {
     DIT: _dit(
         _like("fp16_weights", 0.3, 2.0, "0.67 to 1.1"),
         _shaped("fp16_weights", 2.0, "0.46 to 1.2"),
-        _shaped("fp16_weights", 1.4, "0.79 to 0.92"),
+        _shaped("fp16_weights", 1.4, "0.79 to 0.92"), _shaped("fp16_weights", 1.4, "0.43 to 0.59"),
     ),
     DECODER: _decoder(
         _like("fp16_weights", 0.4, 1.6, "0.77 to 0.80"),
@@ -165,7 +175,7 @@ _HALF_WEIGHTS: dict[str, StageBudget] = {
 LIMITS: Mapping[Arithmetic, dict[str, StageBudget]] = {
     REFERENCE: {
         CONDITIONER: _conditioner(_reference(32), _reference(32), _reference(32)),
-        DIT: _dit(_reference(64), _reference(256), _reference(64)),
+        DIT: _dit(_reference(64), _reference(256), _reference(64), _reference(512)),
         DECODER: _decoder(_reference(128), _reference(1024), _reference(128)),
         ENCODER: _encoder(_reference(64), _reference(512), _reference(64)),
     },
@@ -180,7 +190,8 @@ LIMITS: Mapping[Arithmetic, dict[str, StageBudget]] = {
             _like("fp16", 0.2, 2.0, "0.55 to 0.68"), _like("fp16", 0.2, 6.0, "0.72 to 2.2"), _shaped("fp16", 1.5, "0.55 to 0.68")
         ),
         DIT: _dit(
-            _like("fp16", 0.4, 5.0, "1.1 to 1.7"), _shaped("fp16", 5.0, "0.51 to 1.9"), _shaped("fp16", 4.0, "1.3 to 1.4")
+            _like("fp16", 0.4, 5.0, "1.1 to 1.7"), _shaped("fp16", 5.0, "0.51 to 1.9"), _shaped("fp16", 4.0, "1.3 to 1.4"),
+            _shaped("fp16", 5.0, "1.6"),
         ),
         DECODER: _decoder(
             _like("fp16", 0.4, 3.5, "1.1 to 1.2"), _shaped("fp16", 3.5, "0.91 to 1.6"), _shaped("fp16", 3.0, "1.1 to 1.2")
@@ -199,23 +210,17 @@ LIMITS: Mapping[Arithmetic, dict[str, StageBudget]] = {
     },
     INT8_PER_ROW: _lent(
         {
-            DIT: _dit(_INT8_DIT, _INT8_SHAPE, _shaped("int8_rows", 1.4, "0.95 to 1.05")),
+            DIT: _dit(*_INT8_DIT),
             DECODER: _decoder(
                 _like("int8_decoder", 0.45, 1.6, "1.0"), _shaped("int8_decoder", 1.9, "0.82 to 1.3"),
                 _shaped("int8_decoder", 1.4, "1.0"),
             ),
         },
-        _INT8_DIT, _INT8_SHAPE,
+        *_INT8_DIT[:2],
     ),
-    INT8_PER_TENSOR: _lent(
-        {DIT: _dit(_INT8_TENSOR, _TENSOR_SHAPE, _shaped("int8_tensor", 1.4, "0.98 to 1.02"))}, _INT8_TENSOR, _TENSOR_SHAPE
-    ),
-    INT8_WEIGHTS: _lent(
-        {DIT: _dit(_INT8_ONLY, _ONLY_SHAPE, _shaped("int8_weights", 1.4, "0.93 to 1.07"))}, _INT8_ONLY, _ONLY_SHAPE
-    ),
-    INT4_WEIGHTS: _lent(
-        {DIT: _dit(_INT4_ONLY, _INT4_SHAPE, _shaped("int4_weights", 1.4, "0.93 to 1.08"))}, _INT4_ONLY, _INT4_SHAPE
-    ),
+    INT8_PER_TENSOR: _lent({DIT: _dit(*_INT8_TENSOR)}, *_INT8_TENSOR[:2]),
+    INT8_WEIGHTS: _lent({DIT: _dit(*_INT8_ONLY)}, *_INT8_ONLY[:2]),
+    INT4_WEIGHTS: _lent({DIT: _dit(*_INT4_ONLY)}, *_INT4_ONLY[:2]),
 }  # fmt: skip
 
 

@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 ARTIFACT, REPLAYED, TEACHER_FORCED, FREE_RUNNING = "artifact", "replayed", "teacher-forced", "free-running"
-LADDERS = (ARTIFACT, REPLAYED, TEACHER_FORCED, FREE_RUNNING)  # in the order they are judged
+DOMAIN = "domain"  # a stage fed with what is drawn over its inputs' domains
+LADDERS = (ARTIFACT, REPLAYED, TEACHER_FORCED, DOMAIN, FREE_RUNNING)  # in the order they are judged
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from parity.explain.suspects import suspects
 from parity.measure.policy import Closeness, Policy
-from parity.measure.verdict import TEACHER_FORCED, Verdict
+from parity.measure.verdict import DOMAIN, TEACHER_FORCED, Verdict
 
 PUBLISH, REFUSE, NOT_JUDGED = "publish", "refuse", "not judged"
 
@@ -101,4 +101,4 @@ def _why(
 
 def _is_of(check: Verdict, stages: Collection[tuple[str, str]]) -> bool:
     """Whether a check is of one of these stages by itself; what leads from stage to stage is every variant's own."""
-    return check.ladder == TEACHER_FORCED and (check.variant, check.stage) in stages
+    return check.ladder in (TEACHER_FORCED, DOMAIN) and (check.variant, check.stage) in stages

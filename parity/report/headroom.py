@@ -8,10 +8,12 @@ from typing import Any
 
 from rich.table import Table
 
-from parity.measure.verdict import ARTIFACT, REPLAYED
+from parity.measure.verdict import ARTIFACT, DOMAIN, REPLAYED
 from reference.spec.errors import InputError
 from reference.spec.section import read_json
 
+# A sweep's inputs are held to the budgets of the cases.
+NO_BUDGET_OF_ITS_OWN = (ARTIFACT, REPLAYED, DOMAIN)
 COUNTS = ("nonfinite_values", "nondeterministic_values", "padding_peak", "unequal_conditioning")  # zero leaves no room
 
 
@@ -47,7 +49,7 @@ def headrooms(checks: Iterable[Mapping[str, Any]]) -> list[Headroom]:
     """One per budget, in the order of the checks; each check is a verdict as it stands in `report.json`."""
     rows: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
     for check in checks:
-        if check["ladder"] not in (ARTIFACT, REPLAYED) and check["metric"] not in COUNTS:
+        if check["ladder"] not in NO_BUDGET_OF_ITS_OWN and check["metric"] not in COUNTS:
             rows[check["variant"], f"{check['stage']} {check['ladder']} {check['metric']}"].append(check)
     return [_headroom(variant, budget, found) for (variant, budget), found in rows.items()]
 

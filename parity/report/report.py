@@ -1,7 +1,7 @@
 """What a gate run found, as one value. The page, the card, `report.json`, `junit.xml` and the terminal each take this value."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 
 from parity.bundles.assignment_table import Assignment
 from parity.explain.evidence import Evidence
@@ -60,6 +60,7 @@ class Report:
     bundles: Sequence[JudgedBundle] = ()
     shared: Sequence[Shared] = ()
     policy: Policy | None = None
+    covered: Mapping[str, str] = field(default_factory=dict)  # by stage, over what its inputs were drawn
 
     @property
     def publish(self) -> bool:

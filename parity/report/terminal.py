@@ -30,6 +30,8 @@ def show(report: Report, console: Console) -> None:
         _print(console, "red", "blame", str(blame))
     for warning in report.evidence.warnings():
         _print(console, "yellow", "warning", warning)
+    for stage, inputs in report.covered.items():
+        _print(console, "bold", "covered", f"{stage}, beside the cases: {inputs}")
     if report.policy:
         _print(console, "bold", "policy", f"{report.policy.name}: {report.policy.about}")
     for found in report.verdicts():

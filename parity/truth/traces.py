@@ -7,6 +7,7 @@ from typing import Any
 
 from litert_pipeline.build.convert import source_of
 from parity.measure.cases import Case
+from parity.measure.sweep import Drawn
 from parity.truth.store import Store
 from reference.model_files import SPIECE_NAME
 from reference.pipeline import Model
@@ -16,6 +17,7 @@ from reference.spec.noise import philox
 from reference.spec.sampling.objective import OBJECTIVES, Objective
 from reference.spec.stages import STAGE_TABLE
 from reference.spec.tensors import Tensors
+from reference.spec.trace import LEVELS, at_step
 
 ENCODER_SEED_OFFSET = 2**31  # the encoder is judged on noise no generation of the same case uses
 
@@ -37,14 +39,17 @@ class Truth:
         """All stages in float64, ready to generate."""
         return replace(self.model.pipeline(), stages={stage: self.model.exact(stage) for stage in STAGE_TABLE})
 
-    def trace(self, case: Case) -> Tensors:
-        """The float64 trace of a case, and what the optional stages make of it: the encoding of its audio."""
+    def trace(self, case: Case | Drawn) -> Tensors:
+        """The float64 trace of a case, and what the optional stages make of it: the encoding of its audio; or that of what
+        was drawn for one stage, with what it was fed and what it answers."""
         if case.id not in self._traces:
             self._traces[case.id] = self.store.kept(self.described(case), lambda: self._computed(case))
         return self._traces[case.id]
 
-    def described(self, case: Case) -> dict[str, Any]:
+    def described(self, case: Case | Drawn) -> dict[str, Any]:
         """Everything a case's trace follows from but the code. Not the CPU: in float64 they differ by 1e-15."""
+        if isinstance(case, Drawn):
+            return {"kind": "truth of what was drawn", "model": self._source, "drawn": case.id}
         request = asdict(case.request)
         init_audio = request.pop("init_audio")
         request["init_audio_sha256"] = None if init_audio is None else sha256(init_audio.tobytes()).hexdigest()
@@ -55,7 +60,9 @@ class Truth:
         tokenizer_sha256 = sha256_of(self.model.t5_folder / SPIECE_NAME)
         return {**asdict(source_of(self.model)), "tokenizer_sha256": tokenizer_sha256, "spec": repr(self.model.spec)}
 
-    def _computed(self, case: Case) -> Tensors:
+    def _computed(self, case: Case | Drawn) -> Tensors:
+        if isinstance(case, Drawn):
+            return self._answered(case)
         pipeline = self.pipeline()
         trace = generate(pipeline, case.request, case.draws(pipeline.latent_shape))
         noise = philox(pipeline.latent_shape, case.seed + ENCODER_SEED_OFFSET)
@@ -63,4 +70,13 @@ class Truth:
             if row.optional:
                 trace |= dict(zip(row.draws, noise, strict=False))
                 trace |= pipeline.stages[name](row.feed(trace))
+        return trace
+
+    def _answered(self, drawn: Drawn) -> Tensors:
+        """The stage's own answers and, where it is one of the sampler, the clean estimates these lead to."""
+        row, run = STAGE_TABLE[drawn.stage], self.model.exact(drawn.stage)
+        trace = row.kept(drawn.feeds, [run(feed) for feed in drawn.feeds])
+        for step in range(len(drawn.feeds)) if row.per_step else ():
+            x, output, level = trace[at_step("x", step)], trace[at_step("v", step)], float(trace[LEVELS][step])
+            trace[at_step("denoised", step)] = self.objective.clean(x.astype(output.dtype), level, output)
         return trace

@@ -3,7 +3,11 @@ values. Whatever depends on the stage asks its row; the names of stages are writ
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
+import numpy as np
+
+from reference.spec.domain import Domain, Levels, Normal, Place, Seconds, Sounds, TokenIds, TokenMask
 from reference.spec.model import ModelSpec
 from reference.spec.noise import ENCODER_NOISE
 from reference.spec.tensors import Array, Signature, Tensor, Tensors
@@ -12,14 +16,24 @@ from reference.spec.trace import LEVELS, at_step, crossed, steps
 CONDITIONER, DIT, DECODER, ENCODER = "conditioner", "dit", "decoder", "encoder"
 
 Axes = Callable[[ModelSpec], Mapping[str, int]]
-Held = Callable[[Mapping[str, Array], int], Array]  # (trace, call) -> value
+
+
+class Held(Protocol):
+    """Where a trace holds a value that it has once per sampler step."""
+
+    def __call__(self, trace: Mapping[str, Array], call: int) -> Array:
+        """The value at a call."""
+
+    def keep(self, trace: Tensors, call: int, value: Array) -> None:
+        """Put a value there. Calls are kept in order."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Port:
     """A tensor a stage takes or gives. `held` finds its value in a trace; without it the trace has it by its name.
 
-    `drawn`: it is noise, taken from the generation's stream and not from another stage.
+    `drawn`: it is noise, taken from the generation's stream and not from another stage. `domain` is what an input may be;
+    without one it is only what another stage answers.
     """
 
     name: str
@@ -27,6 +41,7 @@ class Port:
     dtype: str = "float32"
     held: Held | None = None
     drawn: bool = False
+    domain: Domain | None = None
 
     def tensor(self, spec: ModelSpec) -> Tensor:
         """The port of a model, at batch 1."""
@@ -36,12 +51,20 @@ class Port:
         """What it was at a call of the generation, as stored. Raises KeyError where the trace lacks it."""
         return trace[self.name] if self.held is None else self.held(trace, call)
 
+    def keep(self, trace: Tensors, call: int, value: Array) -> None:
+        """Put what it was at a call into a trace."""
+        if self.held is None:
+            trace[self.name] = value
+        else:
+            self.held.keep(trace, call, value)
+
 
 @dataclass(frozen=True, kw_only=True)
 class StageRow:
     """One stage. `per_step`: the sampler calls it in every step, not once per generation.
 
-    `optional`: only audio-to-audio runs it, so a bundle may do without.
+    `optional`: only audio-to-audio runs it, so a bundle may do without. `whole_sound`: a call of it takes or gives one, and
+    is slow.
     """
 
     name: str
@@ -49,6 +72,7 @@ class StageRow:
     outputs: tuple[Port, ...]
     per_step: bool = False
     optional: bool = False
+    whole_sound: bool = False
 
     @property
     def draws(self) -> tuple[str, ...]:
@@ -76,19 +100,47 @@ class StageRow:
         """Its inputs at that call, float32 and int32 as they cross between stages."""
         return {port.name: crossed(port.value(trace, call)) for port in self.inputs}
 
+    def drawn(self, place: Place, trace: Mapping[str, Array]) -> Tensors:
+        """Inputs drawn from their domains; those that have none are the trace's, at its first call."""
+        fed = self.feed(trace)
+        drawn = [port for port in self.inputs if port.domain is not None]
+        return fed | {port.name: port.domain.value(place, port.tensor(place.spec)) for port in drawn if port.domain}
+
+    def kept(self, feeds: list[Tensors], answers: list[Tensors]) -> Tensors:
+        """The trace that holds what the stage was fed and what it answered, call by call: `feed` and `truth` backwards."""
+        trace: Tensors = {}
+        for call, (fed, answer) in enumerate(zip(feeds, answers, strict=True)):
+            for port in (*self.inputs, *self.outputs):
+                port.keep(trace, call, {**fed, **answer}[port.name])
+        return trace
+
     def truth(self, trace: Mapping[str, Array], call: int = 0) -> Tensors:
         """Its outputs at that call, by output name, in the precision the trace holds."""
         return {port.name: port.value(trace, call) for port in self.outputs}
 
 
-def _of_step(name: str) -> Held:
-    """A value the trace holds once per sampler step."""
-    return lambda trace, call: trace[at_step(name, call)]
+@dataclass(frozen=True, kw_only=True)
+class OfStep:
+    """A value the trace holds under `name` once per sampler step."""
+
+    name: str
+
+    def __call__(self, trace: Mapping[str, Array], call: int) -> Array:
+        return trace[at_step(self.name, call)]
+
+    def keep(self, trace: Tensors, call: int, value: Array) -> None:
+        trace[at_step(self.name, call)] = value
 
 
-def _level(trace: Mapping[str, Array], call: int) -> Array:
+class Level:
     """The level at a step, (batch 1)."""
-    return trace[LEVELS][call : call + 1]
+
+    def __call__(self, trace: Mapping[str, Array], call: int) -> Array:
+        return trace[LEVELS][call : call + 1]
+
+    def keep(self, trace: Tensors, call: int, value: Array) -> None:
+        before = trace[LEVELS][:call] if call else np.zeros(0, value.dtype)
+        trace[LEVELS] = np.concatenate([before, value, np.zeros(1, value.dtype)])  # ends at 0, as all do
 
 
 def _batch(spec: ModelSpec) -> Mapping[str, int]:
@@ -117,30 +169,41 @@ def _sound(spec: ModelSpec) -> Mapping[str, int]:
 
 CROSS = Port(name="cross_attention_cond", axes=_cross)
 GLOBAL = Port(name="global_cond", axes=_global)
-AUDIO = Port(name="audio", axes=_sound)
+AUDIO = Port(name="audio", axes=_sound, domain=Sounds())
 
 ROWS = (
     StageRow(
         name=CONDITIONER,
         inputs=(
-            Port(name="input_ids", axes=_tokens, dtype="int32"),
-            Port(name="attention_mask", axes=_tokens, dtype="int32"),
-            Port(name="seconds_total", axes=_batch),
+            Port(name="input_ids", axes=_tokens, dtype="int32", domain=TokenIds()),
+            Port(name="attention_mask", axes=_tokens, dtype="int32", domain=TokenMask()),
+            Port(name="seconds_total", axes=_batch, domain=Seconds()),
         ),
         outputs=(CROSS, GLOBAL),
     ),
     StageRow(
         name=DIT,
-        inputs=(Port(name="x", axes=_latent, held=_of_step("x")), Port(name="t", axes=_batch, held=_level), CROSS, GLOBAL),
-        outputs=(Port(name="velocity", axes=_latent, held=_of_step("v")),),
+        inputs=(
+            Port(name="x", axes=_latent, held=OfStep(name="x"), domain=Normal(same=True)),
+            Port(name="t", axes=_batch, held=Level(), domain=Levels()),
+            CROSS,
+            GLOBAL,
+        ),
+        outputs=(Port(name="velocity", axes=_latent, held=OfStep(name="v")),),
         per_step=True,
     ),
-    StageRow(name=DECODER, inputs=(Port(name="latents", axes=_latent),), outputs=(AUDIO,)),
+    StageRow(
+        name=DECODER,
+        inputs=(Port(name="latents", axes=_latent, domain=Normal(low=0.5, high=3.0, what="latents")),),
+        outputs=(AUDIO,),
+        whole_sound=True,
+    ),
     StageRow(
         name=ENCODER,
-        inputs=(AUDIO, Port(name=ENCODER_NOISE, axes=_latent, drawn=True)),
+        inputs=(AUDIO, Port(name=ENCODER_NOISE, axes=_latent, drawn=True, domain=Normal())),
         outputs=(Port(name="init_latents", axes=_latent),),
         optional=True,
+        whole_sound=True,
     ),
 )
 

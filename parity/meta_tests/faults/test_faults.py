@@ -14,6 +14,7 @@ from fixtures import TINY_MODEL_DIR
 from litert_pipeline.build.stage import PLAIN, exportable
 from parity.faults.bench import Bench, Edit, edited
 from parity.faults.catalogue import CATALOGUE, CONDITIONER, DECODER, DIT, ENCODER, FILES, GENERATIONS, SAMPLER, STORED
+from parity.faults.catalogue.domain import DOMAIN
 from parity.faults.catalogue.sampler import euler_step
 from parity.faults.catalogue.shapes import SHAPES
 from parity.faults.checks import Finding, injected
@@ -58,7 +59,7 @@ def test_a_fault_is_caught_and_the_right_stage_blamed(bench: Bench, name: str) -
 
 
 def test_the_catalogue_is_whole() -> None:
-    parts = (CONDITIONER, DIT, SAMPLER, DECODER, ENCODER, SHAPES, GENERATIONS, FILES, STORED)
+    parts = (CONDITIONER, DIT, SAMPLER, DECODER, ENCODER, SHAPES, DOMAIN, GENERATIONS, FILES, STORED)
     assert len(CATALOGUE) == sum(map(len, parts)) >= LEAST_FAULTS
     assert {fault.site for fault in CATALOGUE.values()} == set(SITES)
     assert {fault.stage for fault in CATALOGUE.values()} == {*ALL_STAGES, "sampler", "bundle"}

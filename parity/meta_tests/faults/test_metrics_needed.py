@@ -8,7 +8,7 @@ from parity.faults.checks import injected
 from parity.faults.mutation import cases_for
 from parity.judge.judge import Judge
 from parity.judge.plan import Plan
-from parity.measure.verdict import ARTIFACT, FREE_RUNNING, REPLAYED, TEACHER_FORCED, Verdict
+from parity.measure.verdict import ARTIFACT, DOMAIN, FREE_RUNNING, REPLAYED, TEACHER_FORCED, Verdict
 from parity.test_parity import case_called
 
 WHOLE = 1.0
@@ -53,6 +53,12 @@ NEEDED: dict[tuple[str, str, str], tuple[str, str, float]] = {
     (TEACHER_FORCED, "encoder", "worst_frame"): ("encoder_frame", "litert_fp16_weights", 0.003),
     (TEACHER_FORCED, "encoder", "worst_channel"): ("encoder_channel", "litert_fp16_weights", 0.002),
     (TEACHER_FORCED, "encoder", "worst_gain"): ("encoder_gain", "litert_fp16", 0.1),
+    (DOMAIN, "conditioner", "relative_l2.prompt_rows"): ("unused_rows_zeroed", "litert_fp32", WHOLE),
+    (DOMAIN, "conditioner", "relative_l2.seconds"): ("seconds_stuck", "litert_fp32", WHOLE),
+    (DOMAIN, "dit", "denoised_error"): ("level_snapped", "litert_fp32", 6e-5),
+    (DOMAIN, "dit", "response_error"): ("level_snapped", "litert_int4_blockwise", WHOLE),
+    (DOMAIN, "decoder", "relative_l2"): ("latents_cut", "litert_fp32", WHOLE),
+    (DOMAIN, "encoder", "relative_l2"): ("encoder_clips", "litert_fp32", WHOLE),
     (FREE_RUNNING, "conditioner", "unequal_conditioning"): ("generating_seconds", "litert_int8", 1e-4),
     (FREE_RUNNING, "dit", "latents_relative_l2"): ("generating_velocity", "litert_int8_decoder", 1e-3),
     (FREE_RUNNING, "decoder", "log_mel_distance_db"): ("generating_whistle", "litert_fp16", 0.01),

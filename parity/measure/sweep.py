@@ -1,0 +1,95 @@
+"""Inputs drawn over their whole domains for one stage, to be answered and judged as if a generation had led there."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from parity.measure.teacher_forcing import NONFINITE, Measurement
+from reference.spec.domain import Place
+from reference.spec.model import ModelSpec
+from reference.spec.stages import STAGE_TABLE
+from reference.spec.tensors import Array, Tensors
+
+DRAWS, LARGE_DRAWS = 16, 4  # places of a stage, of a model held whole and of a large one
+LEAST_CALLS = 3  # to tell a response from
+SOUND_SHARE = 3  # one place in so many is drawn for a stage of whole sounds, whose float64 truth takes seconds, or half a minute
+RESPONSE = "response_error"
+# Held everywhere in the domain.
+SWEPT = (NONFINITE, "relative_l2.prompt_rows", "relative_l2.seconds", "denoised_error", "relative_l2", RESPONSE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """How many places of a stage are drawn, from which seed; None follows the size of the model, 0 draws none."""
+
+    draws: int | None = None
+    seed: int = 0
+
+    def count(self, stage: str, *, large: bool) -> int:
+        """How many places a stage of a model gets."""
+        draws = self.draws if self.draws is not None else LARGE_DRAWS if large else DRAWS
+        return -(-draws // SOUND_SHARE) if STAGE_TABLE[stage].whole_sound else draws
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """The calls of one stage: a place each, as long as a trace holds them together. `places` says in words what was drawn."""
+
+    stage: str
+    feeds: list[Tensors] = field(repr=False)
+    places: list[str]
+
+    @cached_property
+    def id(self) -> str:
+        """Equal for equal inputs only."""
+        digest = hashlib.sha256()
+        for feed in self.feeds:
+            for name in sorted(feed):
+                digest.update(f"{name} {feed[name].dtype} {feed[name].shape}".encode() + feed[name].tobytes())
+        return f"{self.stage} {digest.hexdigest()}"
+
+
+def drawn(stage: str, spec: ModelSpec, trace: Mapping[str, Array], *, count: int, seed: int) -> list[Drawn]:
+    """What is to be asked of a stage at `count` places: all as one for a stage of the sampler, one by one for any other.
+
+    `trace` has what no domain is known of: what other stages answer.
+    """
+    row = STAGE_TABLE[stage]
+    places = [Place(index=index, count=count, seed=seed, spec=spec) for index in range(count)]
+    feeds = [row.drawn(place, trace) for place in places]
+    told = [", ".join(filter(None, (port.domain.told(feed[port.name]) for port in row.inputs if port.domain))) for feed in feeds]
+    if row.per_step:
+        return [Drawn(stage=stage, feeds=feeds, places=told)] if feeds else []
+    return [Drawn(stage=stage, feeds=[feed], places=[words]) for feed, words in zip(feeds, told, strict=True)]
+
+
+def response(drawn: Drawn, truth: Mapping[str, Array], answers: list[Tensors]) -> list[Measurement]:
+    """How far the answers' differences from their mean over all calls are wrong, where most, relative to the truth's.
+
+    What is wrong in all calls alike cancels, as most of what rounded weights do: so an input that is ignored or rounded is seen
+    where the error as a whole hides it. Nothing of a single call, or where an answer is no number.
+    """
+    row = STAGE_TABLE[drawn.stage]
+    if len(answers) < LEAST_CALLS or not all(np.isfinite(array).all() for answer in answers for array in answer.values()):
+        return []
+    exact = _apart_from_mean([row.truth(truth, call) for call in range(len(answers))])
+    wrong = _apart_from_mean(answers) - exact
+    worst = np.linalg.norm(wrong, axis=1).max() / np.sqrt(np.mean(np.sum(np.square(exact), axis=1)))
+    return [Measurement(metric=RESPONSE, value=float(worst))]
+
+
+def _apart_from_mean(calls: list[Tensors]) -> Array:
+    """(call, value) of all outputs, in float64."""
+    flat = np.stack([np.concatenate([call[name].astype(np.float64).ravel() for name in sorted(call)]) for call in calls])
+    apart: Array = flat - flat.mean(axis=0)
+    return apart
+
+
+def covered(sweeps: list[Drawn]) -> str:
+    """What the inputs of one stage cover, in words."""
+    feeds = [feed for one in sweeps for feed in one.feeds]
+    ports = STAGE_TABLE[sweeps[0].stage].inputs if sweeps else ()
+    return ", ".join(filter(None, (port.domain.covered([feed[port.name] for feed in feeds]) for port in ports if port.domain)))
