@@ -127,7 +127,7 @@ _INT8_ONLY = (
 )  # fmt: skip
 _INT4_ONLY = (
     _like("int4_weights", 0.4, 2.2, "0.84 to 1.3"), _shaped("int4_weights", 2.4, "0.53 to 1.8"),
-    _shaped("int4_weights", 1.4, "0.93 to 1.08"), _shaped("int4_weights", 2.0, "1.2 to 1.5"),
+    _shaped("int4_weights", 1.4, "0.93 to 1.08"), _shaped("int4_weights", 2.2, "1.2 to 1.7"),
 )  # fmt: skip
 
 

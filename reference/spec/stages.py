@@ -184,7 +184,7 @@ ROWS = (
     StageRow(
         name=DIT,
         inputs=(
-            Port(name="x", axes=_latent, held=OfStep(name="x"), domain=Normal(same=True)),
+            Port(name="x", axes=_latent, held=OfStep(name="x"), domain=Normal(low=1.5, high=1.5, same=True)),
             Port(name="t", axes=_batch, held=Level(), domain=Levels()),
             CROSS,
             GLOBAL,

@@ -18,7 +18,7 @@ from reference.spec.tensors import Array, Tensors
 
 LEAST_LEVEL = np.float32(0.26)  # below the last but one of eight
 STUCK_S = (2.0, 7.5)  # of no case
-LOUDEST_SAMPLE, LARGEST_LATENT = 0.76, 4.0  # beyond all cases'
+LOUDEST_SAMPLE, LARGEST_LATENT, LARGEST_STATE = 0.76, 4.0, 4.5  # beyond all cases'
 
 
 def to_the_schedule(t: Array) -> Array:
@@ -65,6 +65,10 @@ DOMAIN = (
     Fault(
         name="level_floored", stage="dit", site="graph", sentence="t below 0.26 is taken for 0.26", source=DERIVED,
         inject=InStage(stage="dit", wrong=fed("t", lambda t: np.maximum(t, LEAST_LEVEL))), graded=False,
+    ),
+    Fault(
+        name="states_cut", stage="dit", site="graph", sentence="states beyond 4.5 are cut off", source=DERIVED,
+        inject=InStage(stage="dit", wrong=fed("x", cut_at(LARGEST_STATE))), graded=False,
     ),
     Fault(
         name="seconds_stuck", stage="conditioner", site="graph", sentence="seconds from 2 to 7.5 are taken for 2",

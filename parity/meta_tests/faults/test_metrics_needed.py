@@ -55,7 +55,7 @@ NEEDED: dict[tuple[str, str, str], tuple[str, str, float]] = {
     (TEACHER_FORCED, "encoder", "worst_gain"): ("encoder_gain", "litert_fp16", 0.1),
     (DOMAIN, "conditioner", "relative_l2.prompt_rows"): ("unused_rows_zeroed", "litert_fp32", WHOLE),
     (DOMAIN, "conditioner", "relative_l2.seconds"): ("seconds_stuck", "litert_fp32", WHOLE),
-    (DOMAIN, "dit", "denoised_error"): ("level_snapped", "litert_fp32", 6e-5),
+    (DOMAIN, "dit", "denoised_error"): ("states_cut", "litert_fp32", 0.002),
     (DOMAIN, "dit", "response_error"): ("level_snapped", "litert_int4_blockwise", WHOLE),
     (DOMAIN, "decoder", "relative_l2"): ("latents_cut", "litert_fp32", WHOLE),
     (DOMAIN, "encoder", "relative_l2"): ("encoder_clips", "litert_fp32", WHOLE),
