@@ -9,7 +9,10 @@ import pytest
 import yaml
 
 ACTION = Path(__file__).parents[3] / "action.yml"
-INPUTS = {"MODEL": "model dir", "REPORT": "report", "THREADS": "2", "VARIANTS": "", "CASES": "", "REQUIRE_LICENSE": "true"}
+INPUTS = {
+    "MODEL": "model dir", "REPORT": "report", "POLICY": "my policy.toml", "THREADS": "2", "VARIANTS": "", "CASES": "",
+    "REQUIRE_LICENSE": "true",
+}  # fmt: skip
 STAND_IN = """#!/usr/bin/env bash
 printf '%s\\n' "$@" > arguments
 mkdir -p report
@@ -51,7 +54,7 @@ def test_inputs_reach_the_gate_as_they_are(tmp_path: Path) -> None:
     run_step(tmp_path, 0, BUNDLE="one bundle\n$(touch hacked)\n", VARIANTS="litert_int8", CASES="drums,empty")
     words = (tmp_path / "arguments").read_text().splitlines()
     assert words == [
-        "-m", "parity", "gate", "--model", "model dir", "--report", "report", "--threads", "2", "--force",
+        "-m", "parity", "gate", "--model", "model dir", "--report", "report", "--policy", "my policy.toml", "--threads", "2", "--force",
         "--bundle", "one bundle", "--bundle", "$(touch hacked)", "--variants", "litert_int8", "--cases", "drums,empty",
         "--require-license",
     ]  # fmt: skip

@@ -32,6 +32,7 @@ CHECKED = "reference.command.GenerateOptions.checked"
 VERBS = {
     ("parity", "gate"): ([], "parity.gate.run_gate"),
     ("parity", "soak"): ([], "parity.soak.soak"),
+    ("parity", "contents"): (["b"], "parity.commands.contents._read"),
     ("parity", "localize"): (["--bundle", "b", "--stage", "dit"], "parity.explain.inside.search.look_inside"),
     ("parity", "faults"): ([], "parity.faults.run.run_faults"),
     ("parity", "headroom"): (["r"], "parity.report.headroom.read_report"),
