@@ -54,7 +54,8 @@ def test_inputs_reach_the_gate_as_they_are(tmp_path: Path) -> None:
     run_step(tmp_path, 0, BUNDLE="one bundle\n$(touch hacked)\n", VARIANTS="litert_int8", CASES="drums,empty")
     words = (tmp_path / "arguments").read_text().splitlines()
     assert words == [
-        "-m", "parity", "gate", "--model", "model dir", "--report", "report", "--policy", "my policy.toml", "--threads", "2", "--force",
+        "-m", "parity", "gate", "--model", "model dir", "--report", "report", "--policy", "my policy.toml",
+        "--threads", "2", "--force",
         "--bundle", "one bundle", "--bundle", "$(touch hacked)", "--variants", "litert_int8", "--cases", "drums,empty",
         "--require-license",
     ]  # fmt: skip
