@@ -65,6 +65,7 @@ BETWEEN: dict[str, StageBudget] = {
 # Free-running limits are this many times what most of the disturbed generations stay below. Stages' errors add up with
 # the signs they have, not with drawn ones: INT8 was measured up to 2.5x outside, all others 1.6x.
 ENVELOPE_FACTOR = 4.0
+LENT_ROOM = 1.3
 
 
 def _reference(roundings: int) -> Fixed:
@@ -79,7 +80,7 @@ def _like(yardstick: str, low_factor: float, factor: float, measured: str) -> Fo
 
 
 def _shaped(yardstick: str, factor: float, measured: str) -> Following:
-    """The same for the shape of an error, which has no lower side: even an error that is large in all may be none somewhere."""
+    """The same without a lower side: a file that is more exact than its weights say, as where some layers are, is no fault."""
     return _like(yardstick, 0.0, factor, measured)
 
 
@@ -112,28 +113,28 @@ _FLOAT: dict[str, StageBudget] = {
     DECODER: _decoder(FLOAT, FLOAT_SHAPE, FLOAT),
     ENCODER: _encoder(LONG_SUMS, LONG_SUMS, LONG_SUMS),
 }
-# Of the DiT: in all, by shape, pooled, and its response.
+# Of the DiT: in all, by shape, pooled, its response. Gains kept apart from weights move errors by up to 1.3x, their shape by 1.9x.
 _INT8_DIT = (
-    _like("int8_rows", 0.45, 1.9, "0.84 to 1.2"), _shaped("int8_rows", 2.2, "0.55 to 1.6"),
-    _shaped("int8_rows", 1.4, "0.95 to 1.05"), _shaped("int8_rows", 1.5, "0.98 to 1.03"),
+    _shaped("int8_rows", 1.7, "0.86 to 1.1"), _shaped("int8_rows", 2.0, "0.73 to 1.4"),
+    _shaped("int8_rows", 1.3, "0.98 to 1.02"), _shaped("int8_rows", 1.4, "0.97 to 1.03"),
 )  # fmt: skip
 _INT8_TENSOR = (
-    _like("int8_tensor", 0.45, 1.9, "0.92 to 1.05"), _shaped("int8_tensor", 1.9, "0.81 to 1.1"),
+    _shaped("int8_tensor", 1.9, "0.92 to 1.05"), _shaped("int8_tensor", 1.9, "0.81 to 1.1"),
     _shaped("int8_tensor", 1.4, "0.98 to 1.02"), _shaped("int8_tensor", 1.35, "0.97 to 1.03"),
 )  # fmt: skip
 _INT8_ONLY = (
-    _like("int8_weights", 0.4, 2.2, "0.79 to 1.3"), _shaped("int8_weights", 2.4, "0.66 to 1.8"),
-    _shaped("int8_weights", 1.4, "0.93 to 1.07"), _shaped("int8_weights", 1.6, "0.87 to 1.1"),
+    _shaped("int8_weights", 1.7, "1.0"), _shaped("int8_weights", 2.2, "1.0"),
+    _shaped("int8_weights", 1.3, "1.0"), _shaped("int8_weights", 1.5, "1.0"),
 )  # fmt: skip
 _INT4_ONLY = (
-    _like("int4_weights", 0.4, 2.2, "0.84 to 1.3"), _shaped("int4_weights", 2.4, "0.53 to 1.8"),
-    _shaped("int4_weights", 1.4, "0.93 to 1.08"), _shaped("int4_weights", 2.2, "1.2 to 1.7"),
+    _shaped("int4_weights", 1.7, "0.96 to 1.06"), _shaped("int4_weights", 2.2, "0.86 to 1.04"),
+    _shaped("int4_weights", 1.3, "0.97 to 1.03"), _shaped("int4_weights", 1.5, "0.99 to 1.01"),
 )  # fmt: skip
 
 
 def _nearest(budget: Following, of: str = "the DiT") -> Following:
-    """A budget measured on one stage, lent to others until they have been measured."""
-    return replace(budget, why=f"{budget.why}; of {of}, not measured on this stage")
+    """A budget measured on one stage, lent with some more room to others until they have been measured."""
+    return replace(budget, factor=LENT_ROOM * budget.factor, why=f"{budget.why}; of {of}, not measured on this stage: {LENT_ROOM:g}x")
 
 
 def _lent(measured: dict[str, StageBudget], budget: Following, shape: Following) -> dict[str, StageBudget]:

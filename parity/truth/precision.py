@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from litert_pipeline.build.channels_last import LastConv, LastUpConv, Pointwise
 from litert_pipeline.build.stage import exportable
+from reference.model.dit import Layer
 from reference.pipeline import Model, TorchStage
 from reference.spec.stages import signatures
 
@@ -32,10 +33,13 @@ class Precision:
     outputs: Round | None = None
     kinds: tuple[type[nn.Module], ...] = (nn.Module,)
     within: str = ""  # only modules whose path has it: a regular expression
+    folded: bool = False  # gains of norms are part of the weights they are multiplied with, as LiteRT's converter stores them
 
     def applied(self, module: nn.Module) -> nn.Module:
         """A copy of `module` that rounds."""
         rounded = copy.deepcopy(module)
+        if self.folded:
+            fold_gains(rounded)
         for path, part in rounded.named_modules():
             if isinstance(part, self.kinds) and re.search(self.within, path):
                 for tensor in (*part.parameters(recurse=False), *part.buffers(recurse=False)):
@@ -77,18 +81,32 @@ def int8_tensor(x: Tensor) -> Tensor:
     return _asymmetric(x, x.amin(), x.amax())
 
 
+def fold_gains(module: nn.Module) -> None:
+    """Put each gain between a norm and the one layer it feeds into that layer's weights."""
+    for layer in module.modules():
+        if type(layer) is Layer:  # one that is modulated has its modulation between them
+            value = layer.ff.get_submodule("ff.0.proj")
+            for norm, fed in (
+                (layer.pre_norm, layer.self_attn.to_qkv),
+                (layer.cross_attend_norm, layer.cross_attn.to_q),
+                (layer.ff_norm, value),
+            ):
+                fed.weight.data = fed.weight.data * norm.gamma.data  # type: ignore[operator]
+                norm.gamma.data = torch.ones_like(norm.gamma.data)
+
+
 INNER = r"layers\.\d+\.layers"  # of a decoder all but its first and last convolution
 CONVOLUTIONS = (nn.Conv1d, LastConv)
 CODEC = (LastConv, LastUpConv, Pointwise)  # what an autoencoder's layers are when they are converted
 DENSE = (nn.Linear, nn.Conv1d, *CODEC)
 PRECISIONS: Mapping[str, Precision] = {
-    "int8_rows": Precision(weights=int8_channels, inputs=int8_rows, convolved=int8_tensor, kinds=DENSE),
+    "int8_rows": Precision(weights=int8_channels, inputs=int8_rows, convolved=int8_tensor, kinds=DENSE, folded=True),
     "int8_tensor": Precision(weights=int8_channels, inputs=int8_tensor, kinds=(nn.Linear, *CODEC)),
     "int8_decoder": Precision(
         weights=int8_channels, inputs=int8_rows, convolved=int8_tensor, kinds=CODEC, within=INNER
     ),
-    "int8_weights": Precision(weights=int8_channels, kinds=DENSE),
-    "int4_weights": Precision(weights=int4_blocks, kinds=(nn.Linear, *CODEC), within=r"layers?\."),
+    "int8_weights": Precision(weights=int8_channels, kinds=DENSE, folded=True),
+    "int4_weights": Precision(weights=int4_blocks, kinds=(nn.Linear, *CODEC), within=r"layers?\.", folded=True),
     "fp16_weights": Precision(weights=half),
     "fp16": Precision(weights=half, inputs=half, outputs=half),
 }
