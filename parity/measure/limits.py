@@ -61,7 +61,6 @@ BETWEEN: dict[str, StageBudget] = {
         "state_error": Fixed(limit=16 * UNIT_ROUNDOFF, why="16 float32 roundings: another order of the same arithmetic"),
     },
 }
-
 # Free-running limits are this many times what most of the disturbed generations stay below. Stages' errors add up with
 # the signs they have, not with drawn ones: INT8 was measured up to 2.5x outside, all others 1.6x.
 ENVELOPE_FACTOR = 4.0
@@ -113,7 +112,7 @@ _FLOAT: dict[str, StageBudget] = {
     DECODER: _decoder(FLOAT, FLOAT_SHAPE, FLOAT),
     ENCODER: _encoder(LONG_SUMS, LONG_SUMS, LONG_SUMS),
 }
-# Of the DiT: in all, by shape, pooled, its response. Gains kept apart from weights move errors by up to 1.3x, their shape by 1.9x.
+# Of the DiT: in all, by shape, pooled, its response. Gains kept apart from weights move errors by 1.3x, their shape by 1.9x.
 _INT8_DIT = (
     _shaped("int8_rows", 1.7, "0.86 to 1.1"), _shaped("int8_rows", 2.0, "0.73 to 1.4"),
     _shaped("int8_rows", 1.3, "0.98 to 1.02"), _shaped("int8_rows", 1.4, "0.97 to 1.03"),
@@ -133,8 +132,9 @@ _INT4_ONLY = (
 
 
 def _nearest(budget: Following, of: str = "the DiT") -> Following:
-    """A budget measured on one stage, lent with some more room to others until they have been measured."""
-    return replace(budget, factor=LENT_ROOM * budget.factor, why=f"{budget.why}; of {of}, not measured on this stage: {LENT_ROOM:g}x")
+    """A budget measured on one stage, lent with more room to others until they have been measured."""
+    why = f"{budget.why}; of {of}, not measured on this stage: {LENT_ROOM:g}x"
+    return replace(budget, factor=LENT_ROOM * budget.factor, why=why)
 
 
 def _lent(measured: dict[str, StageBudget], budget: Following, shape: Following) -> dict[str, StageBudget]:

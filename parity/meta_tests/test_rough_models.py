@@ -1,0 +1,33 @@
+"""A gate that is right on smooth seeded weights only is not believed on trained ones: rough models are not refused."""
+
+from pathlib import Path
+
+import pytest
+
+from conftest import OneAtATime
+from fixtures.make_model import make_model
+from fixtures.rough import ROUGH
+from litert_pipeline.build.conversions import Conversions
+from parity.bundles.given import make_bundles
+from parity.judge.judge import Judge
+from parity.judge.plan import Plan
+from parity.measure.sweep import Sweep
+from parity.test_parity import case_called
+from parity.truth.store import Store
+
+RECIPES = {"fp32", "int8", "int8_weight_only", "int4_blockwise", "fp16_weights", "int8_decoder"}
+
+
+@pytest.mark.parametrize("rough", ROUGH)
+def test_a_rough_model_is_not_refused_at_any_precision(
+    rough: str, tmp_path: Path, conversions: Conversions, one_at_a_time: OneAtATime
+) -> None:
+    model = tmp_path / "model"
+    make_model(model, "tiny", seed=0, rough=rough)
+    with one_at_a_time(f"rough {rough}"):
+        bundles = make_bundles(model, tmp_path / "bundles", RECIPES, lambda _: None, conversions)
+    with Judge.of(model, bundles.values(), store=Store()) as judge:
+        plan = Plan.of(judge, list(judge.contenders), [case_called(judge, "drums")], Sweep(draws=4))
+        checks = list(plan.checks(lambda _: None))
+    assert len({check.variant for check in checks}) > len(RECIPES)
+    assert [str(check) for check in checks if not check.ok] == []
