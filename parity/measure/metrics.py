@@ -19,9 +19,11 @@ MEDIAN_VALUES = 2**20
 
 
 def relative_l2(truth: Array, other: Array) -> float:
-    """|other - truth| / |truth|; sees gain, shift, swap and noise alike."""
+    """|other - truth| / |truth|; sees gain, shift, swap and noise alike. 0 for silence in the place of silence."""
     reference, error = _pair(truth, other)
-    return float(np.linalg.norm(error) / np.linalg.norm(reference))
+    size = np.linalg.norm(error)
+    with np.errstate(divide="ignore"):
+        return 0.0 if size == 0 else float(size / np.linalg.norm(reference))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,9 +88,11 @@ def stereo_correlation(audio: Array) -> float:
 
 
 def correlation(a: Signal, b: Signal) -> float:
-    """Pearson's; NaN where a signal does not vary, as silence does not."""
+    """Pearson's; 0 where a signal does not vary, as silence does not: it has nothing to share. NaN where one is not finite."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        return float(np.corrcoef(a, b)[0, 1])
+        found = float(np.corrcoef(a, b)[0, 1])
+    undefined = np.isnan(found) and np.isfinite(a).all() and np.isfinite(b).all()
+    return 0.0 if undefined else found
 
 
 def _pair(truth: Array, other: Array) -> tuple[Signal, Signal]:

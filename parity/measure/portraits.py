@@ -23,7 +23,7 @@ class Portrait:
     """A (channel, sample) sound as it is heard.
 
     `log_mel_db` (channel, band, frame) are its levels in mel bands, `envelope` its RMS `ENVELOPE_HZ` times a second,
-    `loudness_db` its integrated loudness (ITU-R BS.1770).
+    `loudness_db` its integrated loudness (ITU-R BS.1770, the absolute gate below its own peak), minus infinity for silence.
     """
 
     log_mel_db: Signal
@@ -35,13 +35,10 @@ class Portrait:
 def portrait(audio: Array, sample_rate_hz: int) -> Portrait:
     """Of a sound at least `LOUDNESS_WINDOW_S` long."""
     samples = audio.astype(np.float64)
-    meter = pyloudnorm.Meter(sample_rate_hz, block_size=LOUDNESS_WINDOW_S)
-    with np.errstate(invalid="ignore", divide="ignore"):  # silence is minus infinity
-        loudness_db = float(meter.integrated_loudness(samples.T))
     return Portrait(
         log_mel_db=_log_mel_db(np.abs(stft(samples, nperseg=MEL_WINDOW)[2]), sample_rate_hz),
         envelope=_envelope(samples, sample_rate_hz),
-        loudness_db=loudness_db,
+        loudness_db=_loudness_db(samples, sample_rate_hz),
         stereo_correlation=stereo_correlation(samples),
     )
 
@@ -50,8 +47,8 @@ def audible_distances(truth: Portrait, other: Portrait) -> dict[str, float]:
     """The distances that survive phase drift; all are 0 for equal sounds, and NaN where a sound holds one."""
     return {
         "log_mel_distance_db": log_mel_distance_db(truth, other),
-        "envelope_decorrelation": 1 - correlation(truth.envelope, other.envelope),
-        "loudness_difference_db": abs(other.loudness_db - truth.loudness_db),
+        "envelope_decorrelation": _decorrelation(truth.envelope, other.envelope),
+        "loudness_difference_db": _difference_db(truth.loudness_db, other.loudness_db),
         "stereo_difference": abs(other.stereo_correlation - truth.stereo_correlation),
     }
 
@@ -72,6 +69,27 @@ def _log_mel_db(magnitude: Signal, sample_rate_hz: int) -> Signal:
     bands = np.maximum(0, np.minimum(rising, falling)) @ power
     level_db: Signal = 10 * np.log10(bands + SILENCE_POWER)
     return level_db
+
+
+def _loudness_db(samples: Signal, sample_rate_hz: int) -> float:
+    """The gate at -70 LUFS is there for gaps in a programme. It is counted from the peak, not from full scale: otherwise there
+    were no loudness of a quiet sound, and a leap in that of one near the gate. NaN where a sample is not finite."""
+    peak = float(np.abs(samples).max())
+    if not np.isfinite(peak) or peak == 0:
+        return float("nan") if peak else float("-inf")
+    meter = pyloudnorm.Meter(sample_rate_hz, block_size=LOUDNESS_WINDOW_S)
+    with np.errstate(invalid="ignore", divide="ignore"):  # where every block is gated, as infrasound is
+        return float(meter.integrated_loudness(samples.T / peak)) + 20 * float(np.log10(peak))
+
+
+def _difference_db(truth: float, other: float) -> float:
+    """Of two levels; silence is as loud as silence."""
+    return 0.0 if truth == other else abs(other - truth)
+
+
+def _decorrelation(truth: Signal, other: Signal) -> float:
+    """0 for equal envelopes, those of silence among them; 1 where only one of them varies."""
+    return 0.0 if np.array_equal(truth, other) else 1 - correlation(truth, other)
 
 
 def _envelope(samples: Signal, sample_rate_hz: int) -> Signal:
