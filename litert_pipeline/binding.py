@@ -8,6 +8,9 @@ import numpy as np
 from reference.spec.generation import Stage
 from reference.spec.tensors import Array, Signature, Tensor, Tensors
 
+# Axes of which a file may have more than the model's config, and how many of the last are not padding's neighbours.
+LONGER = {"token": 0, "cond_token": 1}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Match:
@@ -23,12 +26,22 @@ class Match:
     tensor_name: str
 
     def fed(self, array: Array) -> Array:
-        """Our array as the file takes it: cast, continued with zeros where it is longer, and in its shape."""
+        """Our array as the file takes it: cast, continued with zeros where it has more tokens, and in its shape.
+
+        Padding is zeros in ids, mask and rows of conditioning alike; the row of seconds stays the last.
+        """
         found = array.astype(self.theirs.dtype, copy=False)
-        missing = int(np.prod(self.theirs.shape)) - found.size
-        if missing:  # tokens: padding is zeros in ids and mask alike
-            found = np.pad(found, [(0, 0)] * (found.ndim - 1) + [(0, missing // int(np.prod(found.shape[:-1])))])
+        if found.size != int(np.prod(self.theirs.shape)):
+            found = self._padded(found)
         return found.reshape(self.theirs.shape)
+
+    def _padded(self, array: Array) -> Array:
+        """Zeros between what the file has more of and what stays last."""
+        axis, kept = next((at, LONGER[name]) for at, name in enumerate(self.ours.axes) if name in LONGER)
+        shape = list(array.shape)
+        shape[axis] = int(np.prod(self.theirs.shape)) * array.shape[axis] // array.size - array.shape[axis]
+        first, last = np.split(array, [array.shape[axis] - kept], axis=axis)
+        return np.concatenate([first, np.zeros(shape, array.dtype), last], axis=axis)
 
     def answered(self, array: Array) -> Array:
         """The file's array in our shape. Of conditioning for more tokens the first are kept, and the row of seconds."""

@@ -32,8 +32,13 @@ class InterpreterStage:
             raise InputError(f"{path}: foreign signature, inputs are {found}, expected {wanted}")
 
     def __call__(self, feed: Mapping[str, Array]) -> Tensors:
-        with native_log():  # the first call prepares the delegate, which logs
-            outputs = self._run(**self.signature.bind(feed))
+        bound = self.signature.bind(feed)
+        try:
+            with native_log():  # the first call prepares the delegate, which logs
+                outputs = self._run(**bound)
+        except (ValueError, RuntimeError) as error:
+            reason = " ".join(str(error).split())
+            raise InputError(f"{self.path}: LiteRT's Interpreter cannot run it ({reason}); convert it again") from None
         return {tensor.name: np.array(outputs[tensor.name]) for tensor in self.signature.outputs}
 
 

@@ -5,7 +5,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -58,7 +58,10 @@ class LiteRTStage:
     def __call__(self, feed: Mapping[str, Array]) -> Tensors:
         for name, array in self.signature.bind(feed).items():
             self._inputs[name].write(_writable(array))
-        self._model.run_by_name(self._key, self._inputs, self._outputs)
+        try:
+            self._model.run_by_name(self._key, self._inputs, self._outputs)
+        except RuntimeError as error:
+            raise InputError(f"{self.path}: LiteRT cannot run it ({self._said(error)}); convert it again") from None
         return {tensor.name: self._read(tensor) for tensor in self.signature.outputs}
 
     def __enter__(self) -> "LiteRTStage":
@@ -81,6 +84,13 @@ class LiteRTStage:
             self._inputs[tensor.name].write(_writable(np.zeros(tensor.shape, tensor.dtype)))
         for tensor in self.signature.outputs:
             self._outputs[tensor.name] = self._model.create_output_buffer_by_name(self._key, tensor.name)
+
+    def _said(self, error: RuntimeError) -> str:
+        """What the runtime logs of a run that fails; nobody listened the first time, for that takes time in every run."""
+        with native_log() as log:
+            with suppress(RuntimeError):
+                self._model.run_by_name(self._key, self._inputs, self._outputs)
+            return _reason(error, log())
 
     def _release(self) -> None:
         self._inputs, self._outputs = {}, {}

@@ -3,13 +3,11 @@
 from collections.abc import Iterator
 from itertools import permutations
 
-from litert_pipeline.binding import Binding, Match
+from litert_pipeline.binding import LONGER, Binding, Match
 from parity.bundles.interface import FileTensor, Interface
 from reference.spec.tensors import Signature, Tensor
 
 INTEGERS = ("int32", "int64")
-TOKENS = "token"  # axes of which a file may have more than the model's config
-CONDITIONING = "cond_token"
 
 
 def assignments(interface: Interface, signature: Signature) -> list[Binding]:
@@ -45,7 +43,7 @@ def _fits(ours: Tensor, theirs: FileTensor) -> bool:
     wanted, found = _essential(ours.shape), _essential(theirs.shape)
     if len(wanted) != len(found):
         return None in theirs.shape and _open(ours, theirs)
-    more = [TOKENS in ours.axes or (CONDITIONING in ours.axes and axis == 0) for axis in range(len(wanted))]
+    more = [name in LONGER for name, length in ours.axes.items() if length != 1]
     pairs = zip(wanted, found, more, strict=True)
     return all(other in (None, one) or (longer and (other or 0) > (one or 0)) for one, other, longer in pairs)
 

@@ -30,8 +30,13 @@ class OnnxStage:
         self._check(self._session.get_outputs(), signature.outputs, "output")
 
     def __call__(self, feed: Mapping[str, Array]) -> Tensors:
-        names = [tensor.name for tensor in self.signature.outputs]
-        return dict(zip(names, self._session.run(names, self.signature.bind(feed)), strict=True))
+        names, bound = [tensor.name for tensor in self.signature.outputs], self.signature.bind(feed)
+        try:
+            found = self._session.run(names, bound)
+        except Exception as error:  # as above
+            reason = " ".join(str(error).split())
+            raise InputError(f"{self.path}: ONNX Runtime cannot run it ({reason}); convert it again") from None
+        return dict(zip(names, found, strict=True))
 
     def _check(self, found: list[Any], declared: tuple[Tensor, ...], kind: str) -> None:
         wanted = {tensor.name: (tensor.shape, tensor.dtype) for tensor in declared}
