@@ -1,6 +1,7 @@
 """Command-line options, the run header and the session's fixtures."""
 
 import argparse
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from fixtures import TINY_MODEL_DIR
-from fixtures.oracle.positional import described_positional, write_positional
+from fixtures.oracle.positional import DRAWING_ENCODER, described_positional, write_drawing_encoder, write_positional
 from litert_pipeline.build.conversions import FOLDER, Conversions
 from litert_pipeline.build.recipes import RECIPES
 from litert_pipeline.bundle import Bundle
@@ -150,6 +151,20 @@ def positional(tmp_path_factory: pytest.TempPathFactory, conversions: Conversion
     folder = tmp_path_factory.mktemp("elsewhere") / "positional"
     with one_at_a_time("positional"):
         conversions.made(described_positional(TINY_MODEL_DIR), folder, partial(write_positional, TINY_MODEL_DIR))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def drawing(
+    positional: Path, tmp_path_factory: pytest.TempPathFactory, conversions: Conversions, one_at_a_time: OneAtATime
+) -> Path:
+    """The same with what Arm's current script adds: an encoder that draws its noise itself."""
+    made, folder = (tmp_path_factory.mktemp("drawing") / name for name in ("encoder", "drawing"))
+    described = {**described_positional(TINY_MODEL_DIR), "alone": DRAWING_ENCODER}
+    with one_at_a_time("drawing"):
+        conversions.made(described, made, partial(write_drawing_encoder, TINY_MODEL_DIR))
+    shutil.copytree(positional, folder)
+    shutil.copyfile(made / DRAWING_ENCODER, folder / DRAWING_ENCODER)
     return folder
 
 

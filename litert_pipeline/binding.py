@@ -16,8 +16,8 @@ LONGER = {"token": 0, "cond_token": 1}
 class Match:
     """One of our tensors and the one of the file that stands for it.
 
-    `position` is its place among the graph's inputs or outputs, `tensor_name` what the graph calls it where its signature
-    has another name.
+    `position` is its place among the graph's inputs or outputs (of noise drawn inside: among its tensors), `tensor_name` what
+    the graph calls it where its signature has another name.
     """
 
     ours: Tensor
@@ -54,18 +54,22 @@ class Match:
 
 @dataclass(frozen=True, kw_only=True)
 class Binding:
-    """All tensors of a file made elsewhere. `unused` are outputs that no stage has; `probed`: shapes left a choice."""
+    """All tensors of a file made elsewhere. `unused` are outputs that no stage has; `probed`: shapes left a choice.
+
+    `drawn` is noise that the file draws itself, where the stage takes it as an input: it is run as if that were one of its own.
+    """
 
     inputs: tuple[Match, ...]
     outputs: tuple[Match, ...]
+    drawn: tuple[Match, ...] = ()
     unused: tuple[Tensor, ...] = ()
     probed: bool = False
 
     @property
     def signature(self) -> Signature:
-        """What the file itself takes and returns."""
+        """What the file takes and returns as it is run."""
         return Signature(
-            inputs=tuple(match.theirs for match in self.inputs),
+            inputs=tuple(match.theirs for match in (*self.inputs, *self.drawn)),
             outputs=(*(match.theirs for match in self.outputs), *self.unused),
         )
 
@@ -74,7 +78,8 @@ class Binding:
 
         def translated(feed: Mapping[str, Array]) -> Tensors:
             ours = signature.bind(feed)
-            answer = run({match.theirs.name: match.fed(ours[match.ours.name]) for match in self.inputs})
+            fed = {match.theirs.name: match.fed(ours[match.ours.name]) for match in (*self.inputs, *self.drawn)}
+            answer = run(fed)
             return {match.ours.name: match.answered(answer[match.theirs.name]) for match in self.outputs}
 
         return translated

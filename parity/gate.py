@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from litert_pipeline.build.conversions import Conversions
-from parity.bundles.assignment_table import assigned
+from parity.bundles.assignment_table import assigned, drawing
 from parity.bundles.given import chosen_bundles
 from parity.explain.gather import gather
 from parity.judge.judge import Judge
@@ -80,6 +80,8 @@ def _judged(judge: Judge, asked: list[str], options: GateOptions, say: Say) -> R
     for label, bundle in bundles:
         if bundle.manifest.source is None:
             say(f"{bundle.folder}: has no manifest; judged as made elsewhere, and called '{label}' for what its files store")
+        for path, noise in drawing(bundle):
+            say(f"{path}: draws its {noise} itself; judged with the truth's handed in")
     say(f"model: {spec.objective}, {spec.window_s:.2f} s at {spec.sample_rate_hz} Hz, coded {spec.coding}")
     cases = load_cases(judge.model.tokenizer, spec.seconds, options.cases)
     plan = Plan.of(judge, variants, cases, options.sweep)
@@ -88,7 +90,7 @@ def _judged(judge: Judge, asked: list[str], options: GateOptions, say: Say) -> R
     used = [bundle for _, bundle in bundles]
     return Report(
         checks=checks,
-        evidence=gather(judge, checks, variants, cases, say),
+        evidence=gather(judge, checks, plan.variants, cases, say),
         model=_described(judge.model),
         environment=environment(options.threads, "; ".join(map(str, kernels)), fp16_compute(asked, judge.contenders)),
         artifacts=artifacts_of(used),

@@ -23,13 +23,15 @@ class InterpreterStage:
 
             try:
                 self._interpreter: Any = Interpreter(model_path=str(path), num_threads=threads)
-                self._run: Any = _runner(self._interpreter)
+                runners = _runners(self._interpreter)
             except (ValueError, RuntimeError) as error:
                 raise InputError(f"{path}: LiteRT's Interpreter cannot load it ({error}); convert it again") from None
-        found = {name: tuple(detail["shape"]) for name, detail in self._run.get_input_details().items()}
+        found = [{name: tuple(detail["shape"]) for name, detail in run.get_input_details().items()} for run in runners]
         wanted = {tensor.name: tensor.shape for tensor in signature.inputs}
-        if found != wanted:
-            raise InputError(f"{path}: foreign signature, inputs are {found}, expected {wanted}")
+        fitting = [run for run, inputs in zip(runners, found, strict=True) if inputs == wanted and _gives(run, signature)]
+        if len(fitting) != 1:
+            raise InputError(f"{path}: foreign signature, inputs are {' or '.join(map(str, found))}, expected {wanted}")
+        self._run: Any = fitting[0]
 
     def __call__(self, feed: Mapping[str, Array]) -> Tensors:
         bound = self.signature.bind(feed)
@@ -52,6 +54,9 @@ class _Unsigned:
     def get_input_details(self) -> dict[str, Any]:
         return {detail["name"]: detail for detail in self._interpreter.get_input_details()}
 
+    def get_output_details(self) -> dict[str, Any]:
+        return {detail["name"]: detail for detail in self._interpreter.get_output_details()}
+
     def __call__(self, **feed: Array) -> Tensors:
         for name, detail in self.get_input_details().items():
             self._interpreter.set_tensor(detail["index"], feed[name])
@@ -60,8 +65,14 @@ class _Unsigned:
         return {detail["name"]: self._interpreter.get_tensor(detail["index"]) for detail in details}
 
 
-def _runner(interpreter: Any) -> Any:
-    return interpreter.get_signature_runner() if interpreter.get_signature_list() else _Unsigned(interpreter)
+def _runners(interpreter: Any) -> list[Any]:
+    """One for each signature, or the graph itself where there is none."""
+    keys = list(interpreter.get_signature_list())
+    return [interpreter.get_signature_runner(key) for key in keys] or [_Unsigned(interpreter)]
+
+
+def _gives(run: Any, signature: Signature) -> bool:
+    return {tensor.name for tensor in signature.outputs} <= set(run.get_output_details())
 
 
 @contextmanager

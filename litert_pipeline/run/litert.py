@@ -76,9 +76,7 @@ class LiteRTStage:
     def _open(self, compiled: Any, options: Any) -> None:
         """Some files load and fail later, when tensors are laid out or buffers first written."""
         self._model = compiled.from_file(str(self.path), options=options)
-        self._key = self._only_signature()
-        self._check(self._model.get_input_tensor_details(self._key), self.signature.inputs, "input")
-        self._check(self._model.get_output_tensor_details(self._key), self.signature.outputs, "output")
+        self._key = self._fitting_signature()
         for tensor in self.signature.inputs:
             self._inputs[tensor.name] = self._model.create_input_buffer_by_name(self._key, tensor.name)
             self._inputs[tensor.name].write(_writable(np.zeros(tensor.shape, tensor.dtype)))
@@ -102,18 +100,29 @@ class LiteRTStage:
         flat = self._outputs[tensor.name].read(int(np.prod(tensor.shape)), np.dtype(tensor.dtype).type)
         return np.array(flat).reshape(tensor.shape)
 
-    def _only_signature(self) -> str:
+    def _fitting_signature(self) -> str:
+        """The file's only signature whose tensors are the declared ones by name, shape and dtype."""
         keys: list[str] = list(self._model.get_signature_list())
-        if len(keys) != 1:
-            raise InputError(f"{self.path}: has {len(keys)} signatures {keys}, expected exactly one")
-        return keys[0]
+        told = {key: self._unlike(key) for key in keys}
+        fitting = [key for key in keys if told[key] is None]
+        if len(keys) == 1 and not fitting:
+            raise InputError(f"{self.path}: foreign signature, {told[keys[0]]}")
+        if len(fitting) != 1:
+            raise InputError(f"{self.path}: has {len(keys)} signatures {keys}, {len(fitting)} of which fit; expected exactly one")
+        return fitting[0]
 
-    def _check(self, found: Mapping[str, Mapping[str, Any]], declared: tuple[Tensor, ...], kind: str) -> None:
-        """The file's tensors must be the declared ones by name, shape and dtype."""
-        in_file = {name: (tuple(detail["shape"]), np.dtype(detail["dtype"]).name) for name, detail in found.items()}
-        wanted = {tensor.name: (tensor.shape, tensor.dtype) for tensor in declared}
-        if in_file != wanted:
-            raise InputError(f"{self.path}: foreign signature, {kind}s are {in_file}, expected {wanted}")
+    def _unlike(self, key: str) -> str | None:
+        """How a signature's tensors differ from the declared ones, if they do."""
+        sides = (
+            ("inputs", self._model.get_input_tensor_details(key), self.signature.inputs),
+            ("outputs", self._model.get_output_tensor_details(key), self.signature.outputs),
+        )
+        for kind, found, declared in sides:
+            in_file = {name: (tuple(one["shape"]), np.dtype(one["dtype"]).name) for name, one in found.items()}
+            wanted = {tensor.name: (tensor.shape, tensor.dtype) for tensor in declared}
+            if in_file != wanted:
+                return f"{kind} are {in_file}, expected {wanted}"
+        return None
 
 
 def _writable(array: Array) -> Array:

@@ -7,6 +7,7 @@ from functools import partial
 from litert_pipeline.bundle import Bundle
 from litert_pipeline.run.litert import LiteRTStage
 from litert_pipeline.run.open_stages import ONE_AT_A_TIME, OpenStages
+from litert_pipeline.run.tapped import runnable
 from reference.spec.errors import InputError
 from reference.spec.generation import Pipeline, Stage, Stages
 from reference.spec.prompt import Tokenizer
@@ -21,8 +22,10 @@ def open_stage(
     """One stage of a bundle, in the arithmetic its manifest asks for unless `compute` says otherwise."""
     entry = bundle.manifest.stages[name]
     compute = compute or entry.compute
-    path, signature = bundle.path(name), entry.own_signature
-    with LiteRTStage(path, signature, compute=compute, threads=threads, kernels=kernels) as run:
+    with (
+        runnable(bundle.path(name), entry) as path,
+        LiteRTStage(path, entry.own_signature, compute=compute, threads=threads, kernels=kernels) as run,
+    ):
         yield entry.translated(run)
 
 

@@ -1,6 +1,6 @@
 """Which of a file's tensors stand for which of ours: by shape and dtype, as far as these tell."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import permutations
 
 from litert_pipeline.binding import LONGER, Binding, Match
@@ -10,19 +10,34 @@ from reference.spec.tensors import Signature, Tensor
 INTEGERS = ("int32", "int64")
 
 
-def assignments(interface: Interface, signature: Signature) -> list[Binding]:
-    """Every way to feed all inputs of the file and to find all outputs of the stage, in the file's own order first."""
+def assignments(interface: Interface, signature: Signature, draws: Collection[str] = ()) -> list[Binding]:
+    """Every way to feed all inputs of the file and to find all outputs of the stage, in the file's own order first.
+
+    Inputs called in `draws` are noise, which a file may draw itself instead.
+    """
+    noise = tuple(tensor for tensor in signature.inputs if tensor.name in draws)
+    found = _bindings(interface, signature.inputs, (), signature.outputs)
+    if found or not noise:
+        return found
+    return _bindings(interface, tuple(tensor for tensor in signature.inputs if tensor not in noise), noise, signature.outputs)
+
+
+def _bindings(
+    interface: Interface, taken: tuple[Tensor, ...], drawn: tuple[Tensor, ...], given: tuple[Tensor, ...]
+) -> list[Binding]:
     return [
         Binding(
             inputs=inputs,
             outputs=outputs,
+            drawn=noise,
             unused=tuple(
                 _resolved(tensor, None) for tensor in interface.outputs if tensor.name not in {m.theirs.name for m in outputs}
             ),
         )
-        for inputs in _ways(signature.inputs, interface.inputs)
+        for inputs in _ways(taken, interface.inputs)
         if len(inputs) == len(interface.inputs)
-        for outputs in _ways(signature.outputs, interface.outputs)
+        for noise in _ways(drawn, interface.drawn)
+        for outputs in _ways(given, interface.outputs)
     ]
 
 

@@ -2,18 +2,23 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.table import Table
 
 from litert_pipeline.binding import Binding
 from litert_pipeline.bundle import Bundle
 
+DRAWN = "drawn inside; handed in to be judged"
 COLUMNS = ("stage", "file", "place", "name in the file", "shape", "dtype", "stands for", "known by")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:
-    """One tensor of a file made elsewhere; `tensor` is ours that it stands for, None (and no position) where nobody reads it."""
+    """One tensor of a file made elsewhere; `tensor` is ours that it stands for, None where nobody reads it.
+
+    What nobody reads has no `position`, nor has noise that the file draws itself.
+    """
 
     bundle: str
     stage: str
@@ -36,6 +41,12 @@ def assigned(bundles: Iterable[Bundle]) -> list[Assignment]:
         if entry.binding is not None
         for row in _rows(bundle.folder.name, stage, entry.file, entry.binding)
     ]
+
+
+def drawing(bundle: Bundle) -> list[tuple[Path, str]]:
+    """The files that draw noise themselves, with what the stage calls it."""
+    entries = [(bundle.path(stage), entry.binding) for stage, entry in bundle.manifest.stages.items()]
+    return [(path, match.ours.name) for path, binding in entries if binding is not None for match in binding.drawn]
 
 
 def assignment_table(rows: Iterable[Assignment]) -> Table:
@@ -62,6 +73,11 @@ def _rows(bundle: str, stage: str, file: str, binding: Binding) -> Iterator[Assi
             bundle=bundle, stage=stage, file=file, kind=kind, position=match.position, name=match.theirs.name,
             shape=list(match.theirs.shape), dtype=match.theirs.dtype, tensor=match.ours.name,
             known_by="probing" if binding.probed and kind == "input" else "shape",
+        )  # fmt: skip
+    for match in binding.drawn:
+        yield Assignment(
+            bundle=bundle, stage=stage, file=file, kind="noise", position=None, name=match.tensor_name,
+            shape=list(match.theirs.shape), dtype=match.theirs.dtype, tensor=match.ours.name, known_by=DRAWN,
         )  # fmt: skip
     for tensor in binding.unused:
         yield Assignment(

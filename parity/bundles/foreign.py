@@ -10,7 +10,7 @@ from litert_pipeline.model_file import sha256_of_model, size_of_model
 from litert_pipeline.run.litert import LiteRTStage
 from parity.bundles.arithmetic import claimed, stored
 from parity.bundles.assign import assignments
-from parity.bundles.interface import Interface, read_interface
+from parity.bundles.interface import Interface, read_interfaces
 from parity.bundles.probe import probe_feed, probed
 from parity.measure.arithmetic import FP32_COMPUTE, SINGLE, Arithmetic
 from parity.runtimes.onnxruntime_ import OnnxStage
@@ -19,7 +19,7 @@ from reference.pipeline import TorchStage, read_modules, read_outline, t5_folder
 from reference.spec.errors import InputError
 from reference.spec.files import sha256_of
 from reference.spec.generation import Stage
-from reference.spec.stages import ALL_STAGES, GENERATION, signatures
+from reference.spec.stages import ALL_STAGES, GENERATION, STAGE_TABLE, signatures
 
 SUFFIXES = (".tflite", ".onnx")
 
@@ -53,7 +53,7 @@ def read_foreign(folder: Path, model_dir: Path) -> Bundle:
             "'python -m litert_pipeline convert' makes"
         )
     model = _Model(model_dir)
-    interfaces = [read_interface(path) for path in paths]
+    interfaces = [interface for path in paths for interface in read_interfaces(path)]
     found = {stage: _stage_of(stage, interfaces, model) for stage in ALL_STAGES}
     chosen = {stage: pair for stage, pair in found.items() if pair is not None}
     _check(folder, interfaces, chosen, model_dir)
@@ -82,14 +82,15 @@ def read_foreign(folder: Path, model_dir: Path) -> Bundle:
 def _stage_of(stage: str, interfaces: list[Interface], model: _Model) -> tuple[Interface, Binding] | None:
     """The file that can be this stage, and how it is fed."""
     signature = signatures(model.spec)[stage]
-    fitting = [(interface, ways) for interface in interfaces if (ways := assignments(interface, signature))]
+    draws = STAGE_TABLE[stage].draws
+    fitting = [(interface, ways) for interface in interfaces if (ways := assignments(interface, signature, draws))]
     if len(fitting) > 1:
-        names = ", ".join(interface.path.name for interface, _ in fitting)
+        names = ", ".join(f"{interface.path.name} {interface.key}".strip() for interface, _ in fitting)
         raise InputError(f"{fitting[0][0].path.parent}: {names} all fit stage '{stage}'; keep one of them in the folder")
     if not fitting:
         return None
     ((interface, ways),) = fitting
-    if len(ways) == 1:
+    if len(ways) == 1 or ways[0].drawn or interface.operators.custom:  # the last cannot be run
         return interface, ways[0]
     feed = probe_feed(signature, model.tokenizer)
     with _opened(interface, ways[0]) as run:

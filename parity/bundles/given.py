@@ -9,7 +9,8 @@ from litert_pipeline.build.recipes import RECIPES, Recipe
 from litert_pipeline.build.workers import made_bundles, workers
 from litert_pipeline.bundle import Bundle, read_bundle
 from litert_pipeline.run.probe import require_loadable
-from parity.bundles.foreign import is_foreign, read_foreign
+from parity.bundles.foreign import SUFFIXES, is_foreign, read_foreign
+from parity.bundles.interface import read_interface
 from parity.runtimes import REFERENCES, names_of
 from reference.progress import Say
 from reference.spec.errors import InputError
@@ -83,6 +84,16 @@ def given_bundles(folders: list[Path], model: Path) -> list[Bundle]:
     for folder in folders:
         if any(folder.resolve() == other.folder.resolve() for other in bundles):
             raise InputError(f"{folder}: is given twice; give each bundle once")
-        require_loadable(folder)
+        _require_loadable(folder)
         bundles.append(read_foreign(folder, model) if is_foreign(folder) else read_bundle(folder))
     return bundles
+
+
+def _require_loadable(folder: Path) -> None:
+    """Raise InputError for a file that cannot be opened, unless it is for want of operators: that is a verdict, not an error."""
+    try:
+        require_loadable(folder)
+    except InputError:
+        paths = [path for path in sorted(folder.glob("*")) if path.suffix in SUFFIXES]
+        if not any(read_interface(path).operators.custom for path in paths):
+            raise

@@ -3,11 +3,12 @@
 import mmap
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from litert_pipeline.run.litert import native_log
+from parity.bundles.purity import Operators, code_of, draws, litert_operators, onnx_operators
 from reference.spec.errors import InputError
 
 MAGIC = b"TFL3"  # bytes 4 to 8 of a `.tflite` file
@@ -38,7 +39,8 @@ class FileTensor:
 class Interface:
     """A file's inputs and outputs. `weight_bytes`: by dtype; `unpacked`: small weights are widened before they are used.
 
-    `every_constant`: no constant is left in float32, biases and gains among them.
+    `every_constant`: no constant is left in float32, biases and gains among them. `drawn` is noise that the graph draws;
+    `operators` are those that are not pure. `key` is the signature's, where there is one.
     """
 
     path: Path
@@ -48,6 +50,9 @@ class Interface:
     weight_bytes: Mapping[str, int] = field(default_factory=dict)
     unpacked: bool = False
     every_constant: bool = False
+    drawn: tuple[FileTensor, ...] = ()
+    operators: Operators = field(default_factory=Operators)
+    key: str = ""
 
     @property
     def weights(self) -> str:
@@ -61,11 +66,16 @@ class Interface:
 
 
 def read_interface(path: Path) -> Interface:
-    """Read a `.tflite` or `.onnx` file without running it. Raises InputError if it is none."""
-    return (_litert if path.suffix == ".tflite" else _onnx)(path)
+    """The first, most often only, interface of a file. Raises InputError as `read_interfaces`."""
+    return read_interfaces(path)[0]
 
 
-def _litert(path: Path) -> Interface:
+def read_interfaces(path: Path) -> tuple[Interface, ...]:
+    """Read a `.tflite` or `.onnx` file without running it: one interface for each signature. Raises InputError if it is none."""
+    return _litert(path) if path.suffix == ".tflite" else (_onnx(path),)
+
+
+def _litert(path: Path) -> tuple[Interface, ...]:
     with native_log():
         from ai_edge_litert import schema_py_generated as schema
 
@@ -73,15 +83,16 @@ def _litert(path: Path) -> Interface:
         with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
             if data[4:8] != MAGIC:
                 raise InputError(f"{path}: is no LiteRT model (its bytes 4 to 8 are no 'TFL3'); convert it again")
-            return _litert_interface(path, schema.Model.GetRootAsModel(data, 0), schema)
+            model = schema.Model.GetRootAsModel(data, 0)
+            entries = [model.SignatureDefs(at) for at in range(model.SignatureDefsLength())] or [None]
+            found = tuple(_litert_interface(path, model, schema, entry) for entry in entries)
+            del model, entries  # they look into the file, which is about to be closed
+            return found
     except (struct.error, IndexError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{path}: is a damaged LiteRT model ({error}); copy or convert it again") from None
 
 
-def _litert_interface(path: Path, model: Any, schema: Any) -> Interface:
-    if model.SignatureDefsLength() > 1:
-        raise InputError(f"{path}: has {model.SignatureDefsLength()} signatures, expected one at most; convert it again")
-    entry = model.SignatureDefs(0) if model.SignatureDefsLength() else None
+def _litert_interface(path: Path, model: Any, schema: Any, entry: Any) -> Interface:
     graph = model.Subgraphs(entry.SubgraphIndex() if entry is not None else 0)
     codes = {value: name for name, value in vars(schema.TensorType).items() if not name.startswith("_")}
 
@@ -113,6 +124,9 @@ def _litert_interface(path: Path, model: Any, schema: Any) -> Interface:
         weight_bytes=_litert_weights(constants),
         unpacked=_unpacked(model, graph, schema, {index for index, code, _ in constants if code == "INT8"}),
         every_constant=not any(code == "FLOAT32" and size_bytes > SCALAR_BYTES for _, code, size_bytes in constants),
+        drawn=tuple(replace(tensor, position=tensor.index) for tensor in tensors(draws(model, graph, schema), {})),
+        operators=litert_operators(model, schema),
+        key=entry.SignatureKey().decode() if entry is not None else "",
     )
 
 
@@ -145,13 +159,8 @@ def _litert_weights(constants: list[tuple[int, str, int]]) -> dict[str, int]:
 def _unpacked(model: Any, graph: Any, schema: Any, small: set[int]) -> bool:
     """Whether any of the INT8 constants goes through DEQUANTIZE."""
     operators = (graph.Operators(index) for index in range(graph.OperatorsLength()))
-    widening = (operator for operator in operators if _code(model, operator) == schema.BuiltinOperator.DEQUANTIZE)
+    widening = (operator for operator in operators if code_of(model, operator) == schema.BuiltinOperator.DEQUANTIZE)
     return any(operator.Inputs(0) in small for operator in widening)
-
-
-def _code(model: Any, operator: Any) -> int:
-    code = model.OperatorCodes(operator.OpcodeIndex())
-    return max(int(code.BuiltinCode()), int(code.DeprecatedBuiltinCode()))
 
 
 def _onnx(path: Path) -> Interface:
@@ -174,6 +183,7 @@ def _onnx(path: Path) -> Interface:
         inputs=tuple(_onnx_tensor(entry, place) for place, entry in enumerate(own)),
         outputs=tuple(_onnx_tensor(entry, place) for place, entry in enumerate(model.graph.output)),
         weight_bytes=weight_bytes,
+        operators=onnx_operators(model),
     )
 
 

@@ -16,6 +16,7 @@ from reference.spec.stages import CONDITIONER
 REASONS = {
     "altered_file": "the file's SHA-256, with its external data, must be the one in the manifest",
     "false_claims": "every field of the manifest must be true",
+    "impure_operators": "the answer must follow from the inputs alone, in every call, by operators that the runtime has",
     "other_arithmetic": "the file must store its weights as its recipe says",
     "foreign_tokenizer": "the bundle's SentencePiece model must be the model dir's",
     "foreign_model": "config, weights and T5 the bundle was converted from must be the model dir's",
@@ -28,6 +29,7 @@ def artifact_checks(bundle: Bundle, model: Model, label: str, files: Files) -> l
     manifest = bundle.manifest
     told = f"; tokenizer.file is {manifest.tokenizer_file}" if (another := _another_tokenizer(bundle, model)) else ""
     found = [_verdict(label, CONDITIONER, "foreign_tokenizer", another, told)]
+    found += [_purity(bundle, stage, label, files) for stage in manifest.stages]
     if manifest.source is None:  # what a bundle made elsewhere does not claim cannot be wrong
         return found
     found += [
@@ -49,6 +51,13 @@ def _claims(label: str, stage: str, metric: str, claims: Iterable[Claim]) -> Ver
     """How many of the claims are false; each is told."""
     false = [claim for claim in claims if claim.false]
     return _verdict(label, stage, metric, len(false), "".join(f"; {claim}" for claim in false))
+
+
+def _purity(bundle: Bundle, stage: str, label: str, files: Files) -> Verdict:
+    """Whether the file's graph is a function. One of its draws may be handed in, where the stage takes noise."""
+    operators = files.impure(bundle, stage)
+    told = f"; {bundle.manifest.stages[stage].file} {operators}" if operators.count else ""
+    return _verdict(label, stage, "impure_operators", operators.count, told)
 
 
 def _another_tokenizer(bundle: Bundle, model: Model) -> bool:

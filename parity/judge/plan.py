@@ -27,6 +27,14 @@ def shared_stages(judge: Judge, variants: list[str]) -> Shared:
     return found
 
 
+def _impure(judge: Judge, variant: str) -> bool:
+    """Whether any file of a contender's bundle has operators it is refused for. Answers from elsewhere are there without it."""
+    bundle = judge.contenders[variant].bundle
+    if bundle is None or variant in judge.replaced:
+        return False
+    return any(judge.files.impure(bundle, stage).count for stage in judge.stages(variant))
+
+
 def free_running_cases(cases: list[Case]) -> list[Case]:
     """The cases marked for it; where the user chose none of those, the first one, so that the ladder is never empty."""
     return [case for case in cases if case.free_running] or cases[:1]
@@ -34,19 +42,25 @@ def free_running_cases(cases: list[Case]) -> list[Case]:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a run judges: contenders by name, on which cases, which stages of them under another one's name."""
+    """What a run judges: contenders by name, on which cases, which stages of them under another one's name.
+
+    `refused` are contenders whose bundle is refused for its operators: it may not even open, so they are not run.
+    """
 
     judge: Judge
     variants: list[str]
     cases: list[Case]
     shared: Shared = field(default_factory=dict)
     sweep: Sweep = field(default_factory=Sweep)
+    refused: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, judge: Judge, variants: list[str], cases: list[Case], sweep: Sweep | None = None) -> "Plan":
         """The plan of a gate run."""
-        shared = shared_stages(judge, variants)
-        return cls(judge=judge, variants=variants, cases=cases, shared=shared, sweep=sweep or Sweep())
+        refused = tuple(name for name in variants if _impure(judge, name))
+        run = [name for name in variants if name not in refused]
+        shared = shared_stages(judge, run)
+        return cls(judge=judge, variants=run, cases=cases, shared=shared, sweep=sweep or Sweep(), refused=refused)
 
     @cached_property
     def drawn(self) -> dict[str, list[Drawn]]:
@@ -61,10 +75,12 @@ class Plan:
 
     def checks(self, say: Say) -> Iterator[Verdict]:
         """Every check of the run, bundle by bundle, then contender by contender."""
-        run = [self.judge.contenders[name].bundle for name in self.variants]
+        run = [self.judge.contenders[name].bundle for name in (*self.variants, *self.refused)]
         for label, bundle in labelled(self.judge.contenders):
             if any(bundle is other for other in run):
                 yield from self.judge.artifacts(bundle, label)
+        for variant in self.refused:
+            say(f"{variant} is not run: its bundle is refused for its operators")
         for case in self.cases:
             if self.judge.model.large:
                 say(f"the truth of {case.id}, in float64")

@@ -7,6 +7,7 @@ from typing import Any
 from litert_pipeline.bundle import Bundle
 from litert_pipeline.run import pipeline
 from litert_pipeline.run.classic import open_interpreter
+from litert_pipeline.run.tapped import runnable
 from reference.spec.generation import Stage
 
 # model, bundle (None: the model dir itself), stage, compute (None: what the manifest asks for), threads
@@ -32,5 +33,8 @@ def open_classic(
     """A stage with the Interpreter that CompiledModel succeeds, XNNPACK by default as there; its compute cannot be chosen."""
     assert bundle is not None, "LiteRT runs a bundle"
     entry = bundle.manifest.stages[stage]
-    with open_interpreter(bundle.path(stage), entry.own_signature, threads=threads) as run:
+    with (
+        runnable(bundle.path(stage), entry) as path,
+        open_interpreter(path, entry.own_signature, threads=threads) as run,
+    ):
         yield entry.translated(run)

@@ -8,11 +8,13 @@ from typing import Any
 
 from litert_pipeline.bundle import MANIFEST_NAME
 from parity.faults.bench import Bench
+from parity.faults.counting import let_count
 from parity.faults.fault import DERIVED, Fault
 from parity.faults.injection import InFile
 from reference.model_files import SPIECE_NAME
 from reference.spec.files import sha256_of
 
+CALLS = 400  # more than any check makes
 NOTE = b"MLIR Converted."  # a description every file of the converter carries
 
 
@@ -67,6 +69,11 @@ def told_in_fp16(content: dict[str, Any], share: float) -> None:
     content["stages"]["decoder"]["compute"] = "fp16"
 
 
+def counts_its_calls(folder: Path, bench: Bench, share: float) -> None:
+    let_count(folder / "decoder.tflite", CALLS)
+    noted(folder, "decoder")
+
+
 def noted(folder: Path, stage: str) -> None:
     """The manifest speaks of the file that is there now."""
     path = folder / MANIFEST_NAME
@@ -89,6 +96,11 @@ FILES = (
     Fault(
         name="truncated_file", stage="dit", site="file", sentence="the copy broke off",
         source=DERIVED, inject=InFile(damage=cut),
+    ),
+    Fault(
+        name="counting_calls", stage="decoder", site="file",
+        sentence="the decoder counts its calls and adds an offset from the 401st on",
+        source=DERIVED, inject=InFile(damage=counts_its_calls), graded=False, variants=("litert_fp32",),
     ),
     Fault(
         name="stale_manifest", stage="bundle", site="file", sentence="the manifest is of a bundle of another model",

@@ -20,6 +20,7 @@ NEEDED: dict[tuple[str, str, str], tuple[str, str, float]] = {
     ("", "", "nondeterministic_values"): ("third_call_differs", "litert_fp32", WHOLE),
     ("", "", "altered_file"): ("altered_file", "litert_fp32", WHOLE),
     ("", "", "other_arithmetic"): ("never_quantized", "litert_int8", WHOLE),
+    ("", "", "impure_operators"): ("counting_calls", "litert_fp32", WHOLE),
     ("", "", "false_claims"): ("foreign_rate", "litert_fp32", WHOLE),
     ("", "", "steps_beyond_rounding"): ("qkv_scale_doubled", "litert_int8", WHOLE),
     ("", "", "missing_tensors"): ("bias_dropped", "litert_int8", WHOLE),
@@ -66,7 +67,7 @@ NEEDED: dict[tuple[str, str, str], tuple[str, str, float]] = {
     (FREE_RUNNING, "decoder", "loudness_difference_db"): ("generating_fade", "litert_int8", 0.01),
     (FREE_RUNNING, "decoder", "stereo_difference"): ("generating_narrow", "litert_int8", 1e-3),
 }
-COUNTED_EVERYWHERE = {metric for _, _, metric in list(NEEDED)[:8]}
+COUNTED_EVERYWHERE = {metric for _, _, metric in list(NEEDED)[:9]}
 
 
 def key_of(check: Verdict) -> tuple[str, str, str]:
