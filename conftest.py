@@ -159,7 +159,7 @@ def drawing(
     positional: Path, tmp_path_factory: pytest.TempPathFactory, conversions: Conversions, one_at_a_time: OneAtATime
 ) -> Path:
     """The same with what Arm's current script adds: an encoder that draws its noise itself."""
-    made, folder = (tmp_path_factory.mktemp("drawing") / name for name in ("encoder", "drawing"))
+    made, folder = (tmp_path_factory.mktemp("drawing") / name for name in ("alone", "drawing"))
     described = {**described_positional(TINY_MODEL_DIR), "alone": DRAWING_ENCODER}
     with one_at_a_time("drawing"):
         conversions.made(described, made, partial(write_drawing_encoder, TINY_MODEL_DIR))
