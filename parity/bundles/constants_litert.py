@@ -31,11 +31,16 @@ DYNAMIC = {
     "FULLY_CONNECTED": PER_ROW, "BATCH_MATMUL": PER_ROW, "CONV_2D": PER_TENSOR, "DEPTHWISE_CONV_2D": PER_TENSOR,
     "TRANSPOSE_CONV": PER_TENSOR,
 }  # fmt: skip
+# Operators that run other subgraphs.
+CALLING = {
+    "CALL", "CALL_ONCE", "IF", "WHILE", "STABLEHLO_CASE", "STABLEHLO_COMPOSITE", "STABLEHLO_REDUCE", "STABLEHLO_REDUCE_WINDOW",
+    "STABLEHLO_SCATTER", "STABLEHLO_SORT", "STABLEHLO_WHILE",
+}  # fmt: skip
 FED_AT = {"TRANSPOSE_CONV": 2}  # which input is the feed; the first one, else
 
 
 def litert_constants(path: Path) -> list[Constant]:
-    """Every constant of the file, in its order. Raises InputError if it is no LiteRT model."""
+    """Every constant of what is run of the file, in its order. Raises InputError if it is no LiteRT model."""
     with native_log():
         from ai_edge_litert import schema_py_generated as schema
 
@@ -46,11 +51,25 @@ def litert_constants(path: Path) -> list[Constant]:
             model = schema.Model.GetRootAsModel(data, 0)
             return [
                 constant
-                for index in range(model.SubgraphsLength())
+                for index in _run(model, schema)
                 for constant in _Graph(path, model, model.Subgraphs(index), schema).constants()
             ]
     except (struct.error, IndexError, TypeError, ValueError, AttributeError, KeyError) as error:
         raise InputError(f"{path}: is a damaged LiteRT model ({error}); copy or convert it again") from None
+
+
+def _run(model: Any, schema: Any) -> list[int]:
+    """The subgraphs that may be run: those of signatures or, where any operator runs others, all. A converter leaves behind
+    what it wrote for runtimes that lack an operator: for a random one, a draw."""
+    everything = range(model.SubgraphsLength())
+    names = _names(schema.BuiltinOperator)
+    graphs = [model.Subgraphs(index) for index in everything]
+    operators = (graph.Operators(at) for graph in graphs for at in range(graph.OperatorsLength()))
+    codes = {operator.OpcodeIndex() for operator in operators}
+    found = {names[max(int(code.BuiltinCode()), int(code.DeprecatedBuiltinCode()))] for code in map(model.OperatorCodes, codes)}
+    if found & CALLING:
+        return list(everything)
+    return sorted({0} | {model.SignatureDefs(at).SubgraphIndex() for at in range(model.SignatureDefsLength())})
 
 
 class _Graph:
