@@ -127,7 +127,7 @@ _INT8_ONLY = (
 )  # fmt: skip
 _INT4_ONLY = (
     _shaped("int4_weights", 1.7, "0.96 to 1.06"), _shaped("int4_weights", 2.2, "0.86 to 1.04"),
-    _shaped("int4_weights", 1.4, "0.97 to 1.03"), _shaped("int4_weights", 1.5, "0.99 to 1.01"),
+    _shaped("int4_weights", 1.4, "0.97 to 1.03"), _shaped("int4_weights", 2.0, "0.97 to 1.5"),
 )  # fmt: skip
 
 
