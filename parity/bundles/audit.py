@@ -19,6 +19,7 @@ from parity.bundles.forms import Form
 from parity.bundles.matching import Match, Matched, match
 from parity.measure.arithmetic import FLOAT16
 from parity.measure.limits import HALF_STEP, STEPS_BEYOND
+from parity.truth.interpreted import Use
 from reference.spec.tensors import Array
 
 READERS: Mapping[str, Callable[[Path], list[Constant]]] = {".tflite": litert_constants, ".onnx": onnx_constants}
@@ -32,9 +33,11 @@ SPREAD, MOST_ROWS = 0.05, 0.5  # of values, and of rows with such values, that h
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """A matched constant; `steps`: its worst distance, in steps of its own grid. `scheme`: what moved it on purpose, if any."""
+    """A matched constant; `steps`: its worst distance, in steps of its own grid. `scheme`: what moved it on purpose, if any.
+    `original`: the use as the model has it, where the match is with its rounded weights."""
 
     match: Match
+    original: Use
     steps: float
     scheme: str = ""
 
@@ -53,6 +56,7 @@ class Audit:
     """What was found of one file; `matched` says what it is made of."""
 
     path: Path
+    form: Form
     matched: Matched
     findings: tuple[Finding, ...]
 
@@ -82,7 +86,9 @@ def audit(path: Path, forms: Sequence[Form]) -> Audit:
         if not tried[-1][0].left_over:
             break
     matched, form = min(tried, key=lambda pair: pair[0].left_over)
-    return Audit(path=path, matched=matched, findings=_agreed([_finding(entry, form) for entry in matched.matches]))
+    return Audit(
+        path=path, form=form, matched=matched, findings=_agreed([_finding(entry, form) for entry in matched.matches])
+    )
 
 
 def _agreed(findings: list[Finding]) -> tuple[Finding, ...]:
@@ -96,12 +102,12 @@ def _finding(entry: Match, form: Form) -> Finding:
     """How far a constant is from what it should be, and which scheme explains that where it is too far."""
     steps = _worst(entry)
     if steps <= MOST_STEPS:
-        return Finding(match=entry, steps=steps)
+        return Finding(match=entry, original=entry.use, steps=steps)
     if (halved := form.halved.get(entry.use.place)) is not None:
         before = replace(entry, use=halved)
         if (other := _worst(before)) <= MOST_STEPS:
-            return Finding(match=before, steps=other, scheme=HALVED)
-    return Finding(match=entry, steps=steps, scheme=_scheme(entry))
+            return Finding(match=before, original=entry.use, steps=other, scheme=HALVED)
+    return Finding(match=entry, original=entry.use, steps=steps, scheme=_scheme(entry))
 
 
 def _worst(entry: Match) -> float:

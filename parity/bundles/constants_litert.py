@@ -26,7 +26,8 @@ STORED = {
     "FLOAT32": np.dtype("<f4"), "FLOAT16": np.dtype("<f2"), "INT8": np.dtype("i1"), "UINT8": np.dtype("u1"),
     "INT4": np.dtype("u1"), "INT32": np.dtype("<i4"), "INT64": np.dtype("<i8"), "INT16": np.dtype("<i2"), "BOOL": np.dtype("u1"),
 }  # fmt: skip
-# How XNNPACK rounds what a layer of these is fed where its weights are small integers and the feed is float.
+# How XNNPACK rounds what a layer of these is fed where its weights are small integers and the feed is float. To it a convolution
+# with a kernel of one place is a dense layer.
 DYNAMIC = {
     "FULLY_CONNECTED": PER_ROW, "BATCH_MATMUL": PER_ROW, "CONV_2D": PER_TENSOR, "DEPTHWISE_CONV_2D": PER_TENSOR,
     "TRANSPOSE_CONV": PER_TENSOR,
@@ -123,10 +124,11 @@ class _Graph:
 
     def _fed(self, takers: list[tuple[str, Any, int]]) -> str:
         """How the first layer that takes it rounds its feed."""
-        for name, operator, _ in takers:
+        for name, operator, place in takers:
             if name in DYNAMIC:
                 feed = self.types[self.graph.Tensors(operator.Inputs(FED_AT.get(name, 0))).Type()]
-                return DYNAMIC[name] if feed == "FLOAT32" else STATIC
+                dense = name == "CONV_2D" and _shape(self.graph.Tensors(operator.Inputs(place)))[1:3] == (1, 1)
+                return STATIC if feed != "FLOAT32" else PER_ROW if dense else DYNAMIC[name]
         return FLOAT
 
     def _place(self, tensor: Any) -> int | None:

@@ -12,6 +12,7 @@ from parity.truth.interpreted import Use, Uses, uses_of
 from parity.truth.precision import half
 from reference.pipeline import Model
 from reference.spec.stages import signatures
+from reference.spec.tensors import Signature
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,10 @@ class Form:
     stage: str
     rewrite: Callable[[Model, str], nn.Module]
 
+    @property
+    def signature(self) -> Signature:
+        return signatures(self.model.spec)[self.stage]
+
     @cached_property
     def module(self) -> nn.Module:
         return self.rewrite(self.model, self.stage)
@@ -29,7 +34,7 @@ class Form:
     @cached_property
     def uses(self) -> Uses:
         """All its constants."""
-        return uses_of(self.module, signatures(self.model.spec)[self.stage])
+        return uses_of(self.module, self.signature)
 
     @cached_property
     def halved(self) -> Mapping[int, Use]:
@@ -39,7 +44,7 @@ class Form:
             if tensor.is_floating_point():
                 tensor.data = half(tensor.data)
         rounded = self.rewrite(replace(self.model, modules={self.stage: module}), self.stage)
-        return {use.place: use for use in uses_of(rounded, signatures(self.model.spec)[self.stage]).found}
+        return {use.place: use for use in uses_of(rounded, self.signature).found}
 
 
 def forms(model: Model, stage: str) -> tuple[Form, ...]:

@@ -7,6 +7,7 @@ from parity.bundles.audit import READERS, audit
 from parity.bundles.contents import Contents, contents_of
 from parity.bundles.files import Files
 from parity.bundles.forms import Form, forms
+from parity.bundles.rebuilt import Rebuilt, rebuilt
 from reference.pipeline import Model
 
 
@@ -18,16 +19,30 @@ class Weights:
     files: Files
     _forms: dict[str, tuple[Form, ...]] = field(default_factory=dict)
     _found: dict[tuple[str, str], Contents] = field(default_factory=dict)
+    _rebuilt: dict[tuple[str, str], Rebuilt] = field(default_factory=dict)
 
     def contents(self, bundle: Bundle, stage: str) -> Contents | None:
         """Of a stage's file; None for a format whose constants cannot be read. Raises InputError if it is damaged."""
         path = bundle.path(stage)
         if path.suffix not in READERS:
             return None
-        key = (stage, self.files.sha256(bundle, stage))
+        key = self._key(bundle, stage)
         if key not in self._found:
-            self._found[key] = contents_of(audit(path, self._forms_of(stage)), stage)
+            found = audit(path, self._forms_of(stage))
+            self._found[key] = contents_of(found, stage)
+            if not self.model.large:
+                self._rebuilt[key] = rebuilt(found, keep=True)
         return self._found[key]
+
+    def rebuilt(self, bundle: Bundle, stage: str) -> Rebuilt:
+        """The reference with what a stage's file holds. Raises InputError if the file is damaged."""
+        key = self._key(bundle, stage)
+        return self._rebuilt.get(key) or rebuilt(
+            audit(bundle.path(stage), self._forms_of(stage)), keep=not self.model.large
+        )
+
+    def _key(self, bundle: Bundle, stage: str) -> tuple[str, str]:
+        return stage, self.files.sha256(bundle, stage)
 
     def _forms_of(self, stage: str) -> tuple[Form, ...]:
         if self.model.large:

@@ -97,6 +97,7 @@ def _cheap(judge: Judge, variant: str, cases: list[Case], touched: set[str]) -> 
         for case in cases:
             yield from judge.teacher_forced(stage, variant, case)
         yield from judge.pooled(stage, variant, cases)
+        yield from judge.structure(stage, variant, cases)
     for stage in ALL_STAGES:
         if stage in touched:
             yield judge.determinism(stage, variant, cases[0])

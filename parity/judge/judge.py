@@ -18,6 +18,7 @@ from parity.judge.input_order import order_checks
 from parity.judge.known_causes import half_precision_t5
 from parity.judge.lineup import contenders_of
 from parity.judge.panel import Panel
+from parity.judge.same_graph import structure_checks
 from parity.judge.sources import AnswerSource
 from parity.judge.weights import weight_checks
 from parity.measure.budget import Budget
@@ -112,6 +113,10 @@ class Judge(Panel):
     def swept(self, variant: str, drawn: Drawn) -> list[Verdict]:
         """The stage fed with what was drawn over its inputs' domains, against the limits of the same errors on the truth."""
         return [self._swept(variant, drawn, one) for one in self.measured(drawn.stage, variant, drawn) if one.metric in SWEPT]
+
+    def structure(self, stage: str, variant: str, cases: list[Case]) -> list[Verdict]:
+        """A quantized file's answers beside those of the reference that holds its weights; nothing of others."""
+        return structure_checks(self, stage, variant, cases)
 
     def replayed(self, variant: str, case: Case, *, from_audio: bool = False) -> list[Verdict]:
         """What the contender's pipeline does between stages that answer with the truth, beside what the reference does."""

@@ -11,6 +11,7 @@ from parity.bundles.files import Files
 from parity.bundles.weights import Weights
 from parity.judge.answers import Answers
 from parity.judge.sources import AnswerSource, Run, Yardstick
+from parity.judge.structure import Structure
 from parity.measure.arithmetic import Arithmetic
 from parity.measure.cases import Case
 from parity.measure.sweep import Drawn
@@ -41,6 +42,7 @@ class Panel:
     _stack: ExitStack = field(default_factory=ExitStack)
     _generated: dict[tuple[str, str], Tensors] = field(default_factory=dict)
     _weights: Weights | None = None
+    structures: Structure = field(default_factory=Structure)
 
     def __post_init__(self) -> None:
         self._weights = self._weights or Weights(model=self.model, files=self.files)

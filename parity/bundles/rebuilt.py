@@ -1,0 +1,121 @@
+"""The reference holding a file's own weights, fed as the file's kernels are: what is left between the two is rounding.
+
+A graph that is wrong shows at any precision, for quantization's own error is on both sides.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from parity.bundles.audit import Audit
+from parity.bundles.constants import Constant
+from parity.bundles.matching import Match
+from parity.measure.arithmetic import FLOAT, FLOAT16, PER_ROW, PER_TENSOR
+from parity.truth.interpreted import Interpreter, Use
+from parity.truth.precision import int8_rows, int8_tensor
+from reference.spec.tensors import Array, Signature, Tensors
+
+EMULATED = (FLOAT, PER_ROW, PER_TENSOR)
+CONVOLVED = (F.conv1d, F.conv2d, F.conv_transpose1d)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """What stands in the place of a constant, read when it is asked for, and how the product with it is fed."""
+
+    value: Callable[[], Tensor]
+    fed: str = FLOAT
+
+
+class _Holding(Interpreter):
+    """Runs a module with other constants, by their places in the run."""
+
+    def __init__(self, module: nn.Module, held: Mapping[int, Held], *, rounds: bool) -> None:
+        super().__init__(module)
+        self.held, self.rounds = held, rounds
+
+    def met(self, use: Use) -> Tensor:
+        found = self.held.get(use.place)
+        return use.value if found is None else found.value()
+
+    def apply(self, function: Callable[..., Any], args: Any, kwargs: Any, uses: list[Use]) -> Any:
+        fed = next((held.fed for use in uses if (held := self.held.get(use.place)) and held.fed != FLOAT), FLOAT)
+        if self.rounds and fed != FLOAT:
+            args = (_rounded(function, fed, args[0]), *args[1:])
+        return function(*args, **kwargs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rebuilt:
+    """A stage of the float32 reference with a file's constants. `emulated`: how all its layers are fed is known."""
+
+    module: nn.Module
+    signature: Signature
+    held: Mapping[int, Held]
+    emulated: bool
+
+    @property
+    def rounds(self) -> bool:
+        """Whether any layer's feed is rounded."""
+        return any(held.fed != FLOAT for held in self.held.values())
+
+    def __call__(self, feed: Mapping[str, Array], *, rounds: bool = True) -> Tensors:
+        """Answers; without `rounds` nothing is rounded but the weights."""
+        running = _Holding(self.module, self.held, rounds=rounds)
+        tensors = {name: running.feed(torch.from_numpy(array)) for name, array in self.signature.bind(feed).items()}
+        with torch.no_grad(), running:
+            outputs = self.module(**tensors)
+        return {name: tensor.numpy() for name, tensor in outputs.items()}
+
+
+def rebuilt(audit: Audit, *, keep: bool) -> Rebuilt:
+    """The stage that a file holds; `keep` its constants once they are read, else each is read whenever it is used."""
+    form = audit.form
+    return Rebuilt(
+        module=form.module,
+        signature=form.signature,
+        held=_held(audit, form.uses.found, keep),
+        emulated=all(map(_is_emulated, (*(finding.match.constant for finding in audit.findings), *audit.matched.numbers))),
+    )
+
+
+def _is_emulated(constant: Constant) -> bool:
+    """Whether a reference that computes in float32 does what a graph does with a constant: one in float16 that is not widened is
+    computed with in float16, and the graph's own numbers are rounded on their way into it."""
+    if constant.storage == FLOAT16:
+        return constant.widened and constant.count > 1
+    return constant.fed in EMULATED
+
+
+def _held(audit: Audit, uses: Sequence[Use], keep: bool) -> dict[int, Held]:
+    by_value: dict[int, list[Match]] = {}
+    for finding in audit.findings:
+        by_value.setdefault(id(finding.original.value), []).append(finding.match)
+    found: dict[int, Held] = {}
+    for use in uses:
+        if matches := by_value.get(id(use.value)):
+            read = partial(_value, use, matches)
+            found[use.place] = Held(value=cache(read) if keep else read, fed=matches[0].constant.fed)
+            if matches[0].folded and use.gain is not None:
+                found[use.gain.place] = Held(value=partial(torch.ones_like, use.gain.value))
+    return found
+
+
+def _value(use: Use, matches: Sequence[Match]) -> Tensor:
+    """A constant as the file has it, in the model's own order."""
+    value = use.value
+    for match in matches:
+        value = match.layout.restored(torch.from_numpy(match.constant.values()) / match.factor, value)
+    return value
+
+
+def _rounded(function: Callable[..., Any], fed: str, x: Tensor) -> Tensor:
+    """What a product is fed, rounded: a row are the channels of one position, which convolutions have in front."""
+    if fed == PER_TENSOR:
+        return int8_tensor(x)
+    return int8_rows(x.transpose(1, -1)).transpose(1, -1) if function in CONVOLVED else int8_rows(x)
