@@ -18,7 +18,7 @@ from parity.bundles.constants_onnx import onnx_constants
 from parity.bundles.forms import Form
 from parity.bundles.matching import Match, Matched, match
 from parity.measure.arithmetic import FLOAT16
-from parity.measure.limits import HALF_STEP, STEPS_BEYOND
+from parity.measure.file_limits import HALF_STEP, STEPS_BEYOND
 from parity.truth.interpreted import Use
 from reference.spec.tensors import Array
 

@@ -9,7 +9,7 @@ from typing import Any
 from parity.bundles.audit import Audit, Finding
 from parity.bundles.constants import Constant
 from parity.measure.arithmetic import FLOAT
-from parity.measure.limits import HALF_STEP
+from parity.measure.file_limits import HALF_STEP
 
 NUMBER = re.compile(r"(?<=\.)\d+(?=\.)|^\d+(?=\.)")
 INTEGERS, FLOATS = "integers", "floats"  # what products are made of

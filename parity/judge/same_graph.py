@@ -15,7 +15,7 @@ from parity.judge.structure import Beside
 from parity.measure.arithmetic import FLOAT32, FP32_COMPUTE
 from parity.measure.budget import UNIT_ROUNDOFF, YARDSTICK
 from parity.measure.cases import Case
-from parity.measure.limits import FEED_ROOM, FLOAT_ROOM, STRUCTURE
+from parity.measure.file_limits import FEED_ROOM, FLOAT_ROOM, STRUCTURE
 from parity.measure.metrics import relative_l2
 from parity.measure.teacher_forcing import stage_feed
 from parity.measure.verdict import TEACHER_FORCED, Verdict

@@ -6,7 +6,7 @@ from litert_pipeline.bundle import Bundle
 from parity.bundles.contents import Contents
 from parity.bundles.weights import Weights
 from parity.measure.budget import Fixed
-from parity.measure.limits import ALL_THERE, NOTHING_ELSE, STEPS_BEYOND
+from parity.measure.file_limits import ALL_THERE, NOTHING_ELSE, STEPS_BEYOND
 from parity.measure.verdict import ARTIFACT, Verdict
 
 NAMED = 3  # that a sentence lists

@@ -43,24 +43,6 @@ FLOAT_SHAPE = Rounding(factor=6.0, why="6x the reference's own rounding, a large
 # An encoder's deepest convolution sums 14,336 products at full size: XNNPACK one after the other, torch in blocks.
 LONG_SUMS = Rounding(factor=8.0, why="8x the reference's own rounding, long sums lose more; measured up to 4.6x at full size")
 
-# How much farther than half a step of its own grid a constant may be from what it should be: rounding to the nearest leaves
-# half a step; the scale itself, and gains that are multiplied in beforehand, are rounded, too.
-HALF_STEP = 0.5
-STEPS_BEYOND = Fixed(
-    limit=2e-3,
-    why="a constant is within half a step of its own grid of the checkpoint's; measured up to 3e-6 beyond, weights 0.1 % off 0.1",
-)
-# Between a quantized file and the reference that holds its weights: float rounding, and what layers are fed may be rounded the
-# other way, after which all that follows is rounded anew. Two such roundings are sqrt(2) times as far apart as one from none.
-FLOAT_ROOM, FEED_ROOM = 8.0, 1.75
-STRUCTURE = Fixed(
-    limit=1.0,
-    why=f"{FLOAT_ROOM:g}x the reference's own rounding and {FEED_ROOM:g}x what rounding the layers' feeds moves in the reference "
-    "with the file's weights; measured up to 0.45",
-)
-ALL_THERE = Fixed(limit=0.0, why="every tensor of the checkpoint is in the file")
-NOTHING_ELSE = Fixed(limit=0.0, why="nothing is in the file but the checkpoint's tensors and what follows from them")
-
 # What pipelines do between the stages, whatever the variant.
 BETWEEN: dict[str, StageBudget] = {
     CONDITIONER: {"unequal_inputs": SAME_TOKENS},

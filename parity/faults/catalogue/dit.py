@@ -10,10 +10,13 @@ from parity.faults.catalogue.dit_edits import (
     denoised_instead,
     frozen_at_half,
     gate_first,
+    global_ignored,
     guided,
     keras_epsilon,
     kv_heads_tiled,
     last_channels_turned,
+    level_ignored,
+    level_in_thousands,
     mask_applied,
     neighbours_turned,
     no_global_token,
@@ -173,6 +176,18 @@ DIT = (
     Fault(
         name="layer_norm_epsilon", stage="dit", site="graph", sentence="an unfused layer norm has Keras's epsilon, 1e-3",
         source=DERIVED, inject=InModule(stage="dit", edit=overriding(LayerNorm, keras_epsilon)),
+    ),
+    Fault(
+        name="level_ignored", stage="dit", site="graph", sentence="every level is taken for 0.5",
+        source=DERIVED, inject=InModule(stage="dit", edit=answer(level_ignored)),
+    ),
+    Fault(
+        name="level_in_thousands", stage="dit", site="graph", sentence="levels are taken to run from 0 to 1000",
+        source=DERIVED, inject=InModule(stage="dit", edit=answer(level_in_thousands)),
+    ),
+    Fault(
+        name="global_ignored", stage="dit", site="graph", sentence="the global conditioning is taken for zero",
+        source=DERIVED, inject=InModule(stage="dit", edit=answer(global_ignored)),
     ),
     Fault(
         name="guided_in_graph", stage="dit", site="graph", sentence="guidance is applied inside, where the scale is 1",

@@ -135,3 +135,17 @@ def damaged_half(module: nn.Module) -> nn.Module:
     for tensor in tensors[len(tensors) // 2 :]:
         tensor.zero_()
     return module
+
+
+def level_ignored(self: Any, right: Any, **inputs: Tensor) -> dict[str, Tensor]:
+    """Every level is taken for a half."""
+    return right(t=torch.full_like(inputs["t"], 0.5))  # type: ignore[no-any-return]
+
+
+def level_in_thousands(self: Any, right: Any, **inputs: Tensor) -> dict[str, Tensor]:
+    """Levels counted from 0 to 1000, as other models have them."""
+    return right(t=1000 * inputs["t"])  # type: ignore[no-any-return]
+
+
+def global_ignored(self: Any, right: Any, **inputs: Tensor) -> dict[str, Tensor]:
+    return right(global_cond=torch.zeros_like(inputs["global_cond"]))  # type: ignore[no-any-return]

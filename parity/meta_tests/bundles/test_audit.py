@@ -21,7 +21,7 @@ from parity.bundles.contents import Contents, contents_of
 from parity.bundles.forms import Form, forms
 from parity.faults.catalogue.stored import GLU, QKV, larger, one_larger, scattered, zeroed
 from parity.faults.file_edits import Change, edit_file, foreign_constant, rewritten, values
-from parity.measure.limits import STEPS_BEYOND
+from parity.measure.file_limits import STEPS_BEYOND
 from reference.pipeline import Model, load_model
 from reference.spec.stages import ALL_STAGES, signatures
 from reference.spec.tensors import Array

@@ -12,6 +12,7 @@ from parity.measure.verdict import ARTIFACT, DOMAIN, FREE_RUNNING, REPLAYED, TEA
 from parity.test_parity import case_called
 
 WHOLE = 1.0
+STRUCTURED = "dit"  # a stage that is quantized
 
 # What every judged number is there for: with this fault in this variant, by this share, nothing else fails.
 # Counts that every stage is judged by alike stand once.
@@ -25,6 +26,7 @@ NEEDED: dict[tuple[str, str, str], tuple[str, str, float]] = {
     ("", "", "steps_beyond_rounding"): ("qkv_scale_doubled", "litert_int8", WHOLE),
     ("", "", "missing_tensors"): ("bias_dropped", "litert_int8", WHOLE),
     ("", "", "unexplained_constants"): ("adapter_left_in", "litert_fp32", WHOLE),
+    ("", "", "structure_share"): ("rope_cos_sin_swapped", "litert_int4_blockwise", 0.2),
     (ARTIFACT, "bundle", "foreign_model"): ("stale_manifest", "litert_fp32", WHOLE),
     (ARTIFACT, "conditioner", "foreign_tokenizer"): ("foreign_tokenizer", "litert_fp32", WHOLE),
     (ARTIFACT, "sampler", "foreign_sampler"): ("foreign_levels", "litert_fp32", WHOLE),
@@ -33,7 +35,7 @@ NEEDED: dict[tuple[str, str, str], tuple[str, str, float]] = {
     (REPLAYED, "sampler", "state_error"): ("euler_for_pingpong", "litert_fp32", WHOLE),
     (TEACHER_FORCED, "conditioner", "padding_peak"): ("padding_not_zeroed", "litert_fp32", WHOLE),
     (TEACHER_FORCED, "conditioner", "relative_l2.prompt_rows"): ("t5_mask_ignored", "litert_fp32", 5e-6),
-    (TEACHER_FORCED, "conditioner", "pooled_error"): ("t5_bfloat16", "litert_fp16_weights", 0.2),
+    (TEACHER_FORCED, "conditioner", "pooled_error"): ("t5_bfloat16", "litert_fp16", 0.4),
     (TEACHER_FORCED, "conditioner", "relative_l2.seconds"): ("seconds_token_missing", "litert_fp32", WHOLE),
     (TEACHER_FORCED, "dit", "denoised_error"): ("velocity_noise_late", "litert_int8", 0.1),
     (TEACHER_FORCED, "dit", "pooled_error"): ("velocity_noise", "litert_int8", 0.022),
@@ -41,8 +43,8 @@ NEEDED: dict[tuple[str, str, str], tuple[str, str, float]] = {
     (TEACHER_FORCED, "dit", "worst_frame"): ("velocity_frame", "litert_int8", 0.1),
     (TEACHER_FORCED, "dit", "worst_channel"): ("velocity_channel", "litert_int8", 0.06),
     (TEACHER_FORCED, "dit", "worst_gain"): ("velocity_gain", "litert_int8", 0.4),
-    (TEACHER_FORCED, "decoder", "relative_l2"): ("hiss_when_loud", "litert_int8_decoder", 0.08),
-    (TEACHER_FORCED, "decoder", "pooled_error"): ("hiss", "litert_int8_decoder", 0.055),
+    (TEACHER_FORCED, "decoder", "relative_l2"): ("hiss_when_loud", "litert_fp16", 0.014),
+    (TEACHER_FORCED, "decoder", "pooled_error"): ("hiss", "litert_int8_decoder", 0.05),
     (TEACHER_FORCED, "decoder", "worst_value"): ("seam_clicks", "litert_int8_decoder", WHOLE),
     (TEACHER_FORCED, "decoder", "worst_window"): ("crackle", "litert_int8_decoder", 0.2),
     (TEACHER_FORCED, "decoder", "worst_bin"): ("whistle", "litert_int8_decoder", WHOLE),
@@ -50,9 +52,9 @@ NEEDED: dict[tuple[str, str, str], tuple[str, str, float]] = {
     (TEACHER_FORCED, "decoder", "worst_echo"): ("echo", "litert_int8_decoder", 0.25),
     (TEACHER_FORCED, "encoder", "relative_l2"): ("encoder_noise_when_loud", "litert_fp16_weights", 0.00115),
     (TEACHER_FORCED, "encoder", "pooled_error"): ("encoder_noise_added", "litert_fp16_weights", 9e-4),
-    (TEACHER_FORCED, "encoder", "worst_value"): ("encoder_value", "litert_fp16_weights", 0.0015),
-    (TEACHER_FORCED, "encoder", "worst_frame"): ("encoder_frame", "litert_fp16_weights", 0.003),
-    (TEACHER_FORCED, "encoder", "worst_channel"): ("encoder_channel", "litert_fp16_weights", 0.002),
+    (TEACHER_FORCED, "encoder", "worst_value"): ("encoder_value", "litert_fp16", 0.0048),
+    (TEACHER_FORCED, "encoder", "worst_frame"): ("encoder_frame", "litert_fp16", 0.012),
+    (TEACHER_FORCED, "encoder", "worst_channel"): ("encoder_channel", "litert_fp16", 0.008),
     (TEACHER_FORCED, "encoder", "worst_gain"): ("encoder_gain", "litert_fp16", 0.1),
     (DOMAIN, "conditioner", "relative_l2.prompt_rows"): ("unused_rows_zeroed", "litert_fp32", WHOLE),
     (DOMAIN, "conditioner", "relative_l2.seconds"): ("seconds_stuck", "litert_fp32", WHOLE),
@@ -67,6 +69,13 @@ NEEDED: dict[tuple[str, str, str], tuple[str, str, float]] = {
     (FREE_RUNNING, "decoder", "loudness_difference_db"): ("generating_fade", "litert_int8", 0.01),
     (FREE_RUNNING, "decoder", "stereo_difference"): ("generating_narrow", "litert_int8", 1e-3),
 }
+STRUCTURE = ("", "", "structure_share")
+# What the structure of a quantized file sees, too: they are for files whose layers it cannot emulate (calibrated, half products).
+SEEN_TWICE = {
+    (TEACHER_FORCED, "dit", "pooled_error"),
+    (TEACHER_FORCED, "encoder", "relative_l2"),
+    (TEACHER_FORCED, "encoder", "pooled_error"),
+}
 COUNTED_EVERYWHERE = {metric for _, _, metric in list(NEEDED)[:9]}
 
 
@@ -77,7 +86,9 @@ def key_of(check: Verdict) -> tuple[str, str, str]:
 def test_every_judged_number_is_listed_with_the_fault_it_is_there_for(judge: Judge) -> None:
     """A new metric has to name its fault; one that is gone has to go here, too."""
     cases = [case_called(judge, "drums")]
-    assert {key_of(check) for check in Plan.of(judge, ["litert_fp32"], cases).checks(lambda _: None)} == set(NEEDED)
+    of_floats = Plan.of(judge, ["litert_fp32"], cases).checks(lambda _: None)
+    of_integers = judge.structure(STRUCTURED, "litert_int8", cases)
+    assert {key_of(check) for check in (*of_floats, *of_integers)} == set(NEEDED)
 
 
 @pytest.mark.parametrize("key", NEEDED, ids=lambda key: "-".join(filter(None, key)))
@@ -85,4 +96,5 @@ def test_without_this_metric_a_fault_escapes(bench: Bench, key: tuple[str, str, 
     name, variant, share = NEEDED[key]
     fault = CATALOGUE[name]
     found = injected(bench, [fault], variant, cases_for(bench, [fault]), share)
-    assert {key_of(check) for check in found.failed} == {key}
+    beside = {STRUCTURE} if key in SEEN_TWICE else set()
+    assert {key_of(check) for check in found.failed} - beside == {key}

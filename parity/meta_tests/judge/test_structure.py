@@ -1,0 +1,101 @@
+"""A quantized file beside the reference that holds its weights: right graphs are alike, wrong ones stand out at any precision."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+import torch
+
+from litert_pipeline.bundle import Bundle
+from parity.bundles.audit import audit
+from parity.bundles.forms import forms
+from parity.bundles.rebuilt import rebuilt
+from parity.faults.bench import Bench
+from parity.faults.catalogue import CATALOGUE
+from parity.judge.judge import Judge
+from parity.judge.same_graph import share_of_room
+from parity.judge.structure import Beside
+from parity.measure.cases import case_ids
+from parity.measure.metrics import relative_l2
+from parity.measure.teacher_forcing import stage_feed
+from parity.test_parity import case_called
+from parity.truth.interpreted import uses_of
+from reference.spec.stages import ALL_STAGES, signatures
+
+QUANTIZED = {
+    "litert_int8": "dit",
+    "litert_int8_weight_only": "dit",
+    "litert_int4_blockwise": "dit",
+    "litert_int8_decoder": "decoder",
+    "litert_fp16_weights": "decoder",
+    "onnx_int8": "dit",
+}
+HEADROOM = 0.6  # of the room that a right file may take; measured up to 0.45
+GRAPHS = (
+    "level_ignored", "level_in_thousands", "global_ignored", "rope_cos_sin_swapped", "rope_wrong_half", "rope_neighbours",
+    "rope_before_norm", "rope_frozen_too_short", "timestep_sin_cos_swapped", "global_token_dropped", "cross_mask_applied",
+    "glu_halves_swapped", "layer_skipped", "no_qk_norm", "guided_in_graph", "denoised_for_velocity",
+)  # fmt: skip
+SAME_SUMS = 3e-6  # relative: another order of the same float32 sums; measured up to 7e-7
+SAME_ROUNDINGS = 1e-6  # relative: the layers' feeds rounded as the kernels round them, wherever none lies on the edge
+
+
+@pytest.mark.parametrize("small", QUANTIZED)
+def test_a_right_file_leaves_room(judge: Judge, small: str) -> None:
+    cases = [case_called(judge, name) for name in case_ids()]
+    (found,) = judge.structure(QUANTIZED[small], small, cases)
+    assert found.ok
+    assert found.value <= HEADROOM
+
+
+@pytest.mark.parametrize("part", ALL_STAGES)
+def test_a_float_file_has_limits_enough(judge: Judge, part: str) -> None:
+    assert judge.structure(part, "litert_fp32", [case_called(judge, "drums")]) == []
+
+
+@pytest.mark.parametrize("small", ["litert_int4_blockwise", "litert_int8_weight_only", "litert_int8", "onnx_int8"])
+@pytest.mark.parametrize("name", GRAPHS)
+def test_a_wrong_graph_is_seen_at_every_precision(bench: Bench, judge: Judge, name: str, small: str) -> None:
+    cases = [case_called(judge, name) for name in ("drums", "pad")]
+    with CATALOGUE[name].inject(bench, bench.judge, small, 1.0) as wrong:
+        (found,) = wrong.structure("dit", small, cases)
+    assert not found.ok, found
+
+
+def test_a_rebuilt_reference_answers_like_a_file_of_small_weights(judge: Judge, bundles: Mapping[str, Bundle]) -> None:
+    """All of the file's own error is in it."""
+    truth, case = judge.truth(case_called(judge, "drums")), case_called(judge, "drums")
+    stage = rebuilt(audit(bundles["int8_weight_only"].path("dit"), forms(judge.model, "dit")), keep=True)
+    assert stage.emulated
+    assert not stage.rounds
+    answer = judge.answers("dit", "litert_int8_weight_only", case)[0]["velocity"]
+    assert relative_l2(stage(stage_feed("dit", truth))["velocity"], answer) <= SAME_SUMS
+    assert relative_l2(judge.model.stage("dit")(stage_feed("dit", truth))["velocity"], answer) > 1e3 * SAME_SUMS
+
+
+def test_feeds_are_rounded_as_the_kernels_round_them(judge: Judge, bundles: Mapping[str, Bundle]) -> None:
+    """Value by value, but where one lies on the edge between two: then all that follows is rounded anew."""
+    stage = rebuilt(audit(bundles["int4_blockwise"].path("dit"), forms(judge.model, "dit")), keep=True)
+    apart = [
+        relative_l2(stage(stage_feed("dit", judge.truth(case), call))["velocity"], answer["velocity"])
+        for case in (case_called(judge, name) for name in ("drums", "pad"))
+        for call, answer in enumerate(judge.answers("dit", "litert_int4_blockwise", case))
+    ]
+    assert min(apart) <= SAME_ROUNDINGS
+
+
+def test_what_no_answer_is_takes_all_the_room() -> None:
+    exact = {"velocity": np.ones(4, np.float32)}
+    beside = Beside(answers=exact, moved={"velocity": 0.1})
+    assert share_of_room(beside, exact, exact, exact) == 0
+    assert not share_of_room(beside, {"velocity": np.full(4, np.nan, np.float32)}, exact, exact) <= 1
+
+
+@pytest.mark.parametrize("part", ALL_STAGES)
+def test_every_stored_tensor_of_a_stage_is_met(judge: Judge, part: str) -> None:
+    """In the same places whenever it is looked through, though no value of an input is known."""
+    module, signature = judge.model.modules[part], signatures(judge.model.spec)[part]
+    first, again = uses_of(module, signature).found, uses_of(module, signature).found
+    assert [(use.place, use.origins) for use in first] == [(use.place, use.origins) for use in again]
+    assert all(torch.equal(one.value, other.value) for one, other in zip(first, again, strict=True))
+    assert {name for use in first for name in use.origins} == set(module.state_dict())
