@@ -53,6 +53,15 @@ def other_pieces(folder: Path) -> None:
     (folder / SPIECE_NAME).write_bytes(data[:start] + bytes([data[start] ^ 1]) + data[start + 1 :])
 
 
+def other_tokenizer(folder: Path, bench: Bench, share: float) -> None:
+    """The manifest speaks of the tokenizer that is there: what is wrong is which one it is."""
+    other_pieces(folder)
+    path = folder / MANIFEST_NAME
+    content = json.loads(path.read_text())
+    content["tokenizer"]["sha256"] = sha256_of(folder / SPIECE_NAME)
+    path.write_text(json.dumps(content))
+
+
 def of_another_model(content: dict[str, Any], share: float) -> None:
     content["source"]["weights_sha256"] = "0" * 64
 
@@ -117,7 +126,7 @@ FILES = (
     ),
     Fault(
         name="foreign_tokenizer", stage="conditioner", site="file", sentence="one piece of the tokenizer differs",
-        source="llama.cpp fork fairydreaming#1", inject=InFile(damage=lambda folder, *_: other_pieces(folder)), graded=False,
+        source="llama.cpp fork fairydreaming#1", inject=InFile(damage=other_tokenizer), graded=False,
     ),
     Fault(
         name="foreign_levels", stage="sampler", site="file", sentence="the manifest tells an app another schedule",
