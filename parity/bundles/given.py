@@ -95,5 +95,13 @@ def _require_loadable(folder: Path) -> None:
         require_loadable(folder)
     except InputError:
         paths = [path for path in sorted(folder.glob("*")) if path.suffix in SUFFIXES]
-        if not any(read_interface(path).operators.custom for path in paths):
+        if not any(map(_wants_operators, paths)):
             raise
+
+
+def _wants_operators(path: Path) -> bool:
+    """Whether a file holds operators the runtime does not ship; of a damaged one the runtime's own sentence says more."""
+    try:
+        return bool(read_interface(path).operators.custom)
+    except InputError:
+        return False
