@@ -47,7 +47,8 @@ def contents_command(
     the gain of the norm before the layer in.
     """
     console = wide_console()
-    with show_progress(Console(stderr=True)) as say:  # so that what programs read holds nothing else
+    # What programs read holds nothing else.
+    with show_progress(Console(stderr=True) if as_json else console) as say:
         found = _read(path, model, say)
     if as_json:
         print(json.dumps({"stages": [contents.to_json() for contents in found]}, indent=2))
