@@ -24,9 +24,8 @@ from reference.spec.tensors import Signature, Tensors
 
 MOST_CASES = 6  # of a run that are looked at: a wrong graph is wrong in all of them
 STRIDE = 3  # between the steps that one case and the next are looked at: all are met before one is met again
-MOST_VALUES = (
-    2**18
-)  # of an input or output of a large model whose layers' feeds are rounded; beyond, that takes GB more
+# Of an input or output of a large model whose layers' feeds are rounded; beyond, that takes GB more.
+MOST_VALUES = 2**18
 
 
 def structure_checks(panel: Panel, stage: str, variant: str, cases: list[Case]) -> list[Verdict]:
