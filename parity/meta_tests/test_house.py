@@ -47,7 +47,6 @@ LONGER = {  # and why
     "reference/test_loading.py": "one table of all that can be wrong with a model dir",
     "litert_pipeline/test_commands.py": "one session of commands, each on what the one before it wrote",
     "parity/meta_tests/device/test_device.py": "one table of what a device may have done otherwise",
-    "parity/meta_tests/test_gate.py": "one gate run that all its tests look at",
 }
 
 # Where the name of a stage may stand as a string.
