@@ -130,6 +130,12 @@ def test_the_two_answers_of_a_bundle(publish: Policy, measured: str) -> None:
     assert ("not close enough: dit_denoised_error is 0.2" in found.why) == (answers == "faithful, not close enough")
 
 
+def test_what_was_not_judged_is_no_distance_away(publish: Policy) -> None:
+    """Its files may be another bundle's, judged elsewhere."""
+    found = bundle_verdict(BUNDLE, [OWN, FAR], [SHARED], ["litert_int8"], publish)
+    assert (found.verdict, found.answers, list(found.close)) == (NOT_JUDGED, NOT_JUDGED, [])
+
+
 def test_the_two_answers_are_told_everywhere(publish: Policy, tmp_path: Path) -> None:
     report = sample(checks=[OWN, FAR], policy=publish)
     assert not report.publish
