@@ -79,7 +79,7 @@ def bundle_verdict(
     elsewhere = {(stage.judged_as, stage.stage) for stage in shared if stage.variant in judged}
     own = [check for check in checks if check.variant in names or _is_of(check, elsewhere)]
     failed = [check for check in own if not check.ok]
-    close = policy.held(bundle.name, own) if policy and judged else []
+    close = policy.held(bundle.name, own) if policy else []
     why = _why(bundle, judged, own, failed, close)
     verdict = NOT_JUDGED if not judged else REFUSE if why else PUBLISH
     return BundleVerdict(bundle=bundle, verdict=verdict, checks=len(own), failed=len(failed), why=why, close=close)
