@@ -4,8 +4,6 @@ Source of layouts: LiteRT's schema.fbs (INT4 packs the first of two values into 
 """
 
 import math
-import mmap
-import struct
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -14,11 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from litert_pipeline.run.litert import native_log
 from parity.bundles.constants import SMALL_INTEGERS, WIDE_INTEGERS, Constant, Consumer, Grid
-from parity.bundles.interface import MAGIC
+from parity.bundles.flatbuffer import litert_model
 from parity.measure.arithmetic import FLOAT, INT4, PER_ROW, PER_TENSOR, STATIC
-from reference.spec.errors import InputError
 from reference.spec.tensors import Array
 
 DATA_FIELD = 4  # where Buffer's table says how far its data lies
@@ -42,21 +38,12 @@ FED_AT = {"TRANSPOSE_CONV": 2}  # which input is the feed; the first one, else
 
 def litert_constants(path: Path) -> list[Constant]:
     """Every constant of what is run of the file, in its order. Raises InputError if it is no LiteRT model."""
-    with native_log():
-        from ai_edge_litert import schema_py_generated as schema
-
-    try:
-        with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            if data[4:8] != MAGIC:
-                raise InputError(f"{path}: is no LiteRT model (its bytes 4 to 8 are no 'TFL3'); convert it again")
-            model = schema.Model.GetRootAsModel(data, 0)
-            return [
-                constant
-                for index in _run(model, schema)
-                for constant in _Graph(path, model, model.Subgraphs(index), schema).constants()
-            ]
-    except (struct.error, IndexError, TypeError, ValueError, AttributeError, KeyError) as error:
-        raise InputError(f"{path}: is a damaged LiteRT model ({error}); copy or convert it again") from None
+    with litert_model(path) as (model, schema):
+        return [
+            constant
+            for index in _run(model, schema)
+            for constant in _Graph(path, model, model.Subgraphs(index), schema).constants()
+        ]
 
 
 def _run(model: Any, schema: Any) -> list[int]:

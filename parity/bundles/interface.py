@@ -1,17 +1,14 @@
 """What a converted file says of itself: inputs and outputs in the graph's order, and how its weights are stored."""
 
-import mmap
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from litert_pipeline.run.litert import native_log
+from parity.bundles.flatbuffer import litert_model
 from parity.bundles.purity import Operators, code_of, draws, litert_operators, onnx_operators
 from reference.spec.errors import InputError
 
-MAGIC = b"TFL3"  # bytes 4 to 8 of a `.tflite` file
 WEIGHT_BYTES = 1024  # constants below are shapes, scalars, biases and gains
 SCALAR_BYTES = 32  # constants up to here are numbers of the graph itself
 DTYPES = {"FLOAT32": "float32", "FLOAT": "float32", "FLOAT16": "float16", "INT32": "int32", "INT64": "int64"}  # FLOAT: ONNX's
@@ -76,20 +73,9 @@ def read_interfaces(path: Path) -> tuple[Interface, ...]:
 
 
 def _litert(path: Path) -> tuple[Interface, ...]:
-    with native_log():
-        from ai_edge_litert import schema_py_generated as schema
-
-    try:
-        with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            if data[4:8] != MAGIC:
-                raise InputError(f"{path}: is no LiteRT model (its bytes 4 to 8 are no 'TFL3'); convert it again")
-            model = schema.Model.GetRootAsModel(data, 0)
-            entries = [model.SignatureDefs(at) for at in range(model.SignatureDefsLength())] or [None]
-            found = tuple(_litert_interface(path, model, schema, entry) for entry in entries)
-            del model, entries  # they look into the file, which is about to be closed
-            return found
-    except (struct.error, IndexError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{path}: is a damaged LiteRT model ({error}); copy or convert it again") from None
+    with litert_model(path) as (model, schema):
+        entries = [model.SignatureDefs(at) for at in range(model.SignatureDefsLength())] or [None]
+        return tuple(_litert_interface(path, model, schema, entry) for entry in entries)
 
 
 def _litert_interface(path: Path, model: Any, schema: Any, entry: Any) -> Interface:
