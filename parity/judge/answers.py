@@ -7,8 +7,8 @@ from collections import ChainMap
 from collections.abc import Callable, Hashable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 
-from parity.measure.cases import Case
-from parity.measure.sweep import Drawn, response
+from parity.measure.cases import Case, Drawn
+from parity.measure.sweep import response
 from parity.measure.teacher_forcing import Measurement, measure, teacher_forced
 from parity.runtimes.environment import cpu_model
 from parity.truth.traces import Truth

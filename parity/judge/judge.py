@@ -22,11 +22,11 @@ from parity.judge.same_graph import structure_checks
 from parity.judge.sources import AnswerSource
 from parity.judge.weights import weight_checks
 from parity.measure.budget import Budget
-from parity.measure.cases import Case
+from parity.measure.cases import Case, Drawn
 from parity.measure.limits import BETWEEN, ENVELOPE_FACTOR, SAME_CONDITIONING, limits
 from parity.measure.pooled import pooled
 from parity.measure.replay import asked, audio_to_audio, compare
-from parity.measure.sweep import RESPONSE, SWEPT, Drawn, Sweep, drawn
+from parity.measure.sweep import RESPONSE, SWEPT, Sweep, drawn
 from parity.measure.teacher_forcing import (
     Measurement,
     measure,

@@ -13,8 +13,7 @@ from parity.judge.answers import Answers
 from parity.judge.sources import AnswerSource, Run, Yardstick
 from parity.judge.structure import Structure
 from parity.measure.arithmetic import Arithmetic
-from parity.measure.cases import Case
-from parity.measure.sweep import Drawn
+from parity.measure.cases import Case, Drawn
 from parity.measure.teacher_forcing import Measurement
 from parity.runtimes import Contender
 from parity.truth.precision import PRECISIONS

@@ -6,8 +6,8 @@ from functools import cached_property
 
 from parity.judge.judge import Judge
 from parity.judge.lineup import labelled
-from parity.measure.cases import Case
-from parity.measure.sweep import Drawn, Sweep, covered
+from parity.measure.cases import Case, Drawn
+from parity.measure.sweep import Sweep, covered
 from parity.measure.verdict import Verdict
 from reference.progress import Say
 from reference.spec.stages import ALL_STAGES, ENCODER

@@ -1,9 +1,11 @@
-"""The cases: prompts, seconds and seeds from a TOML file, resolved against the model at hand."""
+"""The cases: prompts, seconds and seeds from a TOML file, resolved against the model at hand; and what is drawn for one stage."""
 
+import hashlib
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from reference.spec.noise import open_noise
 from reference.spec.prompt import Tokenizer
 from reference.spec.sampling.objective import State
 from reference.spec.sampling.samplers import SamplerSpec
+from reference.spec.tensors import Tensors
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -37,6 +40,24 @@ class Case:
     def draws(self, shape: tuple[int, ...]) -> Iterator[State]:
         """The noise of a run of it."""
         return open_noise(self.noise, shape, self.seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """The calls of one stage: a place each, as long as a trace holds them together. `places` says in words what was drawn."""
+
+    stage: str
+    feeds: list[Tensors] = field(repr=False)
+    places: list[str]
+
+    @cached_property
+    def id(self) -> str:
+        """Equal for equal inputs only."""
+        digest = hashlib.sha256()
+        for feed in self.feeds:
+            for name in sorted(feed):
+                digest.update(f"{name} {feed[name].dtype} {feed[name].shape}".encode() + feed[name].tobytes())
+        return f"{self.stage} {digest.hexdigest()}"
 
 
 def case_ids(path: Path = PROMPTS_FILE, *, free_running: bool = False) -> list[str]:

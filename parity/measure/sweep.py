@@ -1,12 +1,11 @@
 """Inputs drawn over their whole domains for one stage, to be answered and judged as if a generation had led there."""
 
-import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 
 import numpy as np
 
+from parity.measure.cases import Drawn
 from parity.measure.teacher_forcing import NONFINITE, Measurement
 from reference.spec.domain import Place
 from reference.spec.model import ModelSpec
@@ -32,24 +31,6 @@ class Sweep:
         """How many places a stage of a model gets."""
         draws = self.draws if self.draws is not None else LARGE_DRAWS if large else DRAWS
         return -(-draws // SOUND_SHARE) if STAGE_TABLE[stage].whole_sound else draws
-
-
-@dataclass(frozen=True, kw_only=True)
-class Drawn:
-    """The calls of one stage: a place each, as long as a trace holds them together. `places` says in words what was drawn."""
-
-    stage: str
-    feeds: list[Tensors] = field(repr=False)
-    places: list[str]
-
-    @cached_property
-    def id(self) -> str:
-        """Equal for equal inputs only."""
-        digest = hashlib.sha256()
-        for feed in self.feeds:
-            for name in sorted(feed):
-                digest.update(f"{name} {feed[name].dtype} {feed[name].shape}".encode() + feed[name].tobytes())
-        return f"{self.stage} {digest.hexdigest()}"
 
 
 def drawn(stage: str, spec: ModelSpec, trace: Mapping[str, Array], *, count: int, seed: int) -> list[Drawn]:

@@ -6,8 +6,7 @@ from hashlib import sha256
 from typing import Any
 
 from litert_pipeline.build.convert import source_of
-from parity.measure.cases import Case
-from parity.measure.sweep import Drawn
+from parity.measure.cases import Case, Drawn
 from parity.truth.store import Store
 from reference.model_files import SPIECE_NAME
 from reference.pipeline import Model

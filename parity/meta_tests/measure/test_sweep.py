@@ -7,7 +7,8 @@ from parity.faults.injection import Injected
 from parity.judge.judge import Judge
 from parity.judge.plan import Plan
 from parity.measure.budget import YARDSTICK
-from parity.measure.sweep import DRAWS, LARGE_DRAWS, RESPONSE, SOUND_SHARE, Drawn, Sweep, covered, response
+from parity.measure.cases import Drawn
+from parity.measure.sweep import DRAWS, LARGE_DRAWS, RESPONSE, SOUND_SHARE, Sweep, covered, response
 from parity.measure.verdict import DOMAIN
 from parity.test_parity import case_called
 from reference.spec.stages import ALL_STAGES, CONDITIONER, DECODER, DIT, ENCODER, STAGE_TABLE
