@@ -19,8 +19,8 @@ Rotate = Callable[[Tensor], Tensor]
 
 
 def inverse_frequencies(dim: int) -> Tensor:
-    """Radians per position of each pair of channels, (dim / 2,)."""
-    return ROPE_BASE ** (-torch.arange(0, dim, 2) / dim)
+    """Radians per position of each pair of channels, (dim / 2,). Never on the meta device, where this imports torch's compiler."""
+    return ROPE_BASE ** (-torch.arange(0, dim, 2, device="cpu") / dim)
 
 
 class RotaryEmbedding(nn.Module):

@@ -59,7 +59,7 @@ class SelfAttention(nn.Module):
         self.v = nn.Linear(spec.d_model, inner, bias=False)
         self.o = nn.Linear(inner, spec.d_model, bias=False)
         if has_bias_table:
-            self.relative_attention_bias = nn.Embedding(spec.relative_attention_num_buckets, spec.num_heads)
+            self.relative_attention_bias = _table(spec.relative_attention_num_buckets, spec.num_heads)
 
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
         q, k, v = (project(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for project in (self.q, self.k, self.v))
@@ -138,9 +138,14 @@ class T5Encoder(nn.Module):
 
     def __init__(self, spec: T5Spec) -> None:
         super().__init__()
-        self.shared = nn.Embedding(spec.vocab_size, spec.d_model)
+        self.shared = _table(spec.vocab_size, spec.d_model)
         self.encoder = Stack(spec)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """`input_ids`, `attention_mask` int (batch, token) -> (batch, token, d_model); padded keys are not seen."""
         return self.encoder(self.shared(input_ids), attention_mask)  # type: ignore[no-any-return]
+
+
+def _table(rows: int, width: int) -> nn.Embedding:
+    """Weights to be loaded. Those torch draws would cost 1.5 s: on the meta device that imports its compiler."""
+    return nn.Embedding.from_pretrained(torch.empty(rows, width), freeze=False)
