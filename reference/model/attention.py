@@ -19,7 +19,7 @@ Rotate = Callable[[Tensor], Tensor]
 
 
 def inverse_frequencies(dim: int) -> Tensor:
-    """Radians per position of each pair of channels, (dim / 2,). Never on the meta device, where this imports torch's compiler."""
+    """Radians per position of each pair of channels, (dim / 2,). Not on the meta device: there it imports torch's compiler."""
     return ROPE_BASE ** (-torch.arange(0, dim, 2, device="cpu") / dim)
 
 
