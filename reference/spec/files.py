@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 from reference.spec.errors import InputError
 
 Found = TypeVar("Found")
+Stamp = tuple[Path, int, int]  # a file, its size and when it was written
 
 
 def check_free(path: Path, force: bool) -> None:
@@ -95,17 +96,21 @@ class ReadOnce(Generic[Found]):
 
     def __init__(self, read: Callable[[Path], Found], parts: Callable[[Path], Iterable[Path]] = lambda path: (path,)) -> None:
         self._read, self._parts = read, parts
-        self._found: dict[tuple[tuple[Path, int, int], ...], Found] = {}
+        self._parted: dict[Stamp, tuple[Path, ...]] = {}  # by the file that names them
+        self._found: dict[tuple[Stamp, ...], Found] = {}
 
     def of(self, path: Path) -> Found:
         """What is in a file. Raises InputError if it cannot be read."""
-        key = tuple(_stamp(part) for part in self._parts(path))
+        own = _stamp(path)
+        if own not in self._parted:
+            self._parted[own] = tuple(self._parts(path))
+        key = (own, *(_stamp(part) for part in self._parted[own] if part != path))
         if key not in self._found:
             self._found[key] = self._read(path)
         return self._found[key]
 
 
-def _stamp(path: Path) -> tuple[Path, int, int]:
+def _stamp(path: Path) -> Stamp:
     """What tells that a file was written again."""
     try:
         status = path.stat()
