@@ -1,12 +1,13 @@
 """The gate: all checks over all cases and contenders, one verdict for each bundle."""
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from litert_pipeline.build.conversions import Conversions
+from litert_pipeline.bundle import Bundle
 from parity.bundles.assignment_table import assigned, drawing
 from parity.bundles.given import chosen_bundles
 from parity.explain.gather import gather
@@ -15,6 +16,7 @@ from parity.judge.left_out import examined_kernels, fp16_compute, without_unable
 from parity.judge.licence import licence_checks
 from parity.judge.lineup import chosen, labelled
 from parity.judge.plan import Plan
+from parity.judge.weights import stage_arithmetics
 from parity.measure.cases import load_cases
 from parity.measure.policy import Policy
 from parity.measure.sweep import Sweep
@@ -22,7 +24,6 @@ from parity.report.artifact import artifacts_of
 from parity.report.bundle_verdict import JudgedBundle, Shared
 from parity.report.folder import write_report
 from parity.report.report import JudgedModel, Report
-from parity.runtimes import Contender
 from parity.runtimes.environment import environment
 from parity.truth.store import Store
 from reference.pipeline import Model
@@ -98,7 +99,7 @@ def _judged(judge: Judge, asked: list[str], options: GateOptions, say: Say) -> R
         left_out=left_out,
         covered=plan.covered,
         policy=options.policy,
-        bundles=_bundles({name: judge.contenders[name] for name in asked}, made_here=not options.bundles),
+        bundles=_bundles(judge, asked, used, made_here=not options.bundles),
         shared=[
             Shared(variant=variant, stage=stage, judged_as=judged_as)
             for (variant, stage), judged_as in plan.shared.items()
@@ -106,19 +107,24 @@ def _judged(judge: Judge, asked: list[str], options: GateOptions, say: Say) -> R
     )
 
 
-def _bundles(asked: Mapping[str, Contender], *, made_here: bool) -> list[JudgedBundle]:
+def _bundles(judge: Judge, asked: list[str], judged: list[Bundle], *, made_here: bool) -> list[JudgedBundle]:
     """The bundles that the contenders asked for run, those that cannot be judged here among them.
 
     Of one that the run itself made the folder's name is left: where it was made is not where it stays.
     """
-    return [
-        JudgedBundle(
-            path=bundle.folder.name if made_here else str(bundle.folder),
-            name=label,
-            variants=[name for name, contender in asked.items() if contender.bundle is bundle],
+    contenders, found = {name: judge.contenders[name] for name in asked}, []
+    for label, bundle in labelled(contenders):
+        run_by = [contender for contender in contenders.values() if contender.bundle is bundle]
+        was_judged = any(bundle is other for other in judged)
+        found.append(
+            JudgedBundle(
+                path=bundle.folder.name if made_here else str(bundle.folder),
+                name=label,
+                variants=[contender.name for contender in run_by],
+                arithmetic=stage_arithmetics(bundle, run_by, judge.weights) if was_judged else (),
+            )
         )
-        for label, bundle in labelled(asked)
-    ]
+    return found
 
 
 def _described(model: Model) -> JudgedModel:

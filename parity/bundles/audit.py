@@ -4,7 +4,7 @@ A constant that is rounded to the nearest value of its grid is never more than h
 or quantized by a scheme that moves weights on purpose; such schemes leave marks, and are named.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,7 +22,8 @@ from parity.measure.file_limits import HALF_STEP, STEPS_BEYOND
 from parity.truth.interpreted import Use
 from reference.spec.tensors import Array
 
-READERS: Mapping[str, Callable[[Path], list[Constant]]] = {".tflite": litert_constants, ".onnx": onnx_constants}
+Reader = Callable[[Path, Collection[int]], list[Constant]]
+READERS: Mapping[str, Reader] = {".tflite": litert_constants, ".onnx": onnx_constants}
 MOST_STEPS = HALF_STEP + STEPS_BEYOND.limit
 HALF_SCALE = 2.0**-11  # relative: half a step of a scale stored in float16, at either side
 CLIPPED, COMPENSATED, HALVED = "clipped", "compensated (as GPTQ does)", "rounded to float16 before"
@@ -76,10 +77,10 @@ class Audit:
         return len(self.wrong) + self.matched.left_over
 
 
-def audit(path: Path, forms: Sequence[Form]) -> Audit:
-    """Audit a file against the form of the module that explains most of it; later forms are looked at only where earlier ones
-    leave something. Raises InputError if the file is damaged."""
-    constants = READERS[path.suffix](path)
+def audit(path: Path, forms: Sequence[Form], others: Collection[int] = ()) -> Audit:
+    """Audit a file, but for subgraphs that are other stages', against the form of the module that explains most of it; later
+    forms are looked at only where earlier ones leave something. Raises InputError if the file is damaged."""
+    constants = READERS[path.suffix](path, others)
     tried: list[tuple[Matched, Form]] = []
     for form in forms:
         tried.append((match(constants, form.uses, form.module), form))

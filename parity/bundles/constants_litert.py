@@ -5,7 +5,7 @@ Source of layouts: LiteRT's schema.fbs (INT4 packs the first of two values into 
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,17 +36,18 @@ CALLING = {
 FED_AT = {"TRANSPOSE_CONV": 2}  # which input is the feed; the first one, else
 
 
-def litert_constants(path: Path) -> list[Constant]:
-    """Every constant of what is run of the file, in its order. Raises InputError if it is no LiteRT model."""
+def litert_constants(path: Path, others: Collection[int] = ()) -> list[Constant]:
+    """Every constant of what is run of the file, in its order, but for subgraphs that are `others`'. Raises InputError if it
+    is no LiteRT model."""
     with litert_model(path) as (model, schema):
         return [
             constant
-            for index in _run(model, schema)
+            for index in _run(model, schema, others)
             for constant in _Graph(path, model, model.Subgraphs(index), schema).constants()
         ]
 
 
-def _run(model: Any, schema: Any) -> list[int]:
+def _run(model: Any, schema: Any, others: Collection[int]) -> list[int]:
     """The subgraphs that may be run: those of signatures or, where any operator runs others, all. A converter leaves behind
     what it wrote for runtimes that lack an operator: for a random one, a draw."""
     everything = range(model.SubgraphsLength())
@@ -57,7 +58,8 @@ def _run(model: Any, schema: Any) -> list[int]:
     found = {names[max(int(code.BuiltinCode()), int(code.DeprecatedBuiltinCode()))] for code in map(model.OperatorCodes, codes)}
     if found & CALLING:
         return list(everything)
-    return sorted({0} | {model.SignatureDefs(at).SubgraphIndex() for at in range(model.SignatureDefsLength())})
+    signed = {model.SignatureDefs(at).SubgraphIndex() for at in range(model.SignatureDefsLength())}
+    return sorted(({0} | signed).difference(others))
 
 
 class _Graph:

@@ -6,7 +6,7 @@ DynamicQuantizeMatMul and MatMulIntegerToFloat.
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,9 +31,9 @@ from reference.spec.errors import InputError
 from reference.spec.tensors import Array
 
 
-def onnx_constants(path: Path) -> list[Constant]:
-    """Every constant of the file's main graph, initializers first. Raises InputError if it is no ONNX model, or if its
-    external data is missing or cut short."""
+def onnx_constants(path: Path, others: Collection[int] = ()) -> list[Constant]:
+    """Every constant of the file's main graph, initializers first; there is no graph beside it that could be `others`'. Raises
+    InputError if it is no ONNX model, or if its external data is missing or cut short."""
     import onnx
     from google.protobuf.message import DecodeError
 

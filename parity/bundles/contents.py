@@ -1,70 +1,14 @@
-"""What a file is made of, as a value that needs neither the file nor the model: for verdicts, the report and a terminal."""
+"""What a file is made of, from its audit."""
 
 import re
-from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import Any
 
 from parity.bundles.audit import Audit, Finding
 from parity.bundles.constants import Constant
 from parity.measure.arithmetic import FLOAT
-from parity.measure.file_limits import HALF_STEP
+from parity.measure.contents import FLOATS, INTEGERS, Contents, Part, Stored
 
 NUMBER = re.compile(r"(?<=\.)\d+(?=\.)|^\d+(?=\.)")
-INTEGERS, FLOATS = "integers", "floats"  # what products are made of
-
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """Tensors of the model that are stored and computed alike. `tensors`: their name, a star for the numbers of layers.
-
-    `granularity`: what shares a scale. `fed`: how what the layer is fed is rounded. `scheme`: what moved the weights on purpose.
-    `gain`: the gain of the norm before the layer is multiplied in.
-    """
-
-    tensors: str
-    count: int
-    values: int
-    storage: str
-    granularity: str
-    symmetric: bool
-    fed: str
-    products: str
-    scheme: str = ""
-    gain: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Contents:
-    """A stage's file. `steps`: the worst distance of a constant from the checkpoint's, in steps of its own grid; `wrong`,
-    `missing` and `unexplained` are sentences, the worst first. `numbers`: constants that are the graph's own."""
-
-    stage: str
-    file: str
-    parts: tuple[Part, ...]
-    steps: float
-    wrong: tuple[str, ...]
-    missing: tuple[str, ...]
-    unexplained: tuple[str, ...]
-    numbers: int
-
-    @property
-    def beyond_rounding(self) -> float:
-        """How much farther than rounding to the nearest the worst constant is, in steps; NaN stays NaN."""
-        return 0.0 if self.steps <= HALF_STEP else self.steps - HALF_STEP
-
-    @property
-    def schemes(self) -> dict[str, int]:
-        """How many tensors each scheme has moved."""
-        found: Counter[str] = Counter()
-        for part in self.parts:
-            found[part.scheme] += part.count
-        return {scheme: count for scheme, count in found.items() if scheme}
-
-    def to_json(self) -> dict[str, Any]:
-        """As it stands in `report.json`."""
-        return asdict(self)
 
 
 def contents_of(audit: Audit, stage: str) -> Contents:
@@ -82,30 +26,27 @@ def contents_of(audit: Audit, stage: str) -> Contents:
     )
 
 
-def _parts(findings: Iterable[Finding]) -> list[Part]:
-    groups: dict[Part, list[Constant]] = {}
+def _parts(findings: Iterable[Finding]) -> Iterable[Part]:
+    groups: dict[tuple[str, Stored, bool], list[Constant]] = {}
     for finding in findings:
-        groups.setdefault(_part(finding), []).append(finding.match.constant)
-    return [
-        Part(**{**asdict(part), "count": len(constants), "values": sum(constant.count for constant in constants)})
-        for part, constants in groups.items()
-    ]
+        groups.setdefault(_alike(finding), []).append(finding.match.constant)
+    for (tensors, stored, gain), constants in groups.items():
+        values = sum(constant.count for constant in constants)
+        yield Part(tensors=tensors, count=len(constants), values=values, stored=stored, gain=gain)
 
 
-def _part(finding: Finding) -> Part:
+def _alike(finding: Finding) -> tuple[str, Stored, bool]:
+    """What tensors of one part have in common: their name but for numbers, how they are stored, whether a gain is in them."""
     constant = finding.match.constant
-    return Part(
-        tensors=NUMBER.sub("*", finding.match.use.name.partition(",")[0]),
-        count=0,
-        values=0,
+    stored = Stored(
         storage=constant.storage,
         granularity=constant.granularity,
         symmetric=constant.symmetric,
         fed=constant.fed,
         products=FLOATS if constant.fed == FLOAT else INTEGERS,
         scheme=finding.scheme,
-        gain=finding.match.folded,
     )
+    return NUMBER.sub("*", finding.match.use.name.partition(",")[0]), stored, finding.match.folded
 
 
 def _unexplained(constant: Constant) -> str:

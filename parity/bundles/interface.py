@@ -37,7 +37,7 @@ class Interface:
     """A file's inputs and outputs. `weight_bytes`: by dtype; `unpacked`: small weights are widened before they are used.
 
     `every_constant`: no constant is left in float32, biases and gains among them. `drawn` is noise that the graph draws;
-    `operators` are those that are not pure. `key` is the signature's, where there is one.
+    `operators` are those that are not pure. `key` is the signature's, where there is one, and `subgraph` the one it runs.
     """
 
     path: Path
@@ -50,6 +50,7 @@ class Interface:
     drawn: tuple[FileTensor, ...] = ()
     operators: Operators = field(default_factory=Operators)
     key: str = ""
+    subgraph: int = 0
 
     @property
     def weights(self) -> str:
@@ -79,7 +80,8 @@ def _litert(path: Path) -> tuple[Interface, ...]:
 
 
 def _litert_interface(path: Path, model: Any, schema: Any, entry: Any) -> Interface:
-    graph = model.Subgraphs(entry.SubgraphIndex() if entry is not None else 0)
+    subgraph = entry.SubgraphIndex() if entry is not None else 0
+    graph = model.Subgraphs(subgraph)
     codes = {value: name for name, value in vars(schema.TensorType).items() if not name.startswith("_")}
 
     def tensors(indices: list[int], named: Mapping[int, str]) -> tuple[FileTensor, ...]:
@@ -113,6 +115,7 @@ def _litert_interface(path: Path, model: Any, schema: Any, entry: Any) -> Interf
         drawn=tuple(replace(tensor, position=tensor.index) for tensor in tensors(draws(model, graph, schema), {})),
         operators=litert_operators(model, schema),
         key=entry.SignatureKey().decode() if entry is not None else "",
+        subgraph=subgraph,
     )
 
 

@@ -3,11 +3,12 @@
 from dataclasses import dataclass, field
 
 from litert_pipeline.bundle import Bundle
-from parity.bundles.audit import READERS, audit
-from parity.bundles.contents import Contents, contents_of
+from parity.bundles.audit import READERS, Audit, audit
+from parity.bundles.contents import contents_of
 from parity.bundles.files import Files
 from parity.bundles.forms import Form, forms
 from parity.bundles.rebuilt import Rebuilt, rebuilt
+from parity.measure.contents import Contents
 from reference.pipeline import Model
 
 
@@ -28,7 +29,7 @@ class Weights:
             return None
         key = self._key(bundle, stage)
         if key not in self._found:
-            found = audit(path, self._forms_of(stage))
+            found = self._audit(bundle, stage)
             self._found[key] = contents_of(found, stage)
             if not self.model.large:
                 self._rebuilt[key] = rebuilt(found, keep=True)
@@ -37,9 +38,10 @@ class Weights:
     def rebuilt(self, bundle: Bundle, stage: str) -> Rebuilt:
         """The reference with what a stage's file holds. Raises InputError if the file is damaged."""
         key = self._key(bundle, stage)
-        return self._rebuilt.get(key) or rebuilt(
-            audit(bundle.path(stage), self._forms_of(stage)), keep=not self.model.large
-        )
+        return self._rebuilt.get(key) or rebuilt(self._audit(bundle, stage), keep=not self.model.large)
+
+    def _audit(self, bundle: Bundle, stage: str) -> Audit:
+        return audit(bundle.path(stage), self._forms_of(stage), self.files.of_others(bundle, stage))
 
     def _key(self, bundle: Bundle, stage: str) -> tuple[str, str]:
         return stage, self.files.sha256(bundle, stage)

@@ -15,7 +15,7 @@ from reference.progress import show_progress
 from reference.spec.errors import InputError
 
 if TYPE_CHECKING:
-    from parity.bundles.contents import Contents, Part
+    from parity.measure.contents import Contents, Part
     from reference.pipeline import Model
     from reference.progress import Say
 
@@ -66,31 +66,37 @@ def _read(path: Path, model_dir: Path, say: "Say") -> "list[Contents]":
 
     model = load_model(model_dir)
     found = []
-    for stage, file in _files(path, model_dir, model):
+    for stage, file, others in _files(path, model_dir, model):
         say(f"reading {file}")
         if file.suffix in READERS:
-            found.append(contents_of(audit(file, forms(model, stage)), stage))
+            found.append(contents_of(audit(file, forms(model, stage), others), stage))
     return found
 
 
-def _files(path: Path, model_dir: Path, model: "Model") -> list[tuple[str, Path]]:
-    """Which file is which stage's. Raises InputError for a file that can be none of the model's."""
+def _files(path: Path, model_dir: Path, model: "Model") -> list[tuple[str, Path, set[int]]]:
+    """Which file is which stage's, and which subgraphs of it are other stages'. Raises InputError for a file that can be none
+    of the model's."""
     from parity.bundles.assign import assignments
+    from parity.bundles.files import Files
     from parity.bundles.given import given_bundles
-    from parity.bundles.interface import read_interface
-    from reference.spec.stages import signatures
+    from parity.bundles.interface import read_interfaces
+    from reference.spec.stages import STAGE_TABLE, signatures
 
     if path.is_dir():
         (bundle,) = given_bundles([path], model_dir)
-        return [(stage, bundle.path(stage)) for stage in bundle.manifest.stages]
+        files = Files()
+        return [(stage, bundle.path(stage), files.of_others(bundle, stage)) for stage in bundle.manifest.stages]
     if not path.is_file():
         raise InputError(f"{path}: no such file or folder; expected a .tflite or .onnx file, or a bundle")
-    interface = read_interface(path)
-    fitting = [stage for stage in model.spec.stages if assignments(interface, signatures(model.spec)[stage])]
-    if not fitting:
-        takes = ", ".join(map(str, interface.inputs))
+    interfaces, declared = read_interfaces(path), signatures(model.spec)
+    runs: dict[str, int] = {}
+    for one in interfaces:
+        fitting = [s for s in model.spec.stages if assignments(one, declared[s], STAGE_TABLE[s].draws)]
+        runs |= {stage: one.subgraph for stage in fitting[:1]}
+    if not runs:
+        takes = ", ".join(map(str, interfaces[0].inputs))
         raise InputError(f"{path}: takes {takes}, which fits no stage of {model_dir}; give the model it was made of")
-    return [(fitting[0], path)]
+    return [(stage, path, set(runs.values()) - {own}) for stage, own in runs.items()]
 
 
 def _show(contents: "Contents", console: Console) -> None:
@@ -107,10 +113,11 @@ def _show(contents: "Contents", console: Console) -> None:
 
 
 def _cells(part: "Part") -> tuple[str, ...]:
-    symmetric = "-" if part.granularity == "-" else "yes" if part.symmetric else "no"
+    stored = part.stored
+    symmetric = "-" if stored.granularity == "-" else "yes" if stored.symmetric else "no"
     tensors = f"{part.tensors}{' x gain' if part.gain else ''}"
-    stored = (part.storage, part.granularity, symmetric)
-    return tensors, str(part.count), f"{part.values:,}", *stored, part.fed, part.products, part.scheme or "-"
+    kept = (stored.storage, stored.granularity, symmetric, stored.fed, stored.products)
+    return tensors, str(part.count), f"{part.values:,}", *kept, stored.scheme or "-"
 
 
 def _list(what: str, sentences: Sequence[str], console: Console) -> None:

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from litert_pipeline.bundle import Bundle
-from parity.bundles.contents import Contents
 from parity.bundles.rebuilt import Rebuilt
 from parity.judge.panel import Panel
 from parity.judge.structure import Beside
 from parity.measure.arithmetic import FLOAT32, FP32_COMPUTE
 from parity.measure.budget import UNIT_ROUNDOFF, YARDSTICK
 from parity.measure.cases import Case
+from parity.measure.contents import Contents
 from parity.measure.file_limits import FEED_ROOM, FLOAT_ROOM, STRUCTURE
 from parity.measure.metrics import relative_l2
 from parity.measure.teacher_forcing import stage_feed
@@ -50,7 +50,7 @@ def structure_checks(panel: Panel, stage: str, variant: str, cases: list[Case]) 
 
 def _is_quantized(contents: Contents) -> bool:
     """Whether anything is stored in less than float32; limits of float files need no yardstick of the file's own."""
-    return any(part.storage != FLOAT32 for part in contents.parts)
+    return any(part.stored.storage != FLOAT32 for part in contents.parts)
 
 
 def _fits(signature: Signature, *, large: bool, rounds: bool) -> bool:

@@ -1,13 +1,14 @@
 """Whether the files of a bundle hold the checkpoint's weights. Nothing is run."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from litert_pipeline.bundle import Bundle
-from parity.bundles.contents import Contents
 from parity.bundles.weights import Weights
 from parity.measure.budget import Fixed
+from parity.measure.contents import Contents, StageArithmetic
 from parity.measure.file_limits import ALL_THERE, NOTHING_ELSE, STEPS_BEYOND
 from parity.measure.verdict import ARTIFACT, Verdict
+from parity.runtimes import Contender
 
 NAMED = 3  # that a sentence lists
 
@@ -16,6 +17,17 @@ def weight_checks(bundle: Bundle, label: str, weights: Weights) -> list[Verdict]
     """Three verdicts per file: how far its constants are from the checkpoint's, what it lacks, what it has besides."""
     found = [weights.contents(bundle, stage) for stage in bundle.manifest.stages]
     return [verdict for contents in found if contents is not None for verdict in _verdicts(contents, label)]
+
+
+def stage_arithmetics(bundle: Bundle, run_by: Iterable[Contender], weights: Weights) -> list[StageArithmetic]:
+    """What each file of a bundle stores, and what the contenders that run it compute in."""
+    run_by, found = list(run_by), []
+    for stage, entry in bundle.manifest.stages.items():
+        contents = weights.contents(bundle, stage)
+        portions = () if contents is None else contents.portions
+        compute = {contender.name: contender.computed_in(stage) for contender in run_by}
+        found.append(StageArithmetic(stage=stage, file=entry.file, portions=portions, compute=compute))
+    return found
 
 
 def _verdicts(contents: Contents, label: str) -> list[Verdict]:

@@ -57,6 +57,7 @@ def _bundle(found: BundleVerdict) -> dict[str, Any]:
         "checks": found.checks,
         "failed": found.failed,
         "contenders": list(found.bundle.variants),
+        "arithmetic": [stage.to_json() for stage in found.bundle.arithmetic],
     }
 
 

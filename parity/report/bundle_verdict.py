@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from parity.explain.suspects import suspects
+from parity.measure.contents import StageArithmetic
 from parity.measure.policy import Closeness, Policy
 from parity.measure.verdict import DOMAIN, TEACHER_FORCED, Verdict
 
@@ -12,11 +13,13 @@ PUBLISH, REFUSE, NOT_JUDGED = "publish", "refuse", "not judged"
 
 @dataclass(frozen=True, kw_only=True)
 class JudgedBundle:
-    """A bundle of a run: where it is, what its checks call it, and the variants that run it."""
+    """A bundle of a run: where it is, what its checks call it, the variants that run it, and what its files store and compute,
+    where it was judged."""
 
     path: str
     name: str
     variants: Sequence[str]
+    arithmetic: Sequence[StageArithmetic] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

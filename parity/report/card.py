@@ -18,6 +18,7 @@ LICENCE = (
     "T5 is Google's, under Apache-2.0. `python -m parity gate --require-license` refuses a bundle without them."
 )
 BUNDLES = ("bundle", "verdict", "answers", "checks", "failed", "variants", "why")
+STORED = ("bundle", "stage", "what its file stores", "computed in")
 CLOSE = ("bundle", "distance", "worst", "where", "asked for", "verdict")
 
 
@@ -31,6 +32,7 @@ def card(report: Report) -> str:
         + _listed(report.model.in_words()),
         *(("## Bundles", _table(BUNDLES, map(_bundle, report.verdicts()))) if report.bundles else ()),
         *_close(report),
+        *_stored(report),
         "## Worst check of each stage",
         _table(worst_checks, (_row(worst(checks)) for checks in rows(report.checks))),
         *(f"Covered in {stage}, beside the cases: {_cell(inputs)}." for stage, inputs in report.covered.items()),
@@ -67,6 +69,18 @@ def _distance(found: BundleVerdict, one: Closeness) -> list[str]:
     exempt = f", exempt until {one.exempt.until} by {one.exempt.owner}: {one.exempt.bar}" if one.exempt else ""
     verdict = "ok" if one.ok else f"**FAIL**, {one.wanted}"
     return [f"`{found.bundle.name}`", one.bar.distance.name, f"{one.told:.3g}", one.place, f"{one.bar}{exempt}", verdict]
+
+
+def _stored(report: Report) -> Iterable[str]:
+    """What the files store and compute, stage by stage; nothing where none was read."""
+    rows = [
+        [f"`{found.bundle.name}`", stage.stage, "; ".join(map(str, stage.portions)) or "-", stage.computed]
+        for found in report.verdicts()
+        for stage in found.bundle.arithmetic
+    ]
+    if rows:
+        yield "## What the files store"
+        yield _table(STORED, rows)
 
 
 def _file(same: list[Artifact]) -> list[str]:

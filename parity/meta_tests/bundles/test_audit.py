@@ -17,10 +17,11 @@ from litert_pipeline.build.recipes import RECIPES
 from litert_pipeline.build.stage import exportable
 from litert_pipeline.bundle import Bundle
 from parity.bundles.audit import CLIPPED, COMPENSATED, HALVED, audit
-from parity.bundles.contents import Contents, contents_of
+from parity.bundles.contents import contents_of
 from parity.bundles.forms import Form, forms
 from parity.faults.catalogue.stored import GLU, QKV, larger, one_larger, scattered, zeroed
 from parity.faults.file_edits import Change, edit_file, foreign_constant, rewritten, values
+from parity.measure.contents import Contents
 from parity.measure.file_limits import STEPS_BEYOND
 from reference.pipeline import Model, load_model
 from reference.spec.stages import ALL_STAGES, signatures
@@ -185,7 +186,7 @@ def test_schemes_that_move_weights_are_named_and_noise_is_none(
     true = {finding.match.constant.name: finding.match.expected().double().numpy() for finding in clean.findings}
     change = rewritten(lambda name, shape: quantize(true[name].reshape(shape), levels))
     contents = read(changed(bundles["int8"], "dit", tmp_path, change), known)
-    matrices = sum(part.count for part in contents.parts if part.storage == "int8")
+    matrices = sum(part.count for part in contents.parts if part.stored.storage == "int8")
     assert bool(contents.wrong) == (scheme == "")
     assert contents.schemes.get(scheme, 0) >= (MOST_PART * matrices if scheme else 0)
     assert contents.missing == contents.unexplained == ()

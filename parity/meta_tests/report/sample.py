@@ -12,6 +12,7 @@ from parity.explain.evidence import DecoderFigures, Evidence, StepFigures
 from parity.explain.inside.module_error import ModuleError
 from parity.explain.sounds import truth_sound, variant_sound
 from parity.explain.swap_matrix import SwapMatrix
+from parity.measure.contents import Portion, StageArithmetic, Stored
 from parity.measure.verdict import ARTIFACT, FREE_RUNNING, TEACHER_FORCED, Verdict
 from parity.report.artifact import Artifact
 from parity.report.bundle_verdict import JudgedBundle
@@ -54,7 +55,18 @@ ENVIRONMENT = Environment(
     python="3.11", threads=1, versions={"torch": "2.13.0"}, integer_kernels="LiteRT multiplies exactly",
 )  # fmt: skip
 ARTIFACT_ENTRY = Artifact(path="int8/dit.tflite", sha256="ab", bytes=3)
-BUNDLE = JudgedBundle(path="out/int8", name="int8", variants=["litert_int8"])
+PORTION = Portion(
+    stored=Stored(storage="int8", granularity="channel", symmetric=True, fed="int8 per row", products="integers"),
+    tensors=8, values=900, share=0.9,
+)  # fmt: skip
+PLAIN = Portion(
+    stored=Stored(storage="float32", granularity="-", symmetric=True, fed="float", products="floats"),
+    tensors=2, values=100, share=0.1,
+)  # fmt: skip
+ARITHMETIC = StageArithmetic(
+    stage="dit", file="dit.tflite", portions=(PORTION, PLAIN), compute={"litert_int8": "fp32", "litert_other": "fp16"}
+)
+BUNDLE = JudgedBundle(path="out/int8", name="int8", variants=["litert_int8"], arithmetic=[ARITHMETIC])
 ASSIGNMENT = Assignment(
     bundle="arm", stage="dit", file="dit_model.tflite", kind="input", position=0, name="args_0", shape=[1, 64, 40],
     dtype="float32", tensor="x", known_by="shape",
