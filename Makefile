@@ -65,7 +65,8 @@ test: ## lint, types and all tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	-$(BIN)/python -m parity.device.emulator
-	$(BIN)/python -m pytest --benchmark-disable -n $(JOBS) --dist loadgroup
+# Threads that wait spinning take the core another process would compute on.
+	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --benchmark-disable -n $(JOBS) --dist loadgroup
 
 faults: $(GATE_STAMP) ## inject every fault and write docs/faults.md
 	$(BIN)/python -m parity faults --out docs/faults.md --force

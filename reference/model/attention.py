@@ -19,8 +19,8 @@ Rotate = Callable[[Tensor], Tensor]
 
 
 def inverse_frequencies(dim: int) -> Tensor:
-    """Radians per position of each pair of channels, (dim / 2,). Not on the meta device: there it imports torch's compiler."""
-    return ROPE_BASE ** (-torch.arange(0, dim, 2, device="cpu") / dim)
+    """Radians per position of each pair of channels, (dim / 2,). Computed on the CPU: on meta, torch imports its compiler."""
+    return (ROPE_BASE ** (-torch.arange(0, dim, 2, device="cpu") / dim)).to(torch.get_default_device())
 
 
 class RotaryEmbedding(nn.Module):

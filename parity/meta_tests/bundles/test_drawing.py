@@ -18,7 +18,7 @@ from parity.judge.judge import Judge
 from parity.judge.lineup import contenders_of
 from parity.meta_tests.bundles.test_foreign import run
 from parity.meta_tests.bundles.test_purity import edited
-from parity.meta_tests.test_gate import damage_weights
+from parity.meta_tests.test_gate import FEW_DRAWS, damage_weights
 from parity.test_parity import case_called
 from reference.spec.stages import ENCODER
 
@@ -27,7 +27,7 @@ OWN_NOISE = "autoencoder_encoder_model.tflite: draws its encoder_noise itself"
 
 def test_an_encoder_that_draws_its_noise_is_judged_with_the_truth_s(drawing: Path, tmp_path: Path) -> None:
     """Arm's folder: what the random operator would draw is handed in, and the report says that the file draws."""
-    code, output = run("gate", "--bundle", drawing, "--cases", "drums", "--report", tmp_path / "report")
+    code, output = run("gate", *FEW_DRAWS, "--bundle", drawing, "--cases", "drums", "--report", tmp_path / "report")
     assert code == 0, output
     assert OWN_NOISE in output
     report = json.loads((tmp_path / "report" / "report.json").read_text())
@@ -77,7 +77,7 @@ def test_a_drawing_encoder_that_is_wrong_is_refused(drawing: Path, tmp_path: Pat
     change, words = WRONG[kind]
     folder = Path(shutil.copytree(drawing, tmp_path / "wrong"))
     change(folder / DRAWING_ENCODER)
-    code, output = run("gate", "--bundle", folder, "--cases", "drums", "--variants", "litert_fp32")
+    code, output = run("gate", *FEW_DRAWS, "--bundle", folder, "--cases", "drums", "--variants", "litert_fp32")
     assert code == 1, output
     assert words in output
     assert "blame encoder" in output

@@ -26,6 +26,7 @@ from parity.judge.input_order import swapped_inputs
 from parity.judge.judge import Judge
 from parity.judge.lineup import contenders_of
 from parity.measure.metrics import relative_l2
+from parity.meta_tests.test_gate import FEW_DRAWS
 from parity.test_parity import case_called
 from reference.spec.stages import signatures
 from reference.spec.tensors import Signature, Tensor
@@ -58,7 +59,7 @@ def edited(folder: Path, source: Path, stage: str, **changes: object) -> Path:
 
 
 def test_a_bundle_of_somebody_else_is_published(positional: Path, tmp_path: Path) -> None:
-    code, output = run("gate", "--bundle", positional, "--cases", "drums", "--report", tmp_path / "report")
+    code, output = run("gate", *FEW_DRAWS, "--bundle", positional, "--cases", "drums", "--report", tmp_path / "report")
     assert code == 0, output
     report = json.loads((tmp_path / "report" / "report.json").read_text())
     found = {(row["stage"], row["tensor"]): row for row in report["assignments"] if row["kind"] == "input"}
@@ -78,7 +79,7 @@ def test_a_bundle_of_somebody_else_is_published(positional: Path, tmp_path: Path
 def test_inputs_swapped_in_the_file_are_refused_and_named(positional: Path, tmp_path: Path, stage: str) -> None:
     """The signature says one thing, the graph's own names another."""
     swapped = edited(tmp_path, positional, stage, signature_order=[1, 0])
-    code, output = run("gate", "--bundle", swapped, "--cases", "drums", "--variants", "litert_fp32")
+    code, output = run("gate", *FEW_DRAWS, "--bundle", swapped, "--cases", "drums", "--variants", "litert_fp32")
     assert code == 1, output
     assert f"blame {stage}" in output
     assert f"inputs are swapped in {FILES[stage]}" in output
@@ -200,7 +201,7 @@ def test_what_cannot_be_judged_is_told_in_one_line(positional: Path, tmp_path: P
     else:
         shutil.copytree(positional, folder)
     change(folder)
-    code, output = run("gate", "--bundle", folder)
+    code, output = run("gate", *FEW_DRAWS, "--bundle", folder)
     assert code == 2
     assert any(text in output for text in told.split("|")), output
 

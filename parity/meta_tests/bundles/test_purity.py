@@ -17,7 +17,7 @@ from litert_pipeline.model_file import sha256_of_model, size_of_model
 from parity.bundles.interface import read_interface
 from parity.faults.counting import let_count
 from parity.meta_tests.bundles.test_foreign import run
-from parity.meta_tests.test_gate import copied, rewrite_manifest
+from parity.meta_tests.test_gate import FEW_DRAWS, copied, rewrite_manifest
 from reference.spec.stages import DECODER, DIT
 
 
@@ -157,7 +157,7 @@ def test_such_a_bundle_is_refused_and_the_others_are_judged(
     change(folder / file)
     noted(folder, stage, file)
     plain = bundles["onnx_int8"].folder
-    code, output = run("gate", "--bundle", folder, "--bundle", plain, "--cases", "drums", "--report", tmp_path / "r")
+    code, output = run("gate", *FEW_DRAWS, "--bundle", folder, "--bundle", plain, "--cases", "drums", "--report", tmp_path / "r")
     assert code == 1, output
     report = json.loads((tmp_path / "r" / "report.json").read_text())
     assert [found["verdict"] for found in report["bundles"]] == ["refuse", "publish"], output
