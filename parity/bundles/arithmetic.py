@@ -2,7 +2,18 @@
 
 from litert_pipeline.build.recipes import QuantizerRecipe, Recipe
 from parity.bundles.interface import Interface
-from parity.measure.arithmetic import FLOAT, FLOAT16, INT4, INT8, PER_ROW, PER_TENSOR, SINGLE, Arithmetic
+from parity.measure.arithmetic import (
+    FLOAT,
+    FLOAT16,
+    FP16_COMPUTE,
+    FP32_COMPUTE,
+    INT4,
+    INT8,
+    PER_ROW,
+    PER_TENSOR,
+    SINGLE,
+    Arithmetic,
+)
 
 # How a runtime feeds layers whose INT8 weights are not widened first, by the format of the file.
 DYNAMIC = {"litert": PER_ROW, "onnx": PER_TENSOR}
@@ -10,14 +21,19 @@ STORED = {8: INT8, 4: INT4}  # by number of bits
 
 
 def stored(interface: Interface) -> Arithmetic:
-    """The arithmetic a file's constants say it has, whatever it is computed in."""
+    """The arithmetic a file says it has, whatever a runtime is asked to compute it in."""
     weights = interface.weights
-    dynamic = weights == INT8 and not interface.unpacked
     return Arithmetic(
         weights=weights,
-        activations=DYNAMIC[interface.format] if dynamic else FLOAT,
+        activations=_fed(interface) if weights == INT8 else FLOAT,
+        compute=FP16_COMPUTE if interface.halves else FP32_COMPUTE,
         every_constant=weights == FLOAT16 and interface.every_constant,
     )
+
+
+def _fed(interface: Interface) -> str:
+    """How layers of INT8 weights are fed: as the file says or, where it leaves that to the runtime, as that does."""
+    return interface.fed or (FLOAT if interface.unpacked else DYNAMIC[interface.format])
 
 
 def claimed(recipe: Recipe, stage: str) -> Arithmetic:

@@ -8,6 +8,7 @@ from parity.bundles.interface import FileTensor, Interface
 from reference.spec.tensors import Signature, Tensor
 
 INTEGERS = ("int32", "int64")
+FLOATS = ("float32", "float16")
 
 
 def assignments(interface: Interface, signature: Signature, draws: Collection[str] = ()) -> list[Binding]:
@@ -53,7 +54,7 @@ def _ways(ours: tuple[Tensor, ...], theirs: tuple[FileTensor, ...]) -> Iterator[
 
 
 def _fits(ours: Tensor, theirs: FileTensor) -> bool:
-    if theirs.dtype not in (INTEGERS if ours.dtype in INTEGERS else (ours.dtype,)):
+    if theirs.dtype not in (INTEGERS if ours.dtype in INTEGERS else FLOATS):
         return False
     wanted, found = _essential(ours.shape), _essential(theirs.shape)
     if len(wanted) != len(found):

@@ -44,6 +44,20 @@ class Grid:
         return part[crop]
 
 
+def grid_along(scale: Array, zero: Array, shape: tuple[int, ...], axis: int, size: int, dtype: str) -> Grid:
+    """The grid of a constant of `shape` whose scales, if they are several, stand along an axis: one for each entry or, with a
+    `size`, for each block of so many. `zero` is one number or as many as there are scales."""
+    entries = scale.astype(np.float64)
+    several = entries.size > 1
+    if size:
+        block, along = tuple(size if at == axis else 1 for at in range(len(shape))), entries.shape
+    else:
+        block = tuple(1 if at == axis and several else length for at, length in enumerate(shape))
+        along = tuple(entries.size if at == axis and several else 1 for at in range(len(shape)))
+    zeros = np.broadcast_to(zero.astype(np.float64).reshape(-1), (entries.size,))
+    return Grid(scale=entries.reshape(along), zero=zeros.reshape(along), block=block, scale_dtype=dtype)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Consumer:
     """An operator that takes a constant, and as its which input."""

@@ -6,22 +6,36 @@ DynamicQuantizeMatMul and MatMulIntegerToFloat.
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from parity.bundles.constants import FLOATS, SMALL_INTEGERS, UINT4, UINT8, WIDE_INTEGERS, Constant, Consumer, Grid
+from parity.bundles.constants import (
+    FLOATS,
+    SMALL_INTEGERS,
+    UINT4,
+    UINT8,
+    WIDE_INTEGERS,
+    Constant,
+    Consumer,
+    Grid,
+    grid_along,
+)
 from parity.bundles.onnx_data import (
     ACCURACY_INT8,
+    BIASES,
     CALIBRATED,
     INTEGER_PRODUCTS,
+    NIBBLES,
     OUTPUT_AXIS,
     PASSED_ON,
     attribute,
+    constant_value,
     halves,
+    helpers_of,
     input_of,
     rows_of,
     storage_of,
@@ -58,7 +72,7 @@ class _Graph:
     def __init__(self, path: Path, graph: Any) -> None:
         self.path = path
         self.protos = {entry.name: entry for entry in graph.initializer}
-        self.protos |= {node.output[0]: value for node in graph.node if (value := _constant_value(node)) is not None}
+        self.protos |= {node.output[0]: value for node in graph.node if (value := constant_value(node)) is not None}
         self.makers = {name: node for node in graph.node for name in node.output}
         self.takers: dict[str, list[_Taker]] = defaultdict(list)
         for node in graph.node:
@@ -97,6 +111,8 @@ class _Graph:
                 return self._packed(name, taker.node)
             if operator in INTEGER_PRODUCTS and taker.place == INTEGER_PRODUCTS[operator][0]:
                 return self._multiplied(name, taker.node)
+            if operator in BIASES and taker.place == BIASES[operator]:
+                return self._added(name, taker.node)
         return None
 
     def _dequantized(self, name: str, node: Any) -> "_Gridded":
@@ -104,8 +120,10 @@ class _Graph:
         shape = tuple(self.protos[name].dims)
         size, axis = attribute(node, "block_size", 0), attribute(node, "axis", 1)
         takers = list(self._final(node.output[0]))
-        grid = self._grid(name, input_of(node, 1), input_of(node, 2), shape, axis % max(len(shape), 1), size)
-        return self._finish(name, node, grid, takers, self._fed_calibrated(takers), widened=True)
+        grid = self._grid(input_of(node, 1), input_of(node, 2), shape, axis % max(len(shape), 1), size)
+        packed = size and storage_of(self.protos[name]) in NIBBLES and all(taker.node.op_type == "MatMul" for taker in takers)
+        fed = PER_BLOCK if packed else self._fed_calibrated(takers)  # ONNX Runtime makes MatMulNBits of it, fed so
+        return self._finish(name, node, grid, takers, fed, widened=True)
 
     def _fed_calibrated(self, takers: list[_Taker]) -> str:
         """Whether the layers' feed comes from a DequantizeLinear, too."""
@@ -120,12 +138,19 @@ class _Graph:
         if scale not in self.protos:
             return None
         shape = tuple(self.protos[name].dims)
-        axis = OUTPUT_AXIS.get(node.op_type, len(shape) - 1)
+        turned = attribute(node, "transB", 0)  # (output, input), as a layer's weights are in the model
+        axis = 0 if turned else OUTPUT_AXIS.get(node.op_type, len(shape) - 1)
         fed = STATIC if node.op_type in CALIBRATED else PER_TENSOR
-        grid = self._grid(name, scale, input_of(node, zero_at), shape, axis, 0)
-        return self._finish(
-            name, node, grid, [_Taker(node=node, place=INTEGER_PRODUCTS[node.op_type][0])], fed, widened=False
-        )
+        grid = self._grid(scale, input_of(node, zero_at), shape, axis, 0)
+        taker = _Taker(node=node, place=INTEGER_PRODUCTS[node.op_type][0])
+        return self._finish(name, node, grid, [taker], fed, widened=False)
+
+    def _added(self, name: str, node: Any) -> "_Gridded":
+        """A bias that is added to a sum of products of integers: its steps are those of the products."""
+        step = self._array(node.input[1]).reshape(()) * self._array(node.input[4]).astype(np.float64)
+        shape = tuple(self.protos[name].dims)
+        grid = grid_along(step, np.zeros(1), shape, len(shape) - 1, 0, FLOAT32)
+        return self._finish(name, node, grid, [_Taker(node=node, place=BIASES[node.op_type])], FLOAT, widened=True)
 
     def _scale_behind(self, node: Any) -> str:
         """The constant among what the product's sum is multiplied with later: the feed's scale times the weights'."""
@@ -163,7 +188,7 @@ class _Graph:
             grid=Grid(scale=scale, zero=zero, block=(1, size), scale_dtype=storage_of(self.protos[input_of(node, 2)])),
             consumers=(Consumer(operator=node.op_type, place=1),), fed=fed,
         )  # fmt: skip
-        return _Gridded(constant=constant, helpers=_helpers(node, (2, 3)))
+        return _Gridded(constant=constant, helpers=helpers_of(node, (2, 3)))
 
     def _zeros_packed(self, name: str, bits: int, shape: tuple[int, int]) -> Array:
         if not name:
@@ -173,28 +198,16 @@ class _Graph:
             return table.astype(np.float64).reshape(shape)
         return halves(table.reshape(shape[0], -1), bits)[:, : shape[1]].astype(np.float64)
 
-    def _grid(self, name: str, scale: str, zero: str, shape: tuple[int, ...], axis: int, size: int) -> Grid:
-        entries = self._array(scale).astype(np.float64)
-        zeros = self._array(zero).astype(np.float64) if zero in self.protos else np.zeros(1)
-        if size:
-            block = tuple(size if at == axis else 1 for at in range(len(shape)))
-            along = entries.shape
-        else:
-            several = entries.size > 1
-            block = tuple(1 if at == axis and several else length for at, length in enumerate(shape))
-            along = tuple(entries.size if at == axis and several else 1 for at in range(len(shape)))
-        zeros = np.broadcast_to(zeros.reshape(-1) if zeros.size > 1 else zeros.reshape(()), (entries.size,))
-        return Grid(
-            scale=entries.reshape(along),
-            zero=zeros.reshape(along),
-            block=block,
-            scale_dtype=storage_of(self.protos[scale]),
-        )
+    def _grid(self, scale: str, zero: str, shape: tuple[int, ...], axis: int, size: int) -> Grid:
+        zeros = self._array(zero) if zero in self.protos else np.zeros(1)
+        return grid_along(self._array(scale), zeros, shape, axis, size, storage_of(self.protos[scale]))
 
     def _finish(self, name: str, node: Any, grid: Grid, takers: list[_Taker], fed: str, *, widened: bool) -> "_Gridded":
         proto = self.protos[name]
-        scales = [place for place, used in enumerate(node.input) if place > 0 and used in self.protos and used != name]
-        helpers = {*_helpers(node, scales), *([self._scale_behind(node)] if node.op_type in INTEGER_PRODUCTS else [])}
+        other = [INTEGER_PRODUCTS[node.op_type][0], BIASES.get(node.op_type)] if node.op_type in INTEGER_PRODUCTS else []
+        places = [place for place in range(1, len(node.input)) if place not in other]
+        scales = [place for place in places if node.input[place] in self.protos and node.input[place] != name]
+        helpers = {*helpers_of(node, scales), *([self._scale_behind(node)] if node.op_type in INTEGER_PRODUCTS else [])}
         constant = Constant(
             name=name, shape=tuple(proto.dims), storage=storage_of(proto), read=rows_of(self.path, proto, tuple(proto.dims)),
             grid=grid, consumers=_consumers(takers), fed=fed, widened=widened,
@@ -229,17 +242,6 @@ class _Gridded:
 
     constant: Constant
     helpers: frozenset[str]
-
-
-def _constant_value(node: Any) -> Any:
-    """The tensor that a node Constant holds."""
-    if node.op_type != "Constant":
-        return None
-    return next((entry.t for entry in node.attribute if entry.name == "value"), None)
-
-
-def _helpers(node: Any, places: Iterable[int]) -> frozenset[str]:
-    return frozenset(name for place in places if (name := input_of(node, place)))
 
 
 def _consumers(takers: list[_Taker]) -> tuple[Consumer, ...]:

@@ -24,7 +24,8 @@ class Files:
 
     def arithmetic(self, bundle: Bundle, stage: str, compute: str = FP32_COMPUTE) -> Arithmetic:
         """Of a stage's file, run with `compute`. Raises InputError if it cannot be read."""
-        return stored(self.interface(bundle, stage)).computed_in(compute)
+        found = stored(self.interface(bundle, stage))
+        return found if compute == FP32_COMPUTE else found.computed_in(compute)
 
     def impure(self, bundle: Bundle, stage: str) -> Operators:
         """The operators of a stage's file that are not pure, but for draws that are handed in. Raises as `arithmetic`."""

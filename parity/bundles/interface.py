@@ -1,20 +1,26 @@
 """What a converted file says of itself: inputs and outputs in the graph's order, and how its weights are stored."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from parity.bundles.constants import SMALL_INTEGERS, UINT4, UINT8, Constant
+from parity.bundles.constants_onnx import onnx_constants
 from parity.bundles.flatbuffer import litert_model
 from parity.bundles.purity import Operators, code_of, draws, litert_operators, onnx_operators
+from parity.measure.arithmetic import FLOAT, FLOAT16, FLOAT32, INT4, INT8
 from reference.spec.errors import InputError
 
 WEIGHT_BYTES = 1024  # constants below are shapes, scalars, biases and gains
 SCALAR_BYTES = 32  # constants up to here are numbers of the graph itself
+SCALAR_VALUES = SCALAR_BYTES // 4
 DTYPES = {"FLOAT32": "float32", "FLOAT": "float32", "FLOAT16": "float16", "INT32": "int32", "INT64": "int64"}  # FLOAT: ONNX's
 SMALL_WEIGHTS = {"INT8": "int8", "INT4": "int4", "FLOAT16": "float16"}
 SMALL_SHARE = 0.25  # of all weights: recipes leave embeddings and transposed convolutions in float32
 BITS = {"float32": 32, "float16": 16, "int8": 8, "int4": 4}
+SIGNED = {UINT8: INT8, UINT4: INT4}  # what is stored without a sign counts as what has one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +40,12 @@ class FileTensor:
 
 @dataclass(frozen=True, kw_only=True)
 class Interface:
-    """A file's inputs and outputs. `weight_bytes`: by dtype; `unpacked`: small weights are widened before they are used.
+    """A file's inputs and outputs. `weight_bytes`: by dtype; `unpacked`: small weights are widened before they are used; `fed`:
+    how the layers that take small ones round their feed, where the file itself says so.
 
-    `every_constant`: no constant is left in float32, biases and gains among them. `drawn` is noise that the graph draws;
-    `operators` are those that are not pure. `key` is the signature's, where there is one, and `subgraph` the one it runs.
+    `every_constant`: no constant is left in float32, biases and gains among them. `halves`: it is computed in float16. `drawn` is
+    noise that the graph draws; `operators` are those that are not pure. `key` is the signature's, where there is one, and
+    `subgraph` the one it runs.
     """
 
     path: Path
@@ -46,7 +54,9 @@ class Interface:
     outputs: tuple[FileTensor, ...]
     weight_bytes: Mapping[str, int] = field(default_factory=dict)
     unpacked: bool = False
+    fed: str = ""
     every_constant: bool = False
+    halves: bool = False
     drawn: tuple[FileTensor, ...] = ()
     operators: Operators = field(default_factory=Operators)
     key: str = ""
@@ -161,23 +171,38 @@ def _onnx(path: Path) -> Interface:
     except (DecodeError, OSError, ValueError) as error:
         raise InputError(f"{path}: is a damaged ONNX model ({error}); copy or convert it again") from None
     constants = {entry.name for entry in model.graph.initializer}
-    weight_bytes: dict[str, int] = {}
-    for entry in model.graph.initializer:
-        dtype = SMALL_WEIGHTS.get(onnx.TensorProto.DataType.Name(entry.data_type), "float32")
-        weight_bytes[dtype] = weight_bytes.get(dtype, 0) + max(len(entry.raw_data), _external_bytes(entry))
+    numbers = [constant for constant in onnx_constants(path) if constant.is_number and constant.count > 1]
     own = [entry for entry in model.graph.input if entry.name not in constants]
     return Interface(
         path=path,
         format="onnx",
         inputs=tuple(_onnx_tensor(entry, place) for place, entry in enumerate(own)),
         outputs=tuple(_onnx_tensor(entry, place) for place, entry in enumerate(model.graph.output)),
-        weight_bytes=weight_bytes,
+        weight_bytes=_onnx_weights(numbers),
+        fed=_onnx_fed(numbers),
+        every_constant=not any(constant.storage == FLOAT32 and constant.count > SCALAR_VALUES for constant in numbers),
+        halves=any(constant.storage == FLOAT16 and not constant.widened for constant in numbers),
         operators=onnx_operators(model),
     )
 
 
-def _external_bytes(entry: Any) -> int:
-    return next((int(item.value) for item in entry.external_data if item.key == "length"), 0)
+def _onnx_weights(numbers: list[Constant]) -> dict[str, int]:
+    """Bytes of constants by dtype."""
+    found: dict[str, int] = {}
+    for constant in numbers:
+        dtype = SIGNED.get(constant.storage, constant.storage)
+        dtype = dtype if dtype in BITS else FLOAT32
+        found[dtype] = found.get(dtype, 0) + constant.count * BITS[dtype] // 8
+    return found
+
+
+def _onnx_fed(numbers: list[Constant]) -> str:
+    """How the layers of most small weights are fed."""
+    values: Counter[str] = Counter()
+    for constant in numbers:
+        if constant.storage in SMALL_INTEGERS:
+            values[constant.fed] += constant.count
+    return values.most_common(1)[0][0] if values else FLOAT
 
 
 def _onnx_tensor(entry: Any, position: int) -> FileTensor:

@@ -1,7 +1,7 @@
 """What `.onnx` files store, in the file itself or beside it, read in slices; and what nodes are given."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ INTEGER_PRODUCTS: dict[str, tuple[int, int | None, int]] = {
     "QLinearConv": (3, 4, 5),
     "QGemm": (3, 4, 5),
 }
+BIASES = {"QGemm": 6, "QLinearConv": 8}  # where these take a bias, in steps of their products
 CALIBRATED = ("QLinearMatMul", "QLinearConv", "QGemm")
 OUTPUT_AXIS = {"ConvInteger": 0, "QLinearConv": 0}  # of the weights; the last one, else
 ACCURACY_INT8 = 4  # MatMulNBits: its feed is rounded to INT8, block by block
@@ -116,3 +117,15 @@ def attribute(node: Any, name: str, default: int) -> int:
 def input_of(node: Any, place: int) -> str:
     """The name of a node's input; empty where it has none."""
     return str(node.input[place]) if place < len(node.input) else ""
+
+
+def constant_value(node: Any) -> Any:
+    """The tensor that a node Constant holds."""
+    if node.op_type != "Constant":
+        return None
+    return next((entry.t for entry in node.attribute if entry.name == "value"), None)
+
+
+def helpers_of(node: Any, places: Iterable[int]) -> frozenset[str]:
+    """What a node takes at some places."""
+    return frozenset(name for place in places if (name := input_of(node, place)))

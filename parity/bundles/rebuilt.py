@@ -15,21 +15,23 @@ from torch.nn import functional as F
 from parity.bundles.audit import Audit
 from parity.bundles.constants import Constant
 from parity.bundles.matching import Match
-from parity.measure.arithmetic import FLOAT, FLOAT16, PER_ROW, PER_TENSOR
+from parity.measure.arithmetic import FLOAT, FLOAT16, PER_BLOCK, PER_ROW, PER_TENSOR, STATIC
 from parity.truth.interpreted import Interpreter, Use
-from parity.truth.precision import int8_rows, int8_tensor
+from parity.truth.precision import int8_blocks, int8_rows, int8_tensor
 from reference.spec.tensors import Array, Signature, Tensors
 
-EMULATED = (FLOAT, PER_ROW, PER_TENSOR)
+EMULATED = (FLOAT, PER_ROW, PER_TENSOR, PER_BLOCK)
 CONVOLVED = (F.conv1d, F.conv2d, F.conv_transpose1d)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Held:
-    """What stands in the place of a constant, read when it is asked for, and how the product with it is fed."""
+    """What stands in the place of a constant, read when it is asked for, and how the product with it is fed: `block`, how many
+    values share a scale."""
 
     value: Callable[[], Tensor]
     fed: str = FLOAT
+    block: int = 1
 
 
 class _Holding(Interpreter):
@@ -44,9 +46,9 @@ class _Holding(Interpreter):
         return use.value if found is None else found.value()
 
     def apply(self, function: Callable[..., Any], args: Any, kwargs: Any, uses: list[Use]) -> Any:
-        fed = next((held.fed for use in uses if (held := self.held.get(use.place)) and held.fed != FLOAT), FLOAT)
-        if self.rounds and fed != FLOAT:
-            args = (_rounded(function, fed, args[0]), *args[1:])
+        held = next((held for use in uses if (held := self.held.get(use.place)) and held.fed != FLOAT), None)
+        if self.rounds and held is not None:
+            args = (_rounded(function, held, args[0]), *args[1:])
         return function(*args, **kwargs)
 
 
@@ -73,13 +75,19 @@ class Rebuilt:
         return {name: tensor.numpy() for name, tensor in outputs.items()}
 
 
-def rebuilt(audit: Audit, *, keep: bool) -> Rebuilt:
-    """The stage that a file holds; `keep` its constants once they are read, else each is read whenever it is used."""
+def stored(match: Match) -> Tensor:
+    """What a file has in the place of a constant, in the file's shape."""
+    return torch.from_numpy(match.constant.values())
+
+
+def rebuilt(audit: Audit, *, keep: bool, values: Callable[[Match], Tensor] = stored) -> Rebuilt:
+    """The stage that a file holds; `keep` its constants once they are read, else each is read whenever it is used. `values` are
+    taken in the place of its own."""
     form = audit.form
     return Rebuilt(
         module=form.module,
         signature=form.signature,
-        held=_held(audit, form.uses.found, keep),
+        held=_held(audit, form.uses.found, keep, values),
         emulated=all(map(_is_emulated, (*(finding.match.constant for finding in audit.findings), *audit.matched.numbers))),
     )
 
@@ -92,30 +100,34 @@ def _is_emulated(constant: Constant) -> bool:
     return constant.fed in EMULATED
 
 
-def _held(audit: Audit, uses: Sequence[Use], keep: bool) -> dict[int, Held]:
+def _held(audit: Audit, uses: Sequence[Use], keep: bool, values: Callable[[Match], Tensor]) -> dict[int, Held]:
     by_value: dict[int, list[Match]] = {}
     for finding in audit.findings:
         by_value.setdefault(id(finding.original.value), []).append(finding.match)
     found: dict[int, Held] = {}
     for use in uses:
         if matches := by_value.get(id(use.value)):
-            read = partial(_value, use, matches)
-            found[use.place] = Held(value=cache(read) if keep else read, fed=matches[0].constant.fed)
+            read = partial(_value, use, matches, values)
+            first = matches[0].constant
+            block = max(first.grid.block) if first.grid is not None and first.fed == PER_BLOCK else 1
+            found[use.place] = Held(value=cache(read) if keep else read, fed=first.fed, block=block)
             if matches[0].folded and use.gain is not None:
                 found[use.gain.place] = Held(value=partial(torch.ones_like, use.gain.value))
     return found
 
 
-def _value(use: Use, matches: Sequence[Match]) -> Tensor:
+def _value(use: Use, matches: Sequence[Match], values: Callable[[Match], Tensor]) -> Tensor:
     """A constant as the file has it, in the model's own order."""
     value = use.value
     for match in matches:
-        value = match.layout.restored(torch.from_numpy(match.constant.values()) / match.factor, value)
+        value = match.layout.restored(values(match) / match.factor, value)
     return value
 
 
-def _rounded(function: Callable[..., Any], fed: str, x: Tensor) -> Tensor:
+def _rounded(function: Callable[..., Any], held: Held, x: Tensor) -> Tensor:
     """What a product is fed, rounded: a row are the channels of one position, which convolutions have in front."""
-    if fed == PER_TENSOR:
+    if held.fed == PER_BLOCK:
+        return int8_blocks(x, held.block)
+    if held.fed in (PER_TENSOR, STATIC):
         return int8_tensor(x)
     return int8_rows(x.transpose(1, -1)).transpose(1, -1) if function in CONVOLVED else int8_rows(x)

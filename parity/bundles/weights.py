@@ -8,6 +8,7 @@ from parity.bundles.contents import contents_of
 from parity.bundles.files import Files
 from parity.bundles.forms import Form, forms
 from parity.bundles.rebuilt import Rebuilt, rebuilt
+from parity.bundles.requantized import requantized
 from parity.measure.contents import Contents
 from reference.pipeline import Model
 
@@ -21,6 +22,7 @@ class Weights:
     _forms: dict[str, tuple[Form, ...]] = field(default_factory=dict)
     _found: dict[tuple[str, str], Contents] = field(default_factory=dict)
     _rebuilt: dict[tuple[str, str], Rebuilt] = field(default_factory=dict)
+    _requantized: dict[tuple[str, str], Rebuilt] = field(default_factory=dict)
 
     def contents(self, bundle: Bundle, stage: str) -> Contents | None:
         """Of a stage's file; None for a format whose constants cannot be read. Raises InputError if it is damaged."""
@@ -42,6 +44,16 @@ class Weights:
 
     def _audit(self, bundle: Bundle, stage: str) -> Audit:
         return audit(bundle.path(stage), self._forms_of(stage), self.files.of_others(bundle, stage))
+
+    def requantized(self, bundle: Bundle, stage: str) -> Rebuilt:
+        """The reference with the checkpoint's weights stored as a stage's file stores them. Raises InputError as `rebuilt`."""
+        key = self._key(bundle, stage)
+        if key not in self._requantized:
+            found = rebuilt(self._audit(bundle, stage), keep=not self.model.large, values=requantized)
+            if self.model.large:
+                return found
+            self._requantized[key] = found
+        return self._requantized[key]
 
     def _key(self, bundle: Bundle, stage: str) -> tuple[str, str]:
         return stage, self.files.sha256(bundle, stage)

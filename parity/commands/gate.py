@@ -3,9 +3,12 @@
 from datetime import date
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
 from fixtures import TINY_MODEL_DIR
 from parity.commands.options import Draws, ModelDir, NoCache, print_peak, split_names, user_store, wide_console
@@ -74,11 +77,18 @@ def soak_command(
     drawn: Annotated[int | None, typer.Option(min=1, help="Draw so many variants for each run; all if left out.")] = None,
     runs: Annotated[int, typer.Option(min=1, help="How many gate runs.")] = 100,
     seed: Annotated[int, typer.Option(min=0, help="Number of the first run; a run is drawn from its number.")] = 0,
+    spoiled: Annotated[int, typer.Option(min=0, help="Of mixes make one in so many wrong; it has to be refused.")] = 0,
+    log: Annotated[Path | None, typer.Option(help="Of mixes: where runs are noted; those that stand there are done.")] = None,
 ) -> None:
-    """Run the gate over and over on drawn prompts, seconds, seeds, steps and threads; 1 if any run refuses."""
+    """Run the gate over and over on drawn prompts, seconds, seeds, steps and threads; 1 if any run ends wrong.
+
+    Without --model, --bundle, --variants and --drawn each run draws a mix, too: how stages are stored, of which seeded model.
+    """
     from parity.soak import SoakOptions, soak
 
     console = wide_console()
+    if model == TINY_MODEL_DIR and not bundle and variants is None and drawn is None:
+        raise typer.Exit(_soak_mixes(console, runs, seed, spoiled, log))
     options = SoakOptions(
         model=model, bundles=bundle or [], variants=split_names(variants), drawn=drawn, runs=runs, seed=seed
     )
@@ -86,3 +96,23 @@ def soak_command(
         refused = soak(options, say)
     console.print(f"{runs - refused} of {runs} runs end PUBLISH", highlight=False)
     raise typer.Exit(EXIT_REFUSE if refused else EXIT_OK)
+
+
+def _soak_mixes(console: Console, runs: int, seed: int, spoiled: int, log: Path | None) -> int:
+    """Show what each arithmetic came to; the exit code."""
+    from parity.measure.policy_file import chosen_policy
+    from parity.soak_mixes import MixSoakOptions, by_arithmetic, soak_mixes
+
+    policy = chosen_policy(None, date.today(), made_here=False)
+    options = MixSoakOptions(runs=runs, seed=seed, spoiled=spoiled, log=log)
+    with show_progress(console) as say, TemporaryDirectory() as folder:
+        say(f"runs {seed} to {seed + runs - 1}; the same numbers draw the same")
+        done = soak_mixes(options, policy, user_store(no_cache=False), Path(folder), say)
+    table = Table("mix", "stores and computes", "runs", "right")
+    for mix, arithmetic, count, right in by_arithmetic(done):
+        table.add_row(mix, arithmetic, str(count), str(right))
+    console.print(table)
+    right = sum(run.right for run in done)
+    took_s = sum(run.seconds for run in done)
+    console.print(f"{right} of {runs} runs end right; {table.row_count} mixes, {took_s:.0f} s", highlight=False)
+    return EXIT_OK if right == runs else EXIT_REFUSE

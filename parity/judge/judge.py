@@ -1,7 +1,7 @@
 """Judge: what contenders answer, held to its limits. The gate asks for everything, a test for one thing."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from litert_pipeline.bundle import Bundle
 from parity.judge.artifacts import artifact_checks
+from parity.judge.calibrated import calibrated_checks
 from parity.judge.claims import require_same_tensors
 from parity.judge.held import envelope_why, held
 from parity.judge.input_order import order_checks
@@ -23,7 +24,7 @@ from parity.judge.sources import AnswerSource
 from parity.judge.weights import weight_checks
 from parity.measure.budget import Budget
 from parity.measure.cases import Case, Drawn
-from parity.measure.limits import BETWEEN, ENVELOPE_FACTOR, SAME_CONDITIONING, limits
+from parity.measure.limits import BETWEEN, ENVELOPE_FACTOR, SAME_CONDITIONING, as_stored, limits
 from parity.measure.pooled import pooled
 from parity.measure.replay import asked, audio_to_audio, compare
 from parity.measure.sweep import RESPONSE, SWEPT, Sweep, drawn
@@ -81,6 +82,16 @@ class Judge(Panel):
             _stack=ExitStack(), _generated={},
         )
 
+    def of_others(self, bundles: Iterable[Bundle]) -> "Judge":
+        """A judge of other bundles of the same model; each knows what the other has computed. Raises InputError as `of`."""
+        bundles = list(bundles)
+        for bundle in bundles:
+            require_same_tensors(bundle, self.model)
+        return Judge(
+            truths=self.truths, contenders=contenders_of(bundles), threads=self.threads, files=self.files,
+            _answers=self.answered, _weights=self.weights,
+        )  # fmt: skip
+
     def budget(self, stage: str, variant: str, metric: str) -> Budget:
         """What a number about a contender's stage is held to."""
         return limits(stage, metric, self.arithmetic(variant, stage))
@@ -100,10 +111,13 @@ class Judge(Panel):
         found = pooled([self.measured(stage, variant, case) for case in cases])
         if found is None:
             return []
-        budget = self.budget(stage, variant, found.metric)
-        beside = pooled([self.measured(stage, budget.yardstick, case) for case in cases])
         of = cases[0].id if len(cases) == 1 else f"{len(cases)} cases"
-        return [held(stage, variant, of, found, budget, math.nan if beside is None else beside.value)]
+
+        def under(budget: Budget) -> Verdict:
+            beside = pooled([self.beside(stage, variant, budget.yardstick, case) for case in cases])
+            return held(stage, variant, of, found, budget, math.nan if beside is None else beside.value)
+
+        return [self._second(stage, variant, found.metric, under)]
 
     def drawn(self, stage: str, case: Case, sweep: Sweep) -> list[Drawn]:
         """What a sweep asks of a stage; what it draws nothing of is the case's."""
@@ -116,7 +130,7 @@ class Judge(Panel):
 
     def structure(self, stage: str, variant: str, cases: list[Case]) -> list[Verdict]:
         """A quantized file's answers beside those of the reference that holds its weights; nothing of others."""
-        return structure_checks(self, stage, variant, cases)
+        return structure_checks(self, stage, variant, cases) or calibrated_checks(self, stage, variant, cases)
 
     def replayed(self, variant: str, case: Case, *, from_audio: bool = False) -> list[Verdict]:
         """What the contender's pipeline does between stages that answer with the truth, beside what the reference does."""
@@ -175,10 +189,22 @@ class Judge(Panel):
 
     def _held(self, stage: str, variant: str, case: Case | Drawn, found: Measurement) -> Verdict:
         """A measurement against its limits, which may follow what a yardstick measures on the same output."""
-        budget = self.budget(stage, variant, found.metric)
-        beside = {(one.metric, one.step): one.value for one in self.measured(stage, budget.yardstick, case)}
-        yardstick = beside.get((found.metric, found.step), math.nan)  # one that is not finite allows nothing
-        return held(stage, variant, case.id, found, budget, yardstick)
+
+        def under(budget: Budget) -> Verdict:
+            beside = {(one.metric, one.step): one.value for one in self.beside(stage, variant, budget.yardstick, case)}
+            yardstick = beside.get((found.metric, found.step), math.nan)  # one that is not finite allows nothing
+            return held(stage, variant, case.id, found, budget, yardstick)
+
+        return self._second(stage, variant, found.metric, under)
+
+    def _second(self, stage: str, variant: str, metric: str, under: Callable[[Budget], Verdict]) -> Verdict:
+        """The verdict under the limits of an arithmetic that was measured or, where these do not hold and the file stores its
+        layers in ways of its own, under those of what it stores."""
+        first = under(self.budget(stage, variant, metric))
+        if first.ok or not self.stores(variant, stage):
+            return first
+        others = map(under, as_stored(stage, metric))
+        return next((verdict for verdict in others if verdict.ok), first)
 
     def _swept(self, variant: str, drawn: Drawn, found: Measurement) -> Verdict:
         """Without a lower side: what is far from all truths may happen to be exact."""

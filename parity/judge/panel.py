@@ -3,7 +3,7 @@
 from collections.abc import Callable, Hashable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 from litert_pipeline.run.open_stages import HELD_BYTES, ONE_AT_A_TIME, OpenStages
 from litert_pipeline.run.pipeline import assembled
@@ -13,6 +13,7 @@ from parity.judge.answers import Answers
 from parity.judge.sources import AnswerSource, Run, Yardstick
 from parity.judge.structure import Structure
 from parity.measure.arithmetic import Arithmetic
+from parity.measure.budget import AS_STORED
 from parity.measure.cases import Case, Drawn
 from parity.measure.teacher_forcing import Measurement
 from parity.runtimes import Contender
@@ -136,6 +137,22 @@ class Panel:
         """Teacher-forced measurements, taken once."""
         key = self._key(stage, variant, case)
         return self.answered.measured(key, case, lambda: self.answers(stage, variant, case))
+
+    def stores(self, variant: str, stage: str) -> bool:
+        """Whether a contender's file is known to hold the checkpoint's weights, in less than float32."""
+        bundle = self.source(variant).bundle
+        contents = None if bundle is None else self.weights.contents(bundle, stage)
+        return contents is not None and contents.reduced
+
+    def beside(self, stage: str, variant: str, yardstick: str, case: Case | Drawn) -> list[Measurement]:
+        """What a yardstick measures that a contender's stage is held to; `AS_STORED` is one of the contender's own file."""
+        if yardstick != AS_STORED:
+            return self.measured(stage, yardstick, case)
+        bundle = self.source(variant).bundle
+        assert bundle is not None, "only a file is stored"
+        key = stage, (AS_STORED, self.files.sha256(bundle, stage)), case.id
+        opened = partial(self.weights.requantized, bundle, stage)
+        return self.answered.measured(key, case, lambda: self.answered.of(key, case, opened, keep=False))
 
     def _key(self, stage: str, variant: str, case: Case | Drawn) -> tuple[str, Hashable, str]:
         return stage, self._answering(variant).identity(stage), case.id

@@ -9,6 +9,7 @@ and step. `Following`: a file of reduced precision may err about as much as the 
 from dataclasses import dataclass
 
 YARDSTICK = "torch_fp32"  # the reference's own float32 rounding, which float files are measured in
+AS_STORED = "as_stored"  # the reference with the checkpoint's weights stored as the very file stores them, layer by layer
 UNIT_ROUNDOFF = 2.0**-24  # half a float32 step: what rounding the exact answer once may cost
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from parity.measure.arithmetic import FLOAT, FP32_COMPUTE
+from parity.measure.arithmetic import FLOAT, FLOAT32, FP32_COMPUTE
 from parity.measure.file_limits import HALF_STEP
 
 INTEGERS, FLOATS = "integers", "floats"  # what products are made of
@@ -86,6 +86,11 @@ class Contents:
     def beyond_rounding(self) -> float:
         """How much farther than rounding to the nearest the worst constant is, in steps; NaN stays NaN."""
         return 0.0 if self.steps <= HALF_STEP else self.steps - HALF_STEP
+
+    @property
+    def reduced(self) -> bool:
+        """Whether it holds the checkpoint's tensors, all of them and nothing else, and any in less than float32."""
+        return any(part.stored.storage != FLOAT32 for part in self.parts) and not (self.wrong or self.missing or self.unexplained)
 
     @property
     def schemes(self) -> dict[str, int]:

@@ -13,6 +13,7 @@ from parity.measure.arithmetic import (
     INT4,
     INT4_WEIGHTS,
     INT8,
+    INT8_CALIBRATED,
     INT8_PER_ROW,
     INT8_PER_TENSOR,
     INT8_WEIGHTS,
@@ -20,21 +21,16 @@ from parity.measure.arithmetic import (
     PER_TENSOR,
     REFERENCE,
     SINGLE,
+    STATIC,
     Arithmetic,
 )
-from parity.measure.budget import UNIT_ROUNDOFF, Budget, Fixed, Following, Rounding
-from parity.measure.pooled import POOLED
-from parity.measure.sweep import RESPONSE
-from parity.measure.teacher_forcing import OF_LATENTS, OF_SOUND
+from parity.measure.budget import AS_STORED, UNIT_ROUNDOFF, Budget, Fixed, Following, Rounding
+from parity.measure.stage_budgets import StageBudget, conditioner, decoder, dit, encoder, like, reference, shaped
 from reference.spec.stages import ALL_STAGES, CONDITIONER, DECODER, DIT, ENCODER
-
-StageBudget = dict[str, Budget]
 
 SAME_BITS = Fixed(limit=0.0, why="the levels are the same bits in every pipeline")
 SAME_TOKENS = Fixed(limit=0.0, why="the pipeline must hand the conditioner the ids, mask and seconds of the reference")
 SAME_CONDITIONING = Fixed(limit=0.0, why="a generation starts from the very conditioning that was judged")
-ZERO = Fixed(limit=0.0, why="rows of padding are zero vectors, exactly")
-NONE = Fixed(limit=0.0, why="one such value is a fault")
 FLOAT = Rounding(factor=4.0, why="4x the reference's own rounding; another order of the same arithmetic was measured up to 2.6x")
 
 # A largest value, and a part of an error that is next to nothing, spread more than a norm.
@@ -56,68 +52,28 @@ BETWEEN: dict[str, StageBudget] = {
 ENVELOPE_FACTOR = 4.0
 LENT_ROOM = 1.3
 
-
-def _reference(roundings: int) -> Fixed:
-    """The reference's own float32 loss; a reference that loses more is no yardstick."""
-    return Fixed(limit=roundings * UNIT_ROUNDOFF, why=f"{roundings} float32 roundings; measured a fifth of that")
-
-
-def _like(yardstick: str, low_factor: float, factor: float, measured: str) -> Following:
-    """`measured` is the range of variant over yardstick over all cases on the tiny model."""
-    why = f"{low_factor:g} to {factor:g} times the reference's error at {yardstick}; measured {measured} times"
-    return Following(yardstick=yardstick, low_factor=low_factor, factor=factor, why=why)
-
-
-def _shaped(yardstick: str, factor: float, measured: str) -> Following:
-    """The same without a lower side: a file that is more exact than its weights say, as where some layers are, is no fault."""
-    return _like(yardstick, 0.0, factor, measured)
-
-
-def _conditioner(prompt: Budget, seconds: Budget, pooled: Budget) -> StageBudget:
-    return {
-        "nonfinite_values": NONE,
-        "padding_peak": ZERO,
-        "relative_l2.prompt_rows": prompt,
-        "relative_l2.seconds": seconds,
-        POOLED: pooled,
-    }
-
-
-def _dit(denoised: Budget, shape: Budget, pooled: Budget, response: Budget) -> StageBudget:
-    whole = {"nonfinite_values": NONE, "denoised_error": denoised, POOLED: pooled, RESPONSE: response}
-    return whole | dict.fromkeys(OF_LATENTS, shape)
-
-
-def _decoder(waveform: Budget, shape: Budget, pooled: Budget) -> StageBudget:
-    return {"nonfinite_values": NONE, POOLED: pooled, **dict.fromkeys(OF_SOUND, shape), "relative_l2": waveform}
-
-
-def _encoder(latents: Budget, shape: Budget, pooled: Budget) -> StageBudget:
-    return {"nonfinite_values": NONE, "relative_l2": latents, POOLED: pooled, **dict.fromkeys(OF_LATENTS, shape)}
-
-
 _FLOAT: dict[str, StageBudget] = {
-    CONDITIONER: _conditioner(FLOAT, FLOAT, FLOAT),
-    DIT: _dit(FLOAT, FLOAT_SHAPE, FLOAT, FLOAT_SHAPE),
-    DECODER: _decoder(FLOAT, FLOAT_SHAPE, FLOAT),
-    ENCODER: _encoder(LONG_SUMS, LONG_SUMS, LONG_SUMS),
+    CONDITIONER: conditioner(FLOAT, FLOAT, FLOAT),
+    DIT: dit(FLOAT, FLOAT_SHAPE, FLOAT, FLOAT_SHAPE),
+    DECODER: decoder(FLOAT, FLOAT_SHAPE, FLOAT),
+    ENCODER: encoder(LONG_SUMS, LONG_SUMS, LONG_SUMS),
 }
 # Of the DiT: in all, by shape, pooled, its response. Gains kept apart from weights move errors by 1.3x, their shape by 1.9x.
 _INT8_DIT = (
-    _shaped("int8_rows", 1.7, "0.86 to 1.1"), _shaped("int8_rows", 2.0, "0.73 to 1.4"),
-    _shaped("int8_rows", 1.4, "0.98 to 1.02"), _shaped("int8_rows", 1.4, "0.97 to 1.03"),
+    shaped("int8_rows", 1.7, "0.86 to 1.1"), shaped("int8_rows", 2.0, "0.73 to 1.4"),
+    shaped("int8_rows", 1.4, "0.98 to 1.02"), shaped("int8_rows", 1.4, "0.97 to 1.03"),
 )  # fmt: skip
 _INT8_TENSOR = (
-    _shaped("int8_tensor", 1.9, "0.92 to 1.05"), _shaped("int8_tensor", 1.9, "0.81 to 1.1"),
-    _shaped("int8_tensor", 1.4, "0.98 to 1.02"), _shaped("int8_tensor", 1.35, "0.97 to 1.03"),
+    shaped("int8_tensor", 1.9, "0.92 to 1.05"), shaped("int8_tensor", 1.9, "0.81 to 1.1"),
+    shaped("int8_tensor", 1.4, "0.98 to 1.02"), shaped("int8_tensor", 1.35, "0.97 to 1.03"),
 )  # fmt: skip
 _INT8_ONLY = (
-    _shaped("int8_weights", 1.7, "1.0"), _shaped("int8_weights", 2.2, "1.0"),
-    _shaped("int8_weights", 1.4, "1.0"), _shaped("int8_weights", 1.5, "1.0"),
+    shaped("int8_weights", 1.7, "1.0"), shaped("int8_weights", 2.2, "1.0"),
+    shaped("int8_weights", 1.4, "1.0"), shaped("int8_weights", 1.5, "1.0"),
 )  # fmt: skip
 _INT4_ONLY = (
-    _shaped("int4_weights", 1.7, "0.96 to 1.06"), _shaped("int4_weights", 2.2, "0.86 to 1.04"),
-    _shaped("int4_weights", 1.4, "0.97 to 1.03"), _shaped("int4_weights", 2.0, "0.97 to 1.5"),
+    shaped("int4_weights", 1.7, "0.96 to 1.06"), shaped("int4_weights", 2.2, "0.86 to 1.04"),
+    shaped("int4_weights", 1.4, "0.97 to 1.03"), shaped("int4_weights", 2.0, "0.97 to 1.5"),
 )  # fmt: skip
 
 
@@ -131,88 +87,116 @@ def _lent(measured: dict[str, StageBudget], budget: Following, shape: Following)
     """Budgets of all stages at an arithmetic: those measured, and `budget` and `shape` for the others."""
     lent, lent_shape = _nearest(budget), _nearest(shape)
     others = {
-        CONDITIONER: _conditioner(lent, lent, lent),
-        DIT: _dit(lent, lent_shape, lent, lent),
-        DECODER: _decoder(lent, lent_shape, lent),
-        ENCODER: _encoder(lent, lent_shape, lent),
+        CONDITIONER: conditioner(lent, lent, lent),
+        DIT: dit(lent, lent_shape, lent, lent),
+        DECODER: decoder(lent, lent_shape, lent),
+        ENCODER: encoder(lent, lent_shape, lent),
     }
     return others | measured
 
 
 _HALF_WEIGHTS: dict[str, StageBudget] = {
-    CONDITIONER: _conditioner(
-        _like("fp16_weights", 0.3, 1.6, "0.64 to 0.83"),
-        _like("fp16_weights", 0.06, 2.0, "0.16 to 1.0"),
-        _shaped("fp16_weights", 1.2, "0.64 to 0.83"),
+    CONDITIONER: conditioner(
+        like("fp16_weights", 0.3, 1.6, "0.64 to 0.83"),
+        like("fp16_weights", 0.06, 2.0, "0.16 to 1.0"),
+        shaped("fp16_weights", 1.2, "0.64 to 0.83"),
     ),
-    DIT: _dit(
-        _like("fp16_weights", 0.3, 2.0, "0.67 to 1.1"),
-        _shaped("fp16_weights", 2.0, "0.46 to 1.2"),
-        _shaped("fp16_weights", 1.4, "0.79 to 0.92"), _shaped("fp16_weights", 1.4, "0.43 to 0.59"),
+    DIT: dit(
+        like("fp16_weights", 0.3, 2.0, "0.67 to 1.1"),
+        shaped("fp16_weights", 2.0, "0.46 to 1.2"),
+        shaped("fp16_weights", 1.4, "0.79 to 0.92"), shaped("fp16_weights", 1.4, "0.43 to 0.59"),
     ),
-    DECODER: _decoder(
-        _like("fp16_weights", 0.4, 1.6, "0.77 to 0.80"),
-        _shaped("fp16_weights", 1.6, "0.51 to 0.92"),
-        _shaped("fp16_weights", 1.2, "0.77 to 0.80"),
+    DECODER: decoder(
+        like("fp16_weights", 0.4, 1.6, "0.77 to 0.80"),
+        shaped("fp16_weights", 1.6, "0.51 to 0.92"),
+        shaped("fp16_weights", 1.2, "0.77 to 0.80"),
     ),
-    ENCODER: _encoder(
-        _like("fp16_weights", 0.3, 1.6, "0.66 to 0.78"),
-        _shaped("fp16_weights", 2.0, "0.54 to 0.96"),
-        _shaped("fp16_weights", 1.2, "0.66 to 0.78"),
+    ENCODER: encoder(
+        like("fp16_weights", 0.3, 1.6, "0.66 to 0.78"),
+        shaped("fp16_weights", 2.0, "0.54 to 0.96"),
+        shaped("fp16_weights", 1.2, "0.66 to 0.78"),
     ),
 }
+
+# By what the very file stores, layer by layer.
+_STORED = (
+    shaped(AS_STORED, 1.7, "0.6 to 1.25"), shaped(AS_STORED, 2.4, "0.36 to 1.6"),
+    shaped(AS_STORED, 1.4, "0.7 to 1.05"), shaped(AS_STORED, 1.5, "0.75 to 1.24"),
+)  # fmt: skip
+STORED: Mapping[str, StageBudget] = {
+    CONDITIONER: conditioner(_STORED[0], _STORED[1], _STORED[2]),
+    DIT: dit(*_STORED),
+    DECODER: decoder(*_STORED[:3]),
+    ENCODER: encoder(*_STORED[:3]),
+}
+
+# A calibrated range is as wide as the widest that was looked at, and what layers answer is rounded, too.
+_CALIBRATED, _CALIBRATED_SHAPE = shaped(AS_STORED, 5.0, "1.2 to 3.2"), shaped(AS_STORED, 7.0, "0.6 to 3.5")
 
 # What a stage is held to, by its arithmetic and name.
 LIMITS: Mapping[Arithmetic, dict[str, StageBudget]] = {
     REFERENCE: {
-        CONDITIONER: _conditioner(_reference(32), _reference(32), _reference(32)),
-        DIT: _dit(_reference(64), _reference(256), _reference(64), _reference(512)),
-        DECODER: _decoder(_reference(128), _reference(1024), _reference(128)),
-        ENCODER: _encoder(_reference(64), _reference(512), _reference(64)),
+        CONDITIONER: conditioner(reference(32), reference(32), reference(32)),
+        DIT: dit(reference(64), reference(256), reference(64), reference(512)),
+        DECODER: decoder(reference(128), reference(1024), reference(128)),
+        ENCODER: encoder(reference(64), reference(512), reference(64)),
     },
     SINGLE: _FLOAT,
     HALF_T5: {
         **_FLOAT,
-        CONDITIONER: _conditioner(_like("fp16", 0.4, 2.0, "0.85 to 1.2"), FLOAT, _shaped("fp16", 1.5, "0.85 to 1.2")),
+        CONDITIONER: conditioner(like("fp16", 0.4, 2.0, "0.85 to 1.2"), FLOAT, shaped("fp16", 1.5, "0.85 to 1.2")),
     },
     # XNNPACK emulates FP16 here; arithmetic that also accumulates in FP16 errs more, so there is more room.
     HALF_COMPUTE: {
-        CONDITIONER: _conditioner(
-            _like("fp16", 0.2, 2.0, "0.55 to 0.68"), _like("fp16", 0.2, 6.0, "0.72 to 2.2"), _shaped("fp16", 1.5, "0.55 to 0.68")
+        CONDITIONER: conditioner(
+            like("fp16", 0.2, 2.0, "0.55 to 0.68"), like("fp16", 0.2, 6.0, "0.72 to 2.2"), shaped("fp16", 1.5, "0.55 to 0.68")
         ),
-        DIT: _dit(
-            _like("fp16", 0.4, 5.0, "1.1 to 1.7"), _shaped("fp16", 5.0, "0.51 to 1.9"), _shaped("fp16", 4.0, "1.3 to 1.4"),
-            _shaped("fp16", 5.0, "1.6"),
+        DIT: dit(
+            like("fp16", 0.4, 5.0, "1.1 to 1.7"), shaped("fp16", 5.0, "0.51 to 1.9"), shaped("fp16", 4.0, "1.3 to 1.4"),
+            shaped("fp16", 5.0, "1.6"),
         ),
-        DECODER: _decoder(
-            _like("fp16", 0.4, 3.5, "1.1 to 1.2"), _shaped("fp16", 3.5, "0.91 to 1.6"), _shaped("fp16", 3.0, "1.1 to 1.2")
+        DECODER: decoder(
+            like("fp16", 0.4, 3.5, "1.1 to 1.2"), shaped("fp16", 3.5, "0.91 to 1.6"), shaped("fp16", 3.0, "1.1 to 1.2")
         ),
-        ENCODER: _encoder(
-            _like("fp16", 0.4, 3.5, "1.0 to 1.3"), _shaped("fp16", 3.5, "0.76 to 1.7"), _shaped("fp16", 3.0, "1.0 to 1.3")
+        ENCODER: encoder(
+            like("fp16", 0.4, 3.5, "1.0 to 1.3"), shaped("fp16", 3.5, "0.76 to 1.7"), shaped("fp16", 3.0, "1.0 to 1.3")
         ),
     },
     HALF_WEIGHTS: _HALF_WEIGHTS,
     HALF_CONSTANTS: {  # the number embedder's frequencies, too, which litert-torch's casting leaves
         **_HALF_WEIGHTS,
-        CONDITIONER: _conditioner(
-            _like("fp16_weights", 0.5, 1.7, "1.0"), _like("fp16_weights", 0.3, 4.0, "1.0 to 2.3"),
-            _shaped("fp16_weights", 1.4, "1.0"),
+        CONDITIONER: conditioner(
+            like("fp16_weights", 0.5, 1.7, "1.0"), like("fp16_weights", 0.3, 4.0, "1.0 to 2.3"),
+            shaped("fp16_weights", 1.4, "1.0"),
         ),
     },
     INT8_PER_ROW: _lent(
         {
-            DIT: _dit(*_INT8_DIT),
-            DECODER: _decoder(
-                _like("int8_decoder", 0.45, 1.6, "1.0"), _shaped("int8_decoder", 1.9, "0.82 to 1.3"),
-                _shaped("int8_decoder", 1.4, "1.0"),
+            DIT: dit(*_INT8_DIT),
+            DECODER: decoder(
+                like("int8_decoder", 0.45, 1.6, "1.0"), shaped("int8_decoder", 1.9, "0.82 to 1.3"),
+                shaped("int8_decoder", 1.4, "1.0"),
             ),
         },
         *_INT8_DIT[:2],
     ),
-    INT8_PER_TENSOR: _lent({DIT: _dit(*_INT8_TENSOR)}, *_INT8_TENSOR[:2]),
-    INT8_WEIGHTS: _lent({DIT: _dit(*_INT8_ONLY)}, *_INT8_ONLY[:2]),
-    INT4_WEIGHTS: _lent({DIT: _dit(*_INT4_ONLY)}, *_INT4_ONLY[:2]),
+    INT8_PER_TENSOR: _lent({DIT: dit(*_INT8_TENSOR)}, *_INT8_TENSOR[:2]),
+    INT8_WEIGHTS: _lent({DIT: dit(*_INT8_ONLY)}, *_INT8_ONLY[:2]),
+    INT8_CALIBRATED: {
+        CONDITIONER: conditioner(_CALIBRATED, _CALIBRATED, _CALIBRATED),
+        DIT: dit(_CALIBRATED, _CALIBRATED_SHAPE, _CALIBRATED, _CALIBRATED),
+        DECODER: decoder(_CALIBRATED, _CALIBRATED_SHAPE, _CALIBRATED),
+        ENCODER: encoder(_CALIBRATED, _CALIBRATED_SHAPE, _CALIBRATED),
+    },
+    INT4_WEIGHTS: _lent({DIT: dit(*_INT4_ONLY)}, *_INT4_ONLY[:2]),
 }  # fmt: skip
+
+
+def as_stored(stage: str, metric: str) -> list[Budget]:
+    """What a number about a stage may be, too, where its file stores the layers in ways that no named arithmetic stands for: what
+    is stored so errs, and floats round. Nothing where the arithmetic makes no difference."""
+    found = [STORED[stage][metric], _FLOAT[stage][metric]]
+    return [budget for budget in found if not isinstance(budget, Fixed)]
 
 
 def limits(stage: str, metric: str, arithmetic: Arithmetic) -> Budget:
@@ -227,7 +211,8 @@ def nearest(arithmetic: Arithmetic) -> Arithmetic:
     if arithmetic.weights == INT4:
         return INT4_WEIGHTS
     if arithmetic.weights == INT8:
-        return {PER_ROW: INT8_PER_ROW, PER_TENSOR: INT8_PER_TENSOR}.get(arithmetic.activations, INT8_WEIGHTS)
+        fed = {PER_ROW: INT8_PER_ROW, PER_TENSOR: INT8_PER_TENSOR, STATIC: INT8_CALIBRATED}
+        return fed.get(arithmetic.activations, INT8_WEIGHTS)
     if arithmetic.compute == FP16_COMPUTE:
         return HALF_COMPUTE
     return HALF_WEIGHTS if arithmetic.weights == FLOAT16 else SINGLE

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from litert_pipeline.bundle import Bundle
 from parity.runtimes.host import onnxruntime_kernels
 from parity.runtimes.onnx_sessions import new_session
@@ -12,7 +14,7 @@ from reference.spec.errors import InputError
 from reference.spec.generation import Stage
 from reference.spec.tensors import Array, Signature, Tensor, Tensors
 
-DTYPES = {"tensor(float)": "float32", "tensor(int32)": "int32", "tensor(int64)": "int64"}
+DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(int32)": "int32", "tensor(int64)": "int64"}
 
 
 class OnnxStage:
@@ -36,7 +38,7 @@ class OnnxStage:
         except Exception as error:  # as above
             reason = " ".join(str(error).split())
             raise InputError(f"{self.path}: ONNX Runtime cannot run it ({reason}); convert it again") from None
-        return dict(zip(names, found, strict=True))
+        return {name: _widened(array) for name, array in zip(names, found, strict=True)}
 
     def _check(self, found: list[Any], declared: tuple[Tensor, ...], kind: str) -> None:
         wanted = {tensor.name: (tensor.shape, tensor.dtype) for tensor in declared}
@@ -46,6 +48,11 @@ class OnnxStage:
         }
         if in_file != wanted:
             raise InputError(f"{self.path}: foreign signature, {kind}s are {in_file}, expected {wanted}")
+
+
+def _widened(array: Array) -> Array:
+    """An answer in float16 as float32, which holds the same values: what follows a stage is computed in float32."""
+    return array.astype(np.float32) if array.dtype == np.float16 else array
 
 
 def _closed(shape: list[int | str | None], wanted: tuple[int, ...]) -> tuple[int | str | None, ...]:

@@ -76,6 +76,14 @@ def int8_rows(x: Tensor) -> Tensor:
     return _asymmetric(x, x.amin(-1, keepdim=True), x.amax(-1, keepdim=True))
 
 
+def int8_blocks(x: Tensor, size: int) -> Tensor:
+    """INT8 with one symmetric scale per `size` values of a row, as ONNX Runtime quantizes what MatMulNBits is fed."""
+    width = x.shape[-1]
+    padded = torch.nn.functional.pad(x, (0, -width % size))
+    blocks = padded.reshape(*x.shape[:-1], -1, size)
+    return _symmetric(blocks, (-1,), INT8_LARGEST).reshape(padded.shape)[..., :width]
+
+
 def int8_tensor(x: Tensor) -> Tensor:
     """INT8 with one scale and zero point, as ONNX Runtime quantizes it, and XNNPACK a convolution's input."""
     return _asymmetric(x, x.amin(), x.amax())

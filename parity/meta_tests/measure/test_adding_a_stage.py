@@ -12,7 +12,8 @@ from parity.faults.injection import Injected
 from parity.judge.judge import Judge
 from parity.measure.arithmetic import REFERENCE
 from parity.measure.budget import YARDSTICK
-from parity.measure.limits import LIMITS, NONE
+from parity.measure.limits import LIMITS
+from parity.measure.stage_budgets import NONE
 from parity.measure.teacher_forcing import stage_feed
 from parity.runtimes import reference_contenders
 from parity.test_parity import assert_ok, case_called

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from parity.judge.judge import Judge
 from parity.measure.arithmetic import REFERENCE, SINGLE
-from parity.measure.budget import YARDSTICK, Following, Rounding
+from parity.measure.budget import AS_STORED, YARDSTICK, Following, Rounding
 from parity.measure.limits import LIMITS
 from parity.measure.teacher_forcing import stage_feed
 from parity.test_parity import case_called
@@ -114,7 +114,7 @@ def test_what_is_reduced_is_held_to_its_own_precision() -> None:
     for arithmetic, stages in LIMITS.items():
         budgets = [budget for stage in ALL_STAGES for budget in stages[stage].values()]
         following = [budget for budget in budgets if isinstance(budget, Following)]
-        assert all(budget.yardstick in PRECISIONS and 0 <= budget.low_factor < 1 < budget.factor for budget in following)
+        assert all(budget.yardstick in (*PRECISIONS, AS_STORED) and 0 <= budget.low_factor < 1 < budget.factor for budget in following)
         assert all(budget.yardstick == YARDSTICK for budget in budgets if isinstance(budget, Rounding))
         assert bool(following) != (arithmetic in (REFERENCE, SINGLE)), str(arithmetic)
 

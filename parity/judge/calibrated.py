@@ -1,0 +1,70 @@
+"""Whether the graph of a file that static quantization made is the model's: run without the rounding in between, beside the
+reference that holds the file's own weights."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from litert_pipeline.bundle import SUFFIXES, Bundle
+from parity.bundles.rebuilt import Rebuilt
+from parity.bundles.unrounded import write_unrounded
+from parity.judge.panel import Panel
+from parity.judge.same_graph import share_of_room
+from parity.judge.structure import Beside
+from parity.measure.arithmetic import STATIC
+from parity.measure.budget import YARDSTICK
+from parity.measure.cases import Case
+from parity.measure.file_limits import BARE_STRUCTURE
+from parity.measure.teacher_forcing import stage_feed
+from parity.measure.verdict import TEACHER_FORCED, Verdict
+from parity.runtimes.onnxruntime_ import OnnxStage
+from reference.spec.generation import Stage
+from reference.spec.stages import STAGE_TABLE
+
+MOST_CASES, STRIDE = 6, 3  # as `same_graph.py` looks at them
+ONNX = "onnx"
+
+
+def calibrated_checks(panel: Panel, stage: str, variant: str, cases: list[Case]) -> list[Verdict]:
+    """One verdict on a file whose layers' feeds are rounded to calibrated ranges; nothing of others, of a large model, and
+    where the graph has operators on integers that are not known."""
+    bundle = panel.source(variant).bundle
+    if bundle is None or bundle.manifest.format != ONNX or panel.arithmetic(variant, stage).activations != STATIC:
+        return []
+    chosen = [] if panel.model.large else cases[:MOST_CASES]
+    with _unrounded(panel, bundle, stage) as run:
+        rebuilt = panel.weights.rebuilt(bundle, stage)
+        shares = [] if run is None else [_share(panel, rebuilt, run, stage, case, place) for place, case in enumerate(chosen)]
+    of = chosen[0].id if len(chosen) == 1 else f"{len(chosen)} cases"
+    return [
+        Verdict(
+            stage=stage, variant=variant, case=of, ladder=TEACHER_FORCED, metric="structure_share",
+            value=float(np.max(shares)), limit=BARE_STRUCTURE.limit, why=BARE_STRUCTURE.why,
+        )
+    ] if shares else []  # fmt: skip
+
+
+@contextmanager
+def _unrounded(panel: Panel, bundle: Bundle, stage: str) -> Iterator[Stage | None]:
+    """The stage with nothing rounded in between; None where the file cannot be written so."""
+    entry = bundle.manifest.stages[stage]
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / f"{stage}{SUFFIXES[ONNX]}"
+        if write_unrounded(bundle.path(stage), path):
+            yield entry.translated(OnnxStage(path, entry.own_signature, panel.threads))
+        else:
+            yield None
+
+
+def _share(panel: Panel, rebuilt: Rebuilt, run: Stage, stage: str, case: Case, place: int) -> float:
+    """How much of the room between the two one answer takes: that of floats."""
+    truth = panel.truth(case)
+    call = STRIDE * place % STAGE_TABLE[stage].calls(truth)
+    feed = stage_feed(stage, truth, call)
+    answers = rebuilt(feed, rounds=False)
+    beside = Beside(answers=answers, moved=dict.fromkeys(answers, 0.0))
+    own = panel.answers(stage, YARDSTICK, case)[call]
+    return share_of_room(beside, run(feed), STAGE_TABLE[stage].truth(truth, call), own)

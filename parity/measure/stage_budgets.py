@@ -1,0 +1,53 @@
+"""How budgets are put together: which metrics a stage has, and what each kind says of itself. Limits stand in `limits.py`."""
+
+from parity.measure.budget import UNIT_ROUNDOFF, Budget, Fixed, Following
+from parity.measure.pooled import POOLED
+from parity.measure.sweep import RESPONSE
+from parity.measure.teacher_forcing import OF_LATENTS, OF_SOUND
+
+StageBudget = dict[str, Budget]
+ZERO = Fixed(limit=0.0, why="rows of padding are zero vectors, exactly")
+NONE = Fixed(limit=0.0, why="one such value is a fault")
+
+
+def reference(roundings: int) -> Fixed:
+    """The reference's own float32 loss; a reference that loses more is no yardstick."""
+    return Fixed(limit=roundings * UNIT_ROUNDOFF, why=f"{roundings} float32 roundings; measured a fifth of that")
+
+
+def like(yardstick: str, low_factor: float, factor: float, measured: str) -> Following:
+    """`measured` is the range of variant over yardstick over all cases on the tiny model."""
+    why = f"{low_factor:g} to {factor:g} times the reference's error at {yardstick}; measured {measured} times"
+    return Following(yardstick=yardstick, low_factor=low_factor, factor=factor, why=why)
+
+
+def shaped(yardstick: str, factor: float, measured: str) -> Following:
+    """The same without a lower side: a file that is more exact than its weights say, as where some layers are, is no fault."""
+    return like(yardstick, 0.0, factor, measured)
+
+
+def conditioner(prompt: Budget, seconds: Budget, pooled: Budget) -> StageBudget:
+    """Prompt rows, the seconds row, and all cases pooled."""
+    return {
+        "nonfinite_values": NONE,
+        "padding_peak": ZERO,
+        "relative_l2.prompt_rows": prompt,
+        "relative_l2.seconds": seconds,
+        POOLED: pooled,
+    }
+
+
+def dit(denoised: Budget, shape: Budget, pooled: Budget, response: Budget) -> StageBudget:
+    """Denoised estimates as a whole and by shape, all steps and cases pooled, the response to the level."""
+    whole = {"nonfinite_values": NONE, "denoised_error": denoised, POOLED: pooled, RESPONSE: response}
+    return whole | dict.fromkeys(OF_LATENTS, shape)
+
+
+def decoder(waveform: Budget, shape: Budget, pooled: Budget) -> StageBudget:
+    """The sound as a whole and by shape, and all cases pooled."""
+    return {"nonfinite_values": NONE, POOLED: pooled, **dict.fromkeys(OF_SOUND, shape), "relative_l2": waveform}
+
+
+def encoder(latents: Budget, shape: Budget, pooled: Budget) -> StageBudget:
+    """Latents as a whole and by shape, and all cases pooled."""
+    return {"nonfinite_values": NONE, "relative_l2": latents, POOLED: pooled, **dict.fromkeys(OF_LATENTS, shape)}

@@ -1,0 +1,69 @@
+"""The soak over mixes: a run follows from its number, they are drawn wide enough, and what is spoiled has to be refused."""
+
+import json
+from dataclasses import asdict, replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from parity.measure.policy_file import chosen_policy
+from parity.mixes.table import MIXES
+from parity.soak_mixes import MODELS, MixSoakOptions, Ran, by_arithmetic, draw, read_log, soak_mixes
+from parity.truth.store import Store
+from reference.spec.errors import InputError
+
+RUNS = 100
+LEAST_ARITHMETICS = 20  # that a soak of `RUNS` is asked for
+SPOILED = 3  # one run in so many
+
+
+def ran(number: int, *, right: bool = True) -> Ran:
+    return Ran(drawn=draw(number, 0), arithmetic="dit: int8", right=right, answers="faithful", why="", seconds=1.0)
+
+
+def test_a_run_follows_from_its_number() -> None:
+    first, again = ([draw(number, SPOILED) for number in range(RUNS)] for _ in range(2))
+    assert first == again
+    assert {run.mix for run in first} == set(MIXES)
+    assert {run.model for run in first} == set(MODELS)
+    spoiled = [run for run in first if run.spoiled]
+    assert len(spoiled) == RUNS // SPOILED
+    assert all(run.spoiled in (*MIXES[run.mix].parts, *MIXES[run.mix].compute) for run in spoiled)
+    assert not any(draw(number, 0).spoiled for number in range(RUNS))
+
+
+def test_mixes_are_dealt_like_cards() -> None:
+    deck = len(MIXES)
+    hands = [[draw(number, 0).mix for number in range(start, start + deck)] for start in (0, deck)]
+    assert all(sorted(hand) == sorted(MIXES) for hand in hands)
+    assert hands[0] != hands[1]
+    assert deck > LEAST_ARITHMETICS
+
+
+def test_what_is_done_is_counted_by_mix() -> None:
+    runs = [ran(0), replace(ran(0), right=False), ran(1)]
+    counted = {mix: (count, right) for mix, _, count, right in by_arithmetic(runs)}
+    assert counted == {draw(0, 0).mix: (2, 1), draw(1, 0).mix: (1, 1)}
+
+
+def test_a_log_is_taken_up_where_the_same_would_be_drawn(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    assert read_log(log, 0) == {}
+    other = replace(ran(8), drawn=replace(draw(8, 0), threads=7))
+    log.write_text("".join(json.dumps(asdict(run)) + "\n" for run in (ran(7), other)))
+    assert read_log(log, 0) == {7: ran(7)}
+    log.write_text("no log\n")
+    with pytest.raises(InputError, match="is no log of a soak"):
+        read_log(log, 0)
+
+
+@pytest.mark.mixes
+@pytest.mark.parametrize("spoiled", [0, 1])
+def test_a_run_ends_right_where_the_sound_is_faithful_and_the_spoiled_is_not(tmp_path: Path, spoiled: int) -> None:
+    policy = chosen_policy(None, date.today(), made_here=False)
+    options = MixSoakOptions(runs=2, seed=0, spoiled=spoiled, log=tmp_path / "log")
+    done = soak_mixes(options, policy, Store.of_user(), tmp_path / "work", lambda _: None)
+    assert [run.right for run in done] == [True, True], done
+    assert all(run.answers.startswith("not faithful" if spoiled else "faithful") for run in done)
+    assert list(read_log(options.log, spoiled).values()) == done

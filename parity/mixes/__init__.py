@@ -1,0 +1,1 @@
+"""Mixes: bundles whose stages are stored in ways of their own, as people who convert models combine them."""
