@@ -17,7 +17,7 @@ LEAST_VALUES = 1024  # of a constant that is a matrix or a kernel, not a table o
 def exchange_rows(path: Path, rng: Random) -> None:
     """Exchange two neighbouring rows of one of the file's matrices, drawn by `rng`. Raises InputError if it has none."""
     content = path.read_bytes()
-    matrices = [constant for constant in READERS[path.suffix](path) if _is_matrix(constant)]
+    matrices = [constant for constant in READERS[path.suffix](path, ()) if _is_matrix(constant)]
     for constant in rng.sample(matrices, len(matrices)):
         row = rng.randrange(constant.shape[0] - 1)
         first, second = (_packed(constant, constant.read(at, at + 1)) for at in (row, row + 1))
