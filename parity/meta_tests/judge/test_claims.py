@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from litert_pipeline.build.recipes import RECIPES
 from litert_pipeline.bundle import MANIFEST_NAME, NO_CLAIMS, Bundle, read_bundle
+from parity.bundles.arithmetic import claimed
 from parity.judge.artifacts import artifact_checks
 from parity.judge.claims import require_same_tensors
 from parity.judge.judge import Judge
@@ -86,6 +88,23 @@ def test_every_field_is_held_to_the_truth(bundles: Mapping[str, Bundle], judge: 
     assert told(folder, judge, right) == []
     said = {place: told(folder, judge, put(right, place, altered(value_at(right, place)))) for place in leaves(right)}
     assert {place: found for place, found in said.items() if not any(named(place) in sentence for sentence in found)} == {}
+
+
+@pytest.mark.parametrize("recipe", ["fp32", "int8", "int8_weight_only", "int4_blockwise", "fp16_weights", "int8_decoder"])
+def test_another_recipe_s_label_is_not_believed(
+    bundles: Mapping[str, Bundle], judge: Judge, tmp_path: Path, recipe: str
+) -> None:
+    """Its arithmetic is told apart from that of every recipe that stores or computes otherwise."""
+    folder = copied(bundles[recipe], tmp_path)
+    right = json.loads((folder / MANIFEST_NAME).read_text())
+    alike = {name for name in bundles if all(same_arithmetic(recipe, name, stage) for stage in right["stages"])}
+    said = {name: told(folder, judge, {**right, "recipe": name}) for name in bundles}
+    assert {name for name, sentences in said.items() if not sentences} == alike - {"onnx_fp32"}  # which says another format
+    assert all("of recipe int4_blockwise" in one for one in said["int4_blockwise"][:1])
+
+
+def same_arithmetic(recipe: str, other: str, stage: str) -> bool:
+    return claimed(RECIPES[recipe], stage) == claimed(RECIPES[other], stage)
 
 
 @pytest.mark.parametrize("key", ["name", "axes"])
