@@ -59,7 +59,8 @@ def edited(folder: Path, source: Path, stage: str, **changes: object) -> Path:
 
 
 def test_a_bundle_of_somebody_else_is_published(positional: Path, tmp_path: Path) -> None:
-    code, output = run("gate", *FEW_DRAWS, "--bundle", positional, "--cases", "drums", "--report", tmp_path / "report")
+    judged = ("--variants", "litert_fp32,litert_fp16", "--cases", "drums")
+    code, output = run("gate", *FEW_DRAWS, "--bundle", positional, *judged, "--report", tmp_path / "report")
     assert code == 0, output
     report = json.loads((tmp_path / "report" / "report.json").read_text())
     found = {(row["stage"], row["tensor"]): row for row in report["assignments"] if row["kind"] == "input"}
