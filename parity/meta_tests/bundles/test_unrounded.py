@@ -1,0 +1,105 @@
+"""A calibrated graph without its rounding is one of floats: what stood between two roundings is left, and a gain among it is."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from parity.bundles.unrounded import write_unrounded
+from reference.spec.tensors import Array
+
+ROWS, WIDTH, OUT = 3, 8, 4
+STEP, ZERO = np.float32(0.02), np.uint8(128)  # of what flows
+SAME = 1e-6  # relative: another order of the same float32 sums
+MOVED = 1.1  # a grid that is read with another step than it was written with
+
+
+def arrays(read_step: float = STEP) -> dict[str, Array]:
+    rng = np.random.Generator(np.random.Philox(0))
+    return {
+        "step": STEP, "zero": ZERO, "read_step": np.float32(read_step), "weight_zero": np.zeros(OUT, np.int8),
+        "weight": rng.integers(-127, 128, (WIDTH, OUT)).astype(np.int8),
+        "weight_step": np.linspace(0.01, 0.02, OUT).astype(np.float32),
+        "bias": rng.integers(-500, 500, OUT).astype(np.int32),
+        "shape": np.array([ROWS, WIDTH], np.int64),
+    }  # fmt: skip
+
+
+def pairs() -> list[onnx.NodeProto]:
+    """As quantize_static writes it, with what only rearranges between two halves of a pair."""
+    return [
+        helper.make_node("QuantizeLinear", ["x", "step", "zero"], ["x8"]),
+        helper.make_node("Reshape", ["x8", "shape"], ["x8r"]),
+        helper.make_node("DequantizeLinear", ["x8r", "read_step", "zero"], ["xr"]),
+        helper.make_node("DequantizeLinear", ["weight", "weight_step", "weight_zero"], ["w"], axis=1),
+        helper.make_node("MatMul", ["xr", "w"], ["y32"]),
+        helper.make_node("QuantizeLinear", ["y32", "step", "zero"], ["y8"]),
+        helper.make_node("DequantizeLinear", ["y8", "step", "zero"], ["y"]),
+    ]
+
+
+def operators(product: str = "QLinearMatMul") -> list[onnx.NodeProto]:
+    """The same as one operator on integers."""
+    weights = ["weight", "weight_step", "weight_zero"]
+    own = ["bias", "step", "zero"] if product == "QGemm" else ["step", "zero"]
+    domain = "com.microsoft" if product == "QGemm" else ""
+    return [
+        helper.make_node("QuantizeLinear", ["x", "step", "zero"], ["x8"]),
+        helper.make_node(product, ["x8", "step", "zero", *weights, *own], ["y8"], domain=domain),
+        helper.make_node("DequantizeLinear", ["y8", "step", "zero"], ["y"]),
+    ]
+
+
+def written(path: Path, nodes: list[onnx.NodeProto], constants: dict[str, Array]) -> Path:
+    tensors = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [ROWS, width]) for name, width in (("x", WIDTH), ("y", OUT))
+    ]
+    used = {name for node in nodes for name in node.input}
+    held = [numpy_helper.from_array(array, name) for name, array in constants.items() if name in used]
+    graph = helper.make_graph(nodes, "g", tensors[:1], tensors[1:], held)
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("com.microsoft", 1)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), path)
+    return path
+
+
+def answer(path: Path, x: Array) -> Array:
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return session.run(["y"], {"x": x})[0]
+
+
+def expected(x: Array, *, bias: bool = False) -> Array:
+    constants = arrays()
+    weight = constants["weight"] * constants["weight_step"]
+    added = constants["bias"] * (STEP * constants["weight_step"]) if bias else 0.0
+    return x @ weight + added
+
+
+def fed() -> Array:
+    return np.random.Generator(np.random.Philox(1)).standard_normal((ROWS, WIDTH), np.float32) / 2
+
+
+@pytest.mark.parametrize(("nodes", "bias"), [
+    (pairs(), False), (operators(), False), (operators("QGemm"), True),
+], ids=["pairs", "QLinearMatMul", "QGemm"])  # fmt: skip
+def test_what_is_left_is_the_product_of_floats(tmp_path: Path, nodes: list[onnx.NodeProto], bias: bool) -> None:
+    path, x = written(tmp_path / "rounded.onnx", nodes, arrays()), fed()
+    assert write_unrounded(path, tmp_path / "plain.onnx")
+    right = expected(x, bias=bias)
+    np.testing.assert_allclose(answer(tmp_path / "plain.onnx", x), right, rtol=0, atol=SAME * np.abs(right).max())
+    assert np.abs(answer(path, x) - right).max() > 1e3 * SAME * np.abs(right).max()
+
+
+def test_a_grid_that_is_read_as_another_is_a_gain(tmp_path: Path) -> None:
+    path, x = written(tmp_path / "moved.onnx", pairs(), arrays(read_step=MOVED * STEP)), fed()
+    assert write_unrounded(path, tmp_path / "plain.onnx")
+    right = MOVED * expected(x)
+    np.testing.assert_allclose(answer(tmp_path / "plain.onnx", x), right, rtol=0, atol=2 * SAME * np.abs(right).max())
+
+
+def test_integers_that_come_from_nowhere_known_are_not_guessed_at(tmp_path: Path) -> None:
+    nodes = pairs()
+    nodes[1] = helper.make_node("MaxPool", ["x8"], ["x8r"], kernel_shape=[1])
+    assert not write_unrounded(written(tmp_path / "pooled.onnx", nodes, arrays()), tmp_path / "plain.onnx")
