@@ -12,7 +12,13 @@ from pathlib import Path
 import pytest
 
 from fixtures import TINY_MODEL_DIR
-from fixtures.oracle.positional import DRAWING_ENCODER, described_positional, write_drawing_encoder, write_positional
+from fixtures.oracle.positional import (
+    DRAWING_ENCODER,
+    described_positional,
+    write_drawing_encoder,
+    write_positional,
+    write_rounded,
+)
 from litert_pipeline.build.conversions import FOLDER, Conversions
 from litert_pipeline.build.recipes import RECIPES
 from litert_pipeline.bundle import Bundle
@@ -165,6 +171,16 @@ def drawing(
         conversions.made(described, made, partial(write_drawing_encoder, TINY_MODEL_DIR))
     shutil.copytree(positional, folder)
     shutil.copyfile(made / DRAWING_ENCODER, folder / DRAWING_ENCODER)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def rounded(tmp_path_factory: pytest.TempPathFactory, conversions: Conversions, one_at_a_time: OneAtATime) -> Path:
+    """A bundle as Arm's script makes it with `model_half`: upstream's loader has rounded all weights to float16 before."""
+    folder = tmp_path_factory.mktemp("rounded") / "rounded"
+    described = {**described_positional(TINY_MODEL_DIR), "alone": folder.name}
+    with one_at_a_time("rounded"):
+        conversions.made(described, folder, partial(write_rounded, TINY_MODEL_DIR))
     return folder
 
 

@@ -121,7 +121,7 @@ def _bundles(judge: Judge, asked: list[str], judged: list[Bundle], *, made_here:
                 path=bundle.folder.name if made_here else str(bundle.folder),
                 name=label,
                 variants=[contender.name for contender in run_by],
-                arithmetic=stage_arithmetics(bundle, run_by, judge.weights) if was_judged else (),
+                arithmetic=stage_arithmetics(judge, bundle, run_by) if was_judged else (),
             )
         )
     return found

@@ -19,14 +19,14 @@ from parity.bundles.forms import Form
 from parity.bundles.matching import Match, Matched, match
 from parity.measure.arithmetic import FLOAT16
 from parity.measure.file_limits import HALF_STEP, STEPS_BEYOND
-from parity.truth.interpreted import Use
 from reference.spec.tensors import Array
 
 Reader = Callable[[Path, Collection[int]], list[Constant]]
 READERS: Mapping[str, Reader] = {".tflite": litert_constants, ".onnx": onnx_constants}
 MOST_STEPS = HALF_STEP + STEPS_BEYOND.limit
 HALF_SCALE = 2.0**-11  # relative: half a step of a scale stored in float16, at either side
-CLIPPED, COMPENSATED, HALVED = "clipped", "compensated (as GPTQ does)", "rounded to float16 before"
+CLIPPED, COMPENSATED = "clipped", "compensated (as GPTQ does)"
+MOST_LEFT = 0.5  # of the wrong constants, that may stay wrong where a loading explains the others
 LEAST_CLIP = 0.52  # steps: what clips less is no scheme, but a wrong scale
 STRAIGHT = 6.0  # standard errors: how far the rows of compensated weights may lean towards the true ones
 SPREAD, MOST_ROWS = 0.05, 0.5  # of values, and of rows with such values, that handed-on errors push beyond half a step
@@ -34,11 +34,9 @@ SPREAD, MOST_ROWS = 0.05, 0.5  # of values, and of rows with such values, that h
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """A matched constant; `steps`: its worst distance, in steps of its own grid. `scheme`: what moved it on purpose, if any.
-    `original`: the use as the model has it, where the match is with its rounded weights."""
+    """A matched constant; `steps`: its worst distance, in steps of its own grid. `scheme`: what moved it on purpose, if any."""
 
     match: Match
-    original: Use
     steps: float
     scheme: str = ""
 
@@ -54,7 +52,7 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Audit:
-    """What was found of one file; `matched` says what it is made of."""
+    """What was found of one file; `matched` says what it is made of, `form` of which module, and how that was loaded."""
 
     path: Path
     form: Form
@@ -87,9 +85,22 @@ def audit(path: Path, forms: Sequence[Form], others: Collection[int] = ()) -> Au
         if not tried[-1][0].left_over:
             break
     matched, form = min(tried, key=lambda pair: pair[0].left_over)
-    return Audit(
-        path=path, form=form, matched=matched, findings=_agreed([_finding(entry, form) for entry in matched.matches])
-    )
+    return _as_loaded(_audited(path, matched, form), constants)
+
+
+def _audited(path: Path, matched: Matched, form: Form) -> Audit:
+    return Audit(path=path, form=form, matched=matched, findings=_agreed(list(map(_finding, matched.matches))))
+
+
+def _as_loaded(found: Audit, constants: list[Constant]) -> Audit:
+    """The audit against the weights as a loader left them, where that explains most of what is wrong: a loader rounds all of a
+    module, so what it did not round beside what it did is wrong."""
+    best = found
+    for form in found.form.rounded:
+        if best.wrong:
+            other = _audited(found.path, match(constants, form.uses, form.module), form)
+            best = other if len(other.wrong) <= MOST_LEFT * len(found.wrong) and other.left_over < best.left_over else best
+    return best
 
 
 def _agreed(findings: list[Finding]) -> tuple[Finding, ...]:
@@ -99,16 +110,10 @@ def _agreed(findings: list[Finding]) -> tuple[Finding, ...]:
     return tuple(replace(finding, scheme="") if finding.scheme == COMPENSATED else finding for finding in findings)
 
 
-def _finding(entry: Match, form: Form) -> Finding:
+def _finding(entry: Match) -> Finding:
     """How far a constant is from what it should be, and which scheme explains that where it is too far."""
     steps = _worst(entry)
-    if steps <= MOST_STEPS:
-        return Finding(match=entry, original=entry.use, steps=steps)
-    if (halved := form.halved.get(entry.use.place)) is not None:
-        before = replace(entry, use=halved)
-        if (other := _worst(before)) <= MOST_STEPS:
-            return Finding(match=before, original=entry.use, steps=other, scheme=HALVED)
-    return Finding(match=entry, original=entry.use, steps=steps, scheme=_scheme(entry))
+    return Finding(match=entry, steps=steps, scheme="" if steps <= MOST_STEPS else _scheme(entry))
 
 
 def _worst(entry: Match) -> float:

@@ -23,6 +23,7 @@ def contents_of(audit: Audit, stage: str) -> Contents:
         missing=tuple(use.name for use in matched.missing),
         unexplained=tuple(_unexplained(constant) for constant in matched.unexplained),
         numbers=len(matched.numbers),
+        loaded=audit.form.loading,
     )
 
 

@@ -1,15 +1,16 @@
-"""In which forms a stage's module may have been handed to a converter: as the reference has it, or rewritten."""
+"""In which forms a stage's module may have been handed to a converter: as the reference has it, or rewritten; and with which
+weights, the checkpoint's or what a loader made of them."""
 
-import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from torch import nn
 
 from litert_pipeline.build.stage import exportable
-from parity.truth.interpreted import Use, Uses, uses_of
-from parity.truth.precision import half
+from parity.measure.arithmetic import AS_SAVED
+from parity.truth.interpreted import Uses, uses_of
+from parity.truth.loading import as_loaded, loadings
 from reference.pipeline import Model
 from reference.spec.stages import signatures
 from reference.spec.tensors import Signature
@@ -17,11 +18,12 @@ from reference.spec.tensors import Signature
 
 @dataclass(frozen=True)
 class Form:
-    """A stage's module as `rewrite` makes it. It is made, and looked through, when it is first asked for."""
+    """A stage's module as `rewrite` makes it of loaded weights. It is made, and looked through, when it is first asked for."""
 
     model: Model
     stage: str
     rewrite: Callable[[Model, str], nn.Module]
+    loading: str = AS_SAVED
 
     @property
     def signature(self) -> Signature:
@@ -29,7 +31,7 @@ class Form:
 
     @cached_property
     def module(self) -> nn.Module:
-        return self.rewrite(self.model, self.stage)
+        return self.rewrite(as_loaded(self.model, self.stage, self.loading), self.stage)
 
     @cached_property
     def uses(self) -> Uses:
@@ -37,14 +39,9 @@ class Form:
         return uses_of(self.module, self.signature)
 
     @cached_property
-    def halved(self) -> Mapping[int, Use]:
-        """The same by place, with every stored tensor rounded to float16 first, as stable-audio-tools loads some."""
-        module = copy.deepcopy(self.model.modules[self.stage])
-        for tensor in (*module.parameters(), *module.buffers()):
-            if tensor.is_floating_point():
-                tensor.data = half(tensor.data)
-        rounded = self.rewrite(replace(self.model, modules={self.stage: module}), self.stage)
-        return {use.place: use for use in uses_of(rounded, self.signature).found}
+    def rounded(self) -> tuple["Form", ...]:
+        """The same of weights that were rounded when they were loaded, in every way in which a loader does."""
+        return tuple(replace(self, loading=loading) for loading in loadings(self.model.modules[self.stage]))
 
 
 def forms(model: Model, stage: str) -> tuple[Form, ...]:

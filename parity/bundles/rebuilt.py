@@ -103,7 +103,7 @@ def _is_emulated(constant: Constant) -> bool:
 def _held(audit: Audit, uses: Sequence[Use], keep: bool, values: Callable[[Match], Tensor]) -> dict[int, Held]:
     by_value: dict[int, list[Match]] = {}
     for finding in audit.findings:
-        by_value.setdefault(id(finding.original.value), []).append(finding.match)
+        by_value.setdefault(id(finding.match.use.value), []).append(finding.match)
     found: dict[int, Held] = {}
     for use in uses:
         if matches := by_value.get(id(use.value)):

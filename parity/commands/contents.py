@@ -106,7 +106,8 @@ def _show(contents: "Contents", console: Console) -> None:
     for part in contents.parts:
         table.add_row(*_cells(part))
     console.print(table)
-    console.print(f"steps {contents.steps:.6g}, {contents.numbers} constants of the graph's own", highlight=False)
+    loaded = f"weights {contents.loaded}, " if contents.loaded else ""
+    console.print(f"{loaded}steps {contents.steps:.6g}, {contents.numbers} constants of the graph's own", highlight=False)
     _list("is not the checkpoint's value", contents.wrong, console)
     _list("is in the checkpoint and not in the file", contents.missing, console)
     _list("is in the file and not the checkpoint's", contents.unexplained, console)

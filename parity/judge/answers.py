@@ -38,12 +38,15 @@ class Answers:
             self._answers[key] = self._kept(key, case, compute) if keep and self.truths.model.large else compute()
         return self._answers[key]
 
-    def measured(self, key: Key, case: Case | Drawn, answers: Callable[[], list[Tensors]]) -> list[Measurement]:
-        """Every judged number about the answers."""
-        if key not in self._measured:
-            found = measure(key[0], self.truths.trace(case), answers(), self.truths.objective)
-            self._measured[key] = found + (response(case, self.truths.trace(case), answers()) if isinstance(case, Drawn) else [])
-        return self._measured[key]
+    def measured(self, key: Key, case: Case | Drawn, loading: str, answers: Callable[[], list[Tensors]]) -> list[Measurement]:
+        """Every judged number about the answers, beside those of weights loaded so."""
+        stage, identity, name = key
+        loaded = (stage, (identity, loading), name)
+        if loaded not in self._measured:
+            truth = self.truths.as_loaded(case, stage, loading)
+            found = measure(stage, truth, answers(), self.truths.objective)
+            self._measured[loaded] = found + (response(case, truth, answers()) if isinstance(case, Drawn) else [])
+        return self._measured[loaded]
 
     def unequal(self, key: Key, count: Callable[[], int]) -> int:
         """How many values differ when the stage is asked again."""

@@ -22,6 +22,7 @@ from parity.judge.panel import Panel
 from parity.judge.same_graph import structure_checks
 from parity.judge.sources import AnswerSource
 from parity.judge.weights import weight_checks
+from parity.measure.arithmetic import AS_SAVED
 from parity.measure.budget import Budget
 from parity.measure.cases import Case, Drawn
 from parity.measure.limits import BETWEEN, ENVELOPE_FACTOR, SAME_CONDITIONING, as_stored, limits
@@ -98,17 +99,19 @@ class Judge(Panel):
 
     def held(self, stage: str, variant: str, case: Case, answers: list[Tensors]) -> list[Verdict]:
         """Somebody's answers to what the truth feeds the stage, against the limits of `variant`."""
-        measured = measure(stage, self.truth(case), answers, self.truths.objective)
-        return [self._held(stage, variant, case, found) for found in measured]
+        truth = self.truths.as_loaded(case, stage, self.loading(variant, stage))
+        return [self._held(stage, variant, case, found) for found in measure(stage, truth, answers, self.truths.objective)]
 
     def teacher_forced(self, stage: str, variant: str, case: Case) -> list[Verdict]:
         """The stage fed with the truth's inputs, against its limits."""
-        verdicts = [self._held(stage, variant, case, found) for found in self.measured(stage, variant, case)]
+        found = self.measured(stage, variant, case, self.loading(variant, stage))
+        verdicts = self._with_distances([self._held(stage, variant, case, one) for one in found], stage, variant, case)
         return half_precision_t5(verdicts, self.model, lambda: self.stage(variant, stage), self.truth(case))
 
     def pooled(self, stage: str, variant: str, cases: list[Case]) -> list[Verdict]:
         """The stage's errors over all steps of `cases` as one number; nothing of a stage of which none is pooled."""
-        found = pooled([self.measured(stage, variant, case) for case in cases])
+        loading = self.loading(variant, stage)
+        found = pooled([self.measured(stage, variant, case, loading) for case in cases])
         if found is None:
             return []
         of = cases[0].id if len(cases) == 1 else f"{len(cases)} cases"
@@ -126,7 +129,8 @@ class Judge(Panel):
 
     def swept(self, variant: str, drawn: Drawn) -> list[Verdict]:
         """The stage fed with what was drawn over its inputs' domains, against the limits of the same errors on the truth."""
-        return [self._swept(variant, drawn, one) for one in self.measured(drawn.stage, variant, drawn) if one.metric in SWEPT]
+        found = self.measured(drawn.stage, variant, drawn, self.loading(variant, drawn.stage))
+        return [self._swept(variant, drawn, one) for one in found if one.metric in SWEPT]
 
     def structure(self, stage: str, variant: str, cases: list[Case]) -> list[Verdict]:
         """A quantized file's answers beside those of the reference that holds its weights; nothing of others."""
@@ -205,6 +209,13 @@ class Judge(Panel):
             return first
         others = map(under, as_stored(stage, metric))
         return next((verdict for verdict in others if verdict.ok), first)
+
+    def _with_distances(self, verdicts: list[Verdict], stage: str, variant: str, case: Case) -> list[Verdict]:
+        """Verdicts about weights that a loader rounded, with how far they are from the checkpoint's own answers besides."""
+        if self.loading(variant, stage) == AS_SAVED:
+            return verdicts
+        apart = {(one.metric, one.step): one.value for one in self.measured(stage, variant, case)}
+        return [replace(verdict, distance=apart.get((verdict.metric, verdict.step))) for verdict in verdicts]
 
     def _swept(self, variant: str, drawn: Drawn, found: Measurement) -> Verdict:
         """Without a lower side: what is far from all truths may happen to be exact."""

@@ -8,12 +8,14 @@ from functools import cached_property, partial
 from litert_pipeline.run.open_stages import HELD_BYTES, ONE_AT_A_TIME, OpenStages
 from litert_pipeline.run.pipeline import assembled
 from parity.bundles.files import Files
+from parity.bundles.probe import probe_feed
 from parity.bundles.weights import Weights
 from parity.judge.answers import Answers
+from parity.judge.known_causes import loading_by_answers
 from parity.judge.sources import AnswerSource, Run, Yardstick
 from parity.judge.structure import Structure
-from parity.measure.arithmetic import Arithmetic
-from parity.measure.budget import AS_STORED
+from parity.measure.arithmetic import AS_SAVED, Arithmetic
+from parity.measure.budget import AS_STORED, YARDSTICK
 from parity.measure.cases import Case, Drawn
 from parity.measure.teacher_forcing import Measurement
 from parity.runtimes import Contender
@@ -21,6 +23,7 @@ from parity.truth.precision import PRECISIONS
 from parity.truth.traces import Truth
 from reference.pipeline import Model
 from reference.spec.generation import Pipeline, Stage
+from reference.spec.stages import signatures
 from reference.spec.tensors import Tensors
 
 
@@ -42,6 +45,7 @@ class Panel:
     _stack: ExitStack = field(default_factory=ExitStack)
     _generated: dict[tuple[str, str], Tensors] = field(default_factory=dict)
     _weights: Weights | None = None
+    _loadings: dict[Hashable, str] = field(default_factory=dict)
     structures: Structure = field(default_factory=Structure)
 
     def __post_init__(self) -> None:
@@ -86,10 +90,11 @@ class Panel:
             open_stages=self.open_stages, files=self.files,
         )  # fmt: skip
 
-    def _answering(self, name: str) -> AnswerSource | Yardstick:
-        """Who answers for a contender or, at one of `PRECISIONS`, the reference."""
-        if name in PRECISIONS and name not in self.replaced:
-            return Yardstick(precision=name, model=self.model, open_stages=self.open_stages)
+    def _answering(self, name: str, loading: str = AS_SAVED) -> AnswerSource | Yardstick:
+        """Who answers for a contender or, at one of `PRECISIONS` or with weights loaded otherwise, the reference."""
+        reference = name in PRECISIONS or (name == YARDSTICK and loading != AS_SAVED)
+        if reference and name not in self.replaced:
+            return Yardstick(precision=name, model=self.model, open_stages=self.open_stages, loading=loading)
         return self.source(name)
 
     def whole(self, variant: str) -> bool:
@@ -108,8 +113,24 @@ class Panel:
         return self._answering(variant).stage(stage)
 
     def arithmetic(self, variant: str, stage: str) -> Arithmetic:
-        """What a contender's stage stores and computes."""
-        return self.source(variant).arithmetic(stage)
+        """What a contender's stage stores and computes, and how its weights were loaded before."""
+        return replace(self.source(variant).arithmetic(stage), loaded=self.loading(variant, stage))
+
+    def loading(self, variant: str, stage: str) -> str:
+        """What a loader did to the weights that a contender's stage was converted from, as its file shows or, of a format whose
+        constants cannot be read, its answers do."""
+        bundle = self.source(variant).bundle
+        if bundle is None:
+            return AS_SAVED
+        contents = self.weights.contents(bundle, stage)
+        return self._loading_by_answers(variant, stage) if contents is None else contents.loaded
+
+    def _loading_by_answers(self, variant: str, stage: str) -> str:
+        key = (stage, self.source(variant).identity(stage))
+        if key not in self._loadings:
+            feed = probe_feed(signatures(self.model.spec)[stage], self.model.tokenizer)
+            self._loadings[key] = loading_by_answers(self.model, stage, self.stage(variant, stage), feed)
+        return self._loadings[key]
 
     def pipeline(self, variant: str) -> Pipeline:
         """All stages of a contender, ready to generate, with the tokenizer and settings of its bundle."""
@@ -127,16 +148,17 @@ class Panel:
             self._generated[variant, case.id] = found
         return self._generated[variant, case.id]
 
-    def answers(self, stage: str, variant: str, case: Case | Drawn) -> list[Tensors]:
-        """What the stage answers when fed the truth, asked once: one dict for each call of it."""
-        source = self._answering(variant)
+    def answers(self, stage: str, variant: str, case: Case | Drawn, loading: str = AS_SAVED) -> list[Tensors]:
+        """What the stage answers when fed the truth, asked once: one dict for each call of it. `loading` is of a yardstick's
+        weights; a contender's file has its own."""
+        source = self._answering(variant, loading)
         follows = variant not in self.replaced and (isinstance(source, Yardstick) or source.bundle is None)
-        return self.answered.of(self._key(stage, variant, case), case, lambda: source.stage(stage), keep=follows)
+        return self.answered.of(self._key(stage, variant, case, loading), case, lambda: source.stage(stage), keep=follows)
 
-    def measured(self, stage: str, variant: str, case: Case | Drawn) -> list[Measurement]:
-        """Teacher-forced measurements, taken once."""
-        key = self._key(stage, variant, case)
-        return self.answered.measured(key, case, lambda: self.answers(stage, variant, case))
+    def measured(self, stage: str, variant: str, case: Case | Drawn, loading: str = AS_SAVED) -> list[Measurement]:
+        """Teacher-forced measurements, taken once, beside what the model answers with weights loaded so."""
+        key = self._key(stage, variant, case, loading)
+        return self.answered.measured(key, case, loading, lambda: self.answers(stage, variant, case, loading))
 
     def stores(self, variant: str, stage: str) -> bool:
         """Whether a contender's file is known to hold the checkpoint's weights, in less than float32."""
@@ -146,13 +168,14 @@ class Panel:
 
     def beside(self, stage: str, variant: str, yardstick: str, case: Case | Drawn) -> list[Measurement]:
         """What a yardstick measures that a contender's stage is held to; `AS_STORED` is one of the contender's own file."""
+        loading = self.loading(variant, stage)
         if yardstick != AS_STORED:
-            return self.measured(stage, yardstick, case)
+            return self.measured(stage, yardstick, case, loading)
         bundle = self.source(variant).bundle
         assert bundle is not None, "only a file is stored"
         key = stage, (AS_STORED, self.files.sha256(bundle, stage)), case.id
         opened = partial(self.weights.requantized, bundle, stage)
-        return self.answered.measured(key, case, lambda: self.answered.of(key, case, opened, keep=False))
+        return self.answered.measured(key, case, loading, lambda: self.answered.of(key, case, opened, keep=False))
 
-    def _key(self, stage: str, variant: str, case: Case | Drawn) -> tuple[str, Hashable, str]:
-        return stage, self._answering(variant).identity(stage), case.id
+    def _key(self, stage: str, variant: str, case: Case | Drawn, loading: str = AS_SAVED) -> tuple[str, Hashable, str]:
+        return stage, self._answering(variant, loading).identity(stage), case.id

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Protocol
 from litert_pipeline.bundle import Bundle
 from litert_pipeline.run.open_stages import OpenStages
 from parity.bundles.files import Files
-from parity.measure.arithmetic import Arithmetic
+from parity.measure.arithmetic import AS_SAVED, Arithmetic
+from parity.measure.budget import YARDSTICK
 from parity.measure.replay import Generate
 from parity.runtimes import Contender
+from parity.truth.loading import as_loaded
 from parity.truth.precision import reduced
 from reference.spec.generation import Stage, generate
 
@@ -87,19 +89,23 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class Yardstick:
-    """The reference at reduced precision, which says how large an error is to be expected of a file of that arithmetic."""
+    """The reference at reduced precision or, called `YARDSTICK`, in float32, its weights as a loader leaves them: it says how
+    large an error is to be expected of a file of that arithmetic."""
 
     precision: str
     model: "Model"
     open_stages: OpenStages
+    loading: str = AS_SAVED
 
     def stage(self, stage: str) -> Stage:
         """The stage at the precision; use it before asking for another one."""
         size_bytes = self.model.weight_bytes(stage)
-        return self.open_stages.stage(
-            self.identity(stage), size_bytes, lambda: nullcontext(reduced(self.model, stage, self.precision))
-        )
+        return self.open_stages.stage(self.identity(stage), size_bytes, lambda: nullcontext(self._made(stage)))
 
     def identity(self, stage: str) -> Hashable:
         """Of its answers."""
-        return ("reference at", self.precision, stage)
+        return ("reference at", self.precision, stage, self.loading)
+
+    def _made(self, stage: str) -> Stage:
+        model = as_loaded(self.model, stage, self.loading)
+        return model.stage(stage) if self.precision == YARDSTICK else reduced(model, stage, self.precision)

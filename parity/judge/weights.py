@@ -1,9 +1,10 @@
 """Whether the files of a bundle hold the checkpoint's weights. Nothing is run."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from litert_pipeline.bundle import Bundle
 from parity.bundles.weights import Weights
+from parity.judge.panel import Panel
 from parity.measure.budget import Fixed
 from parity.measure.contents import Contents, StageArithmetic
 from parity.measure.file_limits import ALL_THERE, NOTHING_ELSE, STEPS_BEYOND
@@ -19,14 +20,15 @@ def weight_checks(bundle: Bundle, label: str, weights: Weights) -> list[Verdict]
     return [verdict for contents in found if contents is not None for verdict in _verdicts(contents, label)]
 
 
-def stage_arithmetics(bundle: Bundle, run_by: Iterable[Contender], weights: Weights) -> list[StageArithmetic]:
+def stage_arithmetics(panel: Panel, bundle: Bundle, run_by: Sequence[Contender]) -> list[StageArithmetic]:
     """What each file of a bundle stores, and what the contenders that run it compute in."""
-    run_by, found = list(run_by), []
+    found = []
     for stage, entry in bundle.manifest.stages.items():
-        contents = weights.contents(bundle, stage)
+        contents = panel.weights.contents(bundle, stage)
         portions = () if contents is None else contents.portions
         compute = {contender.name: contender.computed_in(stage) for contender in run_by}
-        found.append(StageArithmetic(stage=stage, file=entry.file, portions=portions, compute=compute))
+        loaded = panel.loading(run_by[0].name, stage)
+        found.append(StageArithmetic(stage=stage, file=entry.file, portions=portions, compute=compute, loaded=loaded))
     return found
 
 

@@ -6,6 +6,9 @@ FLOAT32, FLOAT16, INT8, INT4 = "float32", "float16", "int8", "int4"
 FLOAT, PER_ROW, PER_TENSOR = "float", "int8 per row", "int8 per tensor"
 PER_BLOCK, STATIC = "int8 per block", "int8, calibrated"  # of what layers are fed
 FP32_COMPUTE, FP16_COMPUTE = "fp32", "fp16"
+# How weights were loaded before they were converted: as the checkpoint has them, or rounded (`parity/truth/loading.py`).
+AS_SAVED, T5_AT_LOAD, ALL_AT_LOAD = "", "T5 rounded to float16 at load", "rounded to float16 at load"
+ROUNDED_AT_LOAD = (T5_AT_LOAD, ALL_AT_LOAD)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +18,8 @@ class Arithmetic:
     `activations` are as they come (float), or quantized on the fly with a scale per row or per tensor. `every_constant`:
     not only matrices are stored as `weights`, but biases, gains and frequencies, too. `part` names the only part of the stage
     that all this is said of; the rest is float32. `by_reference`: the reference itself computes it, in whose rounding
-    others are measured.
+    others are measured. `loaded`: what a loader did to the weights before all this; the stage then is held to what the model
+    answers with these weights.
     """
 
     weights: str = FLOAT32
@@ -24,6 +28,7 @@ class Arithmetic:
     every_constant: bool = False
     part: str = ""
     by_reference: bool = False
+    loaded: str = AS_SAVED
 
     def computed_in(self, compute: str) -> "Arithmetic":
         """The same weights computed otherwise."""
@@ -33,7 +38,8 @@ class Arithmetic:
         weights = f"{self.weights} {'constants' if self.every_constant else 'weights'}"
         fed = "" if self.activations == FLOAT else f", activations {self.activations}"
         computed = "" if self.compute == FP32_COMPUTE else f", computed in {self.compute}"
-        return f"{weights}{fed}{computed}{f' ({self.part} only)' if self.part else ''}"
+        loaded = f", {self.loaded}" if self.loaded else ""
+        return f"{weights}{fed}{computed}{f' ({self.part} only)' if self.part else ''}{loaded}"
 
 
 SINGLE = Arithmetic()

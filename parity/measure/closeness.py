@@ -21,7 +21,7 @@ class Distance:
     stage: str
     metrics: tuple[str, ...]
     ladder: str = TEACHER_FORCED
-    of: Callable[[Verdict], float] = lambda check: check.value
+    of: Callable[[Verdict], float] = lambda check: check.from_checkpoint
     told: Callable[[float], float] = lambda value: value
     larger_is_closer: bool = False
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from parity.measure.arithmetic import FLOAT, FLOAT32, FP32_COMPUTE
+from parity.measure.arithmetic import AS_SAVED, FLOAT, FLOAT32, FP32_COMPUTE
 from parity.measure.file_limits import HALF_STEP
 
 INTEGERS, FLOATS = "integers", "floats"  # what products are made of
@@ -71,7 +71,8 @@ class Portion:
 @dataclass(frozen=True, kw_only=True)
 class Contents:
     """A stage's file. `steps`: the worst distance of a constant from the checkpoint's, in steps of its own grid; `wrong`,
-    `missing` and `unexplained` are sentences, the worst first. `numbers`: constants that are the graph's own."""
+    `missing` and `unexplained` are sentences, the worst first. `numbers`: constants that are the graph's own. `loaded`: what a
+    loader did to the weights before they were converted."""
 
     stage: str
     file: str
@@ -81,6 +82,7 @@ class Contents:
     missing: tuple[str, ...]
     unexplained: tuple[str, ...]
     numbers: int
+    loaded: str = AS_SAVED
 
     @property
     def beyond_rounding(self) -> float:
@@ -121,12 +123,13 @@ class Contents:
 @dataclass(frozen=True, kw_only=True)
 class StageArithmetic:
     """What a stage's file stores, read from the file, and what each variant that runs it computes in. `portions` are empty
-    for a format whose constants cannot be read."""
+    for a format whose constants cannot be read. `loaded`: what a loader did to the weights before they were converted."""
 
     stage: str
     file: str
     portions: tuple[Portion, ...]
     compute: Mapping[str, str]
+    loaded: str = AS_SAVED
 
     @property
     def computed(self) -> str:
@@ -142,8 +145,5 @@ class StageArithmetic:
             "file": self.file,
             "stored": [portion.to_json() for portion in self.portions],
             "compute": dict(self.compute),
+            "loaded": self.loaded,
         }
-
-    def __str__(self) -> str:
-        stored = "; ".join(map(str, self.portions)) or "what it stores cannot be read"
-        return f"{stored}; computed in {self.computed}"

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from parity.measure.arithmetic import (
+    AS_SAVED,
     FLOAT16,
     FP16_COMPUTE,
     HALF_COMPUTE,
@@ -205,7 +206,9 @@ def limits(stage: str, metric: str, arithmetic: Arithmetic) -> Budget:
 
 
 def nearest(arithmetic: Arithmetic) -> Arithmetic:
-    """The arithmetic with limits of its own that errs most like this one: where two reduce precision, the coarser."""
+    """The arithmetic with limits of its own that errs most like this one: where two reduce precision, the coarser. What a loader
+    rounded is on both sides of every limit, for yardsticks and truth then hold the same weights."""
+    arithmetic = replace(arithmetic, loaded=AS_SAVED)
     if arithmetic in LIMITS:
         return arithmetic
     if arithmetic.weights == INT4:

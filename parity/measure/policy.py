@@ -1,10 +1,12 @@
-"""A policy: how close a converted model has to be, decided by whoever publishes it, with a reason for each bar."""
+"""A policy: how close a converted model has to be, decided by whoever publishes it, with a reason for each bar, and whether its
+weights may have been rounded before they were converted."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
+from parity.measure.arithmetic import AS_SAVED
 from parity.measure.closeness import Distance
 from parity.measure.verdict import Verdict
 
@@ -70,13 +72,55 @@ class Closeness:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """Stages of a bundle whose weights a loader rounded before they were converted; `ok`: the policy accepts that."""
+
+    how: str
+    stages: tuple[str, ...]
+    ok: bool
+    why: str
+
+    @property
+    def wanted(self) -> str:
+        """What would have to change."""
+        return f"{' and '.join(self.stages)} converted from the checkpoint's own float32 weights"
+
+    def __str__(self) -> str:
+        told = f"{self.how} ({', '.join(self.stages)})"
+        if self.ok:
+            return f"{told}, which is accepted ({self.why})"
+        return f"{told}, which is not accepted ({self.why}); asked for is {self.wanted}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loading:
+    """Which of `ROUNDED_AT_LOAD` a policy accepts, and why these."""
+
+    accepts: Collection[str]
+    why: str
+
+    def held(self, loadings: Mapping[str, str]) -> list[Loaded]:
+        """What of it a bundle has; `loadings` by stage."""
+        stages: dict[str, list[str]] = {}
+        for stage, how in loadings.items():
+            stages.setdefault(how, []).append(stage)
+        return [
+            Loaded(how=how, stages=tuple(found), ok=how in self.accepts, why=self.why)
+            for how, found in stages.items()
+            if how != AS_SAVED
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Policy:
-    """The bars, and the exemptions from them. `sha256` is of the file, so that a verdict says what it rests on."""
+    """The bars, the exemptions from them, and how weights may have been loaded. `sha256` is of the file, so that a verdict says
+    what it rests on."""
 
     name: str
     about: str
     bars: tuple[Bar, ...]
     exemptions: tuple[Exemption, ...]
+    loading: Loading
     sha256: str
 
     def held(self, bundle: str, checks: Iterable[Verdict]) -> list[Closeness]:

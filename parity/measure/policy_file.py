@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from fixtures import POLICIES_DIR
+from parity.measure.arithmetic import ROUNDED_AT_LOAD
 from parity.measure.closeness import DISTANCES, Distance
-from parity.measure.policy import Bar, Exemption, Policy
+from parity.measure.policy import Bar, Exemption, Loading, Policy
 from reference.spec.errors import InputError
 
 if sys.version_info >= (3, 11):
@@ -20,7 +21,8 @@ else:
 
 PUBLISH, EMBEDDED = "publish", "preview"  # what is asked of somebody's bundles, and of those the gate makes itself
 AT_MOST, AT_LEAST = "at_most", "at_least"
-REQUIRED, OPTIONAL = {"name", "about", "bars"}, {"exemptions"}
+REQUIRED, OPTIONAL = {"name", "about", "bars", "loading"}, {"exemptions"}
+LOADING = {"accepts", "why"}
 EXEMPTION = {"bundle", "distance", "why", "owner", "until"}
 Table = dict[str, Any]
 
@@ -57,6 +59,7 @@ def read_policy(given: str, today: date) -> Policy:
         about=table["about"],
         bars=tuple(_bar(DISTANCES[name], bar) for name, bar in table["bars"].items()),
         exemptions=tuple(_exemption(one) for one in table.get("exemptions", [])),
+        loading=Loading(accepts=tuple(table["loading"]["accepts"]), why=table["loading"]["why"]),
         sha256=hashlib.sha256(raw).hexdigest(),
     )
 
@@ -78,13 +81,24 @@ def _wrong(table: Table, today: date) -> Iterable[str]:
     """Everything that is wrong, in sentences."""
     yield from _keys("a policy", table, REQUIRED, REQUIRED | OPTIONAL)
     bars, exemptions = table.get("bars", {}), table.get("exemptions", [])
-    yield from _types("a policy", table, {"name": str, "about": str, "bars": dict, "exemptions": list})
+    yield from _types("a policy", table, {"name": str, "about": str, "bars": dict, "exemptions": list, "loading": dict})
     if isinstance(bars, dict):
         yield from (f"no bar for '{name}'" for name in DISTANCES if name not in bars)
         for name, bar in bars.items():
             yield from _wrong_bar(f"bar '{name}'", name, bar, {"why"})
+    yield from _wrong_loading(table.get("loading"))
     for number, one in enumerate(exemptions if isinstance(exemptions, list) else [], start=1):
         yield from _wrong_exemption(f"exemption {number}", one, today)
+
+
+def _wrong_loading(table: Any) -> Iterable[str]:
+    if isinstance(table, dict):
+        yield from _keys("'loading'", table, LOADING, LOADING)
+        yield from _types("'loading'", table, {"accepts": list, "why": str})
+        accepts = table.get("accepts")
+        unknown = [one for one in accepts if one not in ROUNDED_AT_LOAD] if isinstance(accepts, list) else []
+        known = " and ".join(f"'{one}'" for one in ROUNDED_AT_LOAD)
+        yield from (f"'loading' accepts {one!r}, which no loader does; there are {known}" for one in unknown)
 
 
 def _wrong_exemption(where: str, table: Any, today: date) -> Iterable[str]:

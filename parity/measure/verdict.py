@@ -11,7 +11,8 @@ LADDERS = (ARTIFACT, REPLAYED, TEACHER_FORCED, DOMAIN, FREE_RUNNING)  # in the o
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """One check. `low_limit` guards the other side: an error too small to be true."""
+    """One check. `low_limit` guards the other side: an error too small to be true. `distance`: the value measured from the
+    checkpoint's own answers, where `value` is from those of weights that a loader rounded."""
 
     stage: str
     variant: str
@@ -23,6 +24,12 @@ class Verdict:
     low_limit: float = 0.0
     step: int | None = None
     why: str = ""
+    distance: float | None = None
+
+    @property
+    def from_checkpoint(self) -> float:
+        """How far it is from what the checkpoint's weights answer."""
+        return self.value if self.distance is None else self.distance
 
     @property
     def ok(self) -> bool:

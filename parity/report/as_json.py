@@ -53,6 +53,7 @@ def _bundle(found: BundleVerdict) -> dict[str, Any]:
         "faithful": found.faithful,
         "close_enough": found.close_enough,
         "distances": [_distance(one) for one in found.close],
+        "loaded": [asdict(one) for one in found.loaded],
         "why": found.why,
         "checks": found.checks,
         "failed": found.failed,

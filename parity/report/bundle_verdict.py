@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from parity.explain.suspects import suspects
 from parity.measure.contents import StageArithmetic
-from parity.measure.policy import Closeness, Policy
+from parity.measure.policy import Closeness, Loaded, Policy
 from parity.measure.verdict import DOMAIN, TEACHER_FORCED, Verdict
 
 PUBLISH, REFUSE, NOT_JUDGED = "publish", "refuse", "not judged"
@@ -35,8 +35,9 @@ class Shared:
 class BundleVerdict:
     """What was found of a bundle.
 
-    `faithful`: every check held. `close` are its distances, held to the bars of a policy; none without one. `why` tells
-    most about a refusal, or why nothing was judged.
+    `faithful`: every check held. `close` are its distances, held to the bars of a policy; none without one. `loaded` are weights
+    that were rounded before they were converted, with what the policy says to that. `why` tells most about a refusal, or why
+    nothing was judged.
     """
 
     bundle: JudgedBundle
@@ -45,6 +46,7 @@ class BundleVerdict:
     failed: int
     why: str
     close: Sequence[Closeness] = ()
+    loaded: Sequence[Loaded] = ()
 
     @property
     def faithful(self) -> bool:
@@ -53,8 +55,8 @@ class BundleVerdict:
 
     @property
     def close_enough(self) -> bool:
-        """Every distance is what the policy asks for."""
-        return all(one.ok for one in self.close)
+        """Every distance is what the policy asks for, and it accepts how the weights were loaded."""
+        return all(one.ok for one in self.close) and all(one.ok for one in self.loaded)
 
     @property
     def answers(self) -> str:
@@ -62,11 +64,12 @@ class BundleVerdict:
         if self.verdict == NOT_JUDGED:
             return NOT_JUDGED
         close = "close enough" if self.close_enough else "not close enough"
-        return f"{'faithful' if self.faithful else 'not faithful'}{f', {close}' if self.close else ''}"
+        return f"{'faithful' if self.faithful else 'not faithful'}{f', {close}' if self.close or self.loaded else ''}"
 
     def __str__(self) -> str:
         counted = f"{self.checks} checks, {self.failed} failed"
-        return f"{self.bundle.path} ({self.bundle.name}): {self.why or f'{self.answers}; {counted}'}"
+        accepted = "".join(f"; {one}" for one in self.loaded)
+        return f"{self.bundle.path} ({self.bundle.name}): {self.why or f'{self.answers}; {counted}{accepted}'}"
 
 
 def bundle_verdict(
@@ -83,13 +86,16 @@ def bundle_verdict(
     own = [check for check in checks if check.variant in names or _is_of(check, elsewhere)]
     failed = [check for check in own if not check.ok]
     close = policy.held(bundle.name, own) if policy else []
-    why = _why(bundle, judged, own, failed, close)
+    loaded = policy.loading.held({stage.stage: stage.loaded for stage in bundle.arithmetic}) if policy else []
+    why = _why(bundle, judged, own, failed, [*close, *loaded])
     verdict = NOT_JUDGED if not judged else REFUSE if why else PUBLISH
-    return BundleVerdict(bundle=bundle, verdict=verdict, checks=len(own), failed=len(failed), why=why, close=close)
+    return BundleVerdict(
+        bundle=bundle, verdict=verdict, checks=len(own), failed=len(failed), why=why, close=close, loaded=loaded
+    )
 
 
 def _why(
-    bundle: JudgedBundle, judged: list[str], own: list[Verdict], failed: list[Verdict], close: list[Closeness]
+    bundle: JudgedBundle, judged: list[str], own: list[Verdict], failed: list[Verdict], asked: list[Closeness | Loaded]
 ) -> str:
     """Why it is not to be published; nothing if it is."""
     if not judged:
@@ -98,7 +104,7 @@ def _why(
         return "nothing was measured"
     if failed:
         return str(suspects(failed)[0])
-    far = [one for one in close if not one.ok]
+    far = [one for one in asked if not one.ok]
     return f"faithful, but not close enough: {'; '.join(map(str, far))}" if far else ""
 
 

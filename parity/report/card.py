@@ -18,7 +18,7 @@ LICENCE = (
     "T5 is Google's, under Apache-2.0. `python -m parity gate --require-license` refuses a bundle without them."
 )
 BUNDLES = ("bundle", "verdict", "answers", "checks", "failed", "variants", "why")
-STORED = ("bundle", "stage", "what its file stores", "computed in")
+STORED = ("bundle", "stage", "what its file stores", "its weights before", "computed in")
 CLOSE = ("bundle", "distance", "worst", "where", "asked for", "verdict")
 
 
@@ -63,6 +63,7 @@ def _close(report: Report) -> Iterable[str]:
         yield "## Close enough?"
         yield f"Policy `{report.policy.name}` ({report.policy.about}), SHA-256 `{report.policy.sha256}`."
         yield _table(CLOSE, (_distance(found, one) for found in report.verdicts() for one in found.close))
+        yield from (_cell(f"`{found.bundle.name}`: {one}.") for found in report.verdicts() for one in found.loaded)
 
 
 def _distance(found: BundleVerdict, one: Closeness) -> list[str]:
@@ -74,7 +75,7 @@ def _distance(found: BundleVerdict, one: Closeness) -> list[str]:
 def _stored(report: Report) -> Iterable[str]:
     """What the files store and compute, stage by stage; nothing where none was read."""
     rows = [
-        [f"`{found.bundle.name}`", stage.stage, "; ".join(map(str, stage.portions)) or "-", stage.computed]
+        [f"`{found.bundle.name}`", stage.stage, "; ".join(map(str, stage.portions)) or "-", stage.loaded or "-", stage.computed]
         for found in report.verdicts()
         for stage in found.bundle.arithmetic
     ]

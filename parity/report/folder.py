@@ -5,7 +5,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from parity.explain.inside.overlays import write_overlays
-from parity.measure.policy import Closeness
+from parity.measure.policy import Closeness, Loaded
 from parity.measure.verdict import Verdict
 from parity.report.as_json import to_json
 from parity.report.card import card
@@ -26,10 +26,13 @@ def write_report(report: Report, folder: Path) -> None:
 
 
 def _junit(report: Report) -> ElementTree.Element:
-    close = [(found.bundle.name, one) for found in report.verdicts() for one in found.close]
-    cases: list[tuple[str, str, Verdict | Closeness]] = [
+    verdicts = report.verdicts()
+    close = [(found.bundle.name, one) for found in verdicts for one in found.close]
+    loaded = [(found.bundle.name, one) for found in verdicts for one in found.loaded]
+    cases: list[tuple[str, str, Verdict | Closeness | Loaded]] = [
         *((f"{check.ladder}.{check.stage}", check.id.split("/", 1)[1], check) for check in report.checks),
         *(("close enough", f"{bundle}/{one.bar.distance.name}", one) for bundle, one in close),
+        *(("close enough", f"{bundle}/{one.how}", one) for bundle, one in loaded),
     ]
     failures = sum(not found.ok for _, _, found in cases)
     suite = ElementTree.Element("testsuite", name="parity gate", tests=str(len(cases)), failures=str(failures))

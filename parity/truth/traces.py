@@ -6,7 +6,9 @@ from hashlib import sha256
 from typing import Any
 
 from litert_pipeline.build.convert import source_of
+from parity.measure.arithmetic import AS_SAVED
 from parity.measure.cases import Case, Drawn
+from parity.truth.loading import as_loaded
 from parity.truth.store import Store
 from reference.model_files import SPIECE_NAME
 from reference.pipeline import Model
@@ -14,7 +16,7 @@ from reference.spec.files import sha256_of
 from reference.spec.generation import Pipeline, generate
 from reference.spec.noise import philox
 from reference.spec.sampling.objective import OBJECTIVES, Objective
-from reference.spec.stages import STAGE_TABLE
+from reference.spec.stages import STAGE_TABLE, StageRow
 from reference.spec.tensors import Tensors
 from reference.spec.trace import LEVELS, at_step
 
@@ -45,6 +47,17 @@ class Truth:
             self._traces[case.id] = self.store.kept(self.described(case), lambda: self._computed(case))
         return self._traces[case.id]
 
+    def as_loaded(self, case: Case | Drawn, stage: str, loading: str) -> Tensors:
+        """The same, the stage answering with weights as a loader leaves them to what the truth feeds it."""
+        if loading == AS_SAVED:
+            return self.trace(case)
+        key = f"{case.id}, {stage} {loading}"
+        if key not in self._traces:
+            described = {**self.described(case), "stage": stage, "loaded": loading}
+            trace = self.trace(case)
+            self._traces[key] = {**trace, **self.store.kept(described, lambda: self._reloaded(stage, loading, trace))}
+        return self._traces[key]
+
     def described(self, case: Case | Drawn) -> dict[str, Any]:
         """Everything a case's trace follows from but the code. Not the CPU: in float64 they differ by 1e-15."""
         if isinstance(case, Drawn):
@@ -74,8 +87,22 @@ class Truth:
     def _answered(self, drawn: Drawn) -> Tensors:
         """The stage's own answers and, where it is one of the sampler, the clean estimates these lead to."""
         row, run = STAGE_TABLE[drawn.stage], self.model.exact(drawn.stage)
-        trace = row.kept(drawn.feeds, [run(feed) for feed in drawn.feeds])
-        for step in range(len(drawn.feeds)) if row.per_step else ():
+        return self._with_estimates(row, row.kept(drawn.feeds, [run(feed) for feed in drawn.feeds]))
+
+    def _reloaded(self, stage: str, loading: str, trace: Tensors) -> Tensors:
+        """What of a trace is otherwise where a stage has weights as a loader leaves them."""
+        row, run = STAGE_TABLE[stage], as_loaded(self.model, stage, loading).exact(stage)
+        answered: Tensors = {}
+        for call in range(row.calls(trace)):
+            answer = run(row.feed(trace, call))
+            for port in row.outputs:
+                port.keep(answered, call, answer[port.name])
+        found = self._with_estimates(row, {**trace, **answered})
+        return {name: array for name, array in found.items() if array is not trace.get(name)}
+
+    def _with_estimates(self, row: StageRow, trace: Tensors) -> Tensors:
+        """A trace of one stage and, where that is one of the sampler, the clean estimates its answers lead to."""
+        for step in range(row.calls(trace)) if row.per_step else ():
             x, output, level = trace[at_step("x", step)], trace[at_step("v", step)], float(trace[LEVELS][step])
             trace[at_step("denoised", step)] = self.objective.clean(x.astype(output.dtype), level, output)
         return trace

@@ -16,7 +16,7 @@ from litert_pipeline.build.quantize import QUANTIZERS
 from litert_pipeline.build.recipes import RECIPES
 from litert_pipeline.build.stage import exportable
 from litert_pipeline.bundle import Bundle
-from parity.bundles.audit import CLIPPED, COMPENSATED, HALVED, audit
+from parity.bundles.audit import CLIPPED, COMPENSATED, audit
 from parity.bundles.contents import contents_of
 from parity.bundles.forms import Form, forms
 from parity.faults.catalogue.stored import GLU, QKV, larger, one_larger, scattered, zeroed
@@ -126,20 +126,6 @@ def test_floats_are_held_to_their_last_place(
 
 def _one_place_more(stored: Array) -> Array:
     return np.where(stored == 0, stored, np.nextafter(stored, np.float32(np.inf)))
-
-
-def test_weights_rounded_to_float16_before_are_recognised(
-    bundles: Mapping[str, Bundle], known: Mapping[str, tuple[Form, ...]], tmp_path: Path
-) -> None:
-    halved = changed(bundles["fp32"], "conditioner", tmp_path, values(_halved, "T5Encoder"))
-    contents = read(halved, known, "conditioner")
-    assert not contents.wrong
-    assert contents.schemes[HALVED] > 0
-
-
-def _halved(stored: Array) -> Array:
-    largest = np.finfo(np.float16).max
-    return np.clip(stored, -largest, largest).astype(np.float16)
 
 
 def _largest(weights: Array, levels: int) -> Array:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fixtures import POLICIES_DIR
+from parity.measure.arithmetic import ALL_AT_LOAD, AS_SAVED, T5_AT_LOAD
 from parity.measure.closeness import DISTANCES
 from parity.measure.policy import Policy
 from parity.measure.policy_file import EMBEDDED, PUBLISH, chosen_policy, named_policies, read_policy
@@ -90,6 +91,15 @@ WRONG: dict[str, tuple[Callable[[str], str], str]] = {
     "not finite": (lambda text: text.replace('"20"', '"inf"'), "has the limit 'inf', expected a number in quotes"),
     "a bar that is none": (lambda text: "[bars]\ndit_denoised_error = 3\n", "bar 'dit_denoised_error' is 3, expected a table"),
     "bars that are none": (lambda text: 'name = "x"\nabout = "y"\nbars = 3\n', "a policy has bars = 3, expected a dict"),
+    "no word about loading": (lambda text: text.partition("[loading]")[0], "a policy lacks 'loading'"),
+    "loading without a reason": (lambda text: "because =".join(text.rsplit("why =", 1)), "'loading' lacks 'why'"),
+    "a loading that no loader does": (
+        lambda text: text.replace('"rounded to float16 at load"', '"rounded to int8"'),
+        "'loading' accepts 'rounded to int8', which no loader does",
+    ),
+    "loading that is no list": (
+        lambda text: text.replace("accepts = [", "accepts = 3 # ["), "'loading' has accepts = 3, expected a list",
+    ),
     "an exemption nobody owns": (lambda text: text + EXEMPTION.replace("owner =", "# "), "exemption 1 lacks 'owner'"),
     "an exemption without an end": (lambda text: text + EXEMPTION.replace("until =", "# "), "exemption 1 lacks 'until'"),
     "an end that is no day": (
@@ -116,7 +126,7 @@ def test_what_is_wrong_with_a_policy_is_told(tmp_path: Path, name: str) -> None:
 def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(InputError) as error:
         policy(tmp_path, OURS.replace("why =", "because =").replace('"20"', "20"))
-    assert str(error.value).count("lacks 'why'") == len(DISTANCES)
+    assert str(error.value).count("lacks 'why'") == len(DISTANCES) + len(["loading"])
     assert "has the limit 20" in str(error.value)
 
 
@@ -201,3 +211,20 @@ def test_an_exemption_ends_after_its_last_day(tmp_path: Path, late: int) -> None
             policy(tmp_path, OURS + EXEMPTION, day)
     else:
         assert policy(tmp_path, OURS + EXEMPTION, day).exemptions[0].until == ENDS
+
+
+LOADINGS = {"conditioner": T5_AT_LOAD, "dit": AS_SAVED, "decoder": ALL_AT_LOAD, "encoder": ALL_AT_LOAD}
+
+
+def test_what_a_loader_rounded_is_accepted_or_not() -> None:
+    accepted = [read_policy(name, TODAY).loading.held(LOADINGS) for name in STRICTEST_FIRST]
+    assert [[one.ok for one in found] for found in accepted] == [[False, False], [True, True], [True, True]]
+    (_, of_the_rest), *_ = accepted
+    assert of_the_rest.stages == ("decoder", "encoder")
+    assert "asked for is decoder and encoder converted from the checkpoint's own float32 weights" in str(of_the_rest)
+    assert read_policy("transparent", TODAY).loading.held(dict.fromkeys(LOADINGS, AS_SAVED)) == []
+
+
+def test_one_loading_may_be_accepted_and_another_not(tmp_path: Path) -> None:
+    rules = policy(tmp_path, OURS.replace(', "rounded to float16 at load"', ""))
+    assert {one.how: one.ok for one in rules.loading.held(LOADINGS)} == {T5_AT_LOAD: True, ALL_AT_LOAD: False}

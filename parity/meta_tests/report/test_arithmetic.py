@@ -23,7 +23,7 @@ ALL = 1.0 + 1e-9  # of all values; the sum of shares is rounded
 
 def read(bundle: Bundle, judge: Judge) -> dict[str, StageArithmetic]:
     run_by = [contender for contender in contenders_of([bundle]).values() if contender.bundle is not None]
-    return {found.stage: found for found in stage_arithmetics(bundle, run_by, judge.weights)}
+    return {found.stage: found for found in stage_arithmetics(judge, bundle, run_by)}
 
 
 # a recipe, its stage, what is stored most, how layers are fed, and what products are made of
@@ -65,7 +65,7 @@ def test_programs_find_it_flat() -> None:
 
 
 def test_people_find_it_on_the_page_and_on_the_card() -> None:
-    assert f"| `int8` | dit | {WORDS} | fp32 by litert_int8, fp16 by litert_other |" in card(sample())
+    assert f"| `int8` | dit | {WORDS} | - | fp32 by litert_int8, fp16 by litert_other |" in card(sample())
     text = page(sample())
     assert all(f"<td>{cell}</td>" in text for cell in ("int8", "channel", "int8 per row", "integers"))
     assert '<td class="n">90 %</td>' in text
@@ -73,6 +73,6 @@ def test_people_find_it_on_the_page_and_on_the_card() -> None:
 
 def test_what_cannot_be_read_is_said_to_be(tmp_path: Path) -> None:
     unread = replace(BUNDLE, arithmetic=[replace(ARITHMETIC, portions=())])
-    assert "| `int8` | dit | - | fp32 by litert_int8" in card(sample(bundles=[unread]))
+    assert "| `int8` | dit | - | - | fp32 by litert_int8" in card(sample(bundles=[unread]))
     assert "cannot be read" in page(sample(bundles=[unread]))
     assert "What the files store" not in card(sample(bundles=[replace(BUNDLE, arithmetic=[])]))

@@ -12,10 +12,11 @@ import pytest
 from rich.console import Console
 
 from parity.judge.left_out import LeftOut
+from parity.measure.arithmetic import ALL_AT_LOAD
 from parity.measure.policy import Exemption, Policy
 from parity.measure.policy_file import read_policy
 from parity.measure.verdict import FREE_RUNNING, Verdict
-from parity.meta_tests.report.sample import BUNDLE, CHECK, OWN, sample
+from parity.meta_tests.report.sample import ARITHMETIC, BUNDLE, CHECK, OWN, sample
 from parity.report.bundle_verdict import NOT_JUDGED, PUBLISH, REFUSE, JudgedBundle, Shared, bundle_verdict
 from parity.report.folder import write_report
 from parity.report.report import Report, require_all_judged, require_no_idle_exemption
@@ -188,3 +189,26 @@ def test_the_same_bytes_in_two_bundles_are_one_row() -> None:
     (entry,) = sample().artifacts
     report = sample(artifacts=[entry, replace(entry, path="fp32/dit.tflite"), replace(entry, path="o", sha256="cd")])
     assert [[file.path for file in same] for same in report.files()] == [["int8/dit.tflite", "fp32/dit.tflite"], ["o"]]
+
+
+ROUNDED = replace(BUNDLE, arithmetic=[replace(ARITHMETIC, loaded=ALL_AT_LOAD)])
+
+
+@pytest.mark.parametrize(("name", "verdict"), [("publish", PUBLISH), ("transparent", REFUSE)])
+def test_weights_that_a_loader_rounded_are_named_and_may_be_refused(name: str, verdict: str, tmp_path: Path) -> None:
+    near = replace(NEAR, value=0.001)
+    report = sample(checks=[OWN, near], bundles=[ROUNDED], policy=read_policy(name, TODAY))
+    (found,) = report.verdicts()
+    assert (found.verdict, found.faithful) == (verdict, True)
+    write_report(report, tmp_path)
+    (bundle,) = json.loads((tmp_path / "report.json").read_text())["bundles"]
+    assert bundle["arithmetic"][0]["loaded"] == ALL_AT_LOAD
+    assert [(one["how"], one["stages"], one["ok"]) for one in bundle["loaded"]] == [(ALL_AT_LOAD, ["dit"], verdict == PUBLISH)]
+    console = Console(file=io.StringIO(), width=300)
+    show(report, console)
+    told = f"{ALL_AT_LOAD} (dit), which is {'' if verdict == PUBLISH else 'not '}accepted ("
+    for text in (console.file.getvalue(), (tmp_path / "report.html").read_text(), (tmp_path / "parity-card.md").read_text()):
+        assert told in text
+    suite = ElementTree.parse(tmp_path / "junit.xml").getroot()
+    failures = [case.attrib["name"] for case in suite if case.find("failure") is not None]
+    assert failures == ([] if verdict == PUBLISH else [f"int8/{ALL_AT_LOAD}"])
