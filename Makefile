@@ -30,7 +30,7 @@ THREADS ?= 1,2
 # Processes the tests are shared out to, each of some 1.5 GB.
 JOBS ?= 2
 
-.PHONY: gate gate-full headline test mixes faults bench lock goldens tiny-model emulator onnx2tf clean
+.PHONY: gate gate-full headline test mixes rounded faults bench lock goldens tiny-model emulator onnx2tf clean
 
 gate: $(GATE_STAMP) ## convert the embedded tiny model for every variant and judge it; onnx2tf's where it is installed
 	$(BIN)/python -m parity gate --report $(REPORT) --force
@@ -70,6 +70,9 @@ test: ## lint, types and all tests
 
 mixes: $(STAMP) ## judge every mix of parity/mixes/table.py: whatever stores a stage small, a sound file is not refused
 	$(BIN)/python -m pytest parity/meta_tests/test_mixes.py --benchmark-disable -m "" -n $(JOBS) --dist loadgroup
+
+rounded: $(STAMP) ## judge bundles converted from weights that upstream's loader rounds to FP16, every stage and format
+	$(BIN)/python -m pytest parity/meta_tests/judge/test_upstream_rounded.py --benchmark-disable -m rounded
 
 faults: $(GATE_STAMP) ## inject every fault and write docs/faults.md
 	$(BIN)/python -m parity faults --out docs/faults.md --force

@@ -14,6 +14,7 @@ import pytest
 from fixtures import TINY_MODEL_DIR
 from fixtures.oracle.positional import (
     DRAWING_ENCODER,
+    NAMES,
     described_positional,
     write_drawing_encoder,
     write_positional,
@@ -26,12 +27,14 @@ from parity.bundles.given import make_bundles, makeable
 from parity.commands.collection import Collection
 from parity.commands.selection import STAGE_KEYWORD, spelled_out
 from parity.device.emulator import emulator_folder
+from parity.faults.as_loaded import rewrite_as_loaded
 from parity.faults.bench import Bench
 from parity.faults.catalogue import CATALOGUE
 from parity.faults.mutation import cases_for
 from parity.faults.run import STRICT
 from parity.judge.judge import Judge
 from parity.latency.suite import Suite
+from parity.measure.arithmetic import ALL_AT_LOAD
 from parity.measure.limits import check_complete
 from parity.measure.policy import Policy
 from parity.measure.policy_file import chosen_policy
@@ -40,7 +43,9 @@ from parity.runtimes import REFERENCES
 from parity.runtimes.environment import environment
 from parity.truth.store import Store
 from reference import command
+from reference.pipeline import load_model
 from reference.spec.errors import InputError
+from reference.spec.stages import CONDITIONER, DECODER, DIT, ENCODER
 
 pytest_plugins = ["fixtures.processes"]
 OneAtATime = Callable[[str], AbstractContextManager[None]]
@@ -175,12 +180,21 @@ def drawing(
 
 
 @pytest.fixture(scope="session")
-def rounded(tmp_path_factory: pytest.TempPathFactory, conversions: Conversions, one_at_a_time: OneAtATime) -> Path:
-    """A bundle as Arm's script makes it with `model_half`: upstream's loader has rounded all weights to float16 before."""
-    folder = tmp_path_factory.mktemp("rounded") / "rounded"
-    described = {**described_positional(TINY_MODEL_DIR), "alone": folder.name}
+def rounded(
+    drawing: Path, tmp_path_factory: pytest.TempPathFactory, conversions: Conversions, one_at_a_time: OneAtATime
+) -> Path:
+    """A bundle as Arm's script makes it with `model_half`: upstream's loader has rounded all weights to float16 before. The
+    conditioner is converted so; of the others, to save minutes, the constants are rewritten, which gives the very same files
+    (`test_upstream_rounded.py`)."""
+    made, folder = (tmp_path_factory.mktemp("rounded") / name for name in ("alone", "rounded"))
+    described = {**described_positional(TINY_MODEL_DIR), "alone": f"rounded {CONDITIONER}"}
     with one_at_a_time("rounded"):
-        conversions.made(described, folder, partial(write_rounded, TINY_MODEL_DIR))
+        conversions.made(described, made, partial(write_rounded, TINY_MODEL_DIR, stages=(CONDITIONER,)))
+    shutil.copytree(drawing, folder)
+    shutil.copyfile(made / NAMES[CONDITIONER], folder / NAMES[CONDITIONER])
+    model = load_model(TINY_MODEL_DIR)
+    for stage in (DIT, DECODER, ENCODER):
+        rewrite_as_loaded(folder / NAMES[stage], stage, ALL_AT_LOAD, model)
     return folder
 
 

@@ -1,9 +1,7 @@
 """Bundles of weights that upstream's loader rounded to float16: recognised in every stage, held to what these weights answer, as
 exactly as any float file, and accepted or not by policy."""
 
-import json
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -13,11 +11,9 @@ import numpy as np
 import pytest
 
 from fixtures import TINY_MODEL_DIR
-from fixtures.oracle.positional import DRAWING_ENCODER, FILES
-from litert_pipeline.build.export import write_litert, write_onnx
+from fixtures.oracle.positional import FILES, NAMES
 from litert_pipeline.build.quantize import QUANTIZERS
 from litert_pipeline.build.recipes import RECIPES
-from litert_pipeline.build.stage import exportable
 from parity.bundles.audit import audit
 from parity.bundles.contents import contents_of
 from parity.bundles.foreign import read_foreign
@@ -28,22 +24,20 @@ from parity.faults.wiring import answering
 from parity.gate import GateOptions, run_gate
 from parity.judge.judge import Judge
 from parity.judge.lineup import contenders_of
-from parity.measure.arithmetic import ALL_AT_LOAD, AS_SAVED, T5_AT_LOAD
+from parity.measure.arithmetic import ALL_AT_LOAD, AS_SAVED, INT8, T5_AT_LOAD
 from parity.measure.contents import Contents
 from parity.measure.file_limits import STEPS_BEYOND
 from parity.measure.policy_file import read_policy
 from parity.report.card import card
 from parity.report.report import Report
 from parity.test_parity import case_called
-from parity.truth.loading import as_loaded
 from parity.truth.store import Store
-from reference.spec.stages import ALL_STAGES, CONDITIONER, DECODER, DIT, ENCODER, signatures
+from reference.spec.stages import ALL_STAGES, CONDITIONER, DECODER, DIT, ENCODER
 from reference.spec.tensors import Array
 
 TODAY = date(2026, 11, 26)
 VARIANT = "litert_fp32"
 FOUND = {stage: T5_AT_LOAD if stage == CONDITIONER else ALL_AT_LOAD for stage in ALL_STAGES}
-NAMES = {**FILES, ENCODER: DRAWING_ENCODER}
 LEAST_MOVED = 10  # times what the file errs by, that rounding its weights has moved the answer: else there is nothing to tell
 ON_TOP = 1e-5  # relative: a fault twenty times smaller than what rounding at load moves, ten times float rounding
 
@@ -54,7 +48,7 @@ def gated(rounded: Path) -> Report:
         model=TINY_MODEL_DIR, bundles=[rounded], report=None, variants=[VARIANT], cases=["drums"], threads=1, force=False,
         policy=read_policy("publish", TODAY),
     )  # fmt: skip
-    return run_gate(options, Store(), lambda text: None, lambda report: None)
+    return run_gate(options, Store.of_user(), lambda text: None, lambda report: None)
 
 
 def test_it_is_published_and_named(gated: Report) -> None:
@@ -161,16 +155,19 @@ def test_what_is_wrong_besides_is_wrong(rounded: Path, positional: Path, tmp_pat
     assert len(contents.wrong) == 1 or loaded == AS_SAVED
 
 
-WRITERS: dict[str, Callable[..., None]] = {".tflite": write_litert, ".onnx": write_onnx}
-
-
-@pytest.mark.parametrize(("suffix", "recipe"), [(".tflite", "int8"), (".tflite", "int4_blockwise"), (".onnx", "onnx_int8")])
-def test_files_quantized_from_rounded_weights_are_recognised(judge: Judge, tmp_path: Path, suffix: str, recipe: str) -> None:
-    model, path = as_loaded(judge.model, DIT, ALL_AT_LOAD), tmp_path / f"dit{suffix}"
-    WRITERS[suffix](exportable(model, DIT), signatures(model.spec)[DIT], path)
-    small = tmp_path / f"small{suffix}"
-    QUANTIZERS[RECIPES[recipe].format](path, small, RECIPES[recipe].quantize[DIT], recipe)
-    for file in (path, small):
-        contents = read(file, judge, DIT)
+@pytest.mark.parametrize("recipe", ["int8", "int8_weight_only"])
+def test_a_dit_quantized_from_rounded_weights_is_recognised_and_sound(
+    rounded: Path, judge: Judge, tmp_path: Path, recipe: str
+) -> None:
+    folder, case = Path(shutil.copytree(rounded, tmp_path / "small")), case_called(judge, "drums")
+    (folder / FILES[DIT]).unlink()
+    QUANTIZERS["litert"](rounded / FILES[DIT], folder / FILES[DIT], RECIPES[recipe].quantize[DIT], recipe)
+    bundle = read_foreign(folder, TINY_MODEL_DIR)
+    variant = f"litert_{bundle.manifest.recipe}"
+    with Judge(truths=judge.truths, contenders=contenders_of([bundle])) as own:
+        contents = own.weights.contents(bundle, DIT)
+        assert contents is not None
         assert (contents.loaded, contents.wrong, contents.missing, contents.unexplained) == (ALL_AT_LOAD, (), (), ())
-    assert json.dumps(contents.to_json())
+        assert contents.portions[0].stored.storage == INT8
+        checks = own.teacher_forced(DIT, variant, case) + own.structure(DIT, variant, [case])
+    assert not [str(check) for check in checks if not check.ok]
