@@ -13,7 +13,6 @@ import pytest
 
 from fixtures import TINY_MODEL_DIR
 from fixtures.oracle.positional import (
-    DRAWING_ENCODER,
     NAMES,
     described_positional,
     write_drawing_encoder,
@@ -43,9 +42,8 @@ from parity.runtimes import REFERENCES
 from parity.runtimes.environment import environment
 from parity.truth.store import Store
 from reference import command
-from reference.pipeline import load_model
 from reference.spec.errors import InputError
-from reference.spec.stages import CONDITIONER, DECODER, DIT, ENCODER
+from reference.spec.stages import CONDITIONER, ENCODER
 
 pytest_plugins = ["fixtures.processes"]
 OneAtATime = Callable[[str], AbstractContextManager[None]]
@@ -171,11 +169,11 @@ def drawing(
 ) -> Path:
     """The same with what Arm's current script adds: an encoder that draws its noise itself."""
     made, folder = (tmp_path_factory.mktemp("drawing") / name for name in ("alone", "drawing"))
-    described = {**described_positional(TINY_MODEL_DIR), "alone": DRAWING_ENCODER}
+    described = {**described_positional(TINY_MODEL_DIR), "alone": NAMES[ENCODER]}
     with one_at_a_time("drawing"):
         conversions.made(described, made, partial(write_drawing_encoder, TINY_MODEL_DIR))
     shutil.copytree(positional, folder)
-    shutil.copyfile(made / DRAWING_ENCODER, folder / DRAWING_ENCODER)
+    shutil.copyfile(made / NAMES[ENCODER], folder / NAMES[ENCODER])
     return folder
 
 
@@ -183,18 +181,16 @@ def drawing(
 def rounded(
     drawing: Path, tmp_path_factory: pytest.TempPathFactory, conversions: Conversions, one_at_a_time: OneAtATime
 ) -> Path:
-    """A bundle as Arm's script makes it with `model_half`: upstream's loader has rounded all weights to float16 before. The
-    conditioner is converted so; of the others, to save minutes, the constants are rewritten, which gives the very same files
-    (`test_upstream_rounded.py`)."""
+    """A bundle as Arm's script makes it with `model_half`: upstream's loader has rounded all weights before. The conditioner is
+    converted so; the others' constants are rewritten, which gives the very same files (`test_upstream_rounded.py`)."""
     made, folder = (tmp_path_factory.mktemp("rounded") / name for name in ("alone", "rounded"))
     described = {**described_positional(TINY_MODEL_DIR), "alone": f"rounded {CONDITIONER}"}
     with one_at_a_time("rounded"):
         conversions.made(described, made, partial(write_rounded, TINY_MODEL_DIR, stages=(CONDITIONER,)))
     shutil.copytree(drawing, folder)
     shutil.copyfile(made / NAMES[CONDITIONER], folder / NAMES[CONDITIONER])
-    model = load_model(TINY_MODEL_DIR)
-    for stage in (DIT, DECODER, ENCODER):
-        rewrite_as_loaded(folder / NAMES[stage], stage, ALL_AT_LOAD, model)
+    files = {stage: folder / name for stage, name in NAMES.items() if stage != CONDITIONER}
+    rewrite_as_loaded(files, ALL_AT_LOAD, TINY_MODEL_DIR)
     return folder
 
 
