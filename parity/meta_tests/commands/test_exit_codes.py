@@ -31,7 +31,7 @@ CHECKED = "reference.command.GenerateOptions.checked"
 # (app, verb): the least arguments it takes, and what of its work is made to fail
 VERBS = {
     ("parity", "gate"): ([], "parity.gate.run_gate"),
-    ("parity", "soak"): ([], "parity.soak.soak"),
+    ("parity", "soak"): ([], "parity.soak_mixes.soak_mixes"),
     ("parity", "contents"): (["b"], "parity.commands.contents._read"),
     ("parity", "localize"): (["--bundle", "b", "--stage", "dit"], "parity.explain.inside.search.look_inside"),
     ("parity", "faults"): ([], "parity.faults.run.run_faults"),
