@@ -30,7 +30,7 @@ THREADS ?= 1,2
 # Processes the tests are shared out to, each of some 1.5 GB.
 JOBS ?= 2
 
-.PHONY: gate gate-full headline test mixes rounded faults bench lock goldens tiny-model emulator onnx2tf clean
+.PHONY: gate gate-full headline test mixes rounded faults faults-test bench lock goldens tiny-model emulator onnx2tf clean
 
 gate: $(GATE_STAMP) ## convert the embedded tiny model for every variant and judge it; onnx2tf's where it is installed
 	$(BIN)/python -m parity gate --report $(REPORT) --force
@@ -76,6 +76,9 @@ rounded: $(STAMP) ## judge bundles converted from weights that upstream's loader
 
 faults: $(GATE_STAMP) ## inject every fault and write docs/faults.md
 	$(BIN)/python -m parity faults --out docs/faults.md --force
+
+faults-test: $(STAMP) ## the tests of all faults, of which `make test` has a few of each kind
+	$(BIN)/python -m pytest --benchmark-disable -n $(JOBS) --dist loadgroup -m faults parity/meta_tests
 
 bench: $(STAMP) $(ONNX2TF_STAMP) ## latency of every stage and variant on this machine
 	mkdir -p out

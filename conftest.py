@@ -26,11 +26,12 @@ from parity.bundles.given import make_bundles, makeable
 from parity.commands.collection import Collection
 from parity.commands.selection import STAGE_KEYWORD, spelled_out
 from parity.device.emulator import emulator_folder
+from parity.faults.arithmetics import STRICT
 from parity.faults.as_loaded import rewrite_as_loaded
 from parity.faults.bench import Bench
 from parity.faults.catalogue import CATALOGUE
+from parity.faults.job import warmed
 from parity.faults.mutation import cases_for
-from parity.faults.run import STRICT
 from parity.judge.judge import Judge
 from parity.latency.suite import Suite
 from parity.measure.arithmetic import ALL_AT_LOAD
@@ -246,5 +247,4 @@ def suite(request: pytest.FixtureRequest, judge: Judge, tmp_path_factory: pytest
 def bench(request: pytest.FixtureRequest, judge: Judge, tmp_path_factory: pytest.TempPathFactory) -> Bench:
     """The session's judge, ready for faults to be injected."""
     made = Bench(judge=judge, model=request.config.getoption("--model"), folder=tmp_path_factory.mktemp("faults"))
-    made.warm(STRICT, cases_for(made, CATALOGUE.values()))
-    return made
+    return warmed(made, STRICT.variant, cases_for(made, CATALOGUE.values()))

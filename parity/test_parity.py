@@ -36,7 +36,8 @@ def test_pooled_over_all_cases(judge: Judge, variant: str, stage: str) -> None:
 
 def test_over_the_whole_domain(judge: Judge, variant: str, stage: str, sweep: Sweep) -> None:
     drawn = judge.drawn(stage, case_called(judge, case_ids()[0]), sweep)
-    assert not [str(verdict) for one in drawn for verdict in judge.swept(variant, one) if not verdict.ok]
+    verdicts = [verdict for one in drawn for verdict in judge.swept(variant, one)] + judge.responses(stage, variant, drawn)
+    assert not [str(verdict) for verdict in verdicts if not verdict.ok]
 
 
 @pytest.mark.parametrize("case", case_ids(free_running=True))

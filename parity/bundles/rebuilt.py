@@ -16,7 +16,7 @@ from parity.bundles.audit import Audit
 from parity.bundles.constants import Constant
 from parity.bundles.matching import Match
 from parity.measure.arithmetic import FLOAT, FLOAT16, PER_BLOCK, PER_ROW, PER_TENSOR, STATIC
-from parity.truth.interpreted import Interpreter, Use
+from parity.truth.interpreted import GAIN, Interpreter, Use
 from parity.truth.precision import int8_blocks, int8_rows, int8_tensor
 from reference.spec.tensors import Array, Signature, Tensors
 
@@ -35,15 +35,16 @@ class Held:
 
 
 class _Holding(Interpreter):
-    """Runs a module with other constants, by their places in the run."""
+    """Runs a module with other constants, by their places in the run, and with norms that multiply by so much more."""
 
-    def __init__(self, module: nn.Module, held: Mapping[int, Held], *, rounds: bool) -> None:
+    def __init__(self, module: nn.Module, held: Mapping[int, Held], *, rounds: bool, grown: float) -> None:
         super().__init__(module)
-        self.held, self.rounds = held, rounds
+        self.held, self.rounds, self.grown = held, rounds, grown
 
     def met(self, use: Use) -> Tensor:
         found = self.held.get(use.place)
-        return use.value if found is None else found.value()
+        value = use.value if found is None else found.value()
+        return self.grown * value if use.operator == GAIN else value
 
     def apply(self, function: Callable[..., Any], args: Any, kwargs: Any, uses: list[Use]) -> Any:
         held = next((held for use in uses if (held := self.held.get(use.place)) and held.fed != FLOAT), None)
@@ -66,9 +67,9 @@ class Rebuilt:
         """Whether any layer's feed is rounded."""
         return any(held.fed != FLOAT for held in self.held.values())
 
-    def __call__(self, feed: Mapping[str, Array], *, rounds: bool = True) -> Tensors:
-        """Answers; without `rounds` nothing is rounded but the weights."""
-        running = _Holding(self.module, self.held, rounds=rounds)
+    def __call__(self, feed: Mapping[str, Array], *, rounds: bool = True, grown: float = 1.0) -> Tensors:
+        """Answers; without `rounds` nothing is rounded but the weights. All norms' gains are `grown` times what they are."""
+        running = _Holding(self.module, self.held, rounds=rounds, grown=grown)
         tensors = {name: running.feed(torch.from_numpy(array)) for name, array in self.signature.bind(feed).items()}
         with torch.no_grad(), running:
             outputs = self.module(**tensors)

@@ -17,7 +17,9 @@ from reference.spec.files import new_file
 def faults_command(
     model: ModelDir = TINY_MODEL_DIR,
     bundle: Annotated[list[Path] | None, typer.Option(help="Clean bundle; repeatable. Converted if left out.")] = None,
-    variants: Annotated[str | None, typer.Option(help="Variants to spoil; FP32, FP16 and INT8 LiteRT if left out.")] = None,
+    arithmetics: Annotated[
+        str | None, typer.Option(help="Arithmetics to inject at, comma-separated; all if left out.")
+    ] = None,
     only: Annotated[str | None, typer.Option(help="Faults to inject, comma-separated; all if left out.")] = None,
     files: Annotated[bool, typer.Option(help="Also convert every wrong module for real.")] = True,
     out: Annotated[Path | None, typer.Option(help="Write the table as Markdown.")] = None,
@@ -30,7 +32,7 @@ def faults_command(
 
     console = wide_console()
     options = FaultOptions(
-        model=model, bundles=bundle or [], variants=split_names(variants), only=split_names(only), files=files
+        model=model, bundles=bundle or [], arithmetics=split_names(arithmetics), only=split_names(only), files=files
     )
     with new_file(out, force) if out is not None else nullcontext() as file, show_progress(console) as say:
         outcome = run_faults(options, user_store(no_cache), say)

@@ -12,6 +12,7 @@ from torch import nn
 from litert_pipeline.bundle import Bundle
 from parity.judge.judge import Judge
 from parity.measure.cases import Case
+from parity.measure.sweep import Sweep
 from reference.pipeline import Model, TorchStage
 from reference.spec.generation import Stage
 from reference.spec.stages import signatures
@@ -53,11 +54,13 @@ class Bench:
             self._wrong = edit, Remembered(TorchStage(edited(model, stage, edit), signatures(model.spec)[stage]))
         return self._wrong[1]
 
-    def warm(self, variant: str, cases: list[Case]) -> None:
-        """Measure a clean variant and the yardstick, so that judges with a fault find that done."""
-        for stage in self.judge.stages(variant):
-            for case in cases:
-                self.judge.teacher_forced(stage, variant, case)
+    def warm(self, variant: str, stage: str, cases: list[Case], *, swept: bool = True) -> None:
+        """Ask a clean variant and its yardsticks all that is asked about a stage, so that judges with a fault find that done."""
+        for case in cases:
+            self.judge.teacher_forced(stage, variant, case)
+        self.judge.structure(stage, variant, cases)
+        for drawn in self.judge.drawn(stage, cases[0], Sweep()) if swept else ():
+            self.judge.swept(variant, drawn)
 
     def bundle(self, variant: str) -> Bundle:
         """The clean bundle a variant runs."""

@@ -2,20 +2,20 @@
 
 import math
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
 from parity.explain.suspects import suspects
 from parity.faults.bench import Bench
 from parity.faults.fault import Fault
+from parity.faults.injection import InFile
 from parity.judge.judge import Judge
 from parity.judge.plan import free_running_cases
 from parity.measure.cases import Case
 from parity.measure.sweep import Sweep
 from parity.measure.verdict import Verdict
 from reference.spec.errors import InputError
-from reference.spec.stages import ALL_STAGES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +49,11 @@ class Finding:
         return self.first.metric + (f" {times:.2g}x" if math.isfinite(times) else "")
 
     @property
+    def check(self) -> str:
+        """The check that is blamed, by name."""
+        return "cannot be judged" if self.error is not None else self.first.metric if self.first else ""
+
+    @property
     def metrics(self) -> set[tuple[str, str, str]]:
         """(ladder, stage, metric) of every failed check."""
         return {(check.ladder, check.stage, check.metric) for check in self.failed}
@@ -61,14 +66,10 @@ class Finding:
 
 
 def find(judge: Judge, variant: str, cases: list[Case], *, touched: set[str], deep: bool = True) -> Finding:
-    """All checks but those of the domain and the free-running ladder and, where these found nothing and it is to be `deep`, in
-    turn the domain of the stages touched and that ladder too."""
+    """All checks of the stages touched and of what is between the stages but those of the domain and the free-running ladder and,
+    where these found nothing and it is to be `deep`, in turn the domain and that ladder too."""
     try:
-        checks = list(_cheap(judge, variant, cases, touched))
-        if deep and all(check.ok for check in checks):
-            checks += _swept(judge, variant, cases, touched)
-        if deep and all(check.ok for check in checks):
-            checks += _dear(judge, variant, cases)
+        checks = list(_checks(judge, variant, cases, touched, deep))
         nearest = max((check.share_of_limit for check in checks if check.stage in touched), default=0.0)
         return Finding(failed=[check for check in checks if not check.ok], nearest=nearest)
     except InputError as error:
@@ -79,39 +80,79 @@ def injected(
     bench: Bench, faults: list[Fault], variant: str, cases: list[Case], share: float = 1.0, *, deep: bool = True
 ) -> Finding:
     """What the gate finds with some faults at once."""
+    touched = set().union(*(fault.touches for fault in faults))
+    try:
+        with _spoiled(bench, faults, variant, share) as judge:
+            return find(judge, variant, cases, touched=touched, deep=deep)
+    except InputError as error:
+        return Finding(failed=[], error=str(error))
+
+
+def is_caught(bench: Bench, fault: Fault, variant: str, cases: list[Case], share: float, *, deep: bool) -> bool:
+    """Whether the gate finds anything with so much of a fault; looks no further than the first check that fails. What is wrong
+    with a file it has to find by reading it."""
+    try:
+        with _spoiled(bench, [fault], variant, share) as judge:
+            if isinstance(fault.into(variant), InFile):
+                return any(not check.ok for check in _of_files(judge, variant))
+            return any(not check.ok for check in _checks(judge, variant, cases, fault.touches, deep))
+    except InputError:
+        return True
+
+
+@contextmanager
+def _spoiled(bench: Bench, faults: list[Fault], variant: str, share: float) -> Iterator[Judge]:
+    """A judge with all of the faults."""
     with ExitStack() as stack:
         judge = bench.judge
-        try:
-            for fault in faults:
-                judge = stack.enter_context(fault.inject(bench, judge, variant, share))
-        except InputError as error:
-            return Finding(failed=[], error=str(error))
-        return find(judge, variant, cases, touched={fault.stage for fault in faults}, deep=deep)
+        for fault in faults:
+            judge = stack.enter_context(fault.into(variant)(bench, judge, variant, share))
+        yield judge
 
 
-def _cheap(judge: Judge, variant: str, cases: list[Case], touched: set[str]) -> Iterator[Verdict]:
+def _checks(judge: Judge, variant: str, cases: list[Case], touched: set[str], deep: bool) -> Iterator[Verdict]:
+    """The checks in the order of what they cost, none that costs more once one has failed."""
+    failed = False
+    for part in (_cheap, _swept, _dear) if deep else (_cheap,):
+        for check in part(judge, variant, cases, touched):
+            failed = failed or not check.ok
+            yield check
+        if failed:
+            return
+
+
+def own_stages(judge: Judge, variant: str, touched: set[str]) -> list[str]:
+    """Those of a contender's stages that are touched."""
+    return [stage for stage in judge.stages(variant) if stage in touched]
+
+
+def _of_files(judge: Judge, variant: str) -> Iterator[Verdict]:
     bundle = judge.source(variant).bundle
     if bundle is not None:
         yield from judge.artifacts(bundle, variant)
-    for stage in judge.stages(variant):
+
+
+def _cheap(judge: Judge, variant: str, cases: list[Case], touched: set[str]) -> Iterator[Verdict]:
+    yield from _of_files(judge, variant)
+    for stage in own_stages(judge, variant, touched):
         for case in cases:
             yield from judge.teacher_forced(stage, variant, case)
         yield from judge.pooled(stage, variant, cases)
         yield from judge.structure(stage, variant, cases)
-    for stage in ALL_STAGES:
-        if stage in touched:
-            yield judge.determinism(stage, variant, cases[0])
+        yield judge.determinism(stage, variant, cases[0])
     for case in cases:
         yield from judge.replayed(variant, case)
     yield from judge.replayed(variant, cases[0], from_audio=True)
 
 
 def _swept(judge: Judge, variant: str, cases: list[Case], touched: set[str]) -> Iterator[Verdict]:
-    for stage in judge.stages(variant):
-        for drawn in judge.drawn(stage, cases[0], Sweep()) if stage in touched else ():
+    for stage in own_stages(judge, variant, touched):
+        sweep = judge.drawn(stage, cases[0], Sweep())
+        for drawn in sweep:
             yield from judge.swept(variant, drawn)
+        yield from judge.responses(stage, variant, sweep)
 
 
-def _dear(judge: Judge, variant: str, cases: list[Case]) -> Iterator[Verdict]:
+def _dear(judge: Judge, variant: str, cases: list[Case], touched: set[str]) -> Iterator[Verdict]:
     for case in free_running_cases(cases)[:1]:
         yield from judge.free_running(variant, case)

@@ -18,7 +18,9 @@ from reference.pipeline import load_model
 from reference.progress import Say
 from reference.spec.stages import signatures
 
-CODE = Path(__file__).parent  # the catalogue, and what edits modules
+PLAIN_SOURCE = "fp32"  # the recipe of bundles whose modules are converted as they stand
+HERE = Path(__file__).parent
+EDITING = ("edits.py", "bench.py", "converted.py")  # what a wrong module follows from, beside the catalogue
 
 
 def convert_all(faults: list[Fault], model: Path, folder: Path, say: Say, conversions: Conversions) -> dict[str, Path]:
@@ -27,13 +29,19 @@ def convert_all(faults: list[Fault], model: Path, folder: Path, say: Say, conver
     What `conversions` has is taken from there.
     """
     stages = {fault.name: fault.inject.stage for fault in faults if isinstance(fault.inject, InModule)}
-    start = described(model, CONVERTING, CODE.rglob("*.py"))
+    code = [*sorted((HERE / "catalogue").glob("*.py")), *(HERE / name for name in EDITING)]
+    start = described(model, CONVERTING, code)
     missing = [name for name in stages if not conversions.restore({**start, "fault": name}, folder / name)]
     say(f"converting {len(missing)} wrong modules, {len(stages) - len(missing)} were converted before")
     with workers() as pool:
         for name in pool.map(_convert, missing, [model] * len(missing), [folder] * len(missing)):
             conversions.keep({**start, "fault": name}, folder / name)
     return {name: folder / name / _file_name(stage) for name, stage in stages.items()}
+
+
+def from_plain(bench: Bench, fault: Fault, variant: str) -> bool:
+    """Whether the contender's file of the stage is made from plainly converted ones, which a wrong module can be."""
+    return isinstance(fault.into(variant), InModule) and RECIPES[bench.bundle(variant).manifest.recipe].source == PLAIN_SOURCE
 
 
 def as_file(bench: Bench, fault: Fault, variant: str) -> Judge:
@@ -43,8 +51,9 @@ def as_file(bench: Bench, fault: Fault, variant: str) -> Judge:
     recipe = bundle.manifest.recipe
     quantizer = RECIPES[recipe].quantize.get(stage)
     if quantizer is not None:
-        quantized = file.with_name(f"{stage}.{recipe}.tflite")
+        quantized = file.parent / recipe / file.name
         if not quantized.exists():
+            quantized.parent.mkdir()
             QUANTIZERS["litert"](file, quantized, quantizer, recipe)
         file = quantized
     return of_bundle(bench.judge, variant, with_file(bundle, stage, file))

@@ -1,10 +1,11 @@
 """What a fault is: where it belongs, what goes wrong, who suffered from it, and how it gets in."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from typing import Protocol
 
 from parity.faults.bench import Bench
-from parity.faults.injection import InStage
+from parity.faults.injection import InModule, InStage
 from parity.judge.judge import Judge
 
 DERIVED = "derived from the code"  # nobody is known to have published this one
@@ -21,13 +22,12 @@ class Injection(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fault:
-    """One entry of the catalogue.
+class Told:
+    """What people are told of a fault, and what goes from process to process.
 
     `stage` is the one to blame, `site` what is tampered with, `source` a public thread, the file
     whose convention it breaks, or `DERIVED`. `graded` is whether a
-    `share` of it means anything; the others are there or not. `cases` are wanted beside the usual ones, `variants`
-    the only ones it can befall, `config` the seeded model that can show it.
+    `share` of it means anything; the others are there or not.
     """
 
     name: str
@@ -35,16 +35,41 @@ class Fault:
     site: str
     sentence: str
     source: str
-    inject: Injection
     graded: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault(Told):
+    """One entry of the catalogue.
+
+    `instead` is how it gets into some variants, by name. `cases` are wanted beside the usual ones, `variants`
+    the only ones it can befall, `config` the seeded model that can show it.
+    """
+
+    inject: Injection
+    instead: Mapping[str, Injection] = field(default_factory=dict)
     cases: tuple[str, ...] = ()
     variants: tuple[str, ...] | None = None
     config: str = "tiny"
 
     @property
+    def told(self) -> Told:
+        """What is told of it."""
+        return Told(**{told.name: getattr(self, told.name) for told in fields(Told)})
+
+    @property
     def in_generations_only(self) -> bool:
         """Whether it shows only when the variant feeds itself."""
         return isinstance(self.inject, InStage) and self.inject.in_generations
+
+    @property
+    def touches(self) -> set[str]:
+        """The stage to blame, and where it is really injected."""
+        return {self.stage, *([self.inject.stage] if isinstance(self.inject, InStage | InModule) else [])}
+
+    def into(self, variant: str) -> Injection:
+        """How it gets into a variant."""
+        return self.instead.get(variant, self.inject)
 
     def befalls(self, variant: str) -> bool:
         """Whether the variant can have it."""

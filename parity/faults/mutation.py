@@ -8,10 +8,11 @@ from itertools import combinations
 from parity.explain.blame import localized
 from parity.explain.inside.module_error import first_fault
 from parity.faults.bench import Bench
-from parity.faults.checks import Finding, find, injected
-from parity.faults.converted import as_file
-from parity.faults.fault import Fault
-from parity.faults.injection import InFile, InModule
+from parity.faults.checks import Finding, find, injected, is_caught
+from parity.faults.converted import as_file, from_plain
+from parity.faults.fault import Fault, Told
+from parity.faults.injection import InFile
+from parity.judge.judge import Judge
 from parity.judge.plan import Plan
 from parity.measure.cases import Case, load_cases
 from parity.measure.verdict import Verdict
@@ -23,6 +24,7 @@ SHARES = tuple(
 MULTIPLES = tuple(float(f"{factor}e{power}") for power in range(4) for factor in (2, 5, 10))  # of what is missed
 CASES = ("drums", "pad", "one_too_many")
 PAIRS = 30
+NAMED = ("litert_fp32", "litert_int8")  # where the module inside a file is looked for; that takes as long as all the checks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +34,7 @@ class Row:
     `file` is the finding about the wrong module really converted; `module` what is named inside that file.
     """
 
-    fault: Fault
+    fault: Told
     variant: str
     finding: Finding
     threshold: float | None
@@ -58,7 +60,7 @@ class Row:
 class Pair:
     """Two faults at once."""
 
-    faults: tuple[Fault, Fault]
+    faults: tuple[Told, Told]
     variant: str
     finding: Finding
 
@@ -81,14 +83,20 @@ def run_fault(bench: Bench, fault: Fault, variant: str) -> Row:
     """Inject one fault whole, then less and less of it."""
     cases = cases_for(bench, [fault])
     whole = injected(bench, [fault], variant, cases)
-    row = Row(fault=fault, variant=variant, finding=whole, threshold=_threshold(bench, fault, variant, cases, whole))
-    if fault.name not in bench.converted or not isinstance(fault.inject, InModule):
+    row = Row(fault=fault.told, variant=variant, finding=whole, threshold=_threshold(bench, fault, variant, cases, whole))
+    if fault.name not in bench.converted or not from_plain(bench, fault, variant):
         return row
     with as_file(bench, fault, variant) as judge:
         found = find(judge, variant, cases, touched={fault.stage})
-        inside = localized(judge, found.failed, cases, lambda _: None).get((variant, fault.stage), [])
-        named = first_fault(inside)
-    return replace(row, file=found, module=None if named is None else named.path)
+        named = _module(judge, found, fault, variant, cases) if variant in NAMED else None
+    return replace(row, file=found, module=named)
+
+
+def _module(judge: Judge, found: Finding, fault: Fault, variant: str, cases: list[Case]) -> str | None:
+    """What is named inside the file."""
+    inside = localized(judge, found.failed, cases, lambda _: None).get((variant, fault.stage), [])
+    named = first_fault(inside)
+    return None if named is None else named.path
 
 
 def clean_failures(bench: Bench, variants: list[str], cases: list[Case], say: Say) -> list[Verdict]:
@@ -98,7 +106,7 @@ def clean_failures(bench: Bench, variants: list[str], cases: list[Case], say: Sa
 
 def pairs(faults: list[Fault], seed: int = 0) -> list[tuple[Fault, Fault]]:
     """Some pairs of faults, drawn. Files cannot be damaged twice, nor a sampler's step."""
-    single = [fault for fault in faults if not isinstance(fault.inject, InFile)]
+    single = [fault for fault in faults if not fault.instead and not isinstance(fault.inject, InFile)]
     drawn = [pair for pair in combinations(single, 2) if {fault.site for fault in pair} != {"sampler"}]
     random.Random(seed).shuffle(drawn)
     return drawn[:PAIRS]
@@ -106,7 +114,8 @@ def pairs(faults: list[Fault], seed: int = 0) -> list[tuple[Fault, Fault]]:
 
 def run_pair(bench: Bench, pair: tuple[Fault, Fault], variant: str) -> Pair:
     """Inject two faults at once."""
-    return Pair(faults=pair, variant=variant, finding=injected(bench, list(pair), variant, cases_for(bench, pair)))
+    (one, two), found = pair, injected(bench, list(pair), variant, cases_for(bench, pair))
+    return Pair(faults=(one.told, two.told), variant=variant, finding=found)
 
 
 def _threshold(bench: Bench, fault: Fault, variant: str, cases: list[Case], whole: Finding) -> float | None:
@@ -116,7 +125,7 @@ def _threshold(bench: Bench, fault: Fault, variant: str, cases: list[Case], whol
     """
 
     def caught(share: float) -> bool:
-        return injected(bench, [fault], variant, cases, share, deep=fault.in_generations_only).caught
+        return is_caught(bench, fault, variant, cases, share, deep=fault.in_generations_only)
 
     if not fault.graded:
         return None

@@ -1,35 +1,46 @@
 """The mutation run as a page of Markdown: what is caught, by which check, from how little of it on."""
 
+from collections import Counter
 from collections.abc import Iterable
 
 from rich.console import Console
 
-from parity.faults.catalogue import CATALOGUE
-from parity.faults.mutation import CASES, MULTIPLES, SHARES, Row
-from parity.faults.run import LEAST_CAUGHT, STRICT, Outcome
+from parity.faults.arithmetics import TARGETS, Target
+from parity.faults.mutation import CASES, MULTIPLES, SHARES, Pair, Row
+from parity.faults.outcome import LEAST_CAUGHT, Outcome, blamed
+from reference.spec.stages import ALL_STAGES
 
-HEAD = f"""# What the gate catches
+BETWEEN = "between the stages, and of the bundle as a whole"
+HEAD = """# What the gate catches
 
-Written by `python -m parity faults --out docs/faults.md --force` (`make faults`), on the embedded tiny model unless `--model`
-says otherwise. Every fault is injected into converted files and the gate's checks are run on the cases
-{", ".join(CASES)} and those a fault asks for, free-running on one of them and only where nothing else failed.
+Every known way to break a converted model is put into converted files, one at a time, and the gate is asked for its verdict.
+This page is what it answered; `make faults` writes it (`python -m parity faults --out docs/faults.md --force`), the same page
+every time. The first table says how many faults were refused with the right stage blamed, the tables below which check saw each.
+"""
+HOW = f"""## How to read the tables
 
-A cell says which check is blamed and how many times over its limit it is, then the mildest share of the fault that is still
-caught: 0.001 means that a thousandth of the way from right to wrong is enough. {SHARES[-1]:g} is the least that is
-tried; of tokens and bytes it is one. No share: the fault is there or not.
+A fault is injected at every arithmetic that its stage has; where a bundle takes a stage from another one, as the INT8 bundle does
+with its conditioner, that is the very same file and stands in the other's column. A cell names the check that is blamed, how many
+times over its limit it is, and the mildest share of the fault that is still caught: "from 0.001" means that a thousandth of the
+way from right to wrong is enough. {SHARES[-1]:g} is the least that is tried; of tokens and bytes it is one. No share: the fault
+is there or not. "-": this arithmetic cannot have it.
 
-Faults of modules were really converted (and quantized in the INT8 bundle), and the module that is named inside a file is
-given; their shares are what the wrong module answers otherwise, added to the clean file's answers. The last column is a
-public thread about it, or the file whose convention is broken.
+Faults of modules were really converted, and quantized where the arithmetic is; their shares are what the wrong module answers
+otherwise, added to the clean file's answers. The checks are run on the cases {", ".join(CASES)} and those that a fault asks for,
+free-running on one of them and only where nothing else failed.
 """
 
 
 def page(outcome: Outcome) -> str:
     """The whole page."""
-    parts = [HEAD.rstrip(), "\n".join(_summary(outcome)), "## One fault at a time", "\n".join(_rows(outcome))]
+    parts = [HEAD.rstrip(), "\n".join(_summary(outcome))]
     missed = [row for row in outcome.rows if not row.blamed]
     if missed:
         parts += ["## Missed", "\n".join(_missed(row) for row in missed)]
+    parts += ["## Which check is blamed", "\n".join(_checks(outcome)), HOW.rstrip()]
+    for stage, rows in _by_stage(outcome):
+        parts += [f"## Faults of the {stage}" if stage in ALL_STAGES else f"## Faults {stage}", "\n".join(_rows(outcome, rows))]
+    parts += ["## Where they come from", "\n".join(_sources(outcome))]
     if outcome.pairs:
         parts += ["## Two faults at once", "\n".join(_pairs(outcome))]
     return "\n\n".join(parts) + "\n"
@@ -44,41 +55,62 @@ def show(outcome: Outcome, console: Console) -> None:
 
 
 def _summary(outcome: Outcome) -> Iterable[str]:
-    for variant in outcome.variants:
-        caught, injected = outcome.caught(variant)
-        wanted = "all of them" if variant == STRICT else f"{LEAST_CAUGHT:.0%}"
-        yield f"- `{variant}`: {caught} of {injected} caught and blamed on the right stage (wanted: {wanted})."
+    yield "| arithmetic | stages that have it | faults there | blamed right | in the whole bundle | blamed right | wanted |"
+    yield "| --- " * 7 + "|"
+    for target in outcome.targets:
+        own, whole = outcome.own(target), outcome.whole(target)
+        stages = "all" if target.stages == ALL_STAGES else ", ".join(target.stages)
+        counts = f"{len(own)} | {blamed(own)} | {len(whole)} | {blamed(whole)}, {blamed(whole) / len(whole):.1%}"
+        yield f"| {target.title} (`{target.variant}`) | {stages} | {counts} | {LEAST_CAUGHT[target.name]:.0%} |"
+    yield ""
     if outcome.pairs:
-        blamed = sum(pair.blamed for pair in outcome.pairs)
-        hidden = sum(outcome.hidden(pair) for pair in outcome.pairs if not pair.blamed)
-        rest = f"; {hidden} hidden by the precision that hides each of the two" if hidden else ""
-        yield f"- Two at once: {blamed} of {len(outcome.pairs)} refused, one of the two stages blamed{rest}."
+        yield _pairs_in_sum(outcome)
     if outcome.clean is not None:
         yield f"- Without a fault: {len(outcome.clean)} checks failed."
 
 
-def _rows(outcome: Outcome) -> Iterable[str]:
-    yield ("| stage | fault | what goes wrong | into | " + " | ".join(outcome.variants) + " | module named | source |")
-    yield "| --- " * (6 + len(outcome.variants)) + "|"
-    places = {name: place for place, name in enumerate(CATALOGUE)}
-    names = sorted({row.fault.name for row in outcome.rows}, key=lambda name: places.get(name, len(places)))
-    by_name = {(row.fault.name, row.variant): row for row in outcome.rows}
-    for name in names:
-        rows = [by_name.get((name, variant)) for variant in outcome.variants]
-        fault = next(row.fault for row in rows if row is not None)
-        cells = [_cell(row) for row in rows]
-        module = next((row.module for row in rows if row is not None and row.module), None)
-        start = [fault.stage, f"`{name}`", fault.sentence, fault.site]
-        yield "| " + " | ".join([*start, *cells, f"`{module}`" if module else "", fault.source]) + " |"
+def _pairs_in_sum(outcome: Outcome) -> str:
+    seen = sum(pair.blamed for pair in outcome.pairs)
+    hidden = sum(outcome.hidden(pair) for pair in outcome.pairs if not pair.blamed)
+    rest = f"; {hidden} hidden by the precision that hides each of the two" if hidden else ""
+    return f"- Two at once: {seen} of {len(outcome.pairs)} refused, one of the two stages blamed{rest}."
+
+
+def _checks(outcome: Outcome) -> Iterable[str]:
+    """How many faults each check is blamed for."""
+    yield f"| check | {' | '.join(target.title for target in outcome.targets)} |"
+    yield "| --- " * (1 + len(outcome.targets)) + "|"
+    counts = {target: Counter(row.judged.check for row in outcome.own(target) if row.caught) for target in outcome.targets}
+    names = Counter(name for found in counts.values() for name in found.elements())
+    for name, _ in sorted(names.items(), key=lambda pair: (-pair[1], pair[0])):
+        yield f"| {name} | {' | '.join(str(counts[target][name] or '') for target in outcome.targets)} |"
+
+
+def _by_stage(outcome: Outcome) -> list[tuple[str, list[Row]]]:
+    """Rows by the stage at fault; what is of none stands last."""
+    found: dict[str, list[Row]] = {stage: [] for stage in (*ALL_STAGES, BETWEEN)}
+    for row in outcome.rows:
+        found[row.fault.stage if row.fault.stage in ALL_STAGES else BETWEEN].append(row)
+    return [(stage, rows) for stage, rows in found.items() if rows]
+
+
+def _rows(outcome: Outcome, rows: list[Row]) -> Iterable[str]:
+    targets = [target for target in outcome.targets if any(row.variant == target.variant for row in rows)]
+    yield f"| fault | what goes wrong | into | {' | '.join(target.title for target in targets)} |"
+    yield "| --- " * (3 + len(targets)) + "|"
+    by_name = {(row.fault.name, row.variant): row for row in rows}
+    for fault in {row.fault.name: row.fault for row in rows}.values():
+        cells = [_cell(by_name.get((fault.name, target.variant))) for target in targets]
+        yield f"| `{fault.name}` | {fault.sentence} | {fault.site} | {' | '.join(cells)} |"
 
 
 def _cell(row: Row | None) -> str:
     if row is None:
         return "-"
+    least = f", from {row.threshold:g}" if row.threshold is not None else ""
     if not row.caught:
-        return "**missed**" + (f", from {row.threshold:g}" if row.threshold is not None else "")
-    blamed = "" if row.blamed else "**wrongly blamed**: "
-    return blamed + row.judged.sentence + (f", from {row.threshold:g}" if row.threshold is not None else "")
+        return f"**missed**{least}"
+    return f"{'' if row.blamed else '**wrongly blamed**: '}{row.judged.sentence}{least}"
 
 
 def _missed(row: Row) -> str:
@@ -88,15 +120,36 @@ def _missed(row: Row) -> str:
     )
     if row.threshold is not None:
         least = f"{row.threshold:g} times as much of it is caught"
-    return f"- `{row.fault.name}` in `{row.variant}`: {row.fault.sentence}; {near}, {least}."
+    return f"- `{row.fault.name}` at {_title(row.variant)}: {row.fault.sentence}; {near}, {least}."
+
+
+def _title(variant: str) -> str:
+    return _of(variant).title
+
+
+def _of(variant: str) -> Target:
+    return next(target for target in TARGETS.values() if target.variant == variant)
+
+
+def _sources(outcome: Outcome) -> Iterable[str]:
+    """Public threads, the files whose convention is broken, and the module that is named inside the file."""
+    yield "| fault | source | module named inside the file |"
+    yield "| --- " * 3 + "|"
+    named = {row.fault.name: row.module for row in reversed(outcome.rows) if row.module}
+    for fault in {row.fault.name: row.fault for row in outcome.rows}.values():
+        module = named.get(fault.name)
+        yield f"| `{fault.name}` | {fault.source} | {f'`{module}`' if module else ''} |"
 
 
 def _pairs(outcome: Outcome) -> Iterable[str]:
-    yield "| variant | faults | refused for |"
+    yield "| arithmetic | faults | refused for |"
     yield "| --- | --- | --- |"
     for pair in outcome.pairs:
-        stage = pair.finding.first.stage if pair.finding.first else "nothing"
         one, two = pair.faults
-        verdict = f"{stage}: {pair.finding.sentence}" if pair.blamed else f"**{stage}**"
-        verdict += ", as each of them alone" if not pair.blamed and outcome.hidden(pair) else ""
-        yield f"| {pair.variant} | `{one.name}` ({one.stage}), `{two.name}` ({two.stage}) | {verdict} |"
+        yield f"| {_title(pair.variant)} | `{one.name}` ({one.stage}), `{two.name}` ({two.stage}) | {_verdict(outcome, pair)} |"
+
+
+def _verdict(outcome: Outcome, pair: Pair) -> str:
+    stage = pair.finding.first.stage if pair.finding.first else "nothing"
+    verdict = f"{stage}: {pair.finding.sentence}" if pair.blamed else f"**{stage}**"
+    return verdict + (", as each of them alone" if not pair.blamed and outcome.hidden(pair) else "")

@@ -12,7 +12,7 @@ from litert_pipeline.bundle import SUFFIXES, Bundle
 from parity.bundles.rebuilt import Rebuilt
 from parity.bundles.unrounded import write_unrounded
 from parity.judge.panel import Panel
-from parity.judge.same_graph import share_of_room
+from parity.judge.same_graph import compared
 from parity.judge.structure import Beside
 from parity.measure.arithmetic import STATIC
 from parity.measure.budget import YARDSTICK
@@ -67,4 +67,4 @@ def _share(panel: Panel, rebuilt: Rebuilt, run: Stage, stage: str, case: Case, p
     answers = rebuilt(feed, rounds=False)
     beside = Beside(answers=answers, moved=dict.fromkeys(answers, 0.0))
     own = panel.answers(stage, YARDSTICK, case)[call]
-    return share_of_room(beside, run(feed), STAGE_TABLE[stage].truth(truth, call), own)
+    return compared(beside, run(feed), STAGE_TABLE[stage].truth(truth, call), own).share

@@ -19,6 +19,7 @@ from parity.judge.input_order import order_checks
 from parity.judge.known_causes import half_precision_t5
 from parity.judge.lineup import contenders_of
 from parity.judge.panel import Panel
+from parity.judge.responses import response_checks
 from parity.judge.same_graph import structure_checks
 from parity.judge.sources import AnswerSource
 from parity.judge.weights import weight_checks
@@ -131,6 +132,10 @@ class Judge(Panel):
         """The stage fed with what was drawn over its inputs' domains, against the limits of the same errors on the truth."""
         found = self.measured(drawn.stage, variant, drawn, self.loading(variant, drawn.stage))
         return [self._swept(variant, drawn, one) for one in found if one.metric in SWEPT]
+
+    def responses(self, stage: str, variant: str, drawn: list[Drawn]) -> list[Verdict]:
+        """Whether the stage answers to small changes of what was drawn; nothing where nothing was."""
+        return response_checks(self, stage, variant, drawn)
 
     def structure(self, stage: str, variant: str, cases: list[Case]) -> list[Verdict]:
         """A quantized file's answers beside those of the reference that holds its weights; nothing of others."""

@@ -104,6 +104,7 @@ class Plan:
             yield from self.judge.pooled(stage, variant, self.cases)
             for drawn in self.drawn[stage]:
                 yield from self.judge.swept(variant, drawn)
+            yield from self.judge.responses(stage, variant, self.drawn[stage])
             yield from self.judge.structure(stage, variant, self.cases)
             if self.judge.whole(variant):
                 yield self.judge.determinism(stage, variant, self.cases[0])

@@ -3,7 +3,8 @@
 Quantization errs on both sides alike, so a graph that is wrong cannot hide in it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,22 +16,23 @@ from parity.measure.arithmetic import FLOAT32, FP32_COMPUTE
 from parity.measure.budget import UNIT_ROUNDOFF, YARDSTICK
 from parity.measure.cases import Case
 from parity.measure.contents import Contents
-from parity.measure.file_limits import FEED_ROOM, FLOAT_ROOM, STRUCTURE
+from parity.measure.file_limits import CALM, FEED_ROOM, FLOAT_ROOM, LEAN, STRUCTURE
 from parity.measure.metrics import relative_l2
 from parity.measure.teacher_forcing import stage_feed
 from parity.measure.verdict import TEACHER_FORCED, Verdict
 from reference.spec.stages import STAGE_TABLE, signatures
-from reference.spec.tensors import Signature, Tensors
+from reference.spec.tensors import Array, Signature, Tensors
 
 MOST_CASES = 6  # of a run that are looked at: a wrong graph is wrong in all of them
 STRIDE = 3  # between the steps that one case and the next are looked at: all are met before one is met again
 # Of an input or output of a large model whose layers' feeds are rounded; beyond, that takes GB more.
 MOST_VALUES = 2**18
+LIMITS = {"structure_share": STRUCTURE, "structure_lean": LEAN}
 
 
 def structure_checks(panel: Panel, stage: str, variant: str, cases: list[Case]) -> list[Verdict]:
-    """One verdict on a quantized file's answers to some of the cases, each at another step; nothing of files in float32, of
-    those computed in FP16, and where how layers are fed cannot be emulated."""
+    """Verdicts on a quantized file's answers to some of the cases, of a large model each at another step; nothing of files in
+    float32, of those computed in FP16, and where how layers are fed cannot be emulated."""
     source = panel.source(variant)
     bundle = source.bundle
     if bundle is None or source.arithmetic(stage).compute != FP32_COMPUTE:
@@ -44,8 +46,13 @@ def structure_checks(panel: Panel, stage: str, variant: str, cases: list[Case]) 
     ):
         return []
     chosen = cases[:MOST_CASES]
-    shares = [_share(panel, rebuilt, bundle, stage, variant, case, place) for place, case in enumerate(chosen)]
-    return [_verdict(stage, variant, chosen, shares)]
+    found = [
+        one for place, case in enumerate(chosen) for one in _compared(panel, rebuilt, bundle, stage, variant, case, place)
+    ]
+    values = {"structure_share": float(np.max([one.share for one in found]))} | (
+        {"structure_lean": lean(found)} if found[0].beside.leaning else {}
+    )
+    return [_verdict(stage, variant, chosen, metric, value) for metric, value in values.items()]
 
 
 def _is_quantized(contents: Contents) -> bool:
@@ -59,30 +66,65 @@ def _fits(signature: Signature, *, large: bool, rounds: bool) -> bool:
     return not large or not rounds or most <= MOST_VALUES
 
 
-def _share(panel: Panel, rebuilt: Rebuilt, bundle: Bundle, stage: str, variant: str, case: Case, place: int) -> float:
-    """How much of the room between the two one answer takes."""
-    truth = panel.truth(case)
-    call = STRIDE * place % STAGE_TABLE[stage].calls(truth)
-    key = (stage, panel.files.sha256(bundle, stage), case.id, call)
-    beside = panel.structures.beside(key, rebuilt, stage_feed(stage, truth, call))
-    own = panel.answers(stage, YARDSTICK, case)[call]
-    return share_of_room(beside, panel.answers(stage, variant, case)[call], STAGE_TABLE[stage].truth(truth, call), own)
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """A file's answer to one call beside that of the rebuilt reference. `rounding` is what the float32 reference loses there."""
+
+    beside: Beside
+    answer: Tensors
+    rounding: Mapping[str, float]
+
+    @property
+    def share(self) -> float:
+        """How much of the room between the two the answer takes, the worst output's. NaN stays NaN."""
+        return float(np.max([
+            relative_l2(array, self.answer[name]) / (FLOAT_ROOM * self.rounding[name] + FEED_ROOM * self.beside.moved[name])
+            for name, array in self.beside.answers.items()
+        ]))  # fmt: skip
 
 
-def share_of_room(beside: Beside, answer: Tensors, exact: Mapping[str, np.ndarray], own: Tensors) -> float:
-    """How much of the room between a rebuilt reference and a file's answer that one takes, the worst output's. `own` is what
-    the float32 reference answers where `exact` is right. NaN stays NaN."""
-    found = []
-    for name, array in beside.answers.items():
-        rounding = max(relative_l2(exact[name], own[name]), UNIT_ROUNDOFF)
-        found.append(relative_l2(array, answer[name]) / (FLOAT_ROOM * rounding + FEED_ROOM * beside.moved[name]))
-    return float(np.max(found))
+def compared(beside: Beside, answer: Tensors, exact: Mapping[str, Array], own: Tensors) -> Compared:
+    """`own` is what the float32 reference answers where `exact` is right."""
+    rounding = {name: max(relative_l2(exact[name], own[name]), UNIT_ROUNDOFF) for name in beside.answers}
+    return Compared(beside=beside, answer=answer, rounding=rounding)
 
 
-def _verdict(stage: str, variant: str, cases: list[Case], shares: list[float]) -> Verdict:
-    """The worst answer's share, held to the whole."""
-    of = cases[0].id if len(cases) == 1 else f"{len(cases)} cases"
+def lean(found: Sequence[Compared]) -> float:
+    """How much of what is left over all calls goes the way that answers go where all norms' gains grow, in standard errors. Noise
+    of rounding goes no way in particular; what another formula makes goes the same way in every call."""
+    return float(np.max([_lean(found, name) for name in found[0].beside.leaning]))
+
+
+def _lean(found: Sequence[Compared], name: str) -> float:
+    """The same of one output. Every call counts alike, be it ever so noisy."""
+    return abs(sum(_standard_errors(one, name, len(found)) for one in found)) / float(np.sqrt(len(found)))
+
+
+def _standard_errors(one: Compared, name: str, calls: int) -> float:
+    """How far one call's error goes that way, in parts of what is to be expected of noise of its size. An error that is small
+    beside the rounding, or no more than sums in another order, which may all go one way, counts for less."""
+    right, way = one.beside.answers[name].astype(np.float64), one.beside.leaning[name]
+    error, scale = one.answer[name] - right, np.sqrt(right.size)
+    sums = np.sqrt(calls) * scale * FLOAT_ROOM * one.rounding[name]
+    noise = np.linalg.norm(error) + np.linalg.norm(right) * (CALM * one.beside.moved[name] + sums)
+    return float(scale * np.vdot(way, error) / (np.linalg.norm(way) * noise))
+
+
+def _compared(
+    panel: Panel, rebuilt: Rebuilt, bundle: Bundle, stage: str, variant: str, case: Case, place: int
+) -> Iterator[Compared]:
+    """The file's answers to a case's calls; of a large model to one of them."""
+    truth, count = panel.truth(case), STAGE_TABLE[stage].calls(panel.truth(case))
+    own, answers = panel.answers(stage, YARDSTICK, case), panel.answers(stage, variant, case)
+    for call in [STRIDE * place % count] if panel.model.large else range(count):
+        key = (stage, panel.files.sha256(bundle, stage), case.id, call)
+        beside = panel.structures.beside(key, rebuilt, stage_feed(stage, truth, call))
+        yield compared(beside, answers[call], STAGE_TABLE[stage].truth(truth, call), own[call])
+
+
+def _verdict(stage: str, variant: str, cases: list[Case], metric: str, value: float) -> Verdict:
+    of, limit = cases[0].id if len(cases) == 1 else f"{len(cases)} cases", LIMITS[metric]
     return Verdict(
-        stage=stage, variant=variant, case=of, ladder=TEACHER_FORCED, metric="structure_share",
-        value=float(np.max(shares)), limit=STRUCTURE.limit, why=STRUCTURE.why,
+        stage=stage, variant=variant, case=of, ladder=TEACHER_FORCED, metric=metric,
+        value=value, limit=limit.limit, why=limit.why,
     )  # fmt: skip

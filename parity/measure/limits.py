@@ -32,6 +32,7 @@ from reference.spec.stages import ALL_STAGES, CONDITIONER, DECODER, DIT, ENCODER
 SAME_BITS = Fixed(limit=0.0, why="the levels are the same bits in every pipeline")
 SAME_TOKENS = Fixed(limit=0.0, why="the pipeline must hand the conditioner the ids, mask and seconds of the reference")
 SAME_CONDITIONING = Fixed(limit=0.0, why="a generation starts from the very conditioning that was judged")
+ANSWERED = Fixed(limit=0.0, why="whatever changes in an input changes the answer; measured 0 at every arithmetic")
 FLOAT = Rounding(factor=4.0, why="4x the reference's own rounding; another order of the same arithmetic was measured up to 2.6x")
 
 # A largest value, and a part of an error that is next to nothing, spread more than a norm.

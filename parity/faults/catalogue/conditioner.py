@@ -201,6 +201,7 @@ CONDITIONER = (
         name="t5_float16", stage="conditioner", site="weights", sentence="T5's weights were rounded to float16",
         source=f"{SAT}: hidden from .float()",
         inject=InModule(stage="conditioner", edit=weights(lambda w: w.half().to(w.dtype), "t5.")),
+        variants=("litert_fp32",),  # to the others it is what they are
     ),
     Fault(
         name="t5_fp16_overflow", stage="conditioner", site="graph", sentence="a feed-forward passes 65504 in float16",

@@ -27,6 +27,7 @@ from parity.faults.catalogue.dit_edits import (
     turned_backwards,
     turning,
 )
+from parity.faults.catalogue.scales import INNER, INT8, INT8_WEIGHTS, PROJECTION, QUANTIZED_DIT, in_file, one_larger
 from parity.faults.edits import answer, at, everywhere, int8_per_tensor, other_weights, overriding, weights
 from parity.faults.fault import DERIVED, Fault
 from parity.faults.injection import InModule, InStage
@@ -91,6 +92,7 @@ DIT = (
         name="timestep_in_float16", stage="dit", site="wiring", sentence="t is rounded to float16 on the way in",
         source=DERIVED,
         inject=InStage(stage="dit", wrong=fed("t", lambda t: t.astype(np.float16).astype(np.float32))),
+        variants=("litert_fp32", "litert_fp16_weights", *QUANTIZED_DIT),
     ),
     Fault(
         name="first_prompt_kept_in_dit", stage="dit", site="runtime",
@@ -202,11 +204,13 @@ DIT = (
         name="one_scale_wrong", stage="dit", site="weights", sentence="one channel's INT8 scale is doubled in a projection",
         source="SA3 #86: worst step of quantized DiTs",
         inject=InModule(stage="dit", edit=at("transformer.project_out", one_scale_doubled)),
+        instead=dict.fromkeys((INT8, INT8_WEIGHTS), in_file(lambda share: one_larger(share, PROJECTION))),
     ),
     Fault(
         name="one_inner_scale_wrong", stage="dit", site="weights", sentence="one channel's INT8 scale is doubled in one layer",
         source="SA3 #86: worst step of quantized DiTs",
         inject=InModule(stage="dit", edit=at("transformer.layers.1.ff.ff.2", one_scale_doubled)),
+        instead=dict.fromkeys(QUANTIZED_DIT, in_file(lambda share: one_larger(share, INNER))),
     ),
     Fault(
         name="base_for_distilled", stage="dit", site="file", sentence="weights of a near relative: the base checkpoint",

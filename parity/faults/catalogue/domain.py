@@ -28,6 +28,14 @@ def to_the_schedule(t: Array) -> Array:
     return nearest
 
 
+def backwards(t: Array) -> Array:
+    """Right at the levels of eight steps; from one to the next levels run backwards."""
+    levels = np.array(logsnr_levels(8, 1.0), np.float32)[::-1]
+    above = np.clip(np.searchsorted(levels, t), 1, len(levels) - 1)
+    mirrored: Array = levels[above - 1] + levels[above] - t
+    return np.where(np.isin(t, levels), t, mirrored).astype(t.dtype)
+
+
 def between(low: float, high: float) -> Callable[[Array], bool]:
     return lambda value: low < float(value[0]) < high
 
@@ -61,6 +69,10 @@ DOMAIN = (
         name="level_snapped", stage="dit", site="wiring", sentence="t is taken for the nearest of eight levels",
         source="SA3 #86: worst step of quantized DiTs",
         inject=InStage(stage="dit", wrong=fed("t", to_the_schedule)), graded=False,
+    ),
+    Fault(
+        name="level_backwards", stage="dit", site="graph", sentence="between two of eight levels t is taken from the other end",
+        source=DERIVED, inject=InStage(stage="dit", wrong=fed("t", backwards)), graded=False,
     ),
     Fault(
         name="level_floored", stage="dit", site="graph", sentence="t below 0.26 is taken for 0.26", source=DERIVED,

@@ -92,7 +92,7 @@ def test_more_threads_than_a_runtime_survives_are_bad_input(app: str, verb: str)
 
 @pytest.mark.parametrize(
     ("verb", "option"),
-    [("gate", "--variants"), ("gate", "--cases"), ("soak", "--variants"), ("faults", "--variants"), ("faults", "--only")],
+    [("gate", "--variants"), ("gate", "--cases"), ("soak", "--variants"), ("faults", "--arithmetics"), ("faults", "--only")],
 )
 @pytest.mark.parametrize("names", ["", " ", "drums,"])
 def test_an_empty_name_is_bad_input(verb: str, option: str, names: str) -> None:

@@ -29,7 +29,7 @@ def test_only_faults_of_modules_are_converted(converted: dict[str, Path]) -> Non
     assert {name: path.name for name, path in converted.items()} == {BROKEN: "dit.tflite", WRONG: "dit.tflite"}
 
 
-@pytest.mark.parametrize("spoiled", ["litert_fp32", "litert_int8"])
+@pytest.mark.parametrize("spoiled", [pytest.param("litert_fp32", marks=pytest.mark.faults), "litert_int8"])
 def test_a_wrong_file_is_caught_and_the_module_named(
     judge: Judge, converted: dict[str, Path], tmp_path: Path, spoiled: str
 ) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from litert_pipeline.bundle import Bundle
 from parity.bundles.audit import audit
@@ -13,9 +15,9 @@ from parity.bundles.rebuilt import rebuilt
 from parity.faults.bench import Bench
 from parity.faults.catalogue import CATALOGUE
 from parity.judge.judge import Judge
-from parity.judge.same_graph import share_of_room
+from parity.judge.same_graph import compared, lean
 from parity.judge.structure import Beside
-from parity.measure.cases import case_ids
+from parity.measure.file_limits import LEAN
 from parity.measure.metrics import relative_l2
 from parity.measure.teacher_forcing import stage_feed
 from parity.test_parity import case_called
@@ -30,22 +32,27 @@ QUANTIZED = {
     "litert_fp16_weights": "decoder",
     "onnx_int8": "dit",
 }
-HEADROOM = 0.6  # of the room that a right file may take; measured up to 0.45
+HEADROOM = 0.6  # of the room that a right file may take; measured up to 0.55
+SEEN = ("drums", "pad")
+VALUES, NOISE = 4096, 0.01  # of a drawn answer
 GRAPHS = (
     "level_ignored", "level_in_thousands", "global_ignored", "rope_cos_sin_swapped", "rope_wrong_half", "rope_neighbours",
     "rope_before_norm", "rope_frozen_too_short", "timestep_sin_cos_swapped", "global_token_dropped", "cross_mask_applied",
-    "glu_halves_swapped", "layer_skipped", "no_qk_norm", "guided_in_graph", "denoised_for_velocity",
+    "glu_halves_swapped", "layer_skipped", "no_qk_norm", "guided_in_graph", "denoised_for_velocity", "layer_norm_epsilon",
 )  # fmt: skip
+QUANTIZED_DIT = ("litert_int4_blockwise", "litert_int8_weight_only", "litert_int8", "onnx_int8")
+IN_EVERY_RUN = ("rope_before_norm", "level_ignored", "layer_norm_epsilon", "timestep_sin_cos_swapped")
+FEW = list(zip(IN_EVERY_RUN, QUANTIZED_DIT, strict=True))  # the others are for `make faults-test`
 SAME_SUMS = 3e-6  # relative: another order of the same float32 sums; measured up to 7e-7
 SAME_ROUNDINGS = 1e-6  # relative: the layers' feeds rounded as the kernels round them, wherever none lies on the edge
 
 
 @pytest.mark.parametrize("small", QUANTIZED)
 def test_a_right_file_leaves_room(judge: Judge, small: str) -> None:
-    cases = [case_called(judge, name) for name in case_ids()]
-    (found,) = judge.structure(QUANTIZED[small], small, cases)
-    assert found.ok
-    assert found.value <= HEADROOM
+    cases = [case_called(judge, name) for name in SEEN]
+    found = judge.structure(QUANTIZED[small], small, cases)
+    assert found
+    assert all(check.value <= HEADROOM * check.limit for check in found), found
 
 
 @pytest.mark.parametrize("part", ALL_STAGES)
@@ -53,13 +60,16 @@ def test_a_float_file_has_limits_enough(judge: Judge, part: str) -> None:
     assert judge.structure(part, "litert_fp32", [case_called(judge, "drums")]) == []
 
 
-@pytest.mark.parametrize("small", ["litert_int4_blockwise", "litert_int8_weight_only", "litert_int8", "onnx_int8"])
-@pytest.mark.parametrize("name", GRAPHS)
+@pytest.mark.parametrize(("name", "small"), [
+    pytest.param(name, small, marks=() if (name, small) in FEW else pytest.mark.faults)
+    for name in GRAPHS
+    for small in QUANTIZED_DIT
+])  # fmt: skip
 def test_a_wrong_graph_is_seen_at_every_precision(bench: Bench, judge: Judge, name: str, small: str) -> None:
-    cases = [case_called(judge, name) for name in ("drums", "pad")]
+    cases = [case_called(judge, name) for name in SEEN]
     with CATALOGUE[name].inject(bench, bench.judge, small, 1.0) as wrong:
-        (found,) = wrong.structure("dit", small, cases)
-    assert not found.ok, found
+        found = wrong.structure("dit", small, cases)
+    assert any(not check.ok for check in found), found
 
 
 def test_a_rebuilt_reference_answers_like_a_file_of_small_weights(judge: Judge, bundles: Mapping[str, Bundle]) -> None:
@@ -87,8 +97,28 @@ def test_feeds_are_rounded_as_the_kernels_round_them(judge: Judge, bundles: Mapp
 def test_what_no_answer_is_takes_all_the_room() -> None:
     exact = {"velocity": np.ones(4, np.float32)}
     beside = Beside(answers=exact, moved={"velocity": 0.1})
-    assert share_of_room(beside, exact, exact, exact) == 0
-    assert not share_of_room(beside, {"velocity": np.full(4, np.nan, np.float32)}, exact, exact) <= 1
+    assert compared(beside, exact, exact, exact).share == 0
+    assert not compared(beside, {"velocity": np.full(4, np.nan, np.float32)}, exact, exact).share <= 1
+
+
+@given(st.integers(0, 2**32), st.integers(1, 48))
+def test_noise_leans_no_way_and_a_way_is_seen_far_below_it(seed: int, calls: int) -> None:
+    """A quarter of the noise, the same way in every call."""
+    rng = np.random.Generator(np.random.Philox(seed))
+    found = {"noise": [], "both": []}
+    for _ in range(calls):
+        right, way, noise = rng.standard_normal((3, VALUES))
+        beside = Beside(answers={"v": right}, moved={"v": NOISE}, leaning={"v": way})
+        for name, error in (("noise", NOISE * noise), ("both", NOISE * (noise + way / 4))):
+            found[name].append(compared(beside, {"v": right + error}, {"v": right}, {"v": right}))
+    assert lean(found["noise"]) <= LEAN.limit
+    assert lean(found["both"]) > LEAN.limit
+
+
+def test_what_no_answer_is_leans_too_far() -> None:
+    one = np.ones(4)
+    beside = Beside(answers={"v": one}, moved={"v": 0.1}, leaning={"v": one})
+    assert not lean([compared(beside, {"v": np.full(4, np.nan)}, {"v": one}, {"v": one})]) <= LEAN.limit
 
 
 @pytest.mark.parametrize("part", ALL_STAGES)

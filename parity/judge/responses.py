@@ -1,0 +1,48 @@
+"""Whether a stage answers to all that it is asked: each input changed a little over its whole domain."""
+
+from collections.abc import Iterator, Sequence
+
+from parity.judge.panel import Panel
+from parity.measure.arithmetic import FP16_COMPUTE, STATIC
+from parity.measure.cases import Drawn
+from parity.measure.limits import ANSWERED
+from parity.measure.nudges import nudges
+from parity.measure.teacher_forcing import unequal_values
+from parity.measure.verdict import DOMAIN, Verdict
+from reference.spec.stages import STAGE_TABLE
+from reference.spec.tensors import Tensors
+
+UNANSWERED = "unanswered_changes"
+NAMED = 3  # that a sentence lists
+LARGE_PLACES = 1  # of a model whose calls take seconds
+
+
+def response_checks(panel: Panel, stage: str, variant: str, drawn: Sequence[Drawn]) -> list[Verdict]:
+    """How many small changes of an input leave the answer the same, bit for bit. Nothing of a stage of which nothing was drawn,
+    nor of one whose inputs are rounded to a grid that was calibrated."""
+    if not drawn or panel.arithmetic(variant, stage).activations == STATIC:
+        return []
+    found = list(_unanswered(panel, stage, variant, drawn))
+    more = f", and {len(found) - NAMED} more" if len(found) > NAMED else ""
+    why = f"{ANSWERED.why}; not {', '.join(found[:NAMED])}{more}" if found else ANSWERED.why
+    return [
+        Verdict(
+            stage=stage, variant=variant, case=f"{sum(len(one.places) for one in drawn)} places", ladder=DOMAIN,
+            metric=UNANSWERED, value=float(len(found)), limit=ANSWERED.limit, why=why,
+        )
+    ]  # fmt: skip
+
+
+def _unanswered(panel: Panel, stage: str, variant: str, drawn: Sequence[Drawn]) -> Iterator[str]:
+    """The changes that are not answered: of which input, and where."""
+    answered = [asked for one in drawn for asked in zip(one.places, one.feeds, panel.answers(stage, variant, one), strict=True)]
+    half = panel.arithmetic(variant, stage).compute == FP16_COMPUTE
+    run = panel.stage(variant, stage)
+    for place, feed, answer in answered[-LARGE_PLACES:] if panel.model.large else answered:
+        for nudge in nudges(STAGE_TABLE[stage], feed, panel.model.spec, half=half):
+            if _same(answer, run(nudge.feed)):
+                yield f"{nudge.port} at {place}"
+
+
+def _same(answer: Tensors, other: Tensors) -> bool:
+    return not unequal_values([answer], [other])

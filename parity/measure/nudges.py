@@ -1,0 +1,73 @@
+"""Changes of one input so small that only their being answered tells anything: what is cut off, snapped, stuck or never read
+answers none of them. No precision hides that, for answers are compared bit for bit."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from reference.spec.domain import Levels, Normal, Seconds, Sounds, TokenIds
+from reference.spec.model import ModelSpec
+from reference.spec.stages import Port, StageRow
+from reference.spec.tensors import Array, Tensors
+
+# Of a level or duration: a right INT8 file has answered all changes from half of this on, and one whose levels are rounded to
+# float16 leaves one in five unanswered.
+FINE = 2.0**-11
+COARSE = 2.0**-8  # of anything: some steps of float16; a right file that computes in it has answered all from half of this on
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nudge:
+    """An input changed a little."""
+
+    port: str
+    feed: Tensors
+
+
+def nudges(row: StageRow, feed: Tensors, spec: ModelSpec, *, half: bool) -> Iterator[Nudge]:
+    """Every input of a stage changed, one at a time, but for those a change of which means nothing; `half`: a stage that computes
+    in float16 may round its inputs to it."""
+    for port in row.inputs:
+        change = NUDGES.get(_domain(port))
+        value = None if change is None else change(feed[port.name], COARSE if half else FINE, spec)
+        if value is not None:
+            yield Nudge(port=port.name, feed={**feed, port.name: value})
+
+
+def _domain(port: Port) -> type | None:
+    return None if port.domain is None else type(port.domain)
+
+
+def _level(value: Array, step: float, spec: ModelSpec) -> Array:
+    """A level a little lower."""
+    return np.asarray(value * (1 - step), value.dtype)
+
+
+def _seconds(value: Array, step: float, spec: ModelSpec) -> Array | None:
+    """A duration a little nearer to the middle; beyond the range all are taken for its end."""
+    least, most = spec.seconds.min_s, spec.seconds.max_s
+    if not least <= float(value[0]) <= most:
+        return None
+    inwards = 1 if float(value[0]) < (least + most) / 2 else -1
+    return (value + inwards * step * (most - least)).astype(value.dtype)
+
+
+def _token(value: Array, step: float, spec: ModelSpec) -> Array:
+    """The next id in the place of the one in the middle of the prompt."""
+    changed = value.copy()
+    middle = np.count_nonzero(value) // 2
+    changed[0, middle] = 1 + value[0, middle] % (spec.t5.vocab_size - 1)  # id 0 is padding
+    return changed
+
+
+def _peaks(value: Array, step: float, spec: ModelSpec) -> Array | None:
+    """The peaks a little lower, so that what is quantized by its range is quantized otherwise; of silence nothing is."""
+    most = value.dtype.type((1 - COARSE) * np.abs(value).max())
+    return np.clip(value, -most, most) if most else None
+
+
+# An input without a domain is what another stage answers. A mask is zeros and ones.
+NUDGES: Mapping[type | None, Callable[[Array, float, ModelSpec], Array | None]] = {
+    Levels: _level, Seconds: _seconds, TokenIds: _token, Normal: _peaks, Sounds: _peaks, None: _peaks,
+}  # fmt: skip

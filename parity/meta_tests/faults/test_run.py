@@ -1,0 +1,57 @@
+"""The mutation run as a whole: what is injected at which arithmetic, what is told of it, and the page about it."""
+
+from dataclasses import replace
+
+import pytest
+
+from fixtures import TINY_MODEL_DIR
+from parity.faults.arithmetics import TARGETS
+from parity.faults.catalogue import CATALOGUE, GENERATIONS
+from parity.faults.checks import Finding
+from parity.faults.fault import Fault
+from parity.faults.mutation import Pair, Row
+from parity.faults.outcome import Outcome
+from parity.faults.run import FaultOptions, run_faults
+from parity.faults.table import page
+from parity.judge.judge import Judge
+from parity.meta_tests.faults.test_faults import harmless
+from parity.truth.store import Store
+from reference.spec.errors import InputError
+
+
+def test_an_unknown_arithmetic_is_told_with_those_there_are() -> None:
+    options = FaultOptions(model=TINY_MODEL_DIR, bundles=[], arithmetics=["int3"], only=["gain"], files=False)
+    with pytest.raises(InputError, match=r"arithmetic int3 is unknown; valid arithmetics: fp32, fp16_weights, .*int8_decoder"):
+        run_faults(options, Store(), lambda _: None)
+
+
+def test_a_pair_is_excused_only_where_each_of_the_two_is_missed() -> None:
+    one, two = (Fault(**vars(harmless("dit")) | {"name": name}) for name in ("one", "two"))
+    missed, caught = Finding(failed=[]), Finding(failed=[], error="dit.tflite")
+    pair = Pair(faults=(one.told, two.told), variant="litert_int8", finding=missed)
+    for second, complaints in ((missed, 0), (caught, 1)):
+        found = ((one.told, missed), (two.told, second))
+        rows = [Row(fault=fault, variant=pair.variant, finding=one, threshold=None) for fault, one in found]
+        told = Outcome(rows=rows, pairs=[pair]).complaints()
+        assert sum(line.startswith("not blamed: one with two") for line in told) == complaints
+
+
+def test_a_run_that_injected_nothing_is_a_complaint() -> None:
+    assert Outcome().complaints() == ["nothing was injected: no such arithmetic can have the fault"]
+    assert "Without a fault" not in page(Outcome(rows=[]))
+
+
+def test_other_stages_of_a_bundle_are_the_files_of_other_arithmetics(judge: Judge) -> None:
+    """So that what is injected there is injected into them: else a stage would be left out."""
+    for target in TARGETS.values():
+        own = judge.source(target.variant)
+        for stage in set(own.stages) - set(target.stages):
+            owner = TARGETS[target.owner_of(replace(harmless(stage), name=stage))]
+            assert stage in owner.stages
+            assert own.identity(stage) == judge.source(owner.variant).identity(stage), (target.name, stage)
+
+
+def test_every_fault_is_injected_somewhere_and_those_of_generations_everywhere() -> None:
+    at = {fault.name: [target.name for target in TARGETS.values() if target.judges(fault)] for fault in CATALOGUE.values()}
+    assert all(at.values())
+    assert all(at[fault.name] == list(TARGETS) for fault in GENERATIONS)
