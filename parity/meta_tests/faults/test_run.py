@@ -1,6 +1,7 @@
 """The mutation run as a whole: what is injected at which arithmetic, what is told of it, and the page about it."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,8 @@ from parity.judge.judge import Judge
 from parity.meta_tests.faults.test_faults import harmless
 from parity.truth.store import Store
 from reference.spec.errors import InputError
+
+DOCS = Path(__file__).parents[3] / "docs" / "faults.md"
 
 
 def test_an_unknown_arithmetic_is_told_with_those_there_are() -> None:
@@ -39,6 +42,15 @@ def test_a_pair_is_excused_only_where_each_of_the_two_is_missed() -> None:
 def test_a_run_that_injected_nothing_is_a_complaint() -> None:
     assert Outcome().complaints() == ["nothing was injected: no such arithmetic can have the fault"]
     assert "Without a fault" not in page(Outcome(rows=[]))
+
+
+def test_the_table_is_of_this_catalogue() -> None:
+    """`make faults` writes it; a fault that is added or renamed is not in it yet."""
+    assert DOCS.exists()
+    text = DOCS.read_text(encoding="utf-8")
+    assert [f.name for f in CATALOGUE.values() if f"| `{f.name}` | {f.sentence} | {f.site} |" not in text] == []
+    assert [f.name for f in CATALOGUE.values() if f"| `{f.name}` | {f.source} |" not in text] == []
+    assert [target.title for target in TARGETS.values() if f"| {target.title} (`{target.variant}`) |" not in text] == []
 
 
 def test_other_stages_of_a_bundle_are_the_files_of_other_arithmetics(judge: Judge) -> None:
