@@ -140,9 +140,11 @@ class Constant:
 
 
 def spacing(values: Array, storage: str) -> Array:
-    """The distance of neighbouring floats of dtype `storage` at each value, in float64."""
+    """The distance of neighbouring floats of dtype `storage` at each value, in float64; of the largest, to the one below it."""
+    kind = FLOATS[storage]
+    inner = np.nextafter(np.finfo(kind).max, kind(0))
     with np.errstate(invalid="ignore"):
-        found: Array = np.spacing(np.abs(values).astype(FLOATS[storage])).astype(np.float64)
+        found: Array = np.spacing(np.minimum(np.abs(values).astype(kind), inner)).astype(np.float64)
     return found
 
 
