@@ -40,6 +40,12 @@ def test_over_the_whole_domain(judge: Judge, variant: str, stage: str, sweep: Sw
     assert not [str(verdict) for verdict in verdicts if not verdict.ok]
 
 
+def test_the_graph_is_the_model_s(judge: Judge, variant: str, stage: str) -> None:
+    """A quantized file's answers beside those of the reference that holds its weights; of others there is nothing to compare."""
+    structure = judge.structure(stage, variant, [case_called(judge, name) for name in case_ids()])
+    assert not [str(verdict) for verdict in structure if not verdict.ok]
+
+
 @pytest.mark.parametrize("case", case_ids(free_running=True))
 def test_free_running(judge: Judge, variant: str, case: str) -> None:
     assert_ok(judge.free_running(variant, case_called(judge, case)))
