@@ -47,7 +47,7 @@ class MixSoakOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drawn:
+class DrawnMix:
     """What a run judges; it follows from its number alone. `spoiled` is the stage whose file is made wrong, if any."""
 
     number: int
@@ -61,7 +61,7 @@ class Drawn:
 class Ran:
     """A run that is done: `right` if it ended as it had to. `why`: what was refused."""
 
-    drawn: Drawn
+    drawn: DrawnMix
     arithmetic: str
     right: bool
     answers: str
@@ -74,7 +74,7 @@ class Ran:
         return f"run {self.drawn.number}: {self.drawn.mix} of a {self.drawn.model} model{spoiled}: {self.answers}; {right}"
 
 
-def draw(number: int, spoiled: int) -> Drawn:
+def draw(number: int, spoiled: int) -> DrawnMix:
     """The run of a number. Mixes are dealt like cards: none comes again before all have been."""
     deck, place = divmod(number, len(MIXES))
     mix = random.Random(f"deck {deck}").sample(list(MIXES), len(MIXES))[place]
@@ -82,7 +82,7 @@ def draw(number: int, spoiled: int) -> Drawn:
     model, threads = rng.choice(MODELS), rng.choice(THREADS)
     stages = list(MIXES[mix].parts) or sorted(MIXES[mix].compute)
     wrong = bool(spoiled) and number % spoiled == spoiled - 1
-    return Drawn(number=number, mix=mix, model=model, threads=threads, spoiled=rng.choice(stages) if wrong else "")
+    return DrawnMix(number=number, mix=mix, model=model, threads=threads, spoiled=rng.choice(stages) if wrong else "")
 
 
 def soak_mixes(options: MixSoakOptions, policy: Policy, store: Store, folder: Path, say: Say) -> list[Ran]:
@@ -98,7 +98,7 @@ def soak_mixes(options: MixSoakOptions, policy: Policy, store: Store, folder: Pa
     return [done[number] for number in range(options.seed, options.seed + options.runs)]
 
 
-def _run(drawn: Drawn, models: "_Models", policy: Policy) -> Ran:
+def _run(drawn: DrawnMix, models: "_Models", policy: Policy) -> Ran:
     started = time.monotonic()
     mix, rng = MIXES[drawn.mix], random.Random(f"case of run {drawn.number}")
     spoiled = {drawn.spoiled: partial(exchange_rows, rng=rng)} if drawn.spoiled else {}
@@ -159,7 +159,7 @@ def read_log(log: Path | None, spoiled: int) -> dict[int, Ran]:
     lines = log.read_text(encoding="utf-8").splitlines() if log is not None and log.exists() else []
     try:
         found = [json.loads(line) for line in lines]
-        runs = [Ran(**{**entry, "drawn": Drawn(**entry["drawn"])}) for entry in found]
+        runs = [Ran(**{**entry, "drawn": DrawnMix(**entry["drawn"])}) for entry in found]
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(f"{log}: is no log of a soak ({error}); expected one JSON object a line, give a new file") from None
     return {run.drawn.number: run for run in runs if run.drawn == draw(run.drawn.number, spoiled)}
