@@ -34,7 +34,8 @@ def convert_all(faults: list[Fault], model: Path, folder: Path, say: Say, conver
     missing = [name for name in stages if not conversions.restore({**start, "fault": name}, folder / name)]
     say(f"converting {len(missing)} wrong modules, {len(stages) - len(missing)} were converted before")
     with workers() as pool:
-        for name in pool.map(_convert, missing, [model] * len(missing), [folder] * len(missing)):
+        for done, name in enumerate(pool.map(_convert, missing, [model] * len(missing), [folder] * len(missing)), start=1):
+            say(f"converted {name}, {done} of {len(missing)}")
             conversions.keep({**start, "fault": name}, folder / name)
     return {name: folder / name / _file_name(stage) for name, stage in stages.items()}
 

@@ -22,7 +22,7 @@ from parity.bundles.forms import Form, forms
 from parity.faults.catalogue.stored import GLU, QKV, larger, one_larger, scattered, zeroed
 from parity.faults.file_edits import Change, edit_file, foreign_constant, rewritten, values
 from parity.measure.contents import Contents
-from parity.measure.file_limits import STEPS_BEYOND
+from parity.measure.file_limits import HALF_STEP, STEPS_BEYOND
 from reference.pipeline import Model, load_model
 from reference.spec.stages import ALL_STAGES, signatures
 from reference.spec.tensors import Array
@@ -120,7 +120,7 @@ def test_floats_are_held_to_their_last_place(
     bundles: Mapping[str, Bundle], known: Mapping[str, tuple[Form, ...]], tmp_path: Path
 ) -> None:
     contents = read(changed(bundles["fp32"], "decoder", tmp_path, values(_one_place_more)), known, "decoder")
-    assert contents.beyond_rounding == pytest.approx(0.5)
+    assert contents.beyond_rounding == pytest.approx(HALF_STEP)  # the next float is a whole step away
     assert contents.wrong
 
 

@@ -16,6 +16,8 @@ from reference.spec.tensors import Array
 
 SHAPE = (6, 8)
 ROUNDED = 1e-6  # relative: float32 in a value that stands on a float64 grid
+HALF_STEP = 0.5 + ROUNDED  # the nearest level is never farther away
+ON_GRID = 1e-3  # of a step: a value of a hundred steps, rounded to float32
 BLOCKS = {"tensor": SHAPE, "channel": (1, 8), "block": (1, 4)}  # how many values along each axis share a scale
 
 
@@ -53,8 +55,8 @@ def test_values_lie_within_half_a_step_of_the_plain_grid(seed: int, block: str, 
     reach = SMALL_INTEGERS[storage][1] - middle(storage)
     split = np.abs(value).reshape(entries(size)[0], size[0], entries(size)[1], size[1])
     step = np.broadcast_to(split.max((1, 3), keepdims=True) / reach, split.shape).reshape(SHAPE)
-    assert np.all(np.abs(found - value) <= step * (0.5 + ROUNDED))
-    assert np.allclose(found / step, np.rint(found / step), rtol=0, atol=1e3 * ROUNDED)
+    assert np.all(np.abs(found - value) <= step * HALF_STEP)
+    assert np.allclose(found / step, np.rint(found / step), rtol=0, atol=ON_GRID)
 
 
 @pytest.mark.parametrize("symmetric", [True, False])
@@ -78,7 +80,7 @@ def test_a_bit_that_is_left_free_is_left_free() -> None:
 def test_an_asymmetric_grid_has_zero_where_the_values_ask_for_it() -> None:
     value = np.abs(drawn(0))
     found = requantized(match(stored(full(UINT8), UINT8, SHAPE, symmetric=False), value)).numpy()
-    assert np.abs(found - value).max() <= value.max() / 255 * (0.5 + ROUNDED)
+    assert np.abs(found - value).max() <= value.max() / 255 * HALF_STEP
 
 
 @pytest.mark.parametrize("storage", [FLOAT16, FLOAT32])

@@ -13,7 +13,8 @@ from reference.spec.tensors import Array
 
 ROWS, WIDTH, OUT = 3, 8, 4
 STEP, ZERO = np.float32(0.02), np.uint8(128)  # of what flows
-SAME = 1e-6  # relative: another order of the same float32 sums
+SAME = 2e-6  # relative: another order of the same float32 sums, and of a gain the product
+ROUNDED = 1e-3  # relative: less than rounding to 256 levels costs
 MOVED = 1.1  # a grid that is read with another step than it was written with
 
 
@@ -89,14 +90,14 @@ def test_what_is_left_is_the_product_of_floats(tmp_path: Path, nodes: list[onnx.
     assert write_unrounded(path, tmp_path / "plain.onnx")
     right = expected(x, bias=bias)
     np.testing.assert_allclose(answer(tmp_path / "plain.onnx", x), right, rtol=0, atol=SAME * np.abs(right).max())
-    assert np.abs(answer(path, x) - right).max() > 1e3 * SAME * np.abs(right).max()
+    assert np.abs(answer(path, x) - right).max() > ROUNDED * np.abs(right).max()
 
 
 def test_a_grid_that_is_read_as_another_is_a_gain(tmp_path: Path) -> None:
     path, x = written(tmp_path / "moved.onnx", pairs(), arrays(read_step=MOVED * STEP)), fed()
     assert write_unrounded(path, tmp_path / "plain.onnx")
     right = MOVED * expected(x)
-    np.testing.assert_allclose(answer(tmp_path / "plain.onnx", x), right, rtol=0, atol=2 * SAME * np.abs(right).max())
+    np.testing.assert_allclose(answer(tmp_path / "plain.onnx", x), right, rtol=0, atol=SAME * np.abs(right).max())
 
 
 def test_integers_that_come_from_nowhere_known_are_not_guessed_at(tmp_path: Path) -> None:
