@@ -4,8 +4,9 @@ Values are read row by row when they are asked for, so that a file of any size n
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from reference.spec.tensors import Array
 UINT8, UINT4 = "uint8", "uint4"
 SMALL_INTEGERS = {INT8: (-128, 127), INT4: (-8, 7), UINT8: (0, 255), UINT4: (0, 15)}  # lowest and highest level
 WIDE_INTEGERS = ("int16", "int32")  # on a grid where they are biases; shapes and indices, else
-FLOATS = {FLOAT32: np.float32, FLOAT16: np.float16, "float64": np.float64}
+FLOATS: Mapping[str, type[np.floating[Any]]] = {FLOAT32: np.float32, FLOAT16: np.float16, "float64": np.float64}
 SLICE_VALUES = 2**22  # 32 MB of float64
 
 
