@@ -12,7 +12,7 @@ from parity.faults.fault import Fault
 from parity.faults.injection import InFile
 from parity.judge.judge import Judge
 from parity.judge.plan import free_running_cases
-from parity.measure.cases import Case
+from parity.measure.cases import Case, load_cases
 from parity.measure.sweep import Sweep
 from parity.measure.verdict import Verdict
 from reference.spec.errors import InputError
@@ -67,7 +67,7 @@ class Finding:
 
 def find(judge: Judge, variant: str, cases: list[Case], *, touched: set[str], deep: bool = True) -> Finding:
     """All checks of the stages touched and of what is between the stages but those of the domain and the free-running ladder and,
-    where these found nothing and it is to be `deep`, in turn the domain and that ladder too."""
+    where these found nothing and it is to be `deep`, in turn the domain, the graph on all cases, and that ladder too."""
     try:
         checks = list(_checks(judge, variant, cases, touched, deep))
         nearest = max((check.share_of_limit for check in checks if check.stage in touched), default=0.0)
@@ -113,7 +113,7 @@ def _spoiled(bench: Bench, faults: list[Fault], variant: str, share: float) -> I
 def _checks(judge: Judge, variant: str, cases: list[Case], touched: set[str], deep: bool) -> Iterator[Verdict]:
     """The checks in the order of what they cost, none that costs more once one has failed."""
     failed = False
-    for part in (_cheap, _swept, _dear) if deep else (_cheap,):
+    for part in (_cheap, _swept, _of_all_cases, _dear) if deep else (_cheap,):
         for check in part(judge, variant, cases, touched):
             failed = failed or not check.ok
             yield check
@@ -151,6 +151,13 @@ def _swept(judge: Judge, variant: str, cases: list[Case], touched: set[str]) -> 
         for drawn in sweep:
             yield from judge.swept(variant, drawn)
         yield from judge.responses(stage, variant, sweep)
+
+
+def _of_all_cases(judge: Judge, variant: str, cases: list[Case], touched: set[str]) -> Iterator[Verdict]:
+    """The graph beside the file's own weights on all the cases there are, as a gate that is asked for no fewer looks at it."""
+    every = load_cases(judge.model.tokenizer, judge.model.spec.seconds)
+    for stage in own_stages(judge, variant, touched):
+        yield from judge.structure(stage, variant, every)
 
 
 def _dear(judge: Judge, variant: str, cases: list[Case], touched: set[str]) -> Iterator[Verdict]:

@@ -12,7 +12,7 @@ from litert_pipeline.bundle import SUFFIXES, Bundle
 from parity.bundles.rebuilt import Rebuilt
 from parity.bundles.unrounded import write_unrounded
 from parity.judge.panel import Panel
-from parity.judge.same_graph import compared
+from parity.judge.same_graph import MOST_CASES, STRIDE, compared
 from parity.judge.structure import Beside
 from parity.measure.arithmetic import STATIC
 from parity.measure.budget import YARDSTICK
@@ -24,7 +24,6 @@ from parity.runtimes.onnxruntime_ import OnnxStage
 from reference.spec.generation import Stage
 from reference.spec.stages import STAGE_TABLE
 
-MOST_CASES, STRIDE = 6, 3  # as `same_graph.py` looks at them
 ONNX = "onnx"
 
 

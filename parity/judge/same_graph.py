@@ -23,7 +23,7 @@ from parity.measure.verdict import TEACHER_FORCED, Verdict
 from reference.spec.stages import STAGE_TABLE, signatures
 from reference.spec.tensors import Array, Signature, Tensors
 
-MOST_CASES = 6  # of a run that are looked at: a wrong graph is wrong in all of them
+MOST_CASES = 15  # of a run that are looked at: a wrong graph is wrong in all of them
 STRIDE = 3  # between the steps that one case and the next are looked at: all are met before one is met again
 # Of an input or output of a large model whose layers' feeds are rounded; beyond, that takes GB more.
 MOST_VALUES = 2**18
