@@ -71,7 +71,8 @@ class Consumer:
 class Constant:
     """A constant as it is stored. `read(start, stop)` gives stored rows along the first axis, levels where there is a `grid`.
 
-    `fed`: how the layer that takes it rounds what it is fed. `widened`: it is turned into floats before it is used.
+    `fed`: how the layer that takes it rounds what it is fed. `widened`: it is turned into floats before it is used. `rotated`:
+    so many values of its last axis at a time stand multiplied with a Hadamard matrix, as the layer's feed does; 0: as they are.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Constant:
     consumers: tuple[Consumer, ...] = ()
     fed: str = FLOAT
     widened: bool = False
+    rotated: int = 0
 
     @property
     def count(self) -> int:

@@ -14,6 +14,7 @@ import numpy as np
 
 from parity.bundles.constants import SMALL_INTEGERS, WIDE_INTEGERS, Constant, Consumer, Grid
 from parity.bundles.flatbuffer import litert_model
+from parity.bundles.rotation_litert import Rotations
 from parity.measure.arithmetic import FLOAT, INT4, PER_ROW, PER_TENSOR, STATIC
 from reference.spec.tensors import Array
 
@@ -33,6 +34,7 @@ CALLING = {
     "CALL", "CALL_ONCE", "IF", "WHILE", "STABLEHLO_CASE", "STABLEHLO_COMPOSITE", "STABLEHLO_REDUCE", "STABLEHLO_REDUCE_WINDOW",
     "STABLEHLO_SCATTER", "STABLEHLO_SORT", "STABLEHLO_WHILE",
 }  # fmt: skip
+MATRIX = 2  # axes
 FED_AT = {"TRANSPOSE_CONV": 2}  # which input is the feed; the first one, else
 
 
@@ -70,12 +72,16 @@ class _Graph:
         self.types = _names(schema.TensorType)
         operators = _names(schema.BuiltinOperator)
         self.takers: dict[int, list[tuple[str, Any, int]]] = defaultdict(list)
+        makers: dict[int, tuple[str, Any]] = {}
         for index in range(graph.OperatorsLength()):
             operator = graph.Operators(index)
             code = model.OperatorCodes(operator.OpcodeIndex())
             name = operators[max(int(code.BuiltinCode()), int(code.DeprecatedBuiltinCode()))]
             for place in range(operator.InputsLength()):
                 self.takers[operator.Inputs(place)].append((name, operator, place))
+            for place in range(operator.OutputsLength()):
+                makers[operator.Outputs(place)] = (name, operator)
+        self.rotations = Rotations(model=model, takers=self.takers, makers=makers, matrix=self._matrix)
 
     def constants(self) -> list[Constant]:
         tables = {
@@ -101,6 +107,7 @@ class _Graph:
             consumers=tuple(Consumer(operator=name, place=at) for name, _, at in takers),
             fed=FLOAT if widened or storage not in SMALL_INTEGERS else self._fed(takers),
             widened=widened,
+            rotated=self.rotations.of_weights(takers),
         )
 
     def _consumers(self, index: int) -> tuple[list[tuple[str, Any, int]], bool]:
@@ -119,6 +126,14 @@ class _Graph:
                 dense = name == "CONV_2D" and _shape(self.graph.Tensors(operator.Inputs(place)))[1:3] == (1, 1)
                 return STATIC if feed != "FLOAT32" else PER_ROW if dense else DYNAMIC[name]
         return FLOAT
+
+    def _matrix(self, index: int) -> Array | None:
+        """A constant of floats with two axes; None for anything else."""
+        tensor = self.graph.Tensors(index)
+        kind, shape, place = self.types[tensor.Type()], _shape(tensor), self._place(tensor)
+        if place is None or kind != "FLOAT32" or len(shape) != MATRIX:
+            return None
+        return _reader(self.path, place, kind, shape)(0, shape[0])
 
     def _place(self, tensor: Any) -> int | None:
         """Where in the file its data begins; None for what is no constant."""

@@ -8,6 +8,7 @@ from parity.bundles.constants import Constant
 from parity.measure.arithmetic import FLOAT
 from parity.measure.contents import FLOATS, INTEGERS, Contents, Part, Stored
 
+ROTATED = "rotated (Hadamard)"
 NUMBER = re.compile(r"(?<=\.)\d+(?=\.)|^\d+(?=\.)")
 
 
@@ -45,7 +46,7 @@ def _alike(finding: Finding) -> tuple[str, Stored, bool]:
         symmetric=constant.symmetric,
         fed=constant.fed,
         products=FLOATS if constant.fed == FLOAT else INTEGERS,
-        scheme=finding.scheme,
+        scheme=", ".join(scheme for scheme in (ROTATED if constant.rotated else "", finding.scheme) if scheme),
     )
     return NUMBER.sub("*", finding.match.use.name.partition(",")[0]), stored, finding.match.folded
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from parity.bundles.constants import Constant
 from parity.bundles.layout import Layout, layouts, part_layouts, reversed_layouts
+from parity.bundles.rotation import is_hadamard, rotated
 from parity.truth.interpreted import Use, Uses
 from reference.spec.tensors import Array
 
@@ -22,6 +23,7 @@ LIKE = 0.7  # correlation of two that may be the same; unrelated weights have 0.
 SAME = 1e-3  # of the squares, that two may differ by and still be the same without a factor; INT4 has 5e-3
 EQUAL = 1e-12  # of the squares: a float constant that was found
 FACTOR = 1e-3  # relative: how exactly a factor has to be one of the graph's own numbers
+MATRIX = 2  # axes
 STORED = "stored"  # a tensor of the checkpoint as it stands, whatever is computed from it
 
 
@@ -41,7 +43,7 @@ class Match:
         value = self.use.value
         if self.folded and self.use.gain is not None:
             value = value * self.use.gain.value.reshape(-1)
-        arranged = self.layout.arranged(value).reshape(self.constant.shape)
+        arranged = rotated(self.layout.arranged(value).reshape(self.constant.shape), self.constant.rotated)
         return arranged if self.factor == 1 else arranged * self.factor
 
     @property
@@ -105,7 +107,7 @@ class _Matching:
             found = self.best(constant)
             if found is not None:
                 matches.append(found)
-            elif self._fills(constant):
+            elif self._of_the_graph(constant):
                 numbers.append(constant)
             else:
                 unexplained.append(constant)
@@ -165,12 +167,13 @@ class _Matching:
         )
         return next(((at, number) for number in (-1.0, *own) if abs(factor / number - 1) <= FACTOR), None)
 
-    def _fills(self, constant: Constant) -> bool:
-        """Whether all of it is one number that the graph uses anyway."""
+    def _of_the_graph(self, constant: Constant) -> bool:
+        """Whether all of it is one number that the graph uses anyway, or it is what a converter rotates with."""
         values = constant.values()
         first = float(values.flat[0])
         known = {0.0, 1.0, -1.0, *self.uses.numbers}
-        return bool((values == first).all()) and any(math.isclose(first, number, rel_tol=FACTOR) for number in known)
+        fills = bool((values == first).all()) and any(math.isclose(first, number, rel_tol=FACTOR) for number in known)
+        return fills or (values.ndim == MATRIX and is_hadamard(values))
 
     def _missing(self, matches: list[Match]) -> tuple[list[Use], int]:
         """Uses that no constant stands for, and how many need none."""
@@ -213,8 +216,14 @@ def _sample(constant: Constant) -> tuple[Array, Array]:
     count = constant.shape[0]
     rows = _spread(count, ROWS)
     columns = _spread(constant.count // count, COLUMNS * max(1, ROWS // count))
-    values = np.concatenate([constant.rows(row, row + 1)[0].reshape(-1)[columns] for row in rows])
+    values = np.concatenate([_straight(constant, row)[columns] for row in rows])
     return values, (rows[:, None] * (constant.count // count) + columns[None, :]).reshape(-1)
+
+
+def _straight(constant: Constant, row: int) -> Array:
+    """The values of a row as they are when nothing is rotated."""
+    values: Array = rotated(torch.from_numpy(constant.rows(row, row + 1)[0]), constant.rotated).numpy()
+    return values.reshape(-1)
 
 
 def _spread(length: int, count: int) -> Array:

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from parity.bundles.audit import Audit
 from parity.bundles.constants import Constant
 from parity.bundles.matching import Match
+from parity.bundles.rotation import rotated
 from parity.measure.arithmetic import FLOAT, FLOAT16, PER_BLOCK, PER_ROW, PER_TENSOR, STATIC
 from parity.truth.interpreted import GAIN, Interpreter, Use
 from parity.truth.precision import int8_blocks, int8_rows, int8_tensor
@@ -27,11 +28,12 @@ CONVOLVED = (F.conv1d, F.conv2d, F.conv_transpose1d)
 @dataclass(frozen=True, kw_only=True)
 class Held:
     """What stands in the place of a constant, read when it is asked for, and how the product with it is fed: `block`, how many
-    values share a scale."""
+    values share a scale; `rotated`, how many are rotated together before they are rounded."""
 
     value: Callable[[], Tensor]
     fed: str = FLOAT
     block: int = 1
+    rotated: int = 0
 
 
 class _Holding(Interpreter):
@@ -111,7 +113,9 @@ def _held(audit: Audit, uses: Sequence[Use], keep: bool, values: Callable[[Match
             read = partial(_value, use, matches, values)
             first = matches[0].constant
             block = max(first.grid.block) if first.grid is not None and first.fed == PER_BLOCK else 1
-            found[use.place] = Held(value=cache(read) if keep else read, fed=first.fed, block=block)
+            found[use.place] = Held(
+                value=cache(read) if keep else read, fed=first.fed, block=block, rotated=first.rotated
+            )
             if matches[0].folded and use.gain is not None:
                 found[use.gain.place] = Held(value=partial(torch.ones_like, use.gain.value))
     return found
@@ -121,7 +125,7 @@ def _value(use: Use, matches: Sequence[Match], values: Callable[[Match], Tensor]
     """A constant as the file has it, in the model's own order."""
     value = use.value
     for match in matches:
-        value = match.layout.restored(values(match) / match.factor, value)
+        value = match.layout.restored(rotated(values(match), match.constant.rotated) / match.factor, value)
     return value
 
 
@@ -131,4 +135,9 @@ def _rounded(function: Callable[..., Any], held: Held, x: Tensor) -> Tensor:
         return int8_blocks(x, held.block)
     if held.fed in (PER_TENSOR, STATIC):
         return int8_tensor(x)
-    return int8_rows(x.transpose(1, -1)).transpose(1, -1) if function in CONVOLVED else int8_rows(x)
+    return _rows(x.transpose(1, -1), held.rotated).transpose(1, -1) if function in CONVOLVED else _rows(x, held.rotated)
+
+
+def _rows(x: Tensor, size: int) -> Tensor:
+    """Rows rounded as they stand when they are rotated."""
+    return rotated(int8_rows(rotated(x, size)), size)

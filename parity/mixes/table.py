@@ -119,6 +119,14 @@ OWN = (
     Mix(name="int8_octav", parts={DIT: _rules(_by(DYNAMIC_INT8, "OCTAV"))}),
     Mix(name="int4_octav", parts={DIT: _rules(_by(DYNAMIC_INT4, "OCTAV"))}),
     Mix(name="int4_mse", parts={DIT: _rules(_by(DYNAMIC_INT4, "MSE"))}),
+    Mix(
+        name="int8_rotated",
+        parts={
+            CONDITIONER: _rules(DYNAMIC_INT8, _by(_only(DYNAMIC_INT8, ATTENTION), "DECOMPOSED_HADAMARD_ROTATION")),
+            DIT: _rules(DYNAMIC_INT8, _by(DYNAMIC_INT8, "DECOMPOSED_HADAMARD_ROTATION")),
+        },
+    ),
+    Mix(name="int4_rotated_by_an_operator", parts={DIT: _rules(_by(DYNAMIC_INT4, "HADAMARD_ROTATION"))}),
     Mix(name="computed_fp16", compute=dict.fromkeys(ALL_STAGES, FP16_COMPUTE)),
     Mix(
         name="fp16_weights_computed_fp16",

@@ -1,6 +1,8 @@
 """A quantized file beside the reference that holds its weights: right graphs are alike, wrong ones stand out at any precision."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from litert_pipeline.bundle import Bundle
+from litert_pipeline.run.litert import LiteRTStage
 from parity.bundles.audit import audit
 from parity.bundles.forms import forms
 from parity.bundles.rebuilt import rebuilt
@@ -20,6 +23,8 @@ from parity.judge.structure import Beside
 from parity.measure.file_limits import LEAN
 from parity.measure.metrics import relative_l2
 from parity.measure.teacher_forcing import stage_feed
+from parity.mixes.table import MIXES
+from parity.mixes.tools import apply
 from parity.test_parity import case_called
 from parity.truth.interpreted import uses_of
 from reference.spec.stages import ALL_STAGES, signatures
@@ -43,6 +48,7 @@ GRAPHS = (
 QUANTIZED_DIT = ("litert_int4_blockwise", "litert_int8_weight_only", "litert_int8", "onnx_int8")
 IN_EVERY_RUN = ("rope_before_norm", "level_ignored", "layer_norm_epsilon", "timestep_sin_cos_swapped")
 FEW = list(zip(IN_EVERY_RUN, QUANTIZED_DIT, strict=True))  # the others are for `make faults-test`
+ROWS = "cross_attention_cond"
 SAME_SUMS = 3e-6  # relative: another order of the same float32 sums; measured up to 7e-7
 SAME_ROUNDINGS = 1e-6  # relative: the layers' feeds rounded as the kernels round them, wherever none lies on the edge
 
@@ -92,6 +98,20 @@ def test_feeds_are_rounded_as_the_kernels_round_them(judge: Judge, bundles: Mapp
         for call, answer in enumerate(judge.answers("dit", "litert_int4_blockwise", case))
     ]
     assert min(apart) <= SAME_ROUNDINGS
+
+
+def test_feeds_that_are_rotated_are_rounded_as_they_stand_then(
+    judge: Judge, bundles: Mapping[str, Bundle], tmp_path: Path
+) -> None:
+    part, entry = MIXES["int8_rotated"].parts["conditioner"], bundles["fp32"].manifest.stages["conditioner"]
+    apply(part.tool, bundles["fp32"].path("conditioner"), tmp_path / entry.file, part.options, list)
+    stage = rebuilt(audit(tmp_path / entry.file, forms(judge.model, "conditioner")), keep=True)
+    feed = stage_feed("conditioner", judge.truth(case_called(judge, "drums")))
+    with LiteRTStage(tmp_path / entry.file, entry.signature) as run:
+        answer = run(feed)[ROWS]
+    unrotated = replace(stage, held={place: replace(held, rotated=0) for place, held in stage.held.items()})
+    assert relative_l2(stage(feed)[ROWS], answer) <= SAME_ROUNDINGS
+    assert relative_l2(unrotated(feed)[ROWS], answer) > 1e3 * SAME_ROUNDINGS
 
 
 def test_what_no_answer_is_takes_all_the_room() -> None:

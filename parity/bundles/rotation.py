@@ -1,0 +1,36 @@
+"""Hadamard rotation: rows of weights, and what their layer is fed, are multiplied with an orthogonal matrix before rounding.
+
+An outlier is spread over its row that way, and the layer's answers stay what they were, for the matrix is its own inverse.
+Source: Ashkboos et al., QuaRot (2024); ai-edge-quantizer, algorithms/uniform_quantize/hadamard_rotation.py.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from reference.spec.tensors import Array
+
+SAME = 1e-6  # relative: an entry in float32, however its square root was computed
+
+
+def rotated(x: Tensor, size: int) -> Tensor:
+    """`x` with every `size` values of its last axis multiplied with the Hadamard matrix of Sylvester's order and length 1; with
+    a `size` of 0 `x` itself. What is rotated twice is as it was."""
+    if not size:
+        return x
+    done, parts = 1, x
+    while done < size:
+        pairs = parts.reshape(-1, 2, done)
+        parts = torch.stack([pairs[:, 0] + pairs[:, 1], pairs[:, 0] - pairs[:, 1]], 1)
+        done *= 2
+    return parts.reshape(x.shape) / math.sqrt(size)
+
+
+def is_hadamard(matrix: Array) -> bool:
+    """Whether multiplying with a (size, size) matrix is `rotated`."""
+    size = matrix.shape[0]
+    if matrix.shape != (size, size) or size & (size - 1):
+        return False
+    return np.allclose(matrix, rotated(torch.eye(size), size).numpy(), rtol=SAME, atol=0)
