@@ -15,6 +15,7 @@ from parity.truth.interpreted import Use
 from reference.spec.tensors import Array
 
 SHAPE = (6, 8)
+LEVELS = 255  # of 8 bits above the lowest
 ROUNDED = 1e-6  # relative: float32 in a value that stands on a float64 grid
 HALF_STEP = 0.5 + ROUNDED  # the nearest level is never farther away
 ON_GRID = 1e-3  # of a step: a value of a hundred steps, rounded to float32
@@ -80,7 +81,20 @@ def test_a_bit_that_is_left_free_is_left_free() -> None:
 def test_an_asymmetric_grid_has_zero_where_the_values_ask_for_it() -> None:
     value = np.abs(drawn(0))
     found = requantized(match(stored(full(UINT8), UINT8, SHAPE, symmetric=False), value)).numpy()
-    assert np.abs(found - value).max() <= value.max() / 255 * HALF_STEP
+    assert np.abs(found - value).max() <= value.max() / LEVELS * HALF_STEP
+
+
+def test_zero_is_on_every_grid() -> None:
+    """Though no value is near it: padding and what is left out have to be exact."""
+    value = 1 + np.abs(drawn(0))
+    found = requantized(match(stored(full(UINT8), UINT8, SHAPE, symmetric=False), value)).numpy()
+    levels = found / (value.max() / np.float32(LEVELS))
+    assert np.allclose(levels, np.rint(levels), rtol=0, atol=ON_GRID)
+
+
+def test_a_bias_in_steps_of_its_products_is_left_as_it_is() -> None:
+    value = drawn(0)
+    assert np.array_equal(requantized(match(stored(np.zeros(SHAPE), "int32", SHAPE), value)).numpy(), value)
 
 
 @pytest.mark.parametrize("storage", [FLOAT16, FLOAT32])

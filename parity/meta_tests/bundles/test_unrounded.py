@@ -16,13 +16,16 @@ STEP, ZERO = np.float32(0.02), np.uint8(128)  # of what flows
 SAME = 2e-6  # relative: another order of the same float32 sums, and of a gain the product
 ROUNDED = 1e-3  # relative: less than rounding to 256 levels costs
 MOVED = 1.1  # a grid that is read with another step than it was written with
+SHIFTED = 8  # levels that a grid is read with another zero
 
 
-def arrays(read_step: float = STEP) -> dict[str, Array]:
+def arrays(read_step: float = STEP, read_zero: int = ZERO) -> dict[str, Array]:
     rng = np.random.Generator(np.random.Philox(0))
+    weight = rng.integers(-127, 128, (WIDTH, OUT)).astype(np.int8)
     return {
-        "step": STEP, "zero": ZERO, "read_step": np.float32(read_step), "weight_zero": np.zeros(OUT, np.int8),
-        "weight": rng.integers(-127, 128, (WIDTH, OUT)).astype(np.int8),
+        "step": STEP, "zero": ZERO, "read_step": np.float32(read_step), "read_zero": np.uint8(read_zero),
+        "weight_zero": np.zeros(OUT, np.int8), "weight": weight, "turned": weight.T.copy(), "kernel": weight.T[..., None].copy(),
+        "deep": np.array([ROWS, WIDTH, 1], np.int64), "flat": np.array([ROWS, OUT], np.int64),
         "weight_step": np.linspace(0.01, 0.02, OUT).astype(np.float32),
         "bias": rng.integers(-500, 500, OUT).astype(np.int32),
         "shape": np.array([ROWS, WIDTH], np.int64),
@@ -34,7 +37,7 @@ def pairs() -> list[onnx.NodeProto]:
     return [
         helper.make_node("QuantizeLinear", ["x", "step", "zero"], ["x8"]),
         helper.make_node("Reshape", ["x8", "shape"], ["x8r"]),
-        helper.make_node("DequantizeLinear", ["x8r", "read_step", "zero"], ["xr"]),
+        helper.make_node("DequantizeLinear", ["x8r", "read_step", "read_zero"], ["xr"]),
         helper.make_node("DequantizeLinear", ["weight", "weight_step", "weight_zero"], ["w"], axis=1),
         helper.make_node("MatMul", ["xr", "w"], ["y32"]),
         helper.make_node("QuantizeLinear", ["y32", "step", "zero"], ["y8"]),
@@ -51,6 +54,26 @@ def operators(product: str = "QLinearMatMul") -> list[onnx.NodeProto]:
         helper.make_node("QuantizeLinear", ["x", "step", "zero"], ["x8"]),
         helper.make_node(product, ["x8", "step", "zero", *weights, *own], ["y8"], domain=domain),
         helper.make_node("DequantizeLinear", ["y8", "step", "zero"], ["y"]),
+    ]
+
+
+def gemm(*outputs: str, **attributes: int) -> list[onnx.NodeProto]:
+    """QGemm as it may be, too: its weights turned, its answer a float where no grid for it is given."""
+    weight = "turned" if attributes.get("transB") else "weight"
+    given = ["x8", "step", "zero", weight, "weight_step", "weight_zero", "bias", *outputs]
+    nodes = [operators()[0], helper.make_node("QGemm", given, ["y8" if outputs else "y"], domain="com.microsoft", **attributes)]
+    return [*nodes, operators()[-1]] if outputs else nodes
+
+
+def convolution() -> list[onnx.NodeProto]:
+    """QLinearConv, whose weights have their scales in front."""
+    given = ["x8d", "step", "zero", "kernel", "weight_step", "weight_zero", "step", "zero", "bias"]
+    return [
+        operators()[0],
+        helper.make_node("Reshape", ["x8", "deep"], ["x8d"]),
+        helper.make_node("QLinearConv", given, ["y8d"]),
+        helper.make_node("Reshape", ["y8d", "flat"], ["y8"]),
+        operators()[-1],
     ]
 
 
@@ -83,8 +106,9 @@ def fed() -> Array:
 
 
 @pytest.mark.parametrize(("nodes", "bias"), [
-    (pairs(), False), (operators(), False), (operators("QGemm"), True),
-], ids=["pairs", "QLinearMatMul", "QGemm"])  # fmt: skip
+    (pairs(), False), (operators(), False), (operators("QGemm"), True), (gemm("step", "zero", transB=1), True), (gemm(), True),
+    (convolution(), True),
+], ids=["pairs", "QLinearMatMul", "QGemm", "QGemm turned", "QGemm to floats", "QLinearConv"])  # fmt: skip
 def test_what_is_left_is_the_product_of_floats(tmp_path: Path, nodes: list[onnx.NodeProto], bias: bool) -> None:
     path, x = written(tmp_path / "rounded.onnx", nodes, arrays()), fed()
     assert write_unrounded(path, tmp_path / "plain.onnx")
@@ -100,7 +124,26 @@ def test_a_grid_that_is_read_as_another_is_a_gain(tmp_path: Path) -> None:
     np.testing.assert_allclose(answer(tmp_path / "plain.onnx", x), right, rtol=0, atol=SAME * np.abs(right).max())
 
 
-def test_integers_that_come_from_nowhere_known_are_not_guessed_at(tmp_path: Path) -> None:
+def test_a_zero_that_is_read_as_another_is_added(tmp_path: Path) -> None:
+    path, x = written(tmp_path / "shifted.onnx", pairs(), arrays(read_zero=ZERO - SHIFTED)), fed()
+    assert write_unrounded(path, tmp_path / "plain.onnx")
+    right = expected(x + SHIFTED * STEP)
+    np.testing.assert_allclose(answer(tmp_path / "plain.onnx", x), right, rtol=0, atol=2 * SAME * np.abs(right).max())
+
+
+# what stands between two halves of a pair
+UNKNOWN = {
+    "nobody knows": [helper.make_node("MaxPool", ["x8"], ["x8r"], kernel_shape=[1])],
+    "two grids": [
+        helper.make_node("QuantizeLinear", ["x", "read_step", "zero"], ["other8"]),
+        helper.make_node("Concat", ["x8", "other8"], ["x8r"], axis=0),
+    ],
+}
+
+
+@pytest.mark.parametrize("between", UNKNOWN)
+def test_integers_that_come_from_nowhere_known_are_not_guessed_at(tmp_path: Path, between: str) -> None:
     nodes = pairs()
-    nodes[1] = helper.make_node("MaxPool", ["x8"], ["x8r"], kernel_shape=[1])
-    assert not write_unrounded(written(tmp_path / "pooled.onnx", nodes, arrays()), tmp_path / "plain.onnx")
+    nodes[1:2] = UNKNOWN[between]
+    path = written(tmp_path / "unknown.onnx", nodes, arrays(read_step=MOVED * STEP))
+    assert not write_unrounded(path, tmp_path / "plain.onnx")
