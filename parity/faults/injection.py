@@ -54,6 +54,9 @@ class Injected:
     def arithmetic(self, stage: str) -> Arithmetic:
         return self.clean.arithmetic(stage)
 
+    def in_float32(self) -> None:
+        """What is wrong is added to answers in the arithmetic that is asked for."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class InStage:

@@ -12,7 +12,7 @@ from parity.bundles.probe import probe_feed
 from parity.bundles.weights import Weights
 from parity.judge.answers import Answers
 from parity.judge.known_causes import loading_by_answers
-from parity.judge.sources import AnswerSource, Run, Yardstick
+from parity.judge.sources import AnswerSource, Run, Yardstick, float32_source
 from parity.judge.structure import Structure
 from parity.measure.arithmetic import AS_SAVED, Arithmetic
 from parity.measure.budget import AS_STORED, YARDSTICK
@@ -154,6 +154,13 @@ class Panel:
         source = self._answering(variant, loading)
         follows = variant not in self.replaced and (isinstance(source, Yardstick) or source.bundle is None)
         return self.answered.of(self._key(stage, variant, case, loading), case, lambda: source.stage(stage), keep=follows)
+
+    def in_float32(self, stage: str, variant: str, case: Case) -> list[Tensors]:
+        """The same of a contender's file computed in float32, in whatever it is asked for otherwise."""
+        source = float32_source(self.source(variant), stage)
+        assert source is not None, "asked only where there is one"
+        key = stage, source.identity(stage), case.id
+        return self.answered.of(key, case, lambda: source.stage(stage), keep=False)
 
     def measured(self, stage: str, variant: str, case: Case | Drawn, loading: str = AS_SAVED) -> list[Measurement]:
         """Teacher-forced measurements, taken once, beside what the model answers with weights loaded so."""

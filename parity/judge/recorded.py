@@ -58,6 +58,9 @@ class Recorded:
     def arithmetic(self, stage: str) -> Arithmetic:
         return self.arithmetics[stage]
 
+    def in_float32(self) -> None:
+        """What was recorded is all there is."""
+
     def _inputs(self, stage: str, feed: Mapping[str, Array]) -> Tensors:
         """What the stage takes of a feed, which may hold more."""
         return self.bundle.manifest.stages[stage].signature.bind(feed)

@@ -1,6 +1,6 @@
-"""Whether a quantized file's graph is the model's: its answers beside those of the reference that holds the file's own weights.
+"""Whether a file's graph is the model's: its answers beside those of the reference that holds the file's own weights.
 
-Quantization errs on both sides alike, so a graph that is wrong cannot hide in it.
+Quantization errs on both sides alike, and what FP16 loses is left out, so a graph that is wrong cannot hide in either.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +11,7 @@ import numpy as np
 from litert_pipeline.bundle import Bundle
 from parity.bundles.rebuilt import Rebuilt
 from parity.judge.panel import Panel
+from parity.judge.sources import float32_source
 from parity.judge.structure import Beside
 from parity.measure.arithmetic import FLOAT32, FP32_COMPUTE
 from parity.measure.budget import UNIT_ROUNDOFF, YARDSTICK
@@ -31,14 +32,16 @@ LIMITS = {"structure_share": STRUCTURE, "structure_lean": LEAN}
 
 
 def structure_checks(panel: Panel, stage: str, variant: str, cases: list[Case]) -> list[Verdict]:
-    """Verdicts on a quantized file's answers to some of the cases, of a large model each at another step; nothing of files in
-    float32, of those computed in FP16, and where how layers are fed cannot be emulated."""
+    """Verdicts on the answers to some of the cases of a file that is quantized or is computed in FP16, in which it then is not:
+    float32 shows a graph. Of a large model each case is looked at in another step. Nothing of what is stored and computed in
+    float32, and where how layers are fed cannot be emulated or nobody can compute the file in float32."""
     source = panel.source(variant)
     bundle = source.bundle
-    if bundle is None or source.arithmetic(stage).compute != FP32_COMPUTE:
+    if bundle is None or float32_source(source, stage) is None:
         return []
     contents = panel.weights.contents(bundle, stage)
-    if contents is None or not _is_quantized(contents):
+    in_half = source.arithmetic(stage).compute != FP32_COMPUTE
+    if contents is None or not (in_half or _is_quantized(contents)):
         return []
     rebuilt = panel.weights.rebuilt(bundle, stage)
     if not rebuilt.emulated or not _fits(
@@ -52,7 +55,7 @@ def structure_checks(panel: Panel, stage: str, variant: str, cases: list[Case]) 
     values = {"structure_share": float(np.max([one.share for one in found]))} | (
         {"structure_lean": lean(found)} if found[0].beside.leaning else {}
     )
-    return [_verdict(stage, variant, chosen, metric, value) for metric, value in values.items()]
+    return [_verdict(stage, variant, chosen, metric, value, in_half) for metric, value in values.items()]
 
 
 def _is_quantized(contents: Contents) -> bool:
@@ -115,16 +118,16 @@ def _compared(
 ) -> Iterator[Compared]:
     """The file's answers to a case's calls; of a large model to one of them."""
     truth, count = panel.truth(case), STAGE_TABLE[stage].calls(panel.truth(case))
-    own, answers = panel.answers(stage, YARDSTICK, case), panel.answers(stage, variant, case)
+    own, answers = panel.answers(stage, YARDSTICK, case), panel.in_float32(stage, variant, case)
     for call in [STRIDE * place % count] if panel.model.large else range(count):
         key = (stage, panel.files.sha256(bundle, stage), case.id, call)
         beside = panel.structures.beside(key, rebuilt, stage_feed(stage, truth, call))
         yield compared(beside, answers[call], STAGE_TABLE[stage].truth(truth, call), own[call])
 
 
-def _verdict(stage: str, variant: str, cases: list[Case], metric: str, value: float) -> Verdict:
+def _verdict(stage: str, variant: str, cases: list[Case], metric: str, value: float, in_half: bool) -> Verdict:
     of, limit = cases[0].id if len(cases) == 1 else f"{len(cases)} cases", LIMITS[metric]
     return Verdict(
         stage=stage, variant=variant, case=of, ladder=TEACHER_FORCED, metric=metric,
-        value=value, limit=limit.limit, why=limit.why,
+        value=value, limit=limit.limit, why=f"{limit.why}; computed in float32" if in_half else limit.why,
     )  # fmt: skip

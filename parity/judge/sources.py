@@ -2,13 +2,13 @@
 
 from collections.abc import Hashable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from litert_pipeline.bundle import Bundle
 from litert_pipeline.run.open_stages import OpenStages
 from parity.bundles.files import Files
-from parity.measure.arithmetic import AS_SAVED, Arithmetic
+from parity.measure.arithmetic import AS_SAVED, FP32_COMPUTE, Arithmetic
 from parity.measure.budget import YARDSTICK
 from parity.measure.replay import Generate
 from parity.runtimes import Contender
@@ -46,6 +46,10 @@ class AnswerSource(Protocol):
 
     def arithmetic(self, stage: str) -> Arithmetic:
         """What the stage stores and computes."""
+
+    def in_float32(self) -> "AnswerSource | None":
+        """The same files computed in float32, whatever is asked for: what they err by then is the graphs'. None where nobody
+        can run them so."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +90,9 @@ class Run:
             return self.contender.runtime.own_arithmetic(stage)
         return self.files.arithmetic(self.contender.bundle, stage, self.contender.computed_in(stage))
 
+    def in_float32(self) -> "Run":
+        return replace(self, contender=replace(self.contender, compute=FP32_COMPUTE))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Yardstick:
@@ -109,3 +116,10 @@ class Yardstick:
     def _made(self, stage: str) -> Stage:
         model = as_loaded(self.model, stage, self.loading)
         return model.stage(stage) if self.precision == YARDSTICK else reduced(model, stage, self.precision)
+
+
+def float32_source(source: AnswerSource, stage: str) -> AnswerSource | None:
+    """Who answers for a stage computed in float32: the source itself, or the same files computed otherwise; None where nobody
+    can, as for a file that asks for FP16 itself."""
+    plain = source if source.arithmetic(stage).compute == FP32_COMPUTE else source.in_float32()
+    return plain if plain is not None and plain.arithmetic(stage).compute == FP32_COMPUTE else None

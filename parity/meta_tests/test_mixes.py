@@ -8,7 +8,7 @@ import pytest
 
 from litert_pipeline.bundle import Bundle
 from parity.judge.judge import Judge
-from parity.measure.arithmetic import FP16_COMPUTE, FP32_COMPUTE, SINGLE
+from parity.measure.arithmetic import FP16_COMPUTE, SINGLE
 from parity.measure.policy import Policy
 from parity.measure.sweep import Sweep
 from parity.mixes.calibration import calibrated_with
@@ -64,7 +64,8 @@ def unrecognised(mix: Mix, found: JudgedMix) -> list[str]:
 
 
 def without_structure(mix: Mix, found: JudgedMix) -> list[str]:
-    """Stages that a tool made smaller, computed in float32, whose graph nothing was said about."""
+    """Stages that a tool made smaller, or that are asked to compute in FP16, whose graph nothing was said about; of a file that
+    computes in FP16 whatever it is asked for nothing can be."""
     judged_stages = {check.stage for check in found.checks if check.metric == STRUCTURE}
-    in_float32 = [stage for stage in mix.parts if FP16_COMPUTE not in found.arithmetic[stage]]
-    return [stage for stage in in_float32 if stage not in judged_stages and mix.compute.get(stage, FP32_COMPUTE) == FP32_COMPUTE]
+    asked = {stage for stage in mix.parts if FP16_COMPUTE not in found.arithmetic[stage]} | mix.compute.keys()
+    return sorted(asked - judged_stages)

@@ -51,6 +51,9 @@ class Recorder:
     def arithmetic(self, stage: str) -> Arithmetic:
         return self.source.arithmetic(stage)
 
+    def in_float32(self) -> None:
+        """It keeps what was asked for alone."""
+
     def recorded(self) -> Recorded:
         """All that was asked so far."""
         return Recorded(

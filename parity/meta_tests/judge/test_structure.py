@@ -1,5 +1,6 @@
 """A quantized file beside the reference that holds its weights: right graphs are alike, wrong ones stand out at any precision."""
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,9 +18,13 @@ from parity.bundles.forms import forms
 from parity.bundles.rebuilt import rebuilt
 from parity.faults.bench import Bench
 from parity.faults.catalogue import CATALOGUE
+from parity.faults.file_edits import edit_file, values
+from parity.faults.injection import of_bundle, with_file
 from parity.judge.judge import Judge
+from parity.judge.recorded import Recorded
 from parity.judge.same_graph import compared, lean
 from parity.judge.structure import Beside
+from parity.measure.arithmetic import FP16_COMPUTE, Arithmetic
 from parity.measure.file_limits import LEAN
 from parity.measure.metrics import relative_l2
 from parity.measure.teacher_forcing import stage_feed
@@ -28,6 +33,7 @@ from parity.mixes.tools import apply
 from parity.test_parity import case_called
 from parity.truth.interpreted import uses_of
 from reference.spec.stages import ALL_STAGES, signatures
+from reference.spec.tensors import Array
 
 QUANTIZED = {
     "litert_int8": "dit",
@@ -48,6 +54,7 @@ GRAPHS = (
 QUANTIZED_DIT = ("litert_int4_blockwise", "litert_int8_weight_only", "litert_int8", "onnx_int8")
 IN_EVERY_RUN = ("rope_before_norm", "level_ignored", "layer_norm_epsilon", "timestep_sin_cos_swapped")
 FEW = list(zip(IN_EVERY_RUN, QUANTIZED_DIT, strict=True))  # the others are for `make faults-test`
+EPSILON, KERAS = 1e-5, 1e-3  # of a layer norm: the model's, and what another framework takes
 ROWS = "cross_attention_cond"
 SAME_SUMS = 3e-6  # relative: another order of the same float32 sums; measured up to 7e-7
 SAME_ROUNDINGS = 1e-6  # relative: the layers' feeds rounded as the kernels round them, wherever none lies on the edge
@@ -59,6 +66,35 @@ def test_a_right_file_leaves_room(judge: Judge, small: str) -> None:
     found = judge.structure(QUANTIZED[small], small, cases)
     assert found
     assert all(check.value <= HEADROOM * check.limit for check in found), found
+
+
+@pytest.mark.parametrize("part", ALL_STAGES)
+def test_what_is_computed_in_fp16_has_a_right_graph(judge: Judge, part: str) -> None:
+    found = judge.structure(part, "litert_fp16", [case_called(judge, name) for name in SEEN])
+    assert [check.metric for check in found] == ["structure_share"]
+    assert all(check.value <= HEADROOM * check.limit for check in found), found
+
+
+def kerass_epsilon(stored: Array) -> Array:
+    return np.where(stored == np.float32(EPSILON), np.float32(KERAS), stored)
+
+
+def test_a_graph_that_is_wrong_below_the_noise_of_fp16_is_seen(
+    judge: Judge, bundles: Mapping[str, Bundle], tmp_path: Path
+) -> None:
+    bundle, case = bundles["fp32"], case_called(judge, "drums")
+    changed = Path(shutil.copyfile(bundle.path("dit"), tmp_path / "dit.tflite"))
+    edit_file(changed, values(kerass_epsilon))
+    with of_bundle(judge, "litert_fp16", with_file(bundle, "dit", changed)) as wrong:
+        assert all(check.ok for check in wrong.teacher_forced("dit", "litert_fp16", case))
+        assert all(check.ok for check in wrong.artifacts(wrong.contenders["litert_fp16"].bundle, "fp32") if check.stage == "dit")
+        assert [check.ok for check in wrong.structure("dit", "litert_fp16", [case])] == [False]
+
+
+def test_answers_that_were_recorded_in_fp16_say_nothing_about_a_graph(judge: Judge, bundles: Mapping[str, Bundle]) -> None:
+    """Nobody can ask for others."""
+    source = Recorded(bundle=bundles["fp32"], arithmetics={"dit": Arithmetic(compute=FP16_COMPUTE)}, answers={"dit": {}})
+    assert judge.instead("litert_fp16", source).structure("dit", "litert_fp16", [case_called(judge, "drums")]) == []
 
 
 @pytest.mark.parametrize("part", ALL_STAGES)
