@@ -30,10 +30,13 @@ THREADS ?= 1,2
 # Processes the tests are shared out to, each of some 1.5 GB.
 JOBS ?= 2
 
-.PHONY: gate gate-full headline test mixes rounded faults faults-test bench lock goldens tiny-model emulator onnx2tf clean
+.PHONY: gate headroom gate-full headline test mixes rounded faults faults-test bench lock goldens tiny-model emulator onnx2tf clean
 
 gate: $(GATE_STAMP) ## convert the embedded tiny model for every variant and judge it; onnx2tf's where it is installed
 	$(BIN)/python -m parity gate --report $(REPORT) --force
+
+headroom: $(GATE_STAMP) ## hold what the last `make gate` measured to the ledger of limits
+	$(BIN)/python -m parity headroom $(REPORT) --whole
 
 gate-full: $(FULL)/int8/manifest.json ## the same at full size: make or take a model, convert, quantize, judge one case
 	$(BIN)/python -m parity gate --model $(MODEL) --bundle $(FULL)/fp32 --bundle $(FULL)/int8 \

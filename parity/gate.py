@@ -10,7 +10,7 @@ from litert_pipeline.build.conversions import Conversions
 from litert_pipeline.bundle import Bundle
 from parity.bundles.assignment_table import assigned, drawing
 from parity.bundles.given import chosen_bundles
-from parity.explain.gather import gather
+from parity.explain.gather import gather, gather_for_terminal
 from parity.judge.judge import Judge
 from parity.judge.left_out import examined_kernels, fp16_compute, without_unable
 from parity.judge.licence import licence_checks
@@ -91,7 +91,7 @@ def _judged(judge: Judge, asked: list[str], options: GateOptions, say: Say) -> R
     used = [bundle for _, bundle in bundles]
     return Report(
         checks=checks,
-        evidence=gather(judge, checks, plan.variants, cases, say),
+        evidence=(gather if options.report else gather_for_terminal)(judge, checks, plan.variants, cases, say),
         model=_described(judge.model),
         environment=environment(options.threads, "; ".join(map(str, kernels)), fp16_compute(asked, judge.contenders)),
         artifacts=artifacts_of(used),

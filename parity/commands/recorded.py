@@ -14,11 +14,15 @@ from reference.spec.errors import EXIT_OK, EXIT_REFUSE
 def headroom_command(
     report: Annotated[Path, typer.Argument(help="A report folder, or its report.json.")],
     record: Annotated[Path | None, typer.Option(help="Also write the ledger of limits to this file.")] = None,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Also hold it to have the limits that the ledger has of its variants, and no others.")
+    ] = False,
     force: command.Force = False,
 ) -> None:
     """Print every limit with what a gate run measured, and the room between the two.
 
     1 if a variant's worst room is outside the band and the ledger does not say why; the band is meant for the tiny model.
+    `make headroom` holds the last `make gate` to it.
     """
     from parity.report import ledger
     from parity.report.headroom import headroom_table, headrooms, read_report, worst
@@ -28,11 +32,12 @@ def headroom_command(
     found = headrooms(content["checks"])
     if record is not None:
         ledger.record(content, record, force)
-    outside = ledger.read_ledger(record or ledger.LEDGER).outside
+    known = ledger.read_ledger(record or ledger.LEDGER)
     console.print(headroom_table(found))
     for row in worst(found).values():
         console.print(f"{row.variant}: least room {row.room:.2g}x, {row.budget}", highlight=False, soft_wrap=True)
-    complaints = [wrong for row in worst(found).values() if (wrong := ledger.complaint(row, outside))]
+    complaints = [wrong for row in worst(found).values() if (wrong := ledger.complaint(row, known.outside))]
+    complaints += ledger.differences(found, known) if whole else []
     for wrong in complaints:
         console.print(f"[red]{wrong}[/red]", highlight=False, soft_wrap=True)
     if record is not None:

@@ -1,6 +1,7 @@
 """The evidence of a gate run."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from parity.explain.activations import t5_activations
 from parity.explain.blame import dit_layers, localized
@@ -20,13 +21,20 @@ def gather(judge: Judge, checks: list[Verdict], variants: list[str], cases: list
     """The evidence of a gate run; `cases[0]` is the one shown step by step, mixed and played."""
     shown = cases[0]
     generating = [variant for variant in variants if judge.whole(variant)]
-    return Evidence(
+    return replace(
+        gather_for_terminal(judge, checks, variants, cases, say),
         steps=list(_steps(judge, variants, shown)),
         decoders=list(_decoders(judge, variants, shown)),
-        layers=dit_layers(judge, variants, shown, say) | localized(judge, checks, cases, say),
         swaps=list(_swaps(judge, _worth_swapping(judge, checks, generating), shown, say)),
-        activations=t5_activations(judge.model, [(case.id, case.request.prompt, case.request.seconds) for case in cases]),
         sounds=list(_sounds(judge, generating, shown)),
+    )
+
+
+def gather_for_terminal(judge: Judge, checks: list[Verdict], variants: list[str], cases: list[Case], say: Say) -> Evidence:
+    """As much of it as is told where no report is written: what is wrong inside, and warnings."""
+    return Evidence(
+        layers=dit_layers(judge, variants, cases[0], say) | localized(judge, checks, cases, say),
+        activations=t5_activations(judge.model, [(case.id, case.request.prompt, case.request.seconds) for case in cases]),
     )
 
 

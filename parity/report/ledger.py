@@ -6,7 +6,7 @@ variant's worst headroom may lie outside the band, is kept by hand and carried o
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -57,6 +57,17 @@ def complaint(row: Headroom, outside: Mapping[str, str]) -> str | None:
         f"{row.variant}: {row.budget} leaves {row.room:.2g}x of room, expected {LEAST_ROOM:g}x to {MOST_ROOM:g}x; "
         f"review the limit, or give the reason under [{OUTSIDE}]"
     )
+
+
+def differences(found: Iterable[Headroom], ledger: Ledger) -> list[str]:
+    """Limits of the variants that were judged which the ledger does not have, and those it has that were not judged."""
+    judged = {(row.variant, row.budget) for row in found}
+    variants = {variant for variant, _ in judged}
+    reviewed = {key for key in ledger.budgets if key[0] in variants}
+    return [
+        *(f"{variant}: {budget} was judged, and is not in the ledger" for variant, budget in sorted(judged - reviewed)),
+        *(f"{variant}: {budget} is in the ledger, and was not judged" for variant, budget in sorted(reviewed - judged)),
+    ]
 
 
 def record(report: Mapping[str, Any], path: Path, force: bool = False) -> None:

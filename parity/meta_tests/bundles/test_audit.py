@@ -194,13 +194,20 @@ def with_spread_gains(model: Model) -> Model:
     return replace(model, modules={**model.modules, "dit": rough})
 
 
-@pytest.mark.parametrize("recipe", ["fp32", "int8", "int4_blockwise"])
-def test_spread_gains_are_found_where_they_are_folded(model: Model, tmp_path: Path, recipe: str) -> None:
-    rough, path = with_spread_gains(model), tmp_path / "dit.tflite"
+@pytest.fixture(scope="module")
+def spread(model: Model, tmp_path_factory: pytest.TempPathFactory) -> tuple[Model, Path]:
+    """That model, and its DiT converted."""
+    rough, path = with_spread_gains(model), tmp_path_factory.mktemp("spread") / "dit.tflite"
     write_litert(exportable(rough, "dit"), signatures(rough.spec)["dit"], path)
+    return rough, path
+
+
+@pytest.mark.parametrize("recipe", ["fp32", "int8", "int4_blockwise"])
+def test_spread_gains_are_found_where_they_are_folded(spread: tuple[Model, Path], tmp_path: Path, recipe: str) -> None:
+    rough, path = spread
     if recipe != "fp32":
         QUANTIZERS["litert"](path, tmp_path / "q.tflite", RECIPES[recipe].quantize["dit"], recipe)
         path = tmp_path / "q.tflite"
     contents = read(path, {"dit": forms(rough, "dit")})
     assert_clean(contents)
-    assert sum(part.count for part in contents.parts if part.gain) == 3 * model.spec.dit.depth
+    assert sum(part.count for part in contents.parts if part.gain) == 3 * rough.spec.dit.depth

@@ -1,5 +1,6 @@
 """Limits are reviewed: each is in the ledger as it stands, leaves neither too little nor too much room, or says why."""
 
+import json
 import math
 from dataclasses import replace
 from datetime import date
@@ -12,18 +13,16 @@ from typer.testing import CliRunner
 from parity.__main__ import app
 from parity.judge.held import envelope_why
 from parity.judge.judge import Judge
-from parity.judge.plan import free_running_cases, shared_stages
+from parity.judge.plan import shared_stages
 from parity.measure.budget import Fixed
-from parity.measure.cases import load_cases
 from parity.measure.limits import LIMITS, nearest
 from parity.measure.sweep import RESPONSE
 from parity.measure.verdict import FREE_RUNNING, TEACHER_FORCED
 from parity.meta_tests.report.sample import CHECK
 from parity.report.headroom import COUNTS, Headroom, headrooms, worst
-from parity.report.ledger import LEAST_ROOM, MOST_ROOM, complaint, read_ledger, record
+from parity.report.ledger import LEAST_ROOM, MOST_ROOM, complaint, differences, read_ledger, record
 from parity.truth.envelope import DRAWS
 from reference.spec.errors import InputError
-from reference.spec.stages import ALL_STAGES
 
 RECORDED_DIGITS = 1e-3
 LEAST_DRAWS = 32  # fewer do not place a quantile of 0.9
@@ -52,17 +51,26 @@ def test_every_budget_is_in_the_ledger_at_its_present_limit(judge: Judge) -> Non
     assert DRAWS >= LEAST_DRAWS
 
 
-def test_worst_headroom_is_within_the_band_here_and_now(judge: Judge, variant: str) -> None:
-    cases = load_cases(judge.model.tokenizer, judge.model.spec.seconds)
-    shared = shared_stages(judge, list(judge.contenders))
-    stages = [stage for stage in ALL_STAGES if (variant, stage) not in shared]
-    checks = [check for stage in stages for case in cases for check in judge.teacher_forced(stage, variant, case)]
-    checks += [check for stage in stages for check in judge.pooled(stage, variant, cases)]
-    checks += [check for case in free_running_cases(cases) for check in judge.free_running(variant, case)]
-    found = headrooms(check.to_json() for check in checks)
-    ledger = read_ledger()
-    assert complaint(worst(found)[variant], ledger.outside) is None
-    assert {(row.variant, row.budget) for row in found} == {key for key in ledger.budgets if key[0] == variant}
+def test_a_report_is_held_to_the_limits_that_were_reviewed(tmp_path: Path) -> None:
+    """`make headroom` does it with all that `make gate` judges."""
+    path, other = tmp_path / "ledger.toml", replace(CHECK, metric="relative_l2")
+    record(REPORT, path)
+    own = list(headrooms(REPORT["checks"]))
+    assert differences(own, read_ledger(path)) == []
+    (new,) = differences([*own, *headrooms([other.to_json()])], read_ledger(path))
+    assert new.startswith(f"{CHECK.variant}: {CHECK.stage} {CHECK.ladder} relative_l2 was judged")
+    (gone, _) = sorted(differences(headrooms([other.to_json()]), read_ledger(path)))
+    assert gone.startswith(f"{CHECK.variant}: {CHECK.stage} {CHECK.ladder} {CHECK.metric} is in the ledger")
+    assert differences(headrooms([replace(CHECK, variant="another").to_json()]), replace(read_ledger(path), budgets={})) != []
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_the_command_ends_1_where_limits_were_not_reviewed(tmp_path: Path, whole: bool) -> None:
+    report = {**REPORT, "checks": [replace(CHECK, metric="never_reviewed").to_json()], "artifacts": []}
+    (tmp_path / "report.json").write_text(json.dumps(report))
+    result = CliRunner().invoke(app, ["headroom", str(tmp_path), *(["--whole"] if whole else [])])
+    assert result.exit_code == int(whole), result.output
+    assert ("never_reviewed was judged, and is not in the ledger" in result.output) == whole
 
 
 def test_headroom_is_the_tightest_over_all_cases_and_both_sides() -> None:
