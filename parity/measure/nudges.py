@@ -14,6 +14,9 @@ from reference.spec.tensors import Array, Tensors
 # Of a level or duration: a right INT8 file has answered all changes from half of this on, and one whose levels are rounded to
 # float16 leaves one in five unanswered.
 FINE = 2.0**-11
+# Levels below it are changed by as much as this one: a file that rounds sines of a level to INT8 does so in steps that do not
+# shrink with it, and a right one left a change of 1e-6 unanswered.
+LEAST_LEVEL, MIDDLE = 0.25, 0.5
 COARSE = 2.0**-8  # of anything: some steps of float16; a right file that computes in it has answered all from half of this on
 
 
@@ -40,8 +43,9 @@ def _domain(port: Port) -> type | None:
 
 
 def _level(value: Array, step: float, spec: ModelSpec) -> Array:
-    """A level a little lower."""
-    return np.asarray(value * (1 - step), value.dtype)
+    """A level a little nearer to the middle."""
+    inwards = np.where(value < MIDDLE, 1, -1)
+    return np.asarray(value + inwards * step * np.maximum(value, LEAST_LEVEL), value.dtype)
 
 
 def _seconds(value: Array, step: float, spec: ModelSpec) -> Array | None:

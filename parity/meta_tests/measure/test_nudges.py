@@ -8,12 +8,14 @@ from parity.measure.nudges import COARSE, FINE, nudges
 from reference.model_files import locate
 from reference.spec.config import read_model_spec
 from reference.spec.domain import Place
+from reference.spec.prompt import PAD_ID
 from reference.spec.stages import ALL_STAGES, CONDITIONER, DIT, ENCODER, STAGE_TABLE
 from reference.spec.tensors import Tensors
 
 FILES = locate(TINY_MODEL_DIR)
 SPEC = read_model_spec(FILES.config, FILES.t5_folder)
 COUNT = 16
+LEAST_CHANGE = 1e-4  # of a level: a hundredth of an INT8 step of a sine that turns once, and there are hundreds
 NEVER = {"attention_mask"}  # zeros and ones, which follow from the ids
 
 
@@ -50,6 +52,29 @@ def test_levels_rounded_to_float16_are_the_same_after_some_changes() -> None:
               if nudge.port == "t"]  # fmt: skip
     assert any(before.astype(np.float16) == after.astype(np.float16) for before, after in levels)
     assert FINE < COARSE
+
+
+@pytest.mark.parametrize("stage", ALL_STAGES)
+@pytest.mark.parametrize("half", [False, True])
+def test_what_is_changed_is_what_a_stage_may_be_asked(stage: str, half: bool) -> None:
+    for feed in feeds(stage):
+        for nudge in nudges(STAGE_TABLE[stage], feed, SPEC, half=half):
+            value = nudge.feed[nudge.port]
+            if nudge.port == "t":
+                assert 0 < value[0] <= 1
+            elif nudge.port == "seconds_total":
+                assert SPEC.seconds.min_s <= value[0] <= SPEC.seconds.max_s
+            elif nudge.port == "input_ids":
+                assert np.array_equal(value != PAD_ID, feed[nudge.port] != PAD_ID)
+            else:
+                assert np.abs(value).max() <= np.abs(feed[nudge.port]).max()
+
+
+def test_low_levels_are_changed_by_no_less_than_sines_of_them_are_rounded() -> None:
+    """Of INT8, in whichever of many sines."""
+    changes = [nudge.feed["t"] - feed["t"] for feed in feeds(DIT) for nudge in nudges(STAGE_TABLE[DIT], feed, SPEC, half=False)
+               if nudge.port == "t"]  # fmt: skip
+    assert min(float(np.abs(change[0])) for change in changes) >= LEAST_CHANGE
 
 
 def test_seconds_beyond_the_range_and_silence_are_left_alone() -> None:
