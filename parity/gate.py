@@ -97,6 +97,7 @@ def _judged(judge: Judge, asked: list[str], options: GateOptions, say: Say) -> R
         artifacts=artifacts_of(used),
         assignments=assigned(used),
         left_out=left_out,
+        unseen=plan.unseen,
         covered=plan.covered,
         policy=options.policy,
         bundles=_bundles(judge, asked, used, made_here=not options.bundles),

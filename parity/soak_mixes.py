@@ -14,6 +14,7 @@ from fixtures.rough import ROUGH
 from litert_pipeline.build.conversions import Conversions
 from litert_pipeline.bundle import Bundle
 from parity.bundles.given import make_bundles
+from parity.explain.suspects import suspects
 from parity.judge.judge import Judge
 from parity.measure.cases import load_cases
 from parity.measure.policy import Policy
@@ -29,7 +30,10 @@ from parity.truth.traces import Truth
 from reference.pipeline import load_model
 from reference.progress import Say
 from reference.spec.errors import InputError
+from reference.spec.sources import hash_of, imported
 
+PACKAGES = ("reference", "litert_pipeline", "parity", "fixtures")
+SHOWN = 12  # characters of a hash
 CONFIG, SMOOTH = "tiny", "smooth"
 MODELS = (SMOOTH, *ROUGH)  # seeded weights as they are drawn, and as rough as trained ones
 CALIBRATED = "drums"  # the case whose truth static quantization sees
@@ -38,7 +42,7 @@ CALIBRATED = "drums"  # the case whose truth static quantization sees
 @dataclass(frozen=True, kw_only=True)
 class MixSoakOptions:
     """How many runs, from which number on; `spoiled`: one run in so many has a file made wrong, none where it is 0. `log` keeps
-    what is done: runs that stand there are not done again."""
+    what is done: runs that stand there are not done again by the same code under the same policy."""
 
     runs: int
     seed: int
@@ -59,9 +63,10 @@ class DrawnMix:
 
 @dataclass(frozen=True, kw_only=True)
 class Ran:
-    """A run that is done: `right` if it ended as it had to. `why`: what was refused."""
+    """A run that is done: `right` if it ended as it had to. `why`: what was refused, `by`: which code and policy judged."""
 
     drawn: DrawnMix
+    by: str
     arithmetic: str
     right: bool
     answers: str
@@ -70,7 +75,7 @@ class Ran:
 
     def __str__(self) -> str:
         spoiled = f", {self.drawn.spoiled} spoiled" if self.drawn.spoiled else ""
-        right = "right" if self.right else f"WRONG: {self.why}"
+        right = "right" if self.right else f"WRONG: {self.why or 'nothing was refused'}"
         return f"run {self.drawn.number}: {self.drawn.mix} of a {self.drawn.model} model{spoiled}: {self.answers}; {right}"
 
 
@@ -88,17 +93,24 @@ def draw(number: int, spoiled: int) -> DrawnMix:
 def soak_mixes(options: MixSoakOptions, policy: Policy, store: Store, folder: Path, say: Say) -> list[Ran]:
     """Make and judge what is drawn, in `folder`; runs that the log has are taken from it. Raises InputError for a log that is
     none."""
-    done = read_log(options.log, options.spoiled)
+    by = judged_by(policy)
+    done = read_log(options.log, options.spoiled, by)
     models = _Models(folder=folder, conversions=Conversions.inside(store.folder), say=say)
     for number in range(options.seed, options.seed + options.runs):
         if number not in done:
-            done[number] = _run(draw(number, options.spoiled), models, policy)
+            done[number] = _run(draw(number, options.spoiled), models, policy, by)
             _note(options.log, done[number])
             say(str(done[number]))
     return [done[number] for number in range(options.seed, options.seed + options.runs)]
 
 
-def _run(drawn: DrawnMix, models: "_Models", policy: Policy) -> Ran:
+def judged_by(policy: Policy) -> str:
+    """A hash of all that a verdict on a mix follows from, but for the mix: this code, and the policy."""
+    code = hash_of(imported([__name__], PACKAGES).values())
+    return f"code {code[:SHOWN]}, policy {policy.sha256[:SHOWN]}"
+
+
+def _run(drawn: DrawnMix, models: "_Models", policy: Policy, by: str) -> Ran:
     started = time.monotonic()
     mix, rng = MIXES[drawn.mix], random.Random(f"case of run {drawn.number}")
     spoiled = {drawn.spoiled: partial(exchange_rows, rng=rng)} if drawn.spoiled else {}
@@ -106,11 +118,16 @@ def _run(drawn: DrawnMix, models: "_Models", policy: Policy) -> Ran:
     with Judge.of(models.folder_of(drawn.model), [], drawn.threads, Store()) as judge:
         case = drawn_case(judge.model, rng, f"run {drawn.number}")
         found = judged(judge, bundle, [case], Sweep(draws=DRAWS, seed=drawn.number), policy)
-    right = found.verdict.faithful != bool(drawn.spoiled) and bool(found.verdict.close)
     return Ran(
-        drawn=drawn, arithmetic=_told(mix, found), right=right, answers=found.verdict.answers,
+        drawn=drawn, by=by, arithmetic=_told(mix, found), right=_right(drawn, found), answers=found.verdict.answers,
         why=found.failed[0] if found.failed else "", seconds=time.monotonic() - started,
     )  # fmt: skip
+
+
+def _right(drawn: DrawnMix, found: JudgedMix) -> bool:
+    """Whether the sound one is faithful, and of the other one the very stage that was made wrong is at fault and no other."""
+    at_fault = {check.stage for check in suspects(found.checks)}
+    return at_fault == ({drawn.spoiled} - {""}) and bool(found.verdict.close)
 
 
 def _told(mix: Mix, found: JudgedMix) -> str:
@@ -154,15 +171,16 @@ class _Models:
         return make_bundles(model, folder, {recipe}, self.say, self.conversions)[recipe]
 
 
-def read_log(log: Path | None, spoiled: int) -> dict[int, Ran]:
-    """The runs that stand in a log and would be drawn again as they were. Raises InputError if it is none."""
+def read_log(log: Path | None, spoiled: int, by: str) -> dict[int, Ran]:
+    """The runs that stand in a log, were judged `by` this, and would be drawn again as they were. Raises InputError if it is
+    none."""
     lines = log.read_text(encoding="utf-8").splitlines() if log is not None and log.exists() else []
     try:
         found = [json.loads(line) for line in lines]
         runs = [Ran(**{**entry, "drawn": DrawnMix(**entry["drawn"])}) for entry in found]
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(f"{log}: is no log of a soak ({error}); expected one JSON object a line, give a new file") from None
-    return {run.drawn.number: run for run in runs if run.drawn == draw(run.drawn.number, spoiled)}
+    return {run.drawn.number: run for run in runs if run.by == by and run.drawn == draw(run.drawn.number, spoiled)}
 
 
 def _note(log: Path | None, run: Ran) -> None:

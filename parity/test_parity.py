@@ -41,7 +41,8 @@ def test_over_the_whole_domain(judge: Judge, variant: str, stage: str, sweep: Sw
 
 
 def test_the_graph_is_the_model_s(judge: Judge, variant: str, stage: str) -> None:
-    """A quantized file's answers beside those of the reference that holds its weights; of others there is nothing to compare."""
+    """Answers of a file that is quantized or computed in FP16 beside those of the reference that holds its weights; what float32
+    stores and computes has limits enough."""
     structure = judge.structure(stage, variant, [case_called(judge, name) for name in case_ids()])
     assert not [str(verdict) for verdict in structure if not verdict.ok]
 

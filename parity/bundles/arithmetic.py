@@ -12,6 +12,7 @@ from parity.measure.arithmetic import (
     PER_ROW,
     PER_TENSOR,
     SINGLE,
+    STATIC,
     Arithmetic,
 )
 
@@ -25,7 +26,7 @@ def stored(interface: Interface) -> Arithmetic:
     weights = interface.weights
     return Arithmetic(
         weights=weights,
-        activations=_fed(interface) if weights == INT8 else FLOAT,
+        activations=STATIC if interface.calibrated else _fed(interface) if weights == INT8 else FLOAT,
         compute=FP16_COMPUTE if interface.halves else FP32_COMPUTE,
         every_constant=weights == FLOAT16 and interface.every_constant,
     )

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from parity.bundles.constants import SMALL_INTEGERS, WIDE_INTEGERS, Constant, Consumer, Grid
+from parity.bundles.constants import SMALL_INTEGERS, WIDE_INTEGERS, Constant, Consumer, Grid, grid_along
 from parity.bundles.flatbuffer import litert_model
 from parity.bundles.rotation_litert import Rotations
-from parity.measure.arithmetic import FLOAT, INT4, PER_ROW, PER_TENSOR, STATIC
+from parity.measure.arithmetic import FLOAT, FLOAT32, INT4, PER_ROW, PER_TENSOR, STATIC
+from reference.spec.errors import InputError
 from reference.spec.tensors import Array
 
 DATA_FIELD = 4  # where Buffer's table says how far its data lies
@@ -42,11 +43,13 @@ def litert_constants(path: Path, others: Collection[int] = ()) -> list[Constant]
     """Every constant of what is run of the file, in its order, but for subgraphs that are `others`'. Raises InputError if it
     is no LiteRT model."""
     with litert_model(path) as (model, schema):
-        return [
-            constant
-            for index in _run(model, schema, others)
-            for constant in _Graph(path, model, model.Subgraphs(index), schema).constants()
-        ]
+        run = _run(model, schema, others)
+        return [constant for index in run for constant in subgraph_constants(path, model, schema, index)]
+
+
+def subgraph_constants(path: Path, model: Any, schema: Any, index: int) -> list[Constant]:
+    """Those of one subgraph of a model that is open. Raises InputError for a type of constant that is not known."""
+    return _Graph(path, model, model.Subgraphs(index), schema).constants()
 
 
 def _run(model: Any, schema: Any, others: Collection[int]) -> list[int]:
@@ -96,6 +99,9 @@ class _Graph:
         if place is None:
             return None
         kind, shape = self.types[tensor.Type()], _shape(tensor)
+        if kind not in STORED:
+            name, known = tensor.Name().decode(), ", ".join(STORED)
+            raise InputError(f"{self.path}: constant '{name}' is {kind}, expected one of {known}; convert it otherwise")
         takers, widened = self._consumers(index)
         storage = kind.lower()
         return Constant(
@@ -162,11 +168,7 @@ class _Graph:
             return None
         scale = quantization.ScaleAsNumpy().astype(np.float64)
         zero = quantization.ZeroPointAsNumpy() if quantization.ZeroPointLength() else np.zeros(1)
-        axis = quantization.QuantizedDimension() if len(scale) > 1 else 0
-        along = tuple(len(scale) if at == axis else 1 for at in range(len(shape)))
-        block = tuple(1 if at == axis and len(scale) > 1 else length for at, length in enumerate(shape))
-        zeros = np.broadcast_to(zero, scale.shape).astype(np.float64)
-        return Grid(scale=scale.reshape(along), zero=zeros.reshape(along), block=block)
+        return grid_along(scale, zero, shape, quantization.QuantizedDimension(), 0, FLOAT32)
 
     def _blocks(self, details: Any, shape: tuple[int, ...]) -> Grid:
         table = self.graph.Tensors(details.Scales())

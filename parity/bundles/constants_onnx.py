@@ -37,6 +37,7 @@ from parity.bundles.onnx_data import (
     halves,
     helpers_of,
     input_of,
+    number,
     rows_of,
     storage_of,
 )
@@ -82,9 +83,7 @@ class _Graph:
     def constants(self) -> list[Constant]:
         grids = {name: found for name in self.protos if (found := self._gridded(name)) is not None}
         helpers = {helper for found in grids.values() for helper in found.helpers}
-        return [
-            grids[name].constant if name in grids else self._plain(name) for name in self.protos if name not in helpers
-        ]
+        return [grids[name].constant if name in grids else self._plain(name) for name in self.protos if name not in helpers]
 
     def _plain(self, name: str) -> Constant:
         """A constant without a grid of its own."""
@@ -148,6 +147,7 @@ class _Graph:
     def _added(self, name: str, node: Any) -> "_Gridded":
         """A bias that is added to a sum of products of integers: its steps are those of the products."""
         step = self._array(node.input[1]).reshape(()) * self._array(node.input[4]).astype(np.float64)
+        step = number(node, "alpha", 1.0) * step
         shape = tuple(self.protos[name].dims)
         grid = grid_along(step, np.zeros(1), shape, len(shape) - 1, 0, FLOAT32)
         return self._finish(name, node, grid, [_Taker(node=node, place=BIASES[node.op_type])], FLOAT, widened=True)
@@ -199,8 +199,8 @@ class _Graph:
         return halves(table.reshape(shape[0], -1), bits)[:, : shape[1]].astype(np.float64)
 
     def _grid(self, scale: str, zero: str, shape: tuple[int, ...], axis: int, size: int) -> Grid:
-        zeros = self._array(zero) if zero in self.protos else np.zeros(1)
-        return grid_along(self._array(scale), zeros, shape, axis, size, storage_of(self.protos[scale]))
+        zeros, scales = self._array(zero) if zero else np.zeros(1), self._array(scale)
+        return grid_along(scales, zeros, shape, axis, size, storage_of(self.protos[scale]))
 
     def _finish(self, name: str, node: Any, grid: Grid, takers: list[_Taker], fed: str, *, widened: bool) -> "_Gridded":
         proto = self.protos[name]
@@ -230,7 +230,9 @@ class _Graph:
                 yield taker
 
     def _array(self, name: str) -> Array:
-        """A small constant, whole."""
+        """A small constant, whole. Raises InputError if it is none."""
+        if name not in self.protos:
+            raise InputError(f"{self.path}: '{name}' is a scale or zero point and no constant; store its value in the file")
         proto = self.protos[name]
         shape = tuple(proto.dims)
         return rows_of(self.path, proto, shape)(0, shape[0] if shape else 1)

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from parity.bundles.constants import SMALL_INTEGERS, UINT4, UINT8, Constant
+from parity.bundles.constants_litert import subgraph_constants
 from parity.bundles.constants_onnx import onnx_constants
 from parity.bundles.flatbuffer import litert_model
 from parity.bundles.purity import Operators, code_of, draws, litert_operators, onnx_operators
-from parity.measure.arithmetic import FLOAT, FLOAT16, FLOAT32, INT4, INT8
+from parity.measure.arithmetic import FLOAT, FLOAT16, FLOAT32, INT4, INT8, STATIC
 from reference.spec.errors import InputError
 
 WEIGHT_BYTES = 1024  # constants below are shapes, scalars, biases and gains
@@ -19,6 +20,7 @@ SCALAR_VALUES = SCALAR_BYTES // 4
 DTYPES = {"FLOAT32": "float32", "FLOAT": "float32", "FLOAT16": "float16", "INT32": "int32", "INT64": "int64"}  # FLOAT: ONNX's
 SMALL_WEIGHTS = {"INT8": "int8", "INT4": "int4", "FLOAT16": "float16"}
 SMALL_SHARE = 0.25  # of all weights: recipes leave embeddings and transposed convolutions in float32
+HALF_SHARE = 0.01  # a layer of a model is more, a bias less
 BITS = {"float32": 32, "float16": 16, "int8": 8, "int4": 4}
 SIGNED = {UINT8: INT8, UINT4: INT4}  # what is stored without a sign counts as what has one
 
@@ -43,9 +45,10 @@ class Interface:
     """A file's inputs and outputs. `weight_bytes`: by dtype; `unpacked`: small weights are widened before they are used; `fed`:
     how the layers that take small ones round their feed, where the file itself says so.
 
-    `every_constant`: no constant is left in float32, biases and gains among them. `halves`: it is computed in float16. `drawn` is
-    noise that the graph draws; `operators` are those that are not pure. `key` is the signature's, where there is one, and
-    `subgraph` the one it runs.
+    `calibrated`: any layer rounds its feed to a range that was calibrated. `every_constant`: no constant is left in float32,
+    biases and gains among them. `halves`: it is computed in float16, or a part of it that counts is. `drawn` is noise that the
+    graph draws; `operators` are those that are not pure. `key` is the signature's, where there is one, and `subgraph` the one
+    it runs.
     """
 
     path: Path
@@ -55,6 +58,7 @@ class Interface:
     weight_bytes: Mapping[str, int] = field(default_factory=dict)
     unpacked: bool = False
     fed: str = ""
+    calibrated: bool = False
     every_constant: bool = False
     halves: bool = False
     drawn: tuple[FileTensor, ...] = ()
@@ -121,6 +125,7 @@ def _litert_interface(path: Path, model: Any, schema: Any, entry: Any) -> Interf
         outputs=tensors([graph.Outputs(place) for place in range(graph.OutputsLength())], _named(outputs)),
         weight_bytes=_litert_weights(constants),
         unpacked=_unpacked(model, graph, schema, {index for index, code, _ in constants if code == "INT8"}),
+        calibrated=_calibrated(subgraph_constants(path, model, schema, subgraph)),
         every_constant=not any(code == "FLOAT32" and size_bytes > SCALAR_BYTES for _, code, size_bytes in constants),
         drawn=tuple(replace(tensor, position=tensor.index) for tensor in tensors(draws(model, graph, schema), {})),
         operators=litert_operators(model, schema),
@@ -180,8 +185,9 @@ def _onnx(path: Path) -> Interface:
         outputs=tuple(_onnx_tensor(entry, place) for place, entry in enumerate(model.graph.output)),
         weight_bytes=_onnx_weights(numbers),
         fed=_onnx_fed(numbers),
+        calibrated=_calibrated(numbers),
         every_constant=not any(constant.storage == FLOAT32 and constant.count > SCALAR_VALUES for constant in numbers),
-        halves=any(constant.storage == FLOAT16 and not constant.widened for constant in numbers),
+        halves=_halves(numbers),
         operators=onnx_operators(model),
     )
 
@@ -194,6 +200,16 @@ def _onnx_weights(numbers: list[Constant]) -> dict[str, int]:
         dtype = dtype if dtype in BITS else FLOAT32
         found[dtype] = found.get(dtype, 0) + constant.count * BITS[dtype] // 8
     return found
+
+
+def _calibrated(numbers: list[Constant]) -> bool:
+    return any(constant.fed == STATIC for constant in numbers)
+
+
+def _halves(numbers: list[Constant]) -> bool:
+    """Whether float16 is computed with: numbers of a few values are not what a file's arithmetic is called after."""
+    halves = sum(constant.count for constant in numbers if constant.storage == FLOAT16 and not constant.widened)
+    return halves > HALF_SHARE * sum(constant.count for constant in numbers)
 
 
 def _onnx_fed(numbers: list[Constant]) -> str:

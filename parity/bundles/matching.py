@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from parity.bundles.constants import Constant
 from parity.bundles.layout import Layout, layouts, part_layouts, reversed_layouts
-from parity.bundles.rotation import is_hadamard, rotated
+from parity.bundles.rotation import rotated
+from parity.bundles.rotation_litert import is_hadamard
 from parity.truth.interpreted import Use, Uses
 from reference.spec.tensors import Array
 

@@ -31,7 +31,8 @@ INTEGER_PRODUCTS: dict[str, tuple[int, int | None, int]] = {
     "QLinearConv": (3, 4, 5),
     "QGemm": (3, 4, 5),
 }
-BIASES = {"QGemm": 6, "QLinearConv": 8}  # where these take a bias, in steps of their products
+# Where these take a bias: in steps of their products, or as floats.
+BIASES = {"QGemm": 6, "QLinearConv": 8, "DynamicQuantizeMatMul": 4, "MatMulIntegerToFloat": 6}
 CALIBRATED = ("QLinearMatMul", "QLinearConv", "QGemm")
 OUTPUT_AXIS = {"ConvInteger": 0, "QLinearConv": 0}  # of the weights; the last one, else
 ACCURACY_INT8 = 4  # MatMulNBits: its feed is rounded to INT8, block by block
@@ -41,10 +42,11 @@ def rows_of(path: Path, proto: Any, shape: tuple[int, ...]) -> Callable[[int, in
     """Reads rows [start, stop) of a tensor of `path`, taken as one of `shape`."""
     storage, each = storage_of(proto), math.prod(shape[1:])
     read = _external(path, proto) if proto.external_data else _inline(proto)
+    packed = storage in NIBBLES and bool(proto.external_data or proto.raw_data)
 
     def rows(start: int, stop: int) -> Array:
         first, count = start * each, (stop - start) * each
-        values = _unpacked(read, storage, first, count) if storage in NIBBLES else read(first, count)
+        values = _unpacked(read, storage, first, count) if packed else read(first, count)
         return values.reshape((stop - start, *shape[1:]) if shape else ())
 
     return rows
@@ -70,7 +72,9 @@ def _inline(proto: Any) -> Callable[[int, int], Array]:
     from onnx import numpy_helper
 
     if not proto.raw_data:
-        return lambda first, count: numpy_helper.to_array(proto).reshape(-1)[first : first + count]
+        whole = numpy_helper.to_array(proto).reshape(-1)
+        whole = whole.astype(np.int8) if storage_of(proto) in NIBBLES else whole  # one value each, no halves any more
+        return lambda first, count: whole[first : first + count]
     dtype = _dtype(proto)
     return lambda first, count: np.frombuffer(proto.raw_data, dtype, count, first * dtype.itemsize)
 
@@ -112,6 +116,17 @@ def halves(packed: Array, bits: int) -> Array:
 def attribute(node: Any, name: str, default: int) -> int:
     """A whole number that a node is given."""
     return next((int(entry.i) for entry in node.attribute if entry.name == name), default)
+
+
+def number(node: Any, name: str, default: float) -> float:
+    """A real number that a node is given."""
+    return next((float(entry.f) for entry in node.attribute if entry.name == name), default)
+
+
+def rounds_its_feed(node: Any) -> bool:
+    """Whether a node multiplies integers that floats become on their way into it or just before."""
+    by_blocks = node.op_type == "MatMulNBits" and attribute(node, "accuracy_level", 0) == ACCURACY_INT8
+    return by_blocks or node.op_type in INTEGER_PRODUCTS
 
 
 def input_of(node: Any, place: int) -> str:

@@ -91,7 +91,8 @@ def rebuilt(audit: Audit, *, keep: bool, values: Callable[[Match], Tensor] = sto
         module=form.module,
         signature=form.signature,
         held=_held(audit, form.uses.found, keep, values),
-        emulated=all(map(_is_emulated, (*(finding.match.constant for finding in audit.findings), *audit.matched.numbers))),
+        emulated=all(map(_is_emulated, (*(finding.match.constant for finding in audit.findings), *audit.matched.numbers)))
+        and all(map(_fed_alike, _by_value(audit).values())),
     )
 
 
@@ -103,19 +104,31 @@ def _is_emulated(constant: Constant) -> bool:
     return constant.fed in EMULATED
 
 
-def _held(audit: Audit, uses: Sequence[Use], keep: bool, values: Callable[[Match], Tensor]) -> dict[int, Held]:
-    by_value: dict[int, list[Match]] = {}
+def _by_value(audit: Audit) -> dict[int, list[Match]]:
+    """The constants that stand for each value of the model: several where it is stored in parts."""
+    found: dict[int, list[Match]] = {}
     for finding in audit.findings:
-        by_value.setdefault(id(finding.match.use.value), []).append(finding.match)
-    found: dict[int, Held] = {}
+        found.setdefault(id(finding.match.use.value), []).append(finding.match)
+    return found
+
+
+def _feed(constant: Constant) -> tuple[str, int, int]:
+    """How the layer that takes a constant is fed; how many values share a scale then, and are rotated together."""
+    block = max(constant.grid.block) if constant.grid is not None and constant.fed == PER_BLOCK else 1
+    return constant.fed, block, constant.rotated
+
+
+def _fed_alike(matches: Sequence[Match]) -> bool:
+    return len({_feed(match.constant) for match in matches}) == 1
+
+
+def _held(audit: Audit, uses: Sequence[Use], keep: bool, values: Callable[[Match], Tensor]) -> dict[int, Held]:
+    by_value, found = _by_value(audit), dict[int, Held]()
     for use in uses:
         if matches := by_value.get(id(use.value)):
             read = partial(_value, use, matches, values)
-            first = matches[0].constant
-            block = max(first.grid.block) if first.grid is not None and first.fed == PER_BLOCK else 1
-            found[use.place] = Held(
-                value=cache(read) if keep else read, fed=first.fed, block=block, rotated=first.rotated
-            )
+            fed, block, rotated_by = _feed(matches[0].constant)
+            found[use.place] = Held(value=cache(read) if keep else read, fed=fed, block=block, rotated=rotated_by)
             if matches[0].folded and use.gain is not None:
                 found[use.gain.place] = Held(value=partial(torch.ones_like, use.gain.value))
     return found

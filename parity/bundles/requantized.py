@@ -1,7 +1,7 @@
 """The checkpoint's weights as a file stores its own: as many bits, as many values to a scale, zero where the file has it.
 
-Nothing of the file's numbers is taken, only how it stores them. So a reference that holds these weights errs as much as the file
-has to, layer by layer, and says nothing about whether the file is right.
+Of the file's numbers nothing is taken but which levels are used, only how it stores them. So a reference that holds these weights
+errs as much as the file has to, layer by layer, and says nothing about whether the file is right.
 """
 
 import numpy as np
@@ -53,7 +53,7 @@ def _levels(constant: Constant) -> tuple[int, int]:
     reach = high - centre
     if constant.storage in (INT8, UINT8):
         used = constant.ends()
-        reach = REDUCED if max(centre - used[0], used[1] - centre) <= REDUCED else reach
+        reach = REDUCED if used[1] - used[0] <= 2 * REDUCED else reach
     return (-reach, reach) if constant.symmetric else (max(low - centre, -reach - 1), reach)
 
 

@@ -6,13 +6,8 @@ Source: Ashkboos et al., QuaRot (2024); ai-edge-quantizer, algorithms/uniform_qu
 
 import math
 
-import numpy as np
 import torch
 from torch import Tensor
-
-from reference.spec.tensors import Array
-
-SAME = 1e-6  # relative: an entry in float32, however its square root was computed
 
 
 def rotated(x: Tensor, size: int) -> Tensor:
@@ -26,11 +21,3 @@ def rotated(x: Tensor, size: int) -> Tensor:
         parts = torch.stack([pairs[:, 0] + pairs[:, 1], pairs[:, 0] - pairs[:, 1]], 1)
         done *= 2
     return parts.reshape(x.shape) / math.sqrt(size)
-
-
-def is_hadamard(matrix: Array) -> bool:
-    """Whether multiplying with a (size, size) matrix is `rotated`."""
-    size = matrix.shape[0]
-    if matrix.shape != (size, size) or size & (size - 1):
-        return False
-    return np.allclose(matrix, rotated(torch.eye(size), size).numpy(), rtol=SAME, atol=0)

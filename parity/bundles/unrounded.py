@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from parity.bundles.constants import grid_along
-from parity.bundles.onnx_data import attribute, input_of
+from parity.bundles.onnx_data import attribute, constant_value, input_of, number, rounds_its_feed
 from parity.measure.arithmetic import FLOAT32
 from reference.spec.tensors import Array
 
@@ -46,9 +46,11 @@ def write_unrounded(path: Path, target: Path) -> bool:
     import onnx
 
     model = onnx.load(path)
-    graph = _Graph(constants={entry.name: onnx.numpy_helper.to_array(entry) for entry in model.graph.initializer})
+    protos = {entry.name: entry for entry in model.graph.initializer}
+    protos |= {node.output[0]: value for node in model.graph.node if (value := constant_value(node)) is not None}
+    graph = _Graph(constants={name: onnx.numpy_helper.to_array(proto) for name, proto in protos.items()})
     nodes = graph.passed([plain for node in model.graph.node for plain in graph.plain(node)])
-    if nodes is None or any(node.op_type.startswith("QLinear") for node in nodes):
+    if nodes is None or any(map(rounds_its_feed, nodes)):
         return False
     del model.graph.node[:], model.graph.value_info[:]
     model.graph.node.extend(nodes)
@@ -81,7 +83,7 @@ class _Graph:
         if product.bias is None or not input_of(node, product.bias):
             made.pop()
         else:
-            step = self._kept(f"{own}/step", self._array(node, 1) * self._array(node, 4))
+            step = self._kept(f"{own}/step", number(node, "alpha", 1.0) * self._array(node, 1) * self._array(node, 4))
             yield helper.make_node(DEQUANTIZE, [node.input[product.bias], step], made[2:], axis=0)
         if not input_of(node, product.output):
             yield helper.make_node(product.plain, made, [own], **attributes)
@@ -104,7 +106,10 @@ class _Graph:
                 grids = self._sources(node.input[0], makers)
                 if grids is None or len({repr(grid) for grid in grids}) != 1:
                     return None
-                found += self._read_back(node, grids[0])
+                read = self._grid(node)
+                if read is None:
+                    return None
+                found += self._read_back(node, grids[0], read)
             else:
                 found.append(node)
         return found
@@ -140,11 +145,10 @@ class _Graph:
         zero = self.constants.get(input_of(node, 2), np.zeros(()))
         return None if scale is None or scale.size != 1 or zero.size != 1 else (float(scale.item()), float(zero.item()))
 
-    def _read_back(self, node: Any, became: tuple[float, float]) -> list[Any]:
+    def _read_back(self, node: Any, became: tuple[float, float], own: tuple[float, float]) -> list[Any]:
         """What a tensor that is read on another grid than it was written on is: moved, if it is not the same."""
         from onnx import helper
 
-        own = self._grid(node) or became
         if own == became:
             return [helper.make_node("Identity", node.input[:1], node.output)]
         name = node.output[0]

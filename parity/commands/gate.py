@@ -14,7 +14,7 @@ from fixtures import TINY_MODEL_DIR
 from parity.commands.options import Draws, ModelDir, NoCache, print_peak, split_names, user_store, wide_console
 from reference import command
 from reference.progress import show_progress
-from reference.spec.errors import EXIT_OK, EXIT_REFUSE
+from reference.spec.errors import EXIT_OK, EXIT_REFUSE, InputError
 
 
 def gate_command(
@@ -71,7 +71,7 @@ def gate_command(
 
 
 def soak_command(
-    model: ModelDir = TINY_MODEL_DIR,
+    model: Annotated[Path | None, typer.Option(help="Model dir; the embedded tiny model if left out.")] = None,
     bundle: Annotated[list[Path] | None, typer.Option(help="Bundle to judge; repeatable. Converted if left out.")] = None,
     variants: Annotated[str | None, typer.Option(help="Variants to judge, comma-separated; all if left out.")] = None,
     drawn: Annotated[int | None, typer.Option(min=1, help="Draw so many variants for each run; all if left out.")] = None,
@@ -87,10 +87,12 @@ def soak_command(
     from parity.soak import SoakOptions, soak
 
     console = wide_console()
-    if model == TINY_MODEL_DIR and not bundle and variants is None and drawn is None:
+    if model is None and not bundle and variants is None and drawn is None:
         raise typer.Exit(_soak_mixes(console, runs, seed, spoiled, log))
+    if spoiled or log is not None:
+        raise InputError("--spoiled and --log are for mixes that are drawn; leave out --model, --bundle, --variants and --drawn")
     options = SoakOptions(
-        model=model, bundles=bundle or [], variants=split_names(variants), drawn=drawn, runs=runs, seed=seed
+        model=model or TINY_MODEL_DIR, bundles=bundle or [], variants=split_names(variants), drawn=drawn, runs=runs, seed=seed
     )
     with show_progress(console) as say:
         refused = soak(options, say)

@@ -11,6 +11,7 @@ import numpy as np
 from litert_pipeline.bundle import SUFFIXES, Bundle
 from parity.bundles.rebuilt import Rebuilt
 from parity.bundles.unrounded import write_unrounded
+from parity.judge.graph import GraphFound
 from parity.judge.panel import Panel
 from parity.judge.same_graph import MOST_CASES, STRIDE, compared
 from parity.judge.structure import Beside
@@ -27,23 +28,24 @@ from reference.spec.stages import STAGE_TABLE
 ONNX = "onnx"
 
 
-def calibrated_checks(panel: Panel, stage: str, variant: str, cases: list[Case]) -> list[Verdict]:
-    """One verdict on a file whose layers' feeds are rounded to calibrated ranges; nothing of others, of a large model, and
-    where the graph has operators on integers that are not known."""
+def calibrated_checks(panel: Panel, stage: str, variant: str, cases: list[Case]) -> GraphFound:
+    """One verdict on a file some of whose layers' feeds are rounded to calibrated ranges; nothing of others."""
     bundle = panel.source(variant).bundle
-    if bundle is None or bundle.manifest.format != ONNX or panel.arithmetic(variant, stage).activations != STATIC:
-        return []
-    chosen = [] if panel.model.large else cases[:MOST_CASES]
+    if bundle is None or panel.arithmetic(variant, stage).activations != STATIC:
+        return GraphFound()
+    if bundle.manifest.format != ONNX or panel.model.large:
+        return GraphFound(unseen="calibrated rounding is taken out of small ONNX files only")
+    chosen = cases[:MOST_CASES]
     with _unrounded(panel, bundle, stage) as run:
+        if run is None:
+            return GraphFound(unseen="it computes with integers in ways that are not known")
         rebuilt = panel.weights.rebuilt(bundle, stage)
-        shares = [] if run is None else [_share(panel, rebuilt, run, stage, case, place) for place, case in enumerate(chosen)]
-    of = chosen[0].id if len(chosen) == 1 else f"{len(chosen)} cases"
-    return [
-        Verdict(
-            stage=stage, variant=variant, case=of, ladder=TEACHER_FORCED, metric="structure_share",
-            value=float(np.max(shares)), limit=BARE_STRUCTURE.limit, why=BARE_STRUCTURE.why,
-        )
-    ] if shares else []  # fmt: skip
+        share = float(np.max([_share(panel, rebuilt, run, stage, case, place) for place, case in enumerate(chosen)]))
+    verdict = Verdict(
+        stage=stage, variant=variant, case=chosen[0].id if len(chosen) == 1 else f"{len(chosen)} cases", ladder=TEACHER_FORCED,
+        metric="structure_share", value=share, limit=BARE_STRUCTURE.limit, why=BARE_STRUCTURE.why,
+    )  # fmt: skip
+    return GraphFound(checks=[verdict])
 
 
 @contextmanager

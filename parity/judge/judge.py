@@ -14,6 +14,7 @@ from litert_pipeline.bundle import Bundle
 from parity.judge.artifacts import artifact_checks
 from parity.judge.calibrated import calibrated_checks
 from parity.judge.claims import require_same_tensors
+from parity.judge.graph import GraphFound
 from parity.judge.held import envelope_why, held
 from parity.judge.input_order import order_checks
 from parity.judge.known_causes import half_precision_t5
@@ -23,7 +24,7 @@ from parity.judge.responses import response_checks
 from parity.judge.same_graph import structure_checks
 from parity.judge.sources import AnswerSource
 from parity.judge.weights import weight_checks
-from parity.measure.arithmetic import AS_SAVED
+from parity.measure.arithmetic import AS_SAVED, STATIC
 from parity.measure.budget import Budget
 from parity.measure.cases import Case, Drawn
 from parity.measure.limits import BETWEEN, ENVELOPE_FACTOR, SAME_CONDITIONING, as_stored, limits
@@ -137,9 +138,15 @@ class Judge(Panel):
         """Whether the stage answers to small changes of what was drawn; nothing where nothing was."""
         return response_checks(self, stage, variant, drawn)
 
+    def graph(self, stage: str, variant: str, cases: list[Case]) -> GraphFound:
+        """Whether the graph of a file that is quantized, or computed in FP16, is the model's; of other files nothing."""
+        if self.arithmetic(variant, stage).activations == STATIC:
+            return calibrated_checks(self, stage, variant, cases)
+        return structure_checks(self, stage, variant, cases)
+
     def structure(self, stage: str, variant: str, cases: list[Case]) -> list[Verdict]:
-        """A quantized file's answers beside those of the reference that holds its weights; nothing of others."""
-        return structure_checks(self, stage, variant, cases) or calibrated_checks(self, stage, variant, cases)
+        """The verdicts of `graph`."""
+        return self.graph(stage, variant, cases).checks
 
     def replayed(self, variant: str, case: Case, *, from_audio: bool = False) -> list[Verdict]:
         """What the contender's pipeline does between stages that answer with the truth, beside what the reference does."""

@@ -17,7 +17,7 @@ from parity.judge.structure import Structure
 from parity.measure.arithmetic import AS_SAVED, Arithmetic
 from parity.measure.budget import AS_STORED, YARDSTICK
 from parity.measure.cases import Case, Drawn
-from parity.measure.teacher_forcing import Measurement
+from parity.measure.teacher_forcing import Measurement, stage_feed
 from parity.runtimes import Contender
 from parity.truth.precision import PRECISIONS
 from parity.truth.traces import Truth
@@ -155,12 +155,16 @@ class Panel:
         follows = variant not in self.replaced and (isinstance(source, Yardstick) or source.bundle is None)
         return self.answered.of(self._key(stage, variant, case, loading), case, lambda: source.stage(stage), keep=follows)
 
-    def in_float32(self, stage: str, variant: str, case: Case) -> list[Tensors]:
-        """The same of a contender's file computed in float32, in whatever it is asked for otherwise."""
-        source = float32_source(self.source(variant), stage)
+    def in_float32(self, stage: str, variant: str, case: Case, call: int) -> Tensors:
+        """The answer to one call of a contender's file computed in float32, in whatever it is asked for otherwise. Of a large
+        model nothing is computed but that."""
+        own = self.source(variant)
+        source = float32_source(own, stage)
         assert source is not None, "asked only where there is one"
+        if self.model.large and source is not own:
+            return source.stage(stage)(stage_feed(stage, self.truth(case), call))
         key = stage, source.identity(stage), case.id
-        return self.answered.of(key, case, lambda: source.stage(stage), keep=False)
+        return self.answered.of(key, case, lambda: source.stage(stage), keep=False)[call]
 
     def measured(self, stage: str, variant: str, case: Case | Drawn, loading: str = AS_SAVED) -> list[Measurement]:
         """Teacher-forced measurements, taken once, beside what the model answers with weights loaded so."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from parity.judge.graph import UnseenGraph
 from parity.judge.judge import Judge
 from parity.judge.lineup import labelled
 from parity.measure.cases import Case, Drawn
@@ -44,7 +45,8 @@ def free_running_cases(cases: list[Case]) -> list[Case]:
 class Plan:
     """What a run judges: contenders by name, on which cases, which stages of them under another one's name.
 
-    `refused` are contenders whose bundle is refused for its operators: it may not even open, so they are not run.
+    `refused` are contenders whose bundle is refused for its operators: it may not even open, so they are not run. `unseen` are
+    the graphs that `checks` could not compare with the model's.
     """
 
     judge: Judge
@@ -53,6 +55,7 @@ class Plan:
     shared: Shared = field(default_factory=dict)
     sweep: Sweep = field(default_factory=Sweep)
     refused: tuple[str, ...] = ()
+    unseen: list[UnseenGraph] = field(default_factory=list)
 
     @classmethod
     def of(cls, judge: Judge, variants: list[str], cases: list[Case], sweep: Sweep | None = None) -> "Plan":
@@ -105,7 +108,10 @@ class Plan:
             for drawn in self.drawn[stage]:
                 yield from self.judge.swept(variant, drawn)
             yield from self.judge.responses(stage, variant, self.drawn[stage])
-            yield from self.judge.structure(stage, variant, self.cases)
+            graph = self.judge.graph(stage, variant, self.cases)
+            yield from graph.checks
+            if graph.unseen:
+                self.unseen.append(UnseenGraph(variant=variant, stage=stage, why=graph.unseen))
             if self.judge.whole(variant):
                 yield self.judge.determinism(stage, variant, self.cases[0])
 

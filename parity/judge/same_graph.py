@@ -10,6 +10,7 @@ import numpy as np
 
 from litert_pipeline.bundle import Bundle
 from parity.bundles.rebuilt import Rebuilt
+from parity.judge.graph import GraphFound
 from parity.judge.panel import Panel
 from parity.judge.sources import float32_source
 from parity.judge.structure import Beside
@@ -31,23 +32,23 @@ MOST_VALUES = 2**18
 LIMITS = {"structure_share": STRUCTURE, "structure_lean": LEAN}
 
 
-def structure_checks(panel: Panel, stage: str, variant: str, cases: list[Case]) -> list[Verdict]:
+def structure_checks(panel: Panel, stage: str, variant: str, cases: list[Case]) -> GraphFound:
     """Verdicts on the answers to some of the cases of a file that is quantized or is computed in FP16, in which it then is not:
     float32 shows a graph. Of a large model each case is looked at in another step. Nothing of what is stored and computed in
-    float32, and where how layers are fed cannot be emulated or nobody can compute the file in float32."""
+    float32."""
     source = panel.source(variant)
     bundle = source.bundle
-    if bundle is None or float32_source(source, stage) is None:
-        return []
-    contents = panel.weights.contents(bundle, stage)
+    contents = None if bundle is None else panel.weights.contents(bundle, stage)
     in_half = source.arithmetic(stage).compute != FP32_COMPUTE
-    if contents is None or not (in_half or _is_quantized(contents)):
-        return []
+    if bundle is None or contents is None or not (in_half or _is_quantized(contents)):
+        return GraphFound()
+    if float32_source(source, stage) is None:
+        return GraphFound(unseen="it cannot be had in float32")
     rebuilt = panel.weights.rebuilt(bundle, stage)
-    if not rebuilt.emulated or not _fits(
-        signatures(panel.model.spec)[stage], large=panel.model.large, rounds=rebuilt.rounds
-    ):
-        return []
+    if not rebuilt.emulated:
+        return GraphFound(unseen="how all its layers round what they are fed is not known well enough")
+    if not _fits(signatures(panel.model.spec)[stage], large=panel.model.large, rounds=rebuilt.rounds):
+        return GraphFound(unseen="rounding what its layers are fed takes too much memory at this size")
     chosen = cases[:MOST_CASES]
     found = [
         one for place, case in enumerate(chosen) for one in _compared(panel, rebuilt, bundle, stage, variant, case, place)
@@ -55,7 +56,7 @@ def structure_checks(panel: Panel, stage: str, variant: str, cases: list[Case]) 
     values = {"structure_share": float(np.max([one.share for one in found]))} | (
         {"structure_lean": lean(found)} if found[0].beside.leaning else {}
     )
-    return [_verdict(stage, variant, chosen, metric, value, in_half) for metric, value in values.items()]
+    return GraphFound(checks=[_verdict(stage, variant, chosen, metric, value, in_half) for metric, value in values.items()])
 
 
 def _is_quantized(contents: Contents) -> bool:
@@ -118,11 +119,12 @@ def _compared(
 ) -> Iterator[Compared]:
     """The file's answers to a case's calls; of a large model to one of them."""
     truth, count = panel.truth(case), STAGE_TABLE[stage].calls(panel.truth(case))
-    own, answers = panel.answers(stage, YARDSTICK, case), panel.in_float32(stage, variant, case)
+    own = panel.answers(stage, YARDSTICK, case)
     for call in [STRIDE * place % count] if panel.model.large else range(count):
         key = (stage, panel.files.sha256(bundle, stage), case.id, call)
         beside = panel.structures.beside(key, rebuilt, stage_feed(stage, truth, call))
-        yield compared(beside, answers[call], STAGE_TABLE[stage].truth(truth, call), own[call])
+        answer = panel.in_float32(stage, variant, case, call)
+        yield compared(beside, answer, STAGE_TABLE[stage].truth(truth, call), own[call])
 
 
 def _verdict(stage: str, variant: str, cases: list[Case], metric: str, value: float, in_half: bool) -> Verdict:

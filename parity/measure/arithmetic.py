@@ -15,7 +15,8 @@ ROUNDED_AT_LOAD = (T5_AT_LOAD, ALL_AT_LOAD)
 class Arithmetic:
     """How most of a stage's weights are stored, what its layers are fed, and what it is computed in.
 
-    `activations` are as they come (float), or quantized on the fly with a scale per row or per tensor. `every_constant`:
+    `activations` are as they come (float), quantized on the fly with a scale per row, per tensor or per block, or, where any
+    layer's are, with scales that were calibrated. `every_constant`:
     not only matrices are stored as `weights`, but biases, gains and frequencies, too. `part` names the only part of the stage
     that all this is said of; the rest is float32. `by_reference`: the reference itself computes it, in whose rounding
     others are measured. `loaded`: what a loader did to the weights before all this; the stage then is held to what the model

@@ -32,7 +32,7 @@ from reference.spec.stages import ALL_STAGES, CONDITIONER, DECODER, DIT, ENCODER
 SAME_BITS = Fixed(limit=0.0, why="the levels are the same bits in every pipeline")
 SAME_TOKENS = Fixed(limit=0.0, why="the pipeline must hand the conditioner the ids, mask and seconds of the reference")
 SAME_CONDITIONING = Fixed(limit=0.0, why="a generation starts from the very conditioning that was judged")
-ANSWERED = Fixed(limit=0.0, why="whatever changes in an input changes the answer; measured 0 at every arithmetic")
+ANSWERED = Fixed(limit=0.0, why="whatever changes in an input changes the answer; measured 0 of every sound mix")
 FLOAT = Rounding(factor=4.0, why="4x the reference's own rounding; another order of the same arithmetic was measured up to 2.6x")
 
 # A largest value, and a part of an error that is next to nothing, spread more than a norm.
@@ -214,8 +214,10 @@ def nearest(arithmetic: Arithmetic) -> Arithmetic:
         return arithmetic
     if arithmetic.weights == INT4:
         return INT4_WEIGHTS
+    if arithmetic.activations == STATIC:  # be it of a few layers
+        return INT8_CALIBRATED
     if arithmetic.weights == INT8:
-        fed = {PER_ROW: INT8_PER_ROW, PER_TENSOR: INT8_PER_TENSOR, STATIC: INT8_CALIBRATED}
+        fed = {PER_ROW: INT8_PER_ROW, PER_TENSOR: INT8_PER_TENSOR}
         return fed.get(arithmetic.activations, INT8_WEIGHTS)
     if arithmetic.compute == FP16_COMPUTE:
         return HALF_COMPUTE

@@ -11,13 +11,15 @@ from reference.spec.model import ModelSpec
 from reference.spec.stages import Port, StageRow
 from reference.spec.tensors import Array, Tensors
 
-# Of a level or duration: a right INT8 file has answered all changes from half of this on, and one whose levels are rounded to
+# Of a level or duration: right files of every mix have answered all changes of this size, and one whose levels are rounded to
 # float16 leaves one in five unanswered.
 FINE = 2.0**-11
 # Levels below it are changed by as much as this one: a file that rounds sines of a level to INT8 does so in steps that do not
 # shrink with it, and a right one left a change of 1e-6 unanswered.
 LEAST_LEVEL, MIDDLE = 0.25, 0.5
-COARSE = 2.0**-8  # of anything: some steps of float16; a right file that computes in it has answered all from half of this on
+# Of the largest values: eight steps of INT8. Files whose feeds are rounded by the tensor left half a step unanswered.
+PEAK = 2.0**-4
+COARSE = 2.0**-8  # of levels and durations: some steps of float16; right files that compute in it have answered all from half on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +69,7 @@ def _token(value: Array, step: float, spec: ModelSpec) -> Array:
 
 def _peaks(value: Array, step: float, spec: ModelSpec) -> Array | None:
     """The peaks a little lower, so that what is quantized by its range is quantized otherwise; of silence nothing is."""
-    most = value.dtype.type((1 - COARSE) * np.abs(value).max())
+    most = value.dtype.type((1 - PEAK) * np.abs(value).max())
     return np.clip(value, -most, most) if most else None
 
 

@@ -9,17 +9,18 @@ import pytest
 
 from parity.measure.policy_file import chosen_policy
 from parity.mixes.table import MIXES
-from parity.soak_mixes import MODELS, MixSoakOptions, Ran, by_arithmetic, draw, read_log, soak_mixes
+from parity.soak_mixes import MODELS, MixSoakOptions, Ran, by_arithmetic, draw, judged_by, read_log, soak_mixes
 from parity.truth.store import Store
 from reference.spec.errors import InputError
 
 RUNS = 100
 LEAST_ARITHMETICS = 20  # that a soak of `RUNS` is asked for
+BY = "this code"
 SPOILED = 3  # one run in so many
 
 
 def ran(number: int, *, right: bool = True) -> Ran:
-    return Ran(drawn=draw(number, 0), arithmetic="dit: int8", right=right, answers="faithful", why="", seconds=1.0)
+    return Ran(drawn=draw(number, 0), by=BY, arithmetic="dit: int8", right=right, answers="faithful", why="", seconds=1.0)
 
 
 def test_a_run_follows_from_its_number() -> None:
@@ -49,13 +50,18 @@ def test_what_is_done_is_counted_by_mix() -> None:
 
 def test_a_log_is_taken_up_where_the_same_would_be_drawn(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    assert read_log(log, 0) == {}
-    other = replace(ran(8), drawn=replace(draw(8, 0), threads=7))
-    log.write_text("".join(json.dumps(asdict(run)) + "\n" for run in (ran(7), other)))
-    assert read_log(log, 0) == {7: ran(7)}
+    assert read_log(log, 0, BY) == {}
+    other, older = replace(ran(8), drawn=replace(draw(8, 0), threads=7)), replace(ran(9), by="older code")
+    log.write_text("".join(json.dumps(asdict(run)) + "\n" for run in (ran(7), other, older)))
+    assert read_log(log, 0, BY) == {7: ran(7)}
     log.write_text("no log\n")
     with pytest.raises(InputError, match="is no log of a soak"):
-        read_log(log, 0)
+        read_log(log, 0, BY)
+
+
+def test_another_policy_judges_otherwise() -> None:
+    publish, preview = (chosen_policy(name, date.today(), made_here=False) for name in ("publish", "preview"))
+    assert judged_by(publish) == judged_by(publish) != judged_by(preview)
 
 
 @pytest.mark.mixes
@@ -66,4 +72,4 @@ def test_a_run_ends_right_where_the_sound_is_faithful_and_the_spoiled_is_not(tmp
     done = soak_mixes(options, policy, Store.of_user(), tmp_path / "work", lambda _: None)
     assert [run.right for run in done] == [True, True], done
     assert all(run.answers.startswith("not faithful" if spoiled else "faithful") for run in done)
-    assert list(read_log(options.log, spoiled).values()) == done
+    assert list(read_log(options.log, spoiled, judged_by(policy)).values()) == done

@@ -16,11 +16,12 @@ from parity.report.bundle_verdict import BundleVerdict, JudgedBundle, bundle_ver
 
 @dataclass(frozen=True, kw_only=True)
 class JudgedMix:
-    """A bundle's verdict, all checks it is made of, and what each stage stores and computes."""
+    """A bundle's verdict, all checks it is made of, what each stage stores and computes, and why graphs were not compared."""
 
     verdict: BundleVerdict
     checks: list[Verdict]
     arithmetic: dict[str, str]
+    unseen: dict[str, str]
 
     @property
     def failed(self) -> list[str]:
@@ -34,10 +35,12 @@ def judged(judge: Judge, bundle: Bundle, cases: list[Case], sweep: Sweep, policy
         ((label, _),) = labelled(own.contenders)
         names = [name for name, contender in own.contenders.items() if contender.bundle is bundle]
         able, left_out = without_unable(names, own.contenders, own.files)
-        checks = list(Plan.of(own, able, cases, sweep).checks(lambda _: None))
+        plan = Plan.of(own, able, cases, sweep)
+        checks = list(plan.checks(lambda _: None))
         described = JudgedBundle(path=str(bundle.folder), name=label, variants=names)
         return JudgedMix(
             verdict=bundle_verdict(described, checks, [], [one.variant for one in left_out], policy),
             checks=checks,
             arithmetic={stage: str(own.arithmetic(names[0], stage)) for stage in own.stages(names[0])},
+            unseen={one.stage: one.why for one in plan.unseen},
         )

@@ -57,6 +57,14 @@ def _only(entries: QuantizerRecipe, regex: str, operation: str = "*") -> Quantiz
     return [{**rule, "regex": regex, "operation": operation} for rule in entries]
 
 
+def _calibrated(entries: QuantizerRecipe) -> Part:
+    """The same with what layers are fed, and answer, rounded to ranges that were seen; inputs and outputs stay floats."""
+    seen = {"num_bits": 8, "symmetric": False, "granularity": "TENSORWISE", "dtype": "INT"}
+    rules = [{**rule, "op_config": {**rule["op_config"], "activation_tensor_config": seen}} for rule in entries]
+    ends = [{"regex": ".*", "operation": end, "algorithm_key": "no_quantize"} for end in ("INPUT", "OUTPUT")]
+    return Part(tool="ai-edge-quantizer, calibrated", options={"rules": [*rules, *ends]})
+
+
 def _by(entries: QuantizerRecipe, algorithm: str) -> QuantizerRecipe:
     """The same by another algorithm."""
     return [{**rule, "algorithm_key": algorithm} for rule in entries]
@@ -126,6 +134,8 @@ OWN = (
             DIT: _rules(DYNAMIC_INT8, _by(DYNAMIC_INT8, "DECOMPOSED_HADAMARD_ROTATION")),
         },
     ),
+    Mix(name="static_feed_forward", parts={DIT: _calibrated(_only(DYNAMIC_INT8, FEED_FORWARD))}),
+    Mix(name="static_decoder", parts={DECODER: _calibrated(INT8_DECODER[:2])}),
     Mix(name="int4_rotated_by_an_operator", parts={DIT: _rules(_by(DYNAMIC_INT4, "HADAMARD_ROTATION"))}),
     Mix(name="computed_fp16", compute=dict.fromkeys(ALL_STAGES, FP16_COMPUTE)),
     Mix(
@@ -163,6 +173,7 @@ ONNX = (
     _dense("per_tensor", "dynamic"),
     _dense("per_channel", "dynamic", per_channel=True),
     _dense("reduce_range", "dynamic", per_channel=True, reduce_range=True),
+    _dense("reduce_range_quint8", "dynamic", weights="QUInt8", reduce_range=True),
     _onnx("dynamic_defaults", "dynamic", CONDITIONER),
     _onnx("dynamic_defaults_quint8", "dynamic", CONDITIONER, DIT, weights="QUInt8"),
     _onnx("dynamic_convolutions", "dynamic", DECODER, ENCODER, weights="QUInt8"),

@@ -9,6 +9,7 @@ from typing import Any
 
 from litert_pipeline.build.export import quiet
 from litert_pipeline.build.quantize import QUANTIZERS
+from parity.bundles.interface import read_interface
 from reference.spec.tensors import Array, Tensors
 
 Feeds = Callable[[], Sequence[Mapping[str, Array]]]  # what a stage is calibrated with, computed when it is asked for
@@ -18,6 +19,15 @@ Tool = Callable[[Path, Path, Mapping[str, Any], Feeds], None]
 def _ai_edge(source: Path, target: Path, options: Mapping[str, Any], feeds: Feeds) -> None:
     """A recipe of ai-edge-quantizer, as `litert_pipeline quantize` runs it."""
     QUANTIZERS["litert"](source, target, options["rules"], target.parent.name)
+
+
+def _ai_edge_calibrated(source: Path, target: Path, options: Mapping[str, Any], feeds: Feeds) -> None:
+    """The same with rules of static quantization, calibrated with what the truth feeds the stage."""
+    from ai_edge_quantizer.quantizer import Quantizer
+
+    quantizer = Quantizer(str(source), options["rules"])
+    seen = quantizer.calibrate({read_interface(source).key: [dict(feed) for feed in feeds()]})
+    quantizer.quantize(seen).export_model(str(target))
 
 
 def _dynamic(source: Path, target: Path, options: Mapping[str, Any], feeds: Feeds) -> None:
@@ -83,6 +93,7 @@ def _without_shapes(path: Path) -> Any:
 
 TOOLS: Mapping[str, Tool] = {
     "ai-edge-quantizer": _ai_edge,
+    "ai-edge-quantizer, calibrated": _ai_edge_calibrated,
     "dynamic": _dynamic,
     "static": _static,
     "MatMulNBits": _packed,

@@ -39,6 +39,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "artifacts": [asdict(artifact) for artifact in report.artifacts],
         "assignments": [asdict(row) for row in report.assignments],
         "left_out": [asdict(variant) for variant in report.left_out],
+        "unseen_graphs": [asdict(unseen) for unseen in report.unseen],
         "covered": dict(report.covered),
         "shared": [asdict(stage) for stage in report.shared],
         "latency": [],

@@ -36,7 +36,7 @@ def card(report: Report) -> str:
         "## Worst check of each stage",
         _table(worst_checks, (_row(worst(checks)) for checks in rows(report.checks))),
         *(f"Covered in {stage}, beside the cases: {_cell(inputs)}." for stage, inputs in report.covered.items()),
-        *(f"{_cell(str(variant))}." for variant in report.left_out),
+        *(f"{_cell(str(told))}." for told in (*report.left_out, *report.unseen)),
         "## Files",
         _table(("file", "bytes", "sha256"), map(_file, report.files())),
         *(("## Tensors", _table(COLUMNS, map(cells, report.assignments))) if report.assignments else ()),

@@ -7,6 +7,7 @@ from parity.bundles.assignment_table import Assignment
 from parity.explain.evidence import Evidence
 from parity.explain.inside.module_error import first_fault
 from parity.explain.suspects import suspects
+from parity.judge.graph import UnseenGraph
 from parity.judge.left_out import LeftOut
 from parity.measure.policy import Policy
 from parity.measure.verdict import Verdict
@@ -57,6 +58,7 @@ class Report:
     artifacts: Sequence[Artifact] = ()
     assignments: Sequence[Assignment] = ()
     left_out: Sequence[LeftOut] = ()
+    unseen: Sequence[UnseenGraph] = ()
     bundles: Sequence[JudgedBundle] = ()
     shared: Sequence[Shared] = ()
     policy: Policy | None = None

@@ -24,6 +24,8 @@ def show(report: Report, console: Console) -> None:
     console.print(_table(report))
     for variant in report.left_out:
         _print(console, "yellow", "not judged", f"{variant.variant}: {variant.why}")
+    for unseen in report.unseen:
+        _print(console, "yellow", "not compared", str(unseen))
     for (name, judged_as), stages in _same_files(report).items():
         _print(console, "green", "same file", f"{', '.join(stages)} of {name}: judged as {judged_as}'s")
     for blame in report.blame():

@@ -14,10 +14,12 @@ from onnx import TensorProto, helper
 
 from litert_pipeline.bundle import Bundle
 from litert_pipeline.model_file import sha256_of_model, size_of_model
+from parity.bundles.constants_litert import litert_constants
 from parity.bundles.interface import read_interface
 from parity.faults.counting import let_count
 from parity.meta_tests.bundles.test_foreign import run
 from parity.meta_tests.test_gate import FEW_DRAWS, copied, rewrite_manifest
+from reference.spec.errors import InputError
 from reference.spec.stages import DECODER, DIT
 
 
@@ -144,6 +146,20 @@ REFUSED = {
     "custom": ("fp32", DECODER, lambda path: edited(path, with_operator("CUSTOM", "FlexErf")), "does not have: FlexErf"),
     "custom, ONNX": ("onnx_fp32", DIT, custom_onnx, "does not have: my.ops."),
 }
+
+
+def test_a_type_of_constant_that_is_not_known_is_told(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:
+    """The file is sound, for all that is known: it is not called damaged."""
+    path = Path(shutil.copyfile(bundles["fp32"].path(DIT), tmp_path / "dit.tflite"))
+    edited(path, newer_constant)
+    with pytest.raises(InputError, match=r"dit.tflite: constant '.*' is UINT32, expected one of FLOAT32, .*; convert it"):
+        litert_constants(path)
+
+
+def newer_constant(model: Any) -> None:
+    graph = model.subgraphs[0]
+    held = next(tensor for tensor in graph.tensors if model.buffers[tensor.buffer].data is not None)
+    held.type = schema.TensorType.UINT32
 
 
 @pytest.mark.parametrize("kind", REFUSED)

@@ -19,6 +19,7 @@ LEVELS = 255  # of 8 bits above the lowest
 ROUNDED = 1e-6  # relative: float32 in a value that stands on a float64 grid
 HALF_STEP = 0.5 + ROUNDED  # the nearest level is never farther away
 ON_GRID = 1e-3  # of a step: a value of a hundred steps, rounded to float32
+A_BIT = 2.0  # in squares: half as many levels make four times as much, less what is drawn of few values
 BLOCKS = {"tensor": SHAPE, "channel": (1, 8), "block": (1, 4)}  # how many values along each axis share a scale
 
 
@@ -71,11 +72,13 @@ def test_the_file_s_own_scales_make_no_difference(symmetric: bool) -> None:
     assert not np.array_equal(found[0], value)
 
 
-def test_a_bit_that_is_left_free_is_left_free() -> None:
+@pytest.mark.parametrize(("storage", "symmetric"), [(INT8, True), (UINT8, False)])
+def test_a_bit_that_is_left_free_is_left_free(storage: str, symmetric: bool) -> None:
     value = drawn(0)
-    whole, half = (requantized(match(stored(full(INT8) // part, INT8, SHAPE), value)).numpy() for part in (1, 2))
+    levels = (full(storage) // part for part in (1, 2))
+    whole, half = (requantized(match(stored(own, storage, SHAPE, symmetric=symmetric), value)).numpy() for own in levels)
     apart, farther = (np.square(found - value).mean() for found in (whole, half))
-    assert farther > 2 * apart
+    assert farther > A_BIT * apart
 
 
 def test_an_asymmetric_grid_has_zero_where_the_values_ask_for_it() -> None:

@@ -24,7 +24,7 @@ from parity.judge.judge import Judge
 from parity.judge.recorded import Recorded
 from parity.judge.same_graph import compared, lean
 from parity.judge.structure import Beside
-from parity.measure.arithmetic import FP16_COMPUTE, Arithmetic
+from parity.measure.arithmetic import FLOAT, FP16_COMPUTE, PER_ROW, Arithmetic
 from parity.measure.file_limits import LEAN
 from parity.measure.metrics import relative_l2
 from parity.measure.teacher_forcing import stage_feed
@@ -94,7 +94,17 @@ def test_a_graph_that_is_wrong_below_the_noise_of_fp16_is_seen(
 def test_answers_that_were_recorded_in_fp16_say_nothing_about_a_graph(judge: Judge, bundles: Mapping[str, Bundle]) -> None:
     """Nobody can ask for others."""
     source = Recorded(bundle=bundles["fp32"], arithmetics={"dit": Arithmetic(compute=FP16_COMPUTE)}, answers={"dit": {}})
-    assert judge.instead("litert_fp16", source).structure("dit", "litert_fp16", [case_called(judge, "drums")]) == []
+    found = judge.instead("litert_fp16", source).graph("dit", "litert_fp16", [case_called(judge, "drums")])
+    assert (found.checks, found.unseen) == ([], "it cannot be had in float32")
+
+
+def test_a_projection_in_parts_that_are_fed_otherwise_is_not_compared(judge: Judge, bundles: Mapping[str, Bundle]) -> None:
+    found = audit(bundles["int8"].path("dit"), forms(judge.model, "dit"))
+    assert rebuilt(found, keep=True).emulated
+    first = next(finding for finding in found.findings if finding.match.constant.fed == PER_ROW)
+    other = replace(first.match, constant=replace(first.match.constant, fed=FLOAT))
+    parts = replace(found, findings=(*found.findings, replace(first, match=other)))
+    assert not rebuilt(parts, keep=True).emulated
 
 
 @pytest.mark.parametrize("part", ALL_STAGES)
