@@ -62,7 +62,6 @@ class Matched:
     numbers: tuple[Constant, ...] = ()
     unexplained: tuple[Constant, ...] = ()
     missing: tuple[Use, ...] = ()
-    gone: int = 0  # tensors that need no constant: zeros that are added, ones that are multiplied with
 
     @property
     def left_over(self) -> int:
@@ -112,13 +111,11 @@ class _Matching:
                 numbers.append(constant)
             else:
                 unexplained.append(constant)
-        missing, gone = self._missing(matches)
         return Matched(
             matches=tuple(matches),
             numbers=tuple(numbers),
             unexplained=tuple(unexplained),
-            missing=tuple(missing),
-            gone=gone,
+            missing=tuple(self._missing(matches)),
         )
 
     def best(self, constant: Constant) -> Match | None:
@@ -176,8 +173,8 @@ class _Matching:
         fills = bool((values == first).all()) and any(math.isclose(first, number, rel_tol=FACTOR) for number in known)
         return fills or (values.ndim == MATRIX and is_hadamard(values))
 
-    def _missing(self, matches: list[Match]) -> tuple[list[Use], int]:
-        """Uses that no constant stands for, and how many need none."""
+    def _missing(self, matches: list[Match]) -> list[Use]:
+        """Uses that no constant stands for and that need one."""
         found = {id(match.use.value) for match in matches}
         folded = {id(match.use.gain.value) for match in matches if match.folded and match.use.gain is not None}
         stored = {name for match in matches if not match.use.derived for name in match.use.origins}
@@ -187,9 +184,8 @@ class _Matching:
             for key, use in left.items()
             if key not in found | folded and not set(use.origins) <= (stored or {""})
         }
-        needed = {key: use for key, use in left.items() if not _needless(use)}
-        missing = [use for use in needed.values() if not any(_tied(use, match) for match in matches)]
-        return missing, len(left) - len(needed)
+        needed = (use for use in left.values() if not _needless(use))
+        return [use for use in needed if not any(_tied(use, match) for match in matches)]
 
 
 def _stored(module: nn.Module) -> Iterator[Use]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from litert_pipeline.bundle import Bundle
-from parity.bundles.audit import READERS, Audit, audit
+from parity.bundles.audit import Audit, audit
 from parity.bundles.contents import contents_of
 from parity.bundles.files import Files
 from parity.bundles.forms import Form, forms
@@ -24,11 +24,8 @@ class Weights:
     _rebuilt: dict[tuple[str, str], Rebuilt] = field(default_factory=dict)
     _requantized: dict[tuple[str, str], Rebuilt] = field(default_factory=dict)
 
-    def contents(self, bundle: Bundle, stage: str) -> Contents | None:
-        """Of a stage's file; None for a format whose constants cannot be read. Raises InputError if it is damaged."""
-        path = bundle.path(stage)
-        if path.suffix not in READERS:
-            return None
+    def contents(self, bundle: Bundle, stage: str) -> Contents:
+        """Of a stage's file. Raises InputError if it is damaged."""
         key = self._key(bundle, stage)
         if key not in self._found:
             found = self._audit(bundle, stage)

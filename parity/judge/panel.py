@@ -8,10 +8,8 @@ from functools import cached_property, partial
 from litert_pipeline.run.open_stages import HELD_BYTES, ONE_AT_A_TIME, OpenStages
 from litert_pipeline.run.pipeline import assembled
 from parity.bundles.files import Files
-from parity.bundles.probe import probe_feed
 from parity.bundles.weights import Weights
 from parity.judge.answers import Answers
-from parity.judge.known_causes import loading_by_answers
 from parity.judge.sources import AnswerSource, Run, Yardstick, float32_source
 from parity.judge.structure import Structure
 from parity.measure.arithmetic import AS_SAVED, Arithmetic
@@ -23,7 +21,6 @@ from parity.truth.precision import PRECISIONS
 from parity.truth.traces import Truth
 from reference.pipeline import Model
 from reference.spec.generation import Pipeline, Stage
-from reference.spec.stages import signatures
 from reference.spec.tensors import Tensors
 
 
@@ -45,7 +42,6 @@ class Panel:
     _stack: ExitStack = field(default_factory=ExitStack)
     _generated: dict[tuple[str, str], Tensors] = field(default_factory=dict)
     _weights: Weights | None = None
-    _loadings: dict[Hashable, str] = field(default_factory=dict)
     structures: Structure = field(default_factory=Structure)
 
     def __post_init__(self) -> None:
@@ -117,20 +113,9 @@ class Panel:
         return replace(self.source(variant).arithmetic(stage), loaded=self.loading(variant, stage))
 
     def loading(self, variant: str, stage: str) -> str:
-        """What a loader did to the weights that a contender's stage was converted from, as its file shows or, of a format whose
-        constants cannot be read, its answers do."""
+        """What a loader did to the weights that a contender's stage was converted from, as its file shows."""
         bundle = self.source(variant).bundle
-        if bundle is None:
-            return AS_SAVED
-        contents = self.weights.contents(bundle, stage)
-        return self._loading_by_answers(variant, stage) if contents is None else contents.loaded
-
-    def _loading_by_answers(self, variant: str, stage: str) -> str:
-        key = (stage, self.source(variant).identity(stage))
-        if key not in self._loadings:
-            feed = probe_feed(signatures(self.model.spec)[stage], self.model.tokenizer)
-            self._loadings[key] = loading_by_answers(self.model, stage, self.stage(variant, stage), feed)
-        return self._loadings[key]
+        return AS_SAVED if bundle is None else self.weights.contents(bundle, stage).loaded
 
     def pipeline(self, variant: str) -> Pipeline:
         """All stages of a contender, ready to generate, with the tokenizer and settings of its bundle."""
@@ -174,8 +159,7 @@ class Panel:
     def stores(self, variant: str, stage: str) -> bool:
         """Whether a contender's file is known to hold the checkpoint's weights, in less than float32."""
         bundle = self.source(variant).bundle
-        contents = None if bundle is None else self.weights.contents(bundle, stage)
-        return contents is not None and contents.reduced
+        return bundle is not None and self.weights.contents(bundle, stage).reduced
 
     def beside(self, stage: str, variant: str, yardstick: str, case: Case | Drawn) -> list[Measurement]:
         """What a yardstick measures that a contender's stage is held to; `AS_STORED` is one of the contender's own file."""

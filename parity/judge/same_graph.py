@@ -38,9 +38,8 @@ def structure_checks(panel: Panel, stage: str, variant: str, cases: list[Case]) 
     float32."""
     source = panel.source(variant)
     bundle = source.bundle
-    contents = None if bundle is None else panel.weights.contents(bundle, stage)
     in_half = source.arithmetic(stage).compute != FP32_COMPUTE
-    if bundle is None or contents is None or not (in_half or _is_quantized(contents)):
+    if bundle is None or not (in_half or _is_quantized(panel.weights.contents(bundle, stage))):
         return GraphFound()
     if float32_source(source, stage) is None:
         return GraphFound(unseen="it cannot be had in float32")

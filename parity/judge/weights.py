@@ -17,15 +17,14 @@ NAMED = 3  # that a sentence lists
 def weight_checks(bundle: Bundle, label: str, weights: Weights) -> list[Verdict]:
     """Three verdicts per file: how far its constants are from the checkpoint's, what it lacks, what it has besides."""
     found = [weights.contents(bundle, stage) for stage in bundle.manifest.stages]
-    return [verdict for contents in found if contents is not None for verdict in _verdicts(contents, label)]
+    return [verdict for contents in found for verdict in _verdicts(contents, label)]
 
 
 def stage_arithmetics(panel: Panel, bundle: Bundle, run_by: Sequence[Contender]) -> list[StageArithmetic]:
     """What each file of a bundle stores, and what the contenders that run it compute in."""
     found = []
     for stage, entry in bundle.manifest.stages.items():
-        contents = panel.weights.contents(bundle, stage)
-        portions = () if contents is None else contents.portions
+        portions = panel.weights.contents(bundle, stage).portions
         compute = {contender.name: contender.computed_in(stage) for contender in run_by}
         loaded = panel.loading(run_by[0].name, stage)
         found.append(StageArithmetic(stage=stage, file=entry.file, portions=portions, compute=compute, loaded=loaded))

@@ -122,8 +122,8 @@ class Contents:
 
 @dataclass(frozen=True, kw_only=True)
 class StageArithmetic:
-    """What a stage's file stores, read from the file, and what each variant that runs it computes in. `portions` are empty
-    for a format whose constants cannot be read. `loaded`: what a loader did to the weights before they were converted."""
+    """What a stage's file stores, read from the file, and what each variant that runs it computes in. `loaded`: what a loader
+    did to the weights before they were converted."""
 
     stage: str
     file: str

@@ -75,7 +75,7 @@ def _distance(found: BundleVerdict, one: Closeness) -> list[str]:
 def _stored(report: Report) -> Iterable[str]:
     """What the files store and compute, stage by stage; nothing where none was read."""
     rows = [
-        [f"`{found.bundle.name}`", stage.stage, "; ".join(map(str, stage.portions)) or "-", stage.loaded or "-", stage.computed]
+        [f"`{found.bundle.name}`", stage.stage, "; ".join(map(str, stage.portions)), stage.loaded or "-", stage.computed]
         for found in report.verdicts()
         for stage in found.bundle.arithmetic
     ]

@@ -91,17 +91,6 @@ def test_a_fault_on_top_is_seen_as_in_any_float_file(rounded: Path, judge: Judge
             assert not all(check.ok for check in faulty.teacher_forced(stage, VARIANT, case))
 
 
-@pytest.mark.parametrize("folder", ["rounded", "positional"])
-def test_where_constants_cannot_be_read_answers_tell(
-    folder: str, judge: Judge, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("parity.bundles.weights.READERS", {})
-    bundle = read_foreign(request.getfixturevalue(folder), TINY_MODEL_DIR)
-    with Judge(truths=judge.truths, contenders=contenders_of([bundle])) as own:
-        found = {stage: own.loading(VARIANT, stage) for stage in (CONDITIONER, DECODER)}
-    assert found == {stage: FOUND[stage] if folder == "rounded" else AS_SAVED for stage in found}
-
-
 def moved(answer: Array) -> Array:
     noise = np.random.Generator(np.random.Philox(0)).standard_normal(answer.shape, dtype=np.float32)
     return answer * (1 + np.float32(ON_TOP) * noise)

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -71,8 +70,5 @@ def test_people_find_it_on_the_page_and_on_the_card() -> None:
     assert '<td class="n">90 %</td>' in text
 
 
-def test_what_cannot_be_read_is_said_to_be(tmp_path: Path) -> None:
-    unread = replace(BUNDLE, arithmetic=[replace(ARITHMETIC, portions=())])
-    assert "| `int8` | dit | - | - | fp32 by litert_int8" in card(sample(bundles=[unread]))
-    assert "cannot be read" in page(sample(bundles=[unread]))
+def test_where_nothing_was_judged_nothing_is_told() -> None:
     assert "What the files store" not in card(sample(bundles=[replace(BUNDLE, arithmetic=[])]))
