@@ -48,6 +48,9 @@ class _Holding(Interpreter):
         value = use.value if found is None else found.value()
         return self.grown * value if use.operator == GAIN else value
 
+    def constant(self, function: Callable[..., Any], args: Any, kwargs: Any, tensors: list[Tensor]) -> Any:
+        return function(*args, **kwargs)  # where it comes from is known from the first look
+
     def apply(self, function: Callable[..., Any], args: Any, kwargs: Any, uses: list[Use]) -> Any:
         held = next((held for use in uses if (held := self.held.get(use.place)) and held.fed != FLOAT), None)
         if self.rounds and held is not None:

@@ -4,7 +4,7 @@ A converter computes beforehand whatever it can: kernels of normed weights, tabl
 these a file may hold follows from the reference's own code, so nothing about any layer is written down here.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -62,7 +62,8 @@ UNKNOWN = _Known()
 class Interpreter(TorchFunctionMode):
     """While it is active, every operator that meets an input or what follows from one is looked at.
 
-    Subclasses say what is done with a constant (`met`) and with the operator itself (`apply`).
+    Subclasses say what is done with a constant (`met`), with the operator itself (`apply`) and with one on constants alone
+    (`constant`).
     """
 
     def __init__(self, module: nn.Module) -> None:
@@ -90,15 +91,13 @@ class Interpreter(TorchFunctionMode):
         self, function: Callable[..., Any], types: Iterable[type], args: Any = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        tensors = list(_tensors((args, kwargs)))
-        if not any(tensor in self._variable for tensor in tensors):
-            return self._constant(function, args, kwargs, tensors)
+        tensors = _tensors((args, kwargs))
         fixed = {id(tensor): tensor for tensor in tensors if tensor not in self._variable}
+        if all(id(tensor) in fixed for tensor in tensors):
+            return self.constant(function, args, kwargs, tensors)
         uses = [self._use(function, kwargs, tensor) for tensor in fixed.values()]
-        standing = WeakTensorKeyDictionary()
-        for use in uses:
-            standing[use.value] = self.met(use)
-        args, kwargs = _exchanged((args, kwargs), standing)
+        if uses:
+            args, kwargs = _exchanged((args, kwargs), {id(use.value): self.met(use) for use in uses})
         result = self.apply(function, args, kwargs, uses)
         for tensor in _tensors(result):
             self._variable[tensor] = True
@@ -117,8 +116,8 @@ class Interpreter(TorchFunctionMode):
             derived=known.derived, rounding=known.rounding if known.derived else 0.0,
         )  # fmt: skip
 
-    def _constant(self, function: Callable[..., Any], args: Any, kwargs: Any, tensors: list[Tensor]) -> Any:
-        """An operator on constants alone: its result is one."""
+    def constant(self, function: Callable[..., Any], args: Any, kwargs: Any, tensors: list[Tensor]) -> Any:
+        """The result of an operator on constants alone, which is one."""
         result = function(*args, **kwargs)
         found = [self._known_as(tensor) for tensor in tensors]
         origins = tuple(dict.fromkeys(name for known in found for name in known.origins))
@@ -208,22 +207,20 @@ def _rounding(function: Callable[..., Any], result: Tensor, tensors: list[Tensor
     )
 
 
-def _tensors(nested: Any) -> Iterator[Tensor]:
+def _tensors(nested: Any) -> list[Tensor]:
     """All tensors in tuples, lists and dicts."""
     if isinstance(nested, Tensor):
-        yield nested
-    elif isinstance(nested, Mapping):
-        yield from _tensors(tuple(nested.values()))
-    elif isinstance(nested, (tuple, list)):
-        for entry in nested:
-            yield from _tensors(entry)
+        return [nested]
+    if isinstance(nested, dict):
+        nested = tuple(nested.values())
+    return [tensor for entry in nested for tensor in _tensors(entry)] if isinstance(nested, (tuple, list)) else []
 
 
-def _exchanged(nested: Any, standing: Mapping[Any, Tensor]) -> Any:
-    """The same with some tensors put in the place of others."""
+def _exchanged(nested: Any, standing: Mapping[int, Tensor]) -> Any:
+    """The same with some tensors put in the place of others, which are known by their ids."""
     if isinstance(nested, Tensor):
-        return standing.get(nested, nested)
-    if isinstance(nested, Mapping):
+        return standing.get(id(nested), nested)
+    if isinstance(nested, dict):
         return {name: _exchanged(entry, standing) for name, entry in nested.items()}
     if type(nested) in (tuple, list):
         return type(nested)(_exchanged(entry, standing) for entry in nested)
