@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from ai_edge_litert import schema_py_generated as schema
+from flatbuffers import flexbuffers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import hadamard
@@ -18,13 +20,14 @@ from parity.bundles.audit import audit
 from parity.bundles.contents import ROTATED, contents_of
 from parity.bundles.forms import Form, forms
 from parity.bundles.rotation import rotated
-from parity.bundles.rotation_litert import is_hadamard
+from parity.bundles.rotation_litert import ROTATING, Rotations, is_hadamard
 from parity.faults.file_edits import edit_file
 from parity.measure.contents import Contents
 from parity.mixes.table import MIXES
 from parity.mixes.tools import apply
 from reference.pipeline import load_model
 from reference.spec.stages import DIT
+from reference.spec.tensors import Array
 
 ROUNDED = 1e-6  # relative: float32 in sums of up to 64 terms
 ROTATING_MIXES = ("int8_rotated", "int4_rotated_by_an_operator")
@@ -79,6 +82,41 @@ NO_HADAMARD = {
 @pytest.mark.parametrize("name", NO_HADAMARD)
 def test_another_matrix_is_not_taken_for_it(name: str) -> None:
     assert not is_hadamard(NO_HADAMARD[name](hadamard(4) / 2.0))
+
+
+def operator(**answers: Any) -> SimpleNamespace:
+    """What the schema gives of an operator: everything is asked for by a call."""
+    return SimpleNamespace(**{name: (lambda *_, found=found: found) for name, found in answers.items()})
+
+
+def options(size: int, signs: list[int]) -> Array:
+    builder = flexbuffers.Builder()
+    with builder.Map():
+        builder.Int("hadamard_size", size)
+        builder.VectorFromElements("random_binary_vector", signs)
+    return np.frombuffer(bytes(builder.Finish()), np.uint8)
+
+
+def rotation_ahead(name: str, made_by: SimpleNamespace, custom: bytes = ROTATING.encode(), matrix: Array | None = None) -> int:
+    """Of weights whose layer is fed by one operator."""
+    model = operator(OperatorCodes=operator(CustomCode=custom))
+    found = Rotations(model=model, takers={}, makers={7: (name, made_by)}, matrix=lambda index: matrix)
+    return found.of_weights([("FULLY_CONNECTED", operator(Inputs=7), 1)])
+
+
+@pytest.mark.parametrize(("signs", "custom", "size"), [
+    ([1] * 4, ROTATING, 4), ([1, -1, 1, 1], ROTATING, 0), ([1] * 4, "another.rotation", 0),
+], ids=["as known", "with signs turned", "another operator"])  # fmt: skip
+def test_an_operator_that_does_more_is_not_taken_for_it(signs: list[int], custom: str, size: int) -> None:
+    made_by = operator(OpcodeIndex=0, CustomOptionsAsNumpy=options(4, signs))
+    assert rotation_ahead("CUSTOM", made_by, custom.encode()) == size
+
+
+@pytest.mark.parametrize(("matrix", "size"), [
+    (hadamard(4) / 2.0, 4), (np.eye(4), 0), (np.linalg.qr(np.vander(np.arange(1.0, 5.0)))[0], 0), (None, 0),
+], ids=["as known", "one", "orthogonal", "no constant"])  # fmt: skip
+def test_a_product_with_another_matrix_is_not_taken_for_it(matrix: Array | None, size: int) -> None:
+    assert rotation_ahead("FULLY_CONNECTED", operator(Inputs=3), matrix=matrix) == size
 
 
 @pytest.fixture(scope="module")
