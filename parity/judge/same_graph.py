@@ -14,7 +14,7 @@ from parity.judge.graph import GraphFound
 from parity.judge.panel import Panel
 from parity.judge.sources import float32_source
 from parity.judge.structure import Beside
-from parity.measure.arithmetic import FLOAT32, FP32_COMPUTE
+from parity.measure.arithmetic import AS_SAVED, FLOAT32, FP32_COMPUTE
 from parity.measure.budget import UNIT_ROUNDOFF, YARDSTICK
 from parity.measure.cases import Case
 from parity.measure.contents import Contents
@@ -43,10 +43,11 @@ def structure_checks(panel: Panel, stage: str, variant: str, cases: list[Case]) 
         return GraphFound()
     if float32_source(source, stage) is None:
         return GraphFound(unseen="it cannot be had in float32")
-    rebuilt = panel.weights.rebuilt(bundle, stage)
-    if not rebuilt.emulated:
+    rebuilt = panel.weights.rebuilt(bundle, stage) if _holds_others(panel.weights.contents(bundle, stage)) else None
+    if rebuilt is not None and not rebuilt.emulated:
         return GraphFound(unseen="how all its layers round what they are fed is not known well enough")
-    if not _fits(signatures(panel.model.spec)[stage], large=panel.model.large, rounds=rebuilt.rounds):
+    rounds = rebuilt is not None and rebuilt.rounds
+    if not _fits(signatures(panel.model.spec)[stage], large=panel.model.large, rounds=rounds):
         return GraphFound(unseen="rounding what its layers are fed takes too much memory at this size")
     chosen = cases[:MOST_CASES]
     found = [
@@ -61,6 +62,11 @@ def structure_checks(panel: Panel, stage: str, variant: str, cases: list[Case]) 
 def _is_quantized(contents: Contents) -> bool:
     """Whether anything is stored in less than float32; limits of float files need no yardstick of the file's own."""
     return any(part.stored.storage != FLOAT32 for part in contents.parts)
+
+
+def _holds_others(contents: Contents) -> bool:
+    """Whether what it holds is not the very weights of the reference, so that this has to be built again with them."""
+    return _is_quantized(contents) or contents.loaded != AS_SAVED
 
 
 def _fits(signature: Signature, *, large: bool, rounds: bool) -> bool:
@@ -114,14 +120,18 @@ def _standard_errors(one: Compared, name: str, calls: int) -> float:
 
 
 def _compared(
-    panel: Panel, rebuilt: Rebuilt, bundle: Bundle, stage: str, variant: str, case: Case, place: int
+    panel: Panel, rebuilt: Rebuilt | None, bundle: Bundle, stage: str, variant: str, case: Case, place: int
 ) -> Iterator[Compared]:
-    """The file's answers to a case's calls; of a large model to one of them."""
+    """The file's answers to a case's calls, of a large model to one of them, beside those of the reference, which is `rebuilt`
+    where it has to be."""
     truth, count = panel.truth(case), STAGE_TABLE[stage].calls(panel.truth(case))
     own = panel.answers(stage, YARDSTICK, case)
     for call in [STRIDE * place % count] if panel.model.large else range(count):
         key = (stage, panel.files.sha256(bundle, stage), case.id, call)
-        beside = panel.structures.beside(key, rebuilt, stage_feed(stage, truth, call))
+        if rebuilt is None:
+            beside = Beside(answers=own[call], moved=dict.fromkeys(own[call], 0.0))
+        else:
+            beside = panel.structures.beside(key, rebuilt, stage_feed(stage, truth, call))
         answer = panel.in_float32(stage, variant, case, call)
         yield compared(beside, answer, STAGE_TABLE[stage].truth(truth, call), own[call])
 
