@@ -134,10 +134,10 @@ class _Graph:
         return FLOAT
 
     def _matrix(self, index: int) -> Array | None:
-        """A constant of floats with two axes; None for anything else."""
+        """A square matrix of floats that is a constant; None for anything else."""
         tensor = self.graph.Tensors(index)
         kind, shape, place = self.types[tensor.Type()], _shape(tensor), self._place(tensor)
-        if place is None or kind != "FLOAT32" or len(shape) != MATRIX:
+        if place is None or kind != "FLOAT32" or len(shape) != MATRIX or shape[0] != shape[1]:
             return None
         return _reader(self.path, place, kind, shape)(0, shape[0])
 

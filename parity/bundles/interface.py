@@ -125,7 +125,7 @@ def _litert_interface(path: Path, model: Any, schema: Any, entry: Any) -> Interf
         outputs=tensors([graph.Outputs(place) for place in range(graph.OutputsLength())], _named(outputs)),
         weight_bytes=_litert_weights(constants),
         unpacked=_unpacked(model, graph, schema, {index for index, code, _ in constants if code == "INT8"}),
-        calibrated=_calibrated(subgraph_constants(path, model, schema, subgraph)),
+        calibrated=_holds_integers(constants) and _calibrated(subgraph_constants(path, model, schema, subgraph)),
         every_constant=not any(code == "FLOAT32" and size_bytes > SCALAR_BYTES for _, code, size_bytes in constants),
         drawn=tuple(replace(tensor, position=tensor.index) for tensor in tensors(draws(model, graph, schema), {})),
         operators=litert_operators(model, schema),
@@ -148,6 +148,10 @@ def _litert_constants(model: Any, graph: Any, codes: Mapping[int, str]) -> list[
         if size_bytes:
             found.append((index, codes[tensor.Type()], size_bytes))
     return found
+
+
+def _holds_integers(constants: list[tuple[int, str, int]]) -> bool:
+    return any(code.lower() in SMALL_INTEGERS for _, code, _ in constants)
 
 
 def _litert_weights(constants: list[tuple[int, str, int]]) -> dict[str, int]:

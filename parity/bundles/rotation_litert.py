@@ -24,7 +24,7 @@ NOTHING: tuple[str, Any] = ("", None)
 @dataclass(frozen=True, kw_only=True)
 class Rotations:
     """Of a subgraph. `takers`: of a tensor (operator's name, operator, which input it is); `makers`: (name, operator);
-    `matrix`: a constant of floats with two axes, or None."""
+    `matrix`: a square matrix of floats that is a constant, or None."""
 
     model: Any
     takers: Mapping[int, Sequence[tuple[str, Any, int]]]
