@@ -16,6 +16,8 @@ from reference.spec.tensors import Array, Tensors
 FILES = locate(TINY_MODEL_DIR)
 SPEC = read_model_spec(FILES.config, FILES.t5_folder)
 COUNT = 16  # as many as the gate draws
+# Of six latents of 0.5 to 3 sigma: the highest sixth begins at 2.58, and so few values are spread by some 8 %.
+HIGHEST_AT_LEAST = 2.3
 SEEDS = st.integers(0, 2**63)
 
 
@@ -95,7 +97,7 @@ def test_sounds_are_silence_a_sweep_an_impulse_and_noise_of_any_loudness(seed: i
 def test_latents_are_of_half_to_three_sigma(seed: int) -> None:
     sigmas = [float(np.std(latents)) for latents in values(DECODER, "latents", seed, 6)]
     assert min(sigmas) < 1
-    assert max(sigmas) > 2.4
+    assert max(sigmas) > HIGHEST_AT_LEAST
 
 
 @pytest.mark.parametrize("stage", ALL_STAGES)
