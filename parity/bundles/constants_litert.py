@@ -35,7 +35,6 @@ CALLING = {
     "CALL", "CALL_ONCE", "IF", "WHILE", "STABLEHLO_CASE", "STABLEHLO_COMPOSITE", "STABLEHLO_REDUCE", "STABLEHLO_REDUCE_WINDOW",
     "STABLEHLO_SCATTER", "STABLEHLO_SORT", "STABLEHLO_WHILE",
 }  # fmt: skip
-MATRIX = 2  # axes
 FED_AT = {"TRANSPOSE_CONV": 2}  # which input is the feed; the first one, else
 
 
@@ -137,7 +136,7 @@ class _Graph:
         """A square matrix of floats that is a constant; None for anything else."""
         tensor = self.graph.Tensors(index)
         kind, shape, place = self.types[tensor.Type()], _shape(tensor), self._place(tensor)
-        if place is None or kind != "FLOAT32" or len(shape) != MATRIX or shape[0] != shape[1]:
+        if place is None or kind != "FLOAT32" or not shape or shape != 2 * shape[:1]:
             return None
         return _reader(self.path, place, kind, shape)(0, shape[0])
 

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from parity.bundles.constants import Constant
+from parity.bundles.hadamard import is_hadamard
 from parity.bundles.layout import Layout, layouts, part_layouts, reversed_layouts
 from parity.bundles.rotation import rotated
-from parity.bundles.rotation_litert import is_hadamard
 from parity.truth.interpreted import Use, Uses
 from reference.spec.tensors import Array
 
@@ -24,7 +24,6 @@ LIKE = 0.7  # correlation of two that may be the same; unrelated weights have 0.
 SAME = 1e-3  # of the squares, that two may differ by and still be the same without a factor; INT4 has 5e-3
 EQUAL = 1e-12  # of the squares: a float constant that was found
 FACTOR = 1e-3  # relative: how exactly a factor has to be one of the graph's own numbers
-MATRIX = 2  # axes
 STORED = "stored"  # a tensor of the checkpoint as it stands, whatever is computed from it
 
 
@@ -171,7 +170,7 @@ class _Matching:
         first = float(values.flat[0])
         known = {0.0, 1.0, -1.0, *self.uses.numbers}
         fills = bool((values == first).all()) and any(math.isclose(first, number, rel_tol=FACTOR) for number in known)
-        return fills or (values.ndim == MATRIX and is_hadamard(values))
+        return fills or is_hadamard(values)
 
     def _missing(self, matches: list[Match]) -> list[Use]:
         """Uses that no constant stands for and that need one."""

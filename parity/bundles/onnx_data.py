@@ -69,14 +69,18 @@ def _dtype(proto: Any) -> Any:
 
 
 def _inline(proto: Any) -> Callable[[int, int], Array]:
-    from onnx import numpy_helper
-
     if not proto.raw_data:
-        whole = numpy_helper.to_array(proto).reshape(-1)
-        whole = whole.astype(np.int8) if storage_of(proto) in NIBBLES else whole  # one value each, no halves any more
-        return lambda first, count: whole[first : first + count]
+        return lambda first, count: _one_by_one(proto)[first : first + count]
     dtype = _dtype(proto)
     return lambda first, count: np.frombuffer(proto.raw_data, dtype, count, first * dtype.itemsize)
+
+
+def _one_by_one(proto: Any) -> Array:
+    """All values of a tensor that are stored as numbers; halves of bytes are one each, then."""
+    from onnx import numpy_helper
+
+    whole: Array = numpy_helper.to_array(proto).reshape(-1)
+    return whole.astype(np.int8) if storage_of(proto) in NIBBLES else whole
 
 
 def _external(path: Path, proto: Any) -> Callable[[int, int], Array]:

@@ -8,15 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from flatbuffers import flexbuffers
-from scipy.linalg import hadamard
 
+from parity.bundles.hadamard import is_hadamard
 from reference.spec.tensors import Array
 
 ROTATING = "aeq.hadamard_rotation"
 WEIGHTS = 1  # which input of a dense layer, or of a lookup, is a constant
-SAME = 1e-6  # relative: an entry in float32, however its square root was computed
 LONGEST = 3  # operators that a rotation is made of
 NOTHING: tuple[str, Any] = ("", None)
 
@@ -69,11 +67,3 @@ class Rotations:
             if size := self._of(index):
                 return size
         return 0
-
-
-def is_hadamard(matrix: Array) -> bool:
-    """Whether multiplying with a (size, size) matrix is `parity.bundles.rotation.rotated`."""
-    size = matrix.shape[0]
-    if matrix.shape != (size, size) or size & (size - 1):
-        return False
-    return np.allclose(matrix, hadamard(size) / np.sqrt(size), rtol=SAME, atol=0)

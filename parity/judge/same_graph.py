@@ -38,17 +38,16 @@ def structure_checks(panel: Panel, stage: str, variant: str, cases: list[Case]) 
     float32."""
     source = panel.source(variant)
     bundle = source.bundle
-    in_half = source.arithmetic(stage).compute != FP32_COMPUTE
-    if bundle is None or not (in_half or _is_quantized(panel.weights.contents(bundle, stage))):
+    if bundle is None:
+        return GraphFound()
+    contents, in_half = panel.weights.contents(bundle, stage), source.arithmetic(stage).compute != FP32_COMPUTE
+    if not (in_half or _is_quantized(contents)):
         return GraphFound()
     if float32_source(source, stage) is None:
         return GraphFound(unseen="it cannot be had in float32")
-    rebuilt = panel.weights.rebuilt(bundle, stage) if _holds_others(panel.weights.contents(bundle, stage)) else None
-    if rebuilt is not None and not rebuilt.emulated:
-        return GraphFound(unseen="how all its layers round what they are fed is not known well enough")
-    rounds = rebuilt is not None and rebuilt.rounds
-    if not _fits(signatures(panel.model.spec)[stage], large=panel.model.large, rounds=rounds):
-        return GraphFound(unseen="rounding what its layers are fed takes too much memory at this size")
+    rebuilt = panel.weights.rebuilt(bundle, stage) if _holds_others(contents) else None
+    if rebuilt is not None and (unseen := _obstacle(panel, stage, rebuilt)):
+        return GraphFound(unseen=unseen)
     chosen = cases[:MOST_CASES]
     found = [
         one for place, case in enumerate(chosen) for one in _compared(panel, rebuilt, bundle, stage, variant, case, place)
@@ -67,6 +66,15 @@ def _is_quantized(contents: Contents) -> bool:
 def _holds_others(contents: Contents) -> bool:
     """Whether what it holds is not the very weights of the reference, so that this has to be built again with them."""
     return _is_quantized(contents) or contents.loaded != AS_SAVED
+
+
+def _obstacle(panel: Panel, stage: str, rebuilt: Rebuilt) -> str:
+    """Why the rebuilt stage cannot stand beside the file; empty where it can."""
+    if not rebuilt.emulated:
+        return "how all its layers round what they are fed is not known well enough"
+    if not _fits(signatures(panel.model.spec)[stage], large=panel.model.large, rounds=rebuilt.rounds):
+        return "rounding what its layers are fed takes too much memory at this size"
+    return ""
 
 
 def _fits(signature: Signature, *, large: bool, rounds: bool) -> bool:

@@ -19,8 +19,9 @@ from litert_pipeline.bundle import Bundle
 from parity.bundles.audit import audit
 from parity.bundles.contents import ROTATED, contents_of
 from parity.bundles.forms import Form, forms
+from parity.bundles.hadamard import is_hadamard
 from parity.bundles.rotation import rotated
-from parity.bundles.rotation_litert import ROTATING, Rotations, is_hadamard
+from parity.bundles.rotation_litert import ROTATING, Rotations
 from parity.faults.file_edits import edit_file
 from parity.measure.contents import Contents
 from parity.mixes.table import MIXES
