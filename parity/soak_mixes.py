@@ -119,12 +119,12 @@ def _run(drawn: DrawnMix, models: "_Models", policy: Policy, by: str) -> Ran:
         case = drawn_case(judge.model, rng, f"run {drawn.number}")
         found = judged(judge, bundle, [case], Sweep(draws=DRAWS, seed=drawn.number), policy)
     return Ran(
-        drawn=drawn, by=by, arithmetic=_told(mix, found), right=_right(drawn, found), answers=found.verdict.answers,
+        drawn=drawn, by=by, arithmetic=_told(mix, found), right=ends_right(drawn, found), answers=found.verdict.answers,
         why=found.failed[0] if found.failed else "", seconds=time.monotonic() - started,
     )  # fmt: skip
 
 
-def _right(drawn: DrawnMix, found: JudgedMix) -> bool:
+def ends_right(drawn: DrawnMix, found: JudgedMix) -> bool:
     """Whether the sound one is faithful, and of the other one the very stage that was made wrong is at fault and no other."""
     at_fault = {check.stage for check in suspects(found.checks)}
     return at_fault == ({drawn.spoiled} - {""}) and bool(found.verdict.close)

@@ -62,3 +62,11 @@ def test_a_clean_bundle_is_published_and_a_damaged_one_refused(bundles: Mapping[
 @pytest.mark.parametrize("arguments", [("--variants", "typo"), ("--bundle", "nowhere"), ("--runs", "0")])
 def test_bad_options_are_refused(arguments: tuple[str, ...]) -> None:
     assert soak(*arguments)[0] == 2
+
+
+@pytest.mark.parametrize("other", [("--bundle", "b"), ("--variants", "torch_fp32"), ("--drawn", "1"), ("--model", "m")])
+@pytest.mark.parametrize("of_mixes", [("--spoiled", "5"), ("--log", "l")])
+def test_options_of_mixes_are_not_ignored(of_mixes: tuple[str, str], other: tuple[str, str]) -> None:
+    code, output = soak(*of_mixes, *other)
+    assert code == 2
+    assert "--spoiled and --log are for mixes that are drawn" in " ".join(output.split())

@@ -7,9 +7,23 @@ from pathlib import Path
 
 import pytest
 
+from parity.measure.policy import Closeness
 from parity.measure.policy_file import chosen_policy
+from parity.meta_tests.report.sample import CHECK
+from parity.mixes.judged import JudgedMix
 from parity.mixes.table import MIXES
-from parity.soak_mixes import MODELS, MixSoakOptions, Ran, by_arithmetic, draw, judged_by, read_log, soak_mixes
+from parity.report.bundle_verdict import BundleVerdict, JudgedBundle
+from parity.soak_mixes import (
+    MODELS,
+    MixSoakOptions,
+    Ran,
+    by_arithmetic,
+    draw,
+    ends_right,
+    judged_by,
+    read_log,
+    soak_mixes,
+)
 from parity.truth.store import Store
 from reference.spec.errors import InputError
 
@@ -57,6 +71,30 @@ def test_a_log_is_taken_up_where_the_same_would_be_drawn(tmp_path: Path) -> None
     log.write_text("no log\n")
     with pytest.raises(InputError, match="is no log of a soak"):
         read_log(log, 0, BY)
+
+
+def found_with(*failing: str) -> JudgedMix:
+    """A mix some stages of which fail a check."""
+    bar = chosen_policy("publish", date.today(), made_here=False).bars[0]
+    checks = [replace(CHECK, stage=stage, value=2 * CHECK.limit, variant=stage) for stage in failing]
+    verdict = BundleVerdict(
+        bundle=JudgedBundle(path="mix", name="mix", variants=["mix"]), verdict="publish", checks=1, failed=len(failing), why="",
+        close=(Closeness(bar=bar, told=0.0, check=CHECK),),
+    )  # fmt: skip
+    return JudgedMix(verdict=verdict, checks=[CHECK, *checks], arithmetic={}, unseen={})
+
+
+@pytest.mark.parametrize(("spoiled", "failing", "right"), [
+    ("", (), True), ("", ("dit",), False), ("dit", ("dit",), True), ("dit", (), False), ("dit", ("decoder",), False),
+    ("dit", ("dit", "decoder"), False),
+])  # fmt: skip
+def test_the_stage_that_was_made_wrong_has_to_be_at_fault_and_no_other(
+    spoiled: str, failing: tuple[str, ...], right: bool
+) -> None:
+    drawn = replace(draw(0, 0), spoiled=spoiled)
+    assert ends_right(drawn, found_with(*failing)) == right
+    nothing_measured = found_with(*failing)
+    assert not ends_right(drawn, replace(nothing_measured, verdict=replace(nothing_measured.verdict, close=())))
 
 
 def test_another_policy_judges_otherwise() -> None:

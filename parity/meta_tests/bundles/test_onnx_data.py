@@ -7,14 +7,17 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from parity.bundles.arithmetic import stored
 from parity.bundles.constants_onnx import onnx_constants
 from parity.bundles.interface import read_interface
 from parity.bundles.onnx_data import rows_of
-from parity.measure.arithmetic import FP16_COMPUTE, FP32_COMPUTE
+from parity.measure.arithmetic import FLOAT32, FP16_COMPUTE, FP32_COMPUTE, STATIC
 from reference.spec.errors import InputError
 from reference.spec.tensors import Array
 
 WIDTH, OUT = 4, 3
+STEP, SCALE, ALPHA = 0.5, 0.25, 2.0  # of what flows, of weights, of a product
+ROUNDED = 1e-6  # relative: float32
 HALVES = [-8, -1, 0, 7, 3, -4]
 FLOATS, BYTES = TensorProto.FLOAT, TensorProto.UINT8
 
@@ -58,6 +61,36 @@ def test_biases_of_fused_products_are_constants_and_no_part_of_a_grid(tmp_path: 
     found = {one.name: one for one in onnx_constants(written(tmp_path / "f.onnx", [first, product], constants))}
     assert found.keys() == {"w", "bias"}
     assert np.array_equal(found["bias"].values(), constants["bias"])
+
+
+def test_a_bias_counts_in_steps_of_what_multiplies_the_products(tmp_path: Path) -> None:
+    quantized = helper.make_node("QuantizeLinear", ["x", "step", "zero"], ["x8"])
+    given = ["x8", "step", "zero", "w", "scale", "w_zero", "bias"]
+    product = helper.make_node("QGemm", given, ["y"], domain="com.microsoft", alpha=ALPHA)
+    constants = {
+        "step": np.float32(STEP), "zero": np.uint8(128), "w": np.ones((WIDTH, OUT), np.int8), "w_zero": np.zeros(OUT, np.int8),
+        "scale": np.full(OUT, SCALE, np.float32), "bias": np.arange(OUT, dtype=np.int32),
+    }  # fmt: skip
+    found = {one.name: one for one in onnx_constants(written(tmp_path / "g.onnx", [quantized, product], constants))}
+    np.testing.assert_allclose(found["bias"].values(), constants["bias"] * (ALPHA * STEP * SCALE), rtol=ROUNDED)
+
+
+def test_a_few_layers_with_calibrated_feeds_make_a_file_calibrated(tmp_path: Path) -> None:
+    """Its largest layer is one of floats."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "large"], ["wide"]),
+        helper.make_node("QuantizeLinear", ["wide", "step", "zero"], ["x8"]),
+        helper.make_node("DequantizeLinear", ["x8", "step", "zero"], ["xr"]),
+        helper.make_node("DequantizeLinear", ["w", "step"], ["wr"]),
+        helper.make_node("MatMul", ["xr", "wr"], ["y"]),
+    ]
+    constants = {
+        "large": np.ones((WIDTH, 256), np.float32), "step": np.float32(STEP), "zero": np.uint8(128),
+        "w": np.ones((256, 1), np.int8),
+    }  # fmt: skip
+    path = written(tmp_path / "few.onnx", nodes, constants)
+    assert stored(read_interface(path)).activations == STATIC
+    assert stored(read_interface(path)).weights == FLOAT32
 
 
 def test_a_scale_that_is_computed_is_told(tmp_path: Path) -> None:

@@ -40,6 +40,16 @@ def test_a_pair_is_excused_only_where_each_of_the_two_is_missed() -> None:
         assert sum(line.startswith("not blamed: one with two") for line in told) == complaints
 
 
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("site", ["graph", "wiring"])
+def test_a_wrong_graph_that_is_missed_is_a_complaint_at_every_arithmetic(target: str, site: str) -> None:
+    """Though it were one of a thousand."""
+    fault, variant = Fault(**vars(harmless("dit")) | {"name": "one", "site": site}), TARGETS[target].variant
+    row = Row(fault=fault.told, variant=variant, finding=Finding(failed=[]), threshold=None)
+    told = [line for line in Outcome(rows=[row]).complaints() if "wrong graph" in line]
+    assert told == ([f"{variant}: wrong graph missed: one"] if site == "graph" else [])
+
+
 def test_a_run_that_injected_nothing_is_a_complaint() -> None:
     assert Outcome().complaints() == ["nothing was injected: no such arithmetic can have the fault"]
     assert "Without a fault" not in page(Outcome(rows=[]))

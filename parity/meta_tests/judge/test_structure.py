@@ -74,6 +74,7 @@ def test_a_right_file_leaves_room(judge: Judge, small: str) -> None:
 def test_what_is_computed_in_fp16_has_a_right_graph(judge: Judge, part: str) -> None:
     found = judge.structure(part, "litert_fp16", [case_called(judge, name) for name in SEEN])
     assert [check.metric for check in found] == ["structure_share"]
+    assert found[0].why.endswith("; computed in float32")
     assert all(check.value <= HEADROOM * check.limit for check in found), found
 
 
