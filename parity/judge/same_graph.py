@@ -46,7 +46,7 @@ def structure_checks(panel: Panel, stage: str, variant: str, cases: list[Case]) 
     if float32_source(source, stage) is None:
         return GraphFound(unseen="it cannot be had in float32")
     rebuilt = panel.weights.rebuilt(bundle, stage) if _holds_others(contents) else None
-    if rebuilt is not None and (unseen := _obstacle(panel, stage, rebuilt)):
+    if rebuilt is not None and (unseen := obstacle(panel, stage, rebuilt)):
         return GraphFound(unseen=unseen)
     chosen = cases[:MOST_CASES]
     found = [
@@ -68,7 +68,7 @@ def _holds_others(contents: Contents) -> bool:
     return _is_quantized(contents) or contents.loaded != AS_SAVED
 
 
-def _obstacle(panel: Panel, stage: str, rebuilt: Rebuilt) -> str:
+def obstacle(panel: Panel, stage: str, rebuilt: Rebuilt) -> str:
     """Why the rebuilt stage cannot stand beside the file; empty where it can."""
     if not rebuilt.emulated:
         return "how all its layers round what they are fed is not known well enough"
