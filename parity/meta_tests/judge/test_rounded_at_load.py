@@ -24,7 +24,7 @@ from parity.faults.wiring import answering
 from parity.gate import GateOptions, run_gate
 from parity.judge.judge import Judge
 from parity.judge.lineup import contenders_of
-from parity.measure.arithmetic import ALL_AT_LOAD, AS_SAVED, INT8, T5_AT_LOAD
+from parity.measure.arithmetic import ALL_AT_LOAD, AS_SAVED, FP16_COMPUTE, INT8, T5_AT_LOAD
 from parity.measure.contents import Contents
 from parity.measure.file_limits import STEPS_BEYOND
 from parity.measure.policy_file import read_policy
@@ -91,6 +91,16 @@ def test_a_fault_on_top_is_seen_as_in_any_float_file(rounded: Path, judge: Judge
             assert not all(check.ok for check in faulty.teacher_forced(stage, VARIANT, case))
 
 
+def test_its_graph_is_laid_beside_these_weights_where_it_is_computed_in_fp16(rounded: Path, judge: Judge) -> None:
+    """The checkpoint's own answers are far from what the file answers in float32."""
+    bundle, case = read_foreign(rounded, TINY_MODEL_DIR), case_called(judge, "drums")
+    contenders = contenders_of([bundle])
+    in_half = {VARIANT: replace(contenders[VARIANT], compute=FP16_COMPUTE)}
+    with Judge(truths=judge.truths, contenders={**contenders, **in_half}) as own:
+        (found,) = own.structure(DECODER, VARIANT, [case])
+    assert found.ok, found
+
+
 def moved(answer: Array) -> Array:
     noise = np.random.Generator(np.random.Philox(0)).standard_normal(answer.shape, dtype=np.float32)
     return answer * (1 + np.float32(ON_TOP) * noise)
@@ -155,7 +165,6 @@ def test_a_dit_quantized_from_rounded_weights_is_recognised_and_sound(
     variant = f"litert_{bundle.manifest.recipe}"
     with Judge(truths=judge.truths, contenders=contenders_of([bundle])) as own:
         contents = own.weights.contents(bundle, DIT)
-        assert contents is not None
         assert (contents.loaded, contents.wrong, contents.missing, contents.unexplained) == (ALL_AT_LOAD, (), (), ())
         assert contents.portions[0].stored.storage == INT8
         checks = own.teacher_forced(DIT, variant, case) + own.structure(DIT, variant, [case])
