@@ -1,10 +1,9 @@
 """What `pytest parity/` collects: the product's tests alone, for whatever bundle the gate takes."""
 
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -17,6 +16,7 @@ from parity import runtimes, test_parity
 from parity.commands.collection import Collection
 from parity.judge.judge import Judge
 from parity.measure.policy_file import EMBEDDED, PUBLISH, read_policy
+from parity.meta_tests.commands.pytest_process import QUIET_ALONE, PytestProcess, own_environment, pytest_process
 from parity.meta_tests.test_gate import copied
 from parity.runtimes import ONNX_RUNTIME, Row
 from parity.runtimes.integer_kernels import IntegerKernels
@@ -52,17 +52,14 @@ SELECTIONS = {
 }
 
 
-OTHER_RUN = ("PYTEST_XDIST", "PYTEST_ADDOPTS")  # variables that are for the run this one is part of
-
-
-def pytest_run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", *map(str, arguments)]
-    alone = {name: value for name, value in os.environ.items() if not name.startswith(OTHER_RUN)}
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=alone)
+@pytest.fixture(scope="module")
+def pytest_run() -> Iterator[PytestProcess]:
+    with pytest_process() as process:
+        yield process
 
 
 @pytest.mark.parametrize("name", SELECTIONS)
-def test_a_user_collects_the_products_tests_and_nothing_else(name: str) -> None:
+def test_a_user_collects_the_products_tests_and_nothing_else(pytest_run: PytestProcess, name: str) -> None:
     arguments, part, unwanted = SELECTIONS[name]
     ids = [line for line in pytest_run(*arguments, "--collect-only").stdout.splitlines() if "::" in line]
     assert {line.partition("::")[0] for line in ids} == PRODUCT
@@ -98,13 +95,14 @@ def test_the_products_tests_pass_on_any_bundle(
 ) -> None:
     """Each in whatever process is free: a run of its own shares nothing with the other tests of this file."""
     folder = BUNDLES[shard](bundles, positional, tmp_path)
-    done = pytest_run("parity/", "--benchmark-disable", "--bundle", folder, "-k", KEPT)
+    command = [sys.executable, "-m", "pytest", *QUIET_ALONE, "parity/", "--benchmark-disable", "--bundle", folder, "-k", KEPT]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=own_environment())
     assert done.returncode == 0, done.stdout[-3000:]
     assert " failed" not in done.stdout
 
 
 @pytest.mark.parametrize("name", [PUBLISH, EMBEDDED])
-def test_the_header_says_what_is_asked(bundles: Mapping[str, Bundle], name: str) -> None:
+def test_the_header_says_what_is_asked(pytest_run: PytestProcess, bundles: Mapping[str, Bundle], name: str) -> None:
     given = ("--bundle", bundles["int4_blockwise"].folder) if name == PUBLISH else ()
     assert f"policy {name}" in pytest_run("parity/test_parity.py", "--collect-only", "-k", "close_enough", *given, "-v").stdout
 
@@ -126,7 +124,7 @@ def test_what_is_not_close_enough_fails(judge: Judge) -> None:
     ids=["no bundle", "nothing of the bundle", "unknown policy", "unknown variant"],
 )  # fmt: skip
 def test_bad_options_are_one_line(
-    bundles: Mapping[str, Bundle], arguments: tuple[str, ...], words: str
+    pytest_run: PytestProcess, bundles: Mapping[str, Bundle], arguments: tuple[str, ...], words: str
 ) -> None:
     given = [str(bundles["fp32"].folder) if word == "FP32" else word for word in arguments]
     done = pytest_run("parity/test_parity.py", *given)
@@ -136,7 +134,7 @@ def test_bad_options_are_one_line(
     assert words in errors[0]
 
 
-def test_tests_of_the_gate_take_no_bundle(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:
+def test_tests_of_the_gate_take_no_bundle(pytest_run: PytestProcess, bundles: Mapping[str, Bundle], tmp_path: Path) -> None:
     done = pytest_run("parity/meta_tests/measure", "--bundle", copied(bundles["fp32"], tmp_path), "--collect-only")
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
     assert "is for the product's tests; run parity/meta_tests without it" in done.stdout + done.stderr
