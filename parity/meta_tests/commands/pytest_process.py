@@ -45,13 +45,9 @@ class PytestProcess:
 def pytest_process() -> Iterator[PytestProcess]:
     """Start it, and end it."""
     command = [sys.executable, "-m", __name__]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=own_environment()) as process:
+    own = {name: value for name, value in os.environ.items() if not name.startswith(OTHER_RUN)}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=own) as process:
         yield PytestProcess(process)
-
-
-def own_environment() -> dict[str, str]:
-    """The variables of a user's shell."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(OTHER_RUN)}
 
 
 def _ran(arguments: Sequence[str]) -> Ran:

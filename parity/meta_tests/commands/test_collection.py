@@ -16,7 +16,7 @@ from parity import runtimes, test_parity
 from parity.commands.collection import Collection
 from parity.judge.judge import Judge
 from parity.measure.policy_file import EMBEDDED, PUBLISH, read_policy
-from parity.meta_tests.commands.pytest_process import QUIET_ALONE, PytestProcess, own_environment, pytest_process
+from parity.meta_tests.commands.pytest_process import PytestProcess, pytest_process
 from parity.meta_tests.test_gate import copied
 from parity.runtimes import ONNX_RUNTIME, Row
 from parity.runtimes.integer_kernels import IntegerKernels
@@ -89,15 +89,14 @@ BUNDLES = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("shard", BUNDLES)
+@pytest.mark.parametrize("name", BUNDLES)
 def test_the_products_tests_pass_on_any_bundle(
-    bundles: Mapping[str, Bundle], positional: Path, tmp_path: Path, shard: str
+    pytest_run: PytestProcess, bundles: Mapping[str, Bundle], positional: Path, tmp_path: Path, name: str
 ) -> None:
-    """Each in whatever process is free: a run of its own shares nothing with the other tests of this file."""
-    folder = BUNDLES[shard](bundles, positional, tmp_path)
-    command = [sys.executable, "-m", "pytest", *QUIET_ALONE, "parity/", "--benchmark-disable", "--bundle", folder, "-k", KEPT]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=own_environment())
+    folder = BUNDLES[name](bundles, positional, tmp_path)
+    done = pytest_run("parity/", "--benchmark-disable", "--bundle", folder, "-k", KEPT)
     assert done.returncode == 0, done.stdout[-3000:]
+    assert " passed" in done.stdout
     assert " failed" not in done.stdout
 
 
