@@ -30,7 +30,7 @@ THREADS ?= 1,2
 # Processes the tests are shared out to, each of some 1.5 GB.
 JOBS ?= 2
 
-.PHONY: gate headroom gate-full headline test mixes rounded faults faults-test bench lock goldens tiny-model emulator onnx2tf clean
+.PHONY: gate headroom gate-full headline test looked-over mixes rounded faults faults-test bench lock goldens tiny-model emulator onnx2tf clean
 
 gate: $(GATE_STAMP) ## convert the embedded tiny model for every variant and judge it; onnx2tf's where it is installed
 	$(BIN)/python -m parity gate --report $(REPORT) --force
@@ -64,12 +64,14 @@ $(FULL)/int8_fast/manifest.json: $(FULL)/windowed/manifest.json
 	$(BIN)/python -m litert_pipeline quantize $(FULL)/windowed --recipe int8_fast --out $(FULL)/int8_fast --force
 
 test: ## lint, types and all tests
-	@$(MAKE) --no-print-directory -j 2 $(STAMP) $(ONNX2TF_STAMP)  # side by side: each waits for downloads half of its time
+	@$(MAKE) --no-print-directory -j 2 looked-over $(ONNX2TF_STAMP)  # side by side: each waits for downloads half of its time
+# Threads that wait spinning take the core another process would compute on.
+	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --benchmark-disable -n $(JOBS) --dist loadgroup
+
+looked-over: $(STAMP) ## lint and types; and the emulator, where it can be had
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	-$(BIN)/python -m parity.device.emulator
-# Threads that wait spinning take the core another process would compute on.
-	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --benchmark-disable -n $(JOBS) --dist loadgroup
 
 mixes: $(STAMP) ## judge every mix of parity/mixes/table.py: whatever stores a stage small, a sound file is not refused
 	$(BIN)/python -m pytest parity/meta_tests/test_mixes.py --benchmark-disable -m "" -n $(JOBS) --dist loadgroup
