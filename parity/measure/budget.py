@@ -28,15 +28,16 @@ class Fixed:
 
 @dataclass(frozen=True, kw_only=True)
 class Rounding:
-    """`factor` times the reference's own float32 error for the same output, at least one rounding's worth."""
+    """`factor` times the reference's own float32 error for the same output, at least `least`: one rounding's worth."""
 
     factor: float
     why: str
     yardstick: str = YARDSTICK
+    least: float = UNIT_ROUNDOFF
 
     def limits(self, yardstick: float) -> tuple[float, float]:
         """(low, high); `yardstick` is the reference's float32 error."""
-        return 0.0, self.factor * max(yardstick, UNIT_ROUNDOFF)
+        return 0.0, self.factor * max(yardstick, self.least)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,6 +38,12 @@ FLOAT = Rounding(factor=4.0, why="4x the reference's own rounding; another order
 # A largest value, and a part of an error that is next to nothing, spread more than a norm.
 FLOAT_SHAPE = Rounding(factor=6.0, why="6x the reference's own rounding, a largest value spreads more; measured up to 2.3x")
 
+# A part of an error that thousands of values share: their own roundings average out.
+FLOAT_LEAK = Rounding(
+    factor=6.0, least=UNIT_ROUNDOFF / 4,
+    why="6x the reference's own rounding, no less than a quarter of one, for many values share it; measured up to 2.1x",
+)  # fmt: skip
+
 # An encoder's deepest convolution sums 14,336 products at full size: XNNPACK one after the other, torch in blocks.
 LONG_SUMS = Rounding(factor=8.0, why="8x the reference's own rounding, long sums lose more; measured up to 4.6x at full size")
 
@@ -57,7 +63,7 @@ LENT_ROOM = 1.3
 _FLOAT: dict[str, StageBudget] = {
     CONDITIONER: conditioner(FLOAT, FLOAT, FLOAT),
     DIT: dit(FLOAT, FLOAT_SHAPE, FLOAT, FLOAT_SHAPE),
-    DECODER: decoder(FLOAT, FLOAT_SHAPE, FLOAT),
+    DECODER: decoder(FLOAT, FLOAT_SHAPE, FLOAT, leak=FLOAT_LEAK),
     ENCODER: encoder(LONG_SUMS, LONG_SUMS, LONG_SUMS),
 }
 # Of the DiT: in all, by shape, pooled, its response. Gains kept apart from weights move errors by 1.3x, their shape by 1.9x.
@@ -110,8 +116,8 @@ _HALF_WEIGHTS: dict[str, StageBudget] = {
     ),
     DECODER: decoder(
         like("fp16_weights", 0.4, 1.6, "0.77 to 0.80"),
-        shaped("fp16_weights", 1.6, "0.51 to 0.92"),
-        shaped("fp16_weights", 1.2, "0.77 to 0.80"),
+        shaped("fp16_weights", 1.6, "0.49 to 0.92"),
+        shaped("fp16_weights", 1.2, "0.77 to 0.80"), leak=shaped("fp16_weights", 4.0, "1.2 to 2.2"),
     ),
     ENCODER: encoder(
         like("fp16_weights", 0.3, 1.6, "0.66 to 0.78"),
@@ -158,7 +164,7 @@ LIMITS: Mapping[Arithmetic, dict[str, StageBudget]] = {
             shaped("fp16", 5.0, "1.6"),
         ),
         DECODER: decoder(
-            like("fp16", 0.4, 3.5, "1.1 to 1.2"), shaped("fp16", 3.5, "0.91 to 1.6"), shaped("fp16", 3.0, "1.1 to 1.2")
+            like("fp16", 0.4, 3.5, "1.1 to 1.2"), shaped("fp16", 3.5, "0.54 to 1.6"), shaped("fp16", 3.0, "1.1 to 1.2")
         ),
         ENCODER: encoder(
             like("fp16", 0.4, 3.5, "1.0 to 1.3"), shaped("fp16", 3.5, "0.76 to 1.7"), shaped("fp16", 3.0, "1.0 to 1.3")
@@ -176,7 +182,7 @@ LIMITS: Mapping[Arithmetic, dict[str, StageBudget]] = {
         {
             DIT: dit(*_INT8_DIT),
             DECODER: decoder(
-                like("int8_decoder", 0.45, 1.6, "1.0"), shaped("int8_decoder", 1.9, "0.82 to 1.3"),
+                like("int8_decoder", 0.45, 1.6, "1.0"), shaped("int8_decoder", 1.9, "0.51 to 1.4"),
                 shaped("int8_decoder", 1.4, "1.0"),
             ),
         },

@@ -4,6 +4,8 @@ Signals are (..., channel, time), the truth first: a decoder's audio, an encoder
 number is relative to the truth's RMS, 0 for equal signals, and NaN where a signal holds one; numpy, float64.
 """
 
+from itertools import permutations
+
 import numpy as np
 
 from parity.measure.metrics import Signal
@@ -12,6 +14,8 @@ from reference.spec.tensors import Array
 WINDOW_SAMPLES = 256  # 5.8 ms at 44.1 kHz: shorter than what is heard as an event of its own
 BIN_SAMPLES = 1024  # bins of 43 Hz at 44.1 kHz
 GAIN_BLOCKS = 8  # of a sound: short enough for a fade, long enough that noise of its own error averages out
+ALIKE = 1e-9  # relative: channels that are no farther apart are one, at another loudness
+PEAK_VALUES = 8  # what a limiter reaches of a sound: peaks are rare
 
 
 def worst_value(truth: Array, other: Array) -> float:
@@ -72,6 +76,54 @@ def worst_echo(truth: Array, other: Array) -> float:
         np.abs(np.fft.irfft(into * source.conj(), length)).max() for into in wrong for source in heard
     ])  # fmt: skip
     return _relative(along.max() / _rms(exact) / length if along.max() else 0.0, exact)
+
+
+def channel_leak(truth: Array, other: Array, blocks: int = 1) -> float:
+    """The largest part of a channel's error that is another channel of the truth, in one of `blocks` of time: narrow stereo, or
+    channels that change places.
+
+    What the two share is no part of it, so a gain is none. Without the lags that an echo is looked for at, far less stands out.
+    """
+    exact, error = _pair(truth, other)
+    width = -(-exact.shape[-1] // blocks)
+    sources, wrong = (_in_windows(signal, width) for signal in (exact, error))
+    pairs = permutations(range(exact.shape[0]), 2)
+    along = [_along(_beside(sources[source], sources[into]), wrong[into]) for into, source in pairs]
+    return _relative(np.max(along, initial=0.0) / np.sqrt(width), exact)
+
+
+def worst_peak(truth: Array, other: Array, values: int = PEAK_VALUES) -> float:
+    """How far the loudest values are too quiet, or too loud, together: a limiter, a clip, an overflow.
+
+    Of the loudest one, two and so on to `values` of all channels the largest sum of errors that go away from zero, as a multiple
+    of what noise of RMS 1 sums up to; at least twice the RMS error, for so few values may happen to be exact.
+    """
+    exact, error = _pair(truth, other)
+    outwards = (np.sign(exact) * error).ravel()[_loudest(exact, values)]
+    sums = np.abs(np.cumsum(outwards)) / np.sqrt(np.arange(1, outwards.size + 1))
+    return _relative(float(np.maximum(sums.max(), 2 * _rms(error))), exact)  # keeps NaN
+
+
+def _loudest(signal: Signal, count: int) -> Array:
+    """Where the largest values of a signal are, the largest first."""
+    size = np.abs(signal).ravel()
+    count = min(count, size.size)
+    few = np.argpartition(size, -count)[-count:]
+    order: Array = few[np.argsort(-size[few], kind="stable")]
+    return order
+
+
+def _beside(signal: Signal, other: Signal) -> Signal:
+    """What of each row (..., value) of a signal is no multiple of the other's row; nothing where that is but rounding."""
+    shared = _over(np.sum(signal * other, axis=-1), np.sum(np.square(other), axis=-1))
+    left = signal - shared[..., None] * other
+    alike = np.sum(np.square(left), axis=-1) <= ALIKE**2 * np.sum(np.square(signal), axis=-1)
+    return np.where(alike[..., None], 0.0, left)
+
+
+def _along(direction: Signal, error: Signal) -> Signal:
+    """The part of each row (..., value) of an error that goes one way."""
+    return _over(np.abs(np.sum(direction * error, axis=-1)), np.sqrt(np.sum(np.square(direction), axis=-1)))
 
 
 def _pair(truth: Array, other: Array) -> tuple[Signal, Signal]:

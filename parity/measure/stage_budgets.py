@@ -3,7 +3,7 @@
 from parity.measure.budget import UNIT_ROUNDOFF, Budget, Fixed, Following
 from parity.measure.pooled import POOLED
 from parity.measure.sweep import RESPONSE
-from parity.measure.teacher_forcing import OF_LATENTS, OF_SOUND
+from parity.measure.teacher_forcing import OF_LATENTS, OF_SOUND, OF_STEREO
 
 StageBudget = dict[str, Budget]
 ZERO = Fixed(limit=0.0, why="rows of padding are zero vectors, exactly")
@@ -43,9 +43,10 @@ def dit(denoised: Budget, shape: Budget, pooled: Budget, response: Budget) -> St
     return whole | dict.fromkeys(OF_LATENTS, shape)
 
 
-def decoder(waveform: Budget, shape: Budget, pooled: Budget) -> StageBudget:
-    """The sound as a whole and by shape, and all cases pooled."""
-    return {"nonfinite_values": NONE, POOLED: pooled, **dict.fromkeys(OF_SOUND, shape), "relative_l2": waveform}
+def decoder(waveform: Budget, shape: Budget, pooled: Budget, leak: Budget | None = None) -> StageBudget:
+    """The sound as a whole and by shape, and all cases pooled; what leaks from channel to channel, where that spreads more."""
+    apart = {**dict.fromkeys(OF_STEREO, leak or shape), "relative_l2": waveform}
+    return {"nonfinite_values": NONE, POOLED: pooled, **dict.fromkeys(OF_SOUND, shape), **apart}
 
 
 def encoder(latents: Budget, shape: Budget, pooled: Budget) -> StageBudget:

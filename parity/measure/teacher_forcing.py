@@ -112,7 +112,12 @@ def _every_output(row: StageRow, truth: Tensors, outputs: list[Tensors]) -> list
     ]
 
 
-# What is measured of a sound (channel, sample), and of latents (..., channel, frame), beside how far they are in all.
+# What of one channel is in another; what is measured of a sound (channel, sample), and of latents (..., channel, frame), beside
+# how far they are in all.
+OF_STEREO: dict[str, Distance] = {
+    "channel_leak": shape.channel_leak,
+    "worst_leak": partial(shape.channel_leak, blocks=shape.GAIN_BLOCKS),
+}
 OF_SOUND: dict[str, Distance] = {
     "relative_l2": metrics.relative_l2,
     "worst_value": shape.worst_value,
@@ -120,6 +125,8 @@ OF_SOUND: dict[str, Distance] = {
     "worst_bin": shape.worst_bin,
     "worst_gain": shape.worst_gain,
     "worst_echo": shape.worst_echo,
+    "worst_peak": shape.worst_peak,
+    **OF_STEREO,
 }
 OF_LATENTS: dict[str, Distance] = {
     "worst_value": shape.worst_value,

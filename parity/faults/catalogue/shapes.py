@@ -12,6 +12,7 @@ from reference.spec.tensors import Array
 SEAM_SAMPLES = 2**14  # where windows of eight latent frames meet
 SHORT_SAMPLES, LONG_SAMPLES = 220, 882  # 5 ms and 20 ms at 44.1 kHz
 ECHO_SAMPLES = 1323  # 30 ms
+BLEEDING_SAMPLES = 10_240  # 0.23 s
 CLICK, ECHO, WHISTLE = 0.15, 10 ** (-27 / 20), 10 ** (-46 / 20)
 LOUD_LATENT, LOUD_SAMPLE = 3.5, 0.65  # the largest of one of the usual cases is beyond it
 
@@ -59,6 +60,11 @@ def growing(sound: Array) -> Array:
 
 def panned(sound: Array) -> Array:
     return sound * np.array([[1.015], [0.985]], np.float32)
+
+
+def bleeding(sound: Array) -> Array:
+    """5 % of the first channel are in the second."""
+    return sound + np.float32(0.05) * sound[:, :1] * np.array([[0], [1]], np.float32)
 
 
 def whistle(sound: Array) -> Array:
@@ -136,6 +142,10 @@ SHAPES = (
     ),
     Fault(
         name="panned", stage="decoder", site="graph", sentence="3 % further left", source=DERIVED, inject=sound(panned),
+    ),
+    Fault(
+        name="bleeding", stage="decoder", site="runtime", sentence="5 % of the left are in the right for 0.23 s",
+        source=DERIVED, inject=sound(in_the_middle(bleeding, BLEEDING_SAMPLES)),
     ),
     Fault(
         name="whistle", stage="decoder", site="graph", sentence="a tone of 4.9 kHz at -46 dBFS",

@@ -15,6 +15,8 @@ from reference.spec.tensors import Array
 SAMPLES = 60_000
 NOISE = 0.05  # relative L2 of the yardstick's error, that of an INT8 decoder
 FOUND = 2.0  # over the yardstick's: as far as a clean INT8 decoder is let, which was measured up to 1.3
+LEVELS_APART = 0.01  # of two drawn channels of 60,000 values: 2.5 standard errors
+CLIP = 0.9  # of the peak
 EXACT = 1e-9  # float64 bookkeeping
 ALL = {**OF_SOUND, **OF_LATENTS}
 
@@ -47,13 +49,24 @@ def echo(sound: Array) -> Array:
     return sound + 0.03 * np.roll(sound, 1_323, axis=-1)
 
 
+def bleeding(sound: Array) -> Array:
+    """In a seventh of the time."""
+    bled = sound.copy()
+    bled[1, 9_000:17_000] += 0.04 * sound[0, 9_000:17_000]
+    return bled
+
+
+def clipped(sound: Array) -> Array:
+    return np.clip(sound, -CLIP * np.abs(sound).max(), CLIP * np.abs(sound).max())
+
+
 def crosstalk(sound: Array) -> Array:
     return sound + 0.03 * sound[::-1]
 
 
 SEEN = {
     "worst_value": (click,), "worst_window": (dropout,), "worst_bin": (whistle,), "worst_gain": (drift,),
-    "worst_echo": (echo, crosstalk),
+    "worst_echo": (echo, crosstalk), "channel_leak": (crosstalk,), "worst_leak": (bleeding, crosstalk), "worst_peak": (clipped,),
 }  # fmt: skip
 
 
@@ -87,11 +100,34 @@ def test_what_is_no_number_stays_none(name: str, poison: float) -> None:
         assert not np.isfinite(ALL[name](noise(0), other))
 
 
-@pytest.mark.parametrize("name", ["worst_value", "worst_window", "worst_bin", "worst_frame", "worst_channel"])
+@pytest.mark.parametrize("name", ["worst_value", "worst_window", "worst_bin", "worst_frame", "worst_channel", "worst_peak"])
 def test_silence_is_no_distance_from_silence_and_infinite_from_anything_else(name: str) -> None:
     silence = np.zeros((2, SAMPLES))
     assert ALL[name](silence, silence) == 0
     assert ALL[name](silence, noise(0)) == np.inf
+
+
+def test_a_gain_is_no_leak_even_of_channels_that_are_alike() -> None:
+    one = noise(0)
+    alike = one + one[::-1] * np.array([[0.5], [0.2]])
+    for name in ("channel_leak", "worst_leak"):
+        assert ALL[name](alike, 1.1 * alike) <= EXACT, name
+        assert ALL[name](one[:1], 1.1 * one[:1]) == 0, name
+
+
+def test_a_leak_has_the_size_of_what_leaks() -> None:
+    truth = noise(0)
+    other = truth.copy()
+    other[1] += NOISE * truth[0]
+    assert ALL["channel_leak"](truth, other) == pytest.approx(NOISE, rel=LEVELS_APART)
+
+
+def test_peaks_that_happen_to_be_right_leave_an_error_of_its_own_size() -> None:
+    """So a yardstick allows no less than that."""
+    truth, other = noise(0), noise(0) + NOISE * noise(1)
+    loudest = np.abs(truth) >= 0.9 * np.abs(truth).max()
+    other[loudest] = truth[loudest]
+    assert ALL["worst_peak"](truth, other) >= OF_SOUND["relative_l2"](truth, other)
 
 
 def test_a_flat_error_has_its_own_size_in_every_window_bin_and_channel() -> None:

@@ -74,6 +74,9 @@ DECODER_FAULTS = {
     "worst_bin": (add_dc,),
     "worst_gain": (gain, flip_polarity),
     "worst_echo": (shift_one_sample, swap_channels, mono),
+    "channel_leak": (swap_channels, mono),
+    "worst_leak": (swap_channels, mono),
+    "worst_peak": (gain, flip_polarity, overdrive, silence),
 }
 LISTENING_FAULTS: dict[str, tuple[Callable[[Array], Array], ...]] = {
     "log_mel_distance_db": (overdrive, silence, reverse_time, mono),
