@@ -26,7 +26,8 @@ way from right to wrong is enough. {SHARES[-1]:g} is the least that is tried; of
 is there or not. "-": this arithmetic cannot have it.
 
 Faults of modules were really converted, and quantized where the arithmetic is; their shares are what the wrong module answers
-otherwise, added to the clean file's answers. The checks are run on the cases {", ".join(CASES)} and those that a fault asks for,
+otherwise, added to the clean file's answers. A share of wrong weights in a quantized file is stored: weights that are so much
+of the way, quantized as the right ones. The checks are run on the cases {", ".join(CASES)} and those that a fault asks for,
 free-running on one of them and only where nothing else failed.
 """
 

@@ -31,6 +31,7 @@ from parity.faults.catalogue.scales import INNER, INT8, INT8_WEIGHTS, PROJECTION
 from parity.faults.edits import answer, at, everywhere, int8_per_tensor, other_weights, overriding, weights
 from parity.faults.fault import DERIVED, Fault
 from parity.faults.injection import InModule, InStage
+from parity.faults.weight_shares import in_weights
 from parity.faults.wiring import answering, fed, fed_by_position, first_input_kept
 from reference.model.attention import CrossAttention, RotaryEmbedding, SelfAttention, rotate
 from reference.model.dit import GLU, FourierFeatures, LayerNorm
@@ -41,6 +42,8 @@ from reference.spec.tensors import Array, Tensors
 SOURCE = "stable-audio-tools models/dit.py, transformer.py"
 BEFORE = ("cross_attention_cond", "global_cond", "x", "t")  # the order of the app's inputs in two of its versions
 AFTER = ("t", "global_cond", "cross_attention_cond", "x")
+ONE_PER_TENSOR = weights(int8_per_tensor, "transformer.layers.1.")
+NEAR_RELATIVE = other_weights(0.1, seed=1)
 
 
 def bad_from_step(step: int, value: float) -> Callable[[Stage], Stage]:
@@ -198,7 +201,8 @@ DIT = (
     Fault(
         name="one_layer_per_tensor", stage="dit", site="weights", sentence="one layer's INT8 has one scale for all channels",
         source="ai-edge-quantizer#474",
-        inject=InModule(stage="dit", edit=weights(int8_per_tensor, "transformer.layers.1.")),
+        inject=InModule(stage="dit", edit=ONE_PER_TENSOR),
+        instead=dict.fromkeys(QUANTIZED_DIT, in_weights(ONE_PER_TENSOR)),
     ),
     Fault(
         name="one_scale_wrong", stage="dit", site="weights", sentence="one channel's INT8 scale is doubled in a projection",
@@ -215,7 +219,8 @@ DIT = (
     Fault(
         name="base_for_distilled", stage="dit", site="file", sentence="weights of a near relative: the base checkpoint",
         source="stable-audio-open-small: base_model and ARC-distilled weights",
-        inject=InModule(stage="dit", edit=other_weights(0.1, seed=1)),
+        inject=InModule(stage="dit", edit=NEAR_RELATIVE),
+        instead=dict.fromkeys(QUANTIZED_DIT, in_weights(NEAR_RELATIVE)),
     ),
     Fault(
         name="another_seed", stage="dit", site="file", sentence="weights of another training run",
