@@ -116,8 +116,9 @@ _HALF_WEIGHTS: dict[str, StageBudget] = {
     ),
     DECODER: decoder(
         like("fp16_weights", 0.4, 1.6, "0.77 to 0.80"),
-        shaped("fp16_weights", 1.6, "0.49 to 0.92"),
-        shaped("fp16_weights", 1.2, "0.77 to 0.80"), leak=shaped("fp16_weights", 4.0, "1.2 to 2.2"),
+        shaped("fp16_weights", 1.6, "0.51 to 0.92"),
+        shaped("fp16_weights", 1.2, "0.77 to 0.80"),
+        leak=shaped("fp16_weights", 4.0, "1.2 to 2.2"), peak=shaped("fp16_weights", 2.4, "0.49 to 0.9"),
     ),
     ENCODER: encoder(
         like("fp16_weights", 0.3, 1.6, "0.66 to 0.78"),
@@ -134,7 +135,7 @@ _STORED = (
 STORED: Mapping[str, StageBudget] = {
     CONDITIONER: conditioner(_STORED[0], _STORED[1], _STORED[2]),
     DIT: dit(*_STORED),
-    DECODER: decoder(*_STORED[:3]),
+    DECODER: decoder(*_STORED[:3], peak=shaped(AS_STORED, 2.6, "0.90 to 1.6")),
     ENCODER: encoder(*_STORED[:3]),
 }
 
@@ -182,8 +183,8 @@ LIMITS: Mapping[Arithmetic, dict[str, StageBudget]] = {
         {
             DIT: dit(*_INT8_DIT),
             DECODER: decoder(
-                like("int8_decoder", 0.45, 1.6, "1.0"), shaped("int8_decoder", 1.9, "0.51 to 1.4"),
-                shaped("int8_decoder", 1.4, "1.0"),
+                like("int8_decoder", 0.45, 1.6, "1.0"), shaped("int8_decoder", 1.9, "0.51 to 1.3"),
+                shaped("int8_decoder", 1.4, "1.0"), peak=shaped("int8_decoder", 2.6, "0.90 to 1.6"),
             ),
         },
         *_INT8_DIT[:2],

@@ -78,18 +78,22 @@ def worst_echo(truth: Array, other: Array) -> float:
     return _relative(along.max() / _rms(exact) / length if along.max() else 0.0, exact)
 
 
-def channel_leak(truth: Array, other: Array, blocks: int = 1) -> float:
-    """The largest part of a channel's error that is another channel of the truth, in one of `blocks` of time: narrow stereo, or
-    channels that change places.
+def channel_leak(truth: Array, other: Array) -> float:
+    """The largest part of a channel's error that is another channel of the truth: narrow stereo, or channels that change places.
 
     What the two share is no part of it, so a gain is none. Without the lags that an echo is looked for at, far less stands out.
+    At least twice the standard error that it has over blocks of time, for one number may happen to be next to nothing.
     """
     exact, error = _pair(truth, other)
-    width = -(-exact.shape[-1] // blocks)
-    sources, wrong = (_in_windows(signal, width) for signal in (exact, error))
-    pairs = permutations(range(exact.shape[0]), 2)
-    along = [_along(_beside(sources[source], sources[into]), wrong[into]) for into, source in pairs]
-    return _relative(np.max(along, initial=0.0) / np.sqrt(width), exact)
+    whole, parts = (_leaks(exact, error, blocks) for blocks in (1, GAIN_BLOCKS))
+    chance = np.std(parts, axis=1) / np.sqrt(parts.shape[1])
+    return _relative(np.max(np.maximum(np.abs(whole[:, 0]), 2 * chance), initial=0.0), exact)
+
+
+def worst_leak(truth: Array, other: Array) -> float:
+    """The same in the block of time where it is largest."""
+    exact, error = _pair(truth, other)
+    return _relative(np.max(np.abs(_leaks(exact, error, GAIN_BLOCKS)), initial=0.0), exact)
 
 
 def worst_peak(truth: Array, other: Array, values: int = PEAK_VALUES) -> float:
@@ -113,6 +117,15 @@ def _loudest(signal: Signal, count: int) -> Array:
     return order
 
 
+def _leaks(exact: Signal, error: Signal, blocks: int) -> Signal:
+    """(pair of channels, block of time): the part of one channel's error that is the other channel, its RMS with a sign."""
+    width = -(-exact.shape[-1] // blocks)
+    sources, wrong = (_in_windows(signal, width) for signal in (exact, error))
+    pairs = list(permutations(range(exact.shape[0]), 2))
+    found = [_along(_beside(sources[source], sources[into]), wrong[into]) / np.sqrt(width) for into, source in pairs]
+    return np.reshape(found, (len(pairs), sources.shape[-2]))
+
+
 def _beside(signal: Signal, other: Signal) -> Signal:
     """What of each row (..., value) of a signal is no multiple of the other's row; nothing where that is but rounding."""
     shared = _over(np.sum(signal * other, axis=-1), np.sum(np.square(other), axis=-1))
@@ -123,7 +136,7 @@ def _beside(signal: Signal, other: Signal) -> Signal:
 
 def _along(direction: Signal, error: Signal) -> Signal:
     """The part of each row (..., value) of an error that goes one way."""
-    return _over(np.abs(np.sum(direction * error, axis=-1)), np.sqrt(np.sum(np.square(direction), axis=-1)))
+    return _over(np.sum(direction * error, axis=-1), np.sqrt(np.sum(np.square(direction), axis=-1)))
 
 
 def _pair(truth: Array, other: Array) -> tuple[Signal, Signal]:

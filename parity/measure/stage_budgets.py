@@ -43,9 +43,12 @@ def dit(denoised: Budget, shape: Budget, pooled: Budget, response: Budget) -> St
     return whole | dict.fromkeys(OF_LATENTS, shape)
 
 
-def decoder(waveform: Budget, shape: Budget, pooled: Budget, leak: Budget | None = None) -> StageBudget:
-    """The sound as a whole and by shape, and all cases pooled; what leaks from channel to channel, where that spreads more."""
-    apart = {**dict.fromkeys(OF_STEREO, leak or shape), "relative_l2": waveform}
+def decoder(
+    waveform: Budget, shape: Budget, pooled: Budget, *, leak: Budget | None = None, peak: Budget | None = None
+) -> StageBudget:
+    """The sound as a whole and by shape, and all cases pooled; where they spread more than other shapes what leaks from channel
+    to channel, and the loudest values."""
+    apart = {**dict.fromkeys(OF_STEREO, leak or shape), "worst_peak": peak or shape, "relative_l2": waveform}
     return {"nonfinite_values": NONE, POOLED: pooled, **dict.fromkeys(OF_SOUND, shape), **apart}
 
 

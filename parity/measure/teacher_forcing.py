@@ -114,10 +114,7 @@ def _every_output(row: StageRow, truth: Tensors, outputs: list[Tensors]) -> list
 
 # What of one channel is in another; what is measured of a sound (channel, sample), and of latents (..., channel, frame), beside
 # how far they are in all.
-OF_STEREO: dict[str, Distance] = {
-    "channel_leak": shape.channel_leak,
-    "worst_leak": partial(shape.channel_leak, blocks=shape.GAIN_BLOCKS),
-}
+OF_STEREO: dict[str, Distance] = {"channel_leak": shape.channel_leak, "worst_leak": shape.worst_leak}
 OF_SOUND: dict[str, Distance] = {
     "relative_l2": metrics.relative_l2,
     "worst_value": shape.worst_value,

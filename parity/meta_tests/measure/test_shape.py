@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from parity.measure.budget import UNIT_ROUNDOFF
 from parity.measure.pooled import pooled
+from parity.measure.shape import GAIN_BLOCKS
 from parity.measure.teacher_forcing import NONFINITE, OF_LATENTS, OF_SOUND, Measurement
 from reference.spec.tensors import Array
 
@@ -120,6 +121,14 @@ def test_a_leak_has_the_size_of_what_leaks() -> None:
     other = truth.copy()
     other[1] += NOISE * truth[0]
     assert ALL["channel_leak"](truth, other) == pytest.approx(NOISE, rel=LEVELS_APART)
+
+
+def test_a_leak_that_happens_to_be_none_leaves_its_chance() -> None:
+    """What leaks in one half is taken away in the other: a yardstick that errs so allows as much as one that does not."""
+    truth = noise(0)
+    other = truth.copy()
+    other[1] += NOISE * truth[0] * np.repeat([1, -1], SAMPLES // 2)
+    assert ALL["channel_leak"](truth, other) == pytest.approx(2 * NOISE / np.sqrt(GAIN_BLOCKS), rel=LEVELS_APART)
 
 
 def test_peaks_that_happen_to_be_right_leave_an_error_of_its_own_size() -> None:
