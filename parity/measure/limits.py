@@ -194,7 +194,7 @@ LIMITS: Mapping[Arithmetic, dict[str, StageBudget]] = {
     INT8_CALIBRATED: {
         CONDITIONER: conditioner(_CALIBRATED, _CALIBRATED, _CALIBRATED),
         DIT: dit(_CALIBRATED, _CALIBRATED_SHAPE, _CALIBRATED, _CALIBRATED),
-        DECODER: decoder(_CALIBRATED, _CALIBRATED_SHAPE, _CALIBRATED),
+        DECODER: decoder(_CALIBRATED, _CALIBRATED_SHAPE, _CALIBRATED, peak=shaped(AS_STORED, 10.0, "0.9 to 4.9")),
         ENCODER: encoder(_CALIBRATED, _CALIBRATED_SHAPE, _CALIBRATED),
     },
     INT4_WEIGHTS: _lent({DIT: dit(*_INT4_ONLY)}, *_INT4_ONLY[:2]),
