@@ -30,9 +30,9 @@ from reference.pipeline import Model
 from reference.spec.tensors import Array
 
 
-def in_weights(edit: Edit, stage: str = "dit") -> InFile:
-    """`edit` changes weights alone, and leaves them like what they were: what is stored is known by that. The file is one that a
-    recipe made of a plainly converted stage."""
+def in_weights(edit: Edit, stage: str) -> InFile:
+    """`edit` changes weights of a stage alone, and leaves them like what they were: what is stored is known by that. The
+    file is one that a recipe made of a plainly converted stage."""
 
     def damage(folder: Path, bench: Bench, share: float) -> None:
         recipe = read_bundle(folder).manifest.recipe

@@ -112,7 +112,7 @@ def _every_output(row: StageRow, truth: Tensors, outputs: list[Tensors]) -> list
     ]
 
 
-# What of one channel is in another; what is measured of a sound (channel, sample), and of latents (..., channel, frame), beside
+# What is measured of a sound (channel, sample), its channels among each other first, and of latents (..., channel, frame), beside
 # how far they are in all.
 OF_STEREO: dict[str, Distance] = {"channel_leak": shape.channel_leak, "worst_leak": shape.worst_leak}
 OF_SOUND: dict[str, Distance] = {

@@ -202,7 +202,7 @@ DIT = (
         name="one_layer_per_tensor", stage="dit", site="weights", sentence="one layer's INT8 has one scale for all channels",
         source="ai-edge-quantizer#474",
         inject=InModule(stage="dit", edit=ONE_PER_TENSOR),
-        instead=dict.fromkeys(QUANTIZED_DIT, in_weights(ONE_PER_TENSOR)),
+        instead=dict.fromkeys(QUANTIZED_DIT, in_weights(ONE_PER_TENSOR, "dit")),
     ),
     Fault(
         name="one_scale_wrong", stage="dit", site="weights", sentence="one channel's INT8 scale is doubled in a projection",
@@ -220,7 +220,7 @@ DIT = (
         name="base_for_distilled", stage="dit", site="file", sentence="weights of a near relative: the base checkpoint",
         source="stable-audio-open-small: base_model and ARC-distilled weights",
         inject=InModule(stage="dit", edit=NEAR_RELATIVE),
-        instead=dict.fromkeys(QUANTIZED_DIT, in_weights(NEAR_RELATIVE)),
+        instead=dict.fromkeys(QUANTIZED_DIT, in_weights(NEAR_RELATIVE, "dit")),
     ),
     Fault(
         name="another_seed", stage="dit", site="file", sentence="weights of another training run",
