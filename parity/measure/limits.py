@@ -135,7 +135,7 @@ _STORED = (
 STORED: Mapping[str, StageBudget] = {
     CONDITIONER: conditioner(_STORED[0], _STORED[1], _STORED[2]),
     DIT: dit(*_STORED),
-    DECODER: decoder(*_STORED[:3], peak=shaped(AS_STORED, 2.6, "0.90 to 1.6")),
+    DECODER: decoder(*_STORED[:3]),
     ENCODER: encoder(*_STORED[:3]),
 }
 
