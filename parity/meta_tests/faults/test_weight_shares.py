@@ -22,7 +22,8 @@ def steps(bench: Bench, judge: Judge, fault: Fault, share: float) -> float:
     with fault.into(VARIANT)(bench, judge, VARIANT, share) as wrong:
         bundle = wrong.source(VARIANT).bundle
         assert bundle is not None
-        (found,) = [check.value for check in wrong.artifacts(bundle, VARIANT) if check.metric == "steps_beyond_rounding"]
+        checks = wrong.artifacts(bundle, VARIANT)
+    (found,) = [check.value for check in checks if (check.stage, check.metric) == (fault.stage, "steps_beyond_rounding")]
     return found
 
 
