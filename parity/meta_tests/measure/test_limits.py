@@ -20,6 +20,8 @@ from parity.measure.arithmetic import (
     Arithmetic,
 )
 from parity.measure.limits import LIMITS, limits, nearest
+from parity.measure.teacher_forcing import OF_STEREO
+from reference.spec.stages import DECODER
 
 # Arithmetics without limits of their own, and whose they are held to.
 LENT = {
@@ -44,3 +46,9 @@ def test_another_is_held_to_the_coarsest_of_what_it_has(arithmetic: Arithmetic) 
     assert arithmetic not in LIMITS
     assert nearest(arithmetic) == LENT[arithmetic]
     assert limits("dit", "denoised_error", arithmetic) == limits("dit", "denoised_error", LENT[arithmetic])
+
+
+@pytest.mark.parametrize("metric", OF_STEREO)
+def test_what_many_values_share_is_held_below_one_rounding_of_each(metric: str) -> None:
+    """Where the yardstick happens to be exact."""
+    assert limits(DECODER, metric, SINGLE).limits(0.0)[1] < limits(DECODER, "worst_echo", SINGLE).limits(0.0)[1]

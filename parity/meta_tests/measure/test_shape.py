@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from parity.measure.budget import UNIT_ROUNDOFF
 from parity.measure.pooled import pooled
-from parity.measure.shape import GAIN_BLOCKS
+from parity.measure.shape import GAIN_BLOCKS, PEAK_VALUES
 from parity.measure.teacher_forcing import NONFINITE, OF_LATENTS, OF_SOUND, Measurement
 from reference.spec.tensors import Array
 
@@ -131,12 +131,23 @@ def test_a_leak_that_happens_to_be_none_leaves_its_chance() -> None:
     assert ALL["channel_leak"](truth, other) == pytest.approx(2 * NOISE / np.sqrt(GAIN_BLOCKS), rel=LEVELS_APART)
 
 
-def test_peaks_that_happen_to_be_right_leave_an_error_of_its_own_size() -> None:
+def test_peaks_that_happen_to_be_right_leave_twice_the_error() -> None:
     """So a yardstick allows no less than that."""
     truth, other = noise(0), noise(0) + NOISE * noise(1)
-    loudest = np.abs(truth) >= 0.9 * np.abs(truth).max()
+    loudest = np.abs(truth) >= np.sort(np.abs(truth).ravel())[-PEAK_VALUES]
     other[loudest] = truth[loudest]
-    assert ALL["worst_peak"](truth, other) >= OF_SOUND["relative_l2"](truth, other)
+    assert ALL["worst_peak"](truth, other) == pytest.approx(2 * OF_SOUND["relative_l2"](truth, other), rel=EXACT)
+
+
+def test_what_errs_both_ways_at_peaks_is_no_clip() -> None:
+    truth = noise(0)
+    place = np.argsort(-np.abs(truth).ravel())[:2]
+    one_way, both_ways = np.zeros(truth.size), np.zeros(truth.size)
+    one_way[place], both_ways[place] = NOISE, (NOISE, -NOISE)
+    found = [
+        ALL["worst_peak"](truth, truth + np.sign(truth) * error.reshape(truth.shape)) for error in (one_way, both_ways)
+    ]
+    assert found[0] == pytest.approx(np.sqrt(2) * found[1], rel=EXACT)
 
 
 def test_a_flat_error_has_its_own_size_in_every_window_bin_and_channel() -> None:
