@@ -123,6 +123,13 @@ def test_a_leak_has_the_size_of_what_leaks() -> None:
     assert ALL["channel_leak"](truth, other) == pytest.approx(NOISE, rel=LEVELS_APART)
 
 
+def test_a_leak_in_one_block_of_time_has_its_size_there() -> None:
+    truth = noise(0)
+    other = truth.copy()
+    other[1, : SAMPLES // GAIN_BLOCKS] += NOISE * truth[0, : SAMPLES // GAIN_BLOCKS]
+    assert ALL["worst_leak"](truth, other) == pytest.approx(NOISE, rel=3 * LEVELS_APART)  # fewer values, more apart
+
+
 def test_a_leak_that_happens_to_be_none_leaves_its_chance() -> None:
     """What leaks in one half is taken away in the other: a yardstick that errs so allows as much as one that does not."""
     truth = noise(0)
@@ -142,6 +149,7 @@ def test_peaks_that_happen_to_be_right_leave_twice_the_error() -> None:
 def test_what_errs_both_ways_at_peaks_is_no_clip() -> None:
     truth = noise(0)
     place = np.argsort(-np.abs(truth).ravel())[:2]
+    truth.flat[place] = np.abs(truth.flat[place]) * (1, -1)
     one_way, both_ways = np.zeros(truth.size), np.zeros(truth.size)
     one_way[place], both_ways[place] = NOISE, (NOISE, -NOISE)
     found = [
