@@ -23,7 +23,7 @@ POSITIONS = 3
 @pytest.fixture(scope="module", params=[2, MANY], ids=lambda threads: f"{threads} threads")
 def threaded(request: pytest.FixtureRequest, judge: Judge) -> Iterator[Judge]:
     """A judge of the same files, every runtime on so many threads."""
-    with Judge(truths=judge.truths, contenders=judge.contenders, threads=request.param) as other:
+    with judge.on_threads(request.param) as other:
         yield other
 
 

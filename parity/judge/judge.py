@@ -95,6 +95,13 @@ class Judge(Panel):
             _answers=self.answered, _weights=self.weights,
         )  # fmt: skip
 
+    def on_threads(self, threads: int) -> "Judge":
+        """A judge of the same contenders, their runtimes on so many threads, beside what yardsticks answer this one."""
+        return Judge(
+            truths=self.truths, contenders=self.contenders, threads=threads, files=self.files, yardsticks=self,
+            _weights=self.weights,
+        )  # fmt: skip
+
     def budget(self, stage: str, variant: str, metric: str) -> Budget:
         """What a number about a contender's stage is held to."""
         return limits(stage, metric, self.arithmetic(variant, stage))

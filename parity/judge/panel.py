@@ -28,7 +28,8 @@ from reference.spec.tensors import Tensors
 class Panel:
     """A model, the contenders, and what they have answered so far. Use it as a context manager.
 
-    `replaced` are answer sources that stand in for a contender's own runtime, or for a yardstick, by name.
+    `replaced` are answer sources that stand in for a contender's own runtime, or for a yardstick, by name. `yardsticks` is who
+    asks those instead, a panel of the same model.
     """
 
     truths: Truth
@@ -38,6 +39,7 @@ class Panel:
     files: Files = field(default_factory=Files)
     open_stages: OpenStages = field(default_factory=OpenStages)
     shares_stages: bool = False  # what is open is another judge's, who goes on using it
+    yardsticks: "Panel | None" = None
     _answers: Answers | None = None
     _stack: ExitStack = field(default_factory=ExitStack)
     _generated: dict[tuple[str, str], Tensors] = field(default_factory=dict)
@@ -165,7 +167,7 @@ class Panel:
         """What a yardstick measures that a contender's stage is held to; `AS_STORED` is one of the contender's own file."""
         loading = self.loading(variant, stage)
         if yardstick != AS_STORED:
-            return self.measured(stage, yardstick, case, loading)
+            return (self.yardsticks or self).measured(stage, yardstick, case, loading)
         bundle = self.source(variant).bundle
         assert bundle is not None, "only a file is stored"
         key = stage, (AS_STORED, self.files.sha256(bundle, stage)), case.id

@@ -15,6 +15,7 @@ from parity.faults.injection import Injected
 from parity.faults.wiring import answering
 from parity.judge.judge import Judge
 from parity.judge.known_causes import HALF_T5, half_t5
+from parity.judge.sources import Run
 from parity.measure.budget import YARDSTICK
 from parity.measure.cases import Case
 from parity.measure.verdict import FREE_RUNNING
@@ -120,6 +121,18 @@ def test_the_threads_of_the_process_are_given_back(judge: Judge) -> None:
     assert (torch.get_num_threads(), blas_threads()) == before
     with Judge(truths=judge.truths, contenders={}, threads=MOST_THREADS):
         assert (torch.get_num_threads(), blas_threads()) == (MOST_THREADS, {MOST_THREADS})
+
+
+def test_a_judge_on_other_threads_asks_runtimes_again_and_no_yardstick(judge: Judge) -> None:
+    case = case_called(judge, "drums")
+    (checks,) = judge.pooled("dit", VARIANT, [case])
+    with judge.on_threads(MOST_THREADS + 1) as other:
+        source = other.source(VARIANT)
+        assert isinstance(source, Run)
+        assert source.threads == MOST_THREADS + 1
+        assert other.answers("dit", VARIANT, case) is not judge.answers("dit", VARIANT, case)
+        assert other.beside("dit", VARIANT, YARDSTICK, case) is judge.beside("dit", VARIANT, YARDSTICK, case)
+        assert [check.limit for check in other.pooled("dit", VARIANT, [case])] == [checks.limit]
 
 
 def blas_threads() -> set[int]:
