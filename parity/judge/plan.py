@@ -107,12 +107,12 @@ class Plan:
             yield from self.judge.pooled(stage, variant, self.cases)
             for drawn in self.drawn[stage]:
                 yield from self.judge.swept(variant, drawn)
-            yield from self.judge.responses(stage, variant, self.drawn[stage])
             graph = self.judge.graph(stage, variant, self.cases)
             yield from graph.checks
             if graph.unseen:
                 self.unseen.append(UnseenGraph(variant=variant, stage=stage, why=graph.unseen))
             if self.judge.whole(variant):
+                yield from self.judge.responses(stage, variant, self.drawn[stage])
                 yield self.judge.determinism(stage, variant, self.cases[0])
 
     def _of_the_whole(self, variant: str, say: Say) -> Iterator[Verdict]:
