@@ -1,23 +1,15 @@
 """Answers that were given elsewhere, on a device: found by what was asked, to be judged like those of a runtime here."""
 
-import hashlib
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 
 from litert_pipeline.bundle import Bundle
 from parity.measure.arithmetic import Arithmetic
+from parity.measure.asked import Digest, digest_of
 from parity.measure.replay import Generate
 from reference.spec.errors import InputError
 from reference.spec.generation import Stage, generate
 from reference.spec.tensors import Array, Tensors
-
-Digest = str
-
-
-def digest_of(feed: Mapping[str, Array]) -> Digest:
-    """SHA-256 of what a stage is fed: names, dtypes, shapes and bytes, whatever the order."""
-    told = (f"{name} {array.dtype} {array.shape} ".encode() + array.tobytes() for name, array in sorted(feed.items()))
-    return hashlib.sha256(b"".join(told)).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
