@@ -26,6 +26,7 @@ ROOMS = (
     ("parity.bundles",),
     ("parity.runtimes",),
     ("parity.truth",),
+    ("parity.device.record",),
     ("parity.measure",),
     ("litert_pipeline.__main__",),
     ("litert_pipeline.build",),
@@ -42,6 +43,7 @@ ROOMS = (
 KNOWN = {
     "litert_pipeline.run": {"litert_pipeline", "reference.spec"},
     "parity.measure": {"litert_pipeline", "reference.spec"},
+    "parity.device.record": {"litert_pipeline", "litert_pipeline.run", "parity.measure", "reference.spec"},
 }
 
 MOST_LINES = 250

@@ -83,6 +83,12 @@ class Answers:
         for found in self._generations():
             yield from ((digest, references) for digest, references in found["asked"].get(f"{variant}/{stage}", []))
 
+    def require_intact(self) -> None:
+        """Raise InputError if any answer was changed: each is read once."""
+        for variant, part in self.plan.own_parts:
+            for _, references in self.references(variant.name, part.stage):
+                self._array(references)
+
     def missing(self) -> list[str]:
         """The jobs of answers that did not end, one by one."""
         return [job for job in self.expected() if job not in self._ended]

@@ -16,7 +16,7 @@ from reference.spec.errors import InputError
 
 JOURNAL = "journal.jsonl"
 CHECKSUM_LENGTH = 16
-KIT, BEGIN, END, FAULT, LEFT = "kit", "begin", "end", "fault", "left"  # kinds of lines
+KIT, BEGIN, END, FAULT, LEFT, JUDGED = "kit", "begin", "end", "fault", "left", "judged"  # kinds of lines
 CRASHES = 2  # so often begun and never ended, a job has brought the process down
 
 Entry = Mapping[str, Any]

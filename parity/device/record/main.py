@@ -7,7 +7,7 @@ from pathlib import Path
 
 from parity.device.record.alone import ALONE, in_own_process
 from parity.device.record.answers import Answers
-from parity.device.record.journal import KIT
+from parity.device.record.journal import JUDGED, KIT
 from parity.device.record.kit import Kit, read_kit
 from parity.device.record.recorder import record, to_terminal
 from parity.device.record.verdicts import OnTheSpot, worst_rows
@@ -34,6 +34,7 @@ def _recorded(kit: Kit, out: Path) -> int:
     answers = record(kit, out, to_terminal)
     spot = OnTheSpot(answers=answers, arrays=kit.arrays)
     checks = list(spot.verdicts())
+    answers.journal.append(JUDGED, checks=[check.to_json() for check in checks])
     missing = sorted(answers.faults_told) + spot.missing
     for line in (*_machine(answers), *_table(checks), *_threads(answers)):
         print(line)
