@@ -39,14 +39,14 @@ from parity.measure.teacher_forcing import (
     unequal_numbers,
     unequal_values,
 )
-from parity.measure.verdict import FREE_RUNNING, REPLAYED, TEACHER_FORCED, Verdict
+from parity.measure.verdict import FREE_RUNNING, REPLAYED, Verdict, repeated
 from parity.truth.disturbed import OwnErrors
 from parity.truth.envelope import Distances, draws, envelope
 from parity.truth.own_errors import own_errors
 from parity.truth.store import Store
 from parity.truth.traces import Truth
 from reference.pipeline import load_model
-from reference.spec.generation import generate
+from reference.spec.generation import Stage, generate
 from reference.spec.stages import CONDITIONER, GENERATION
 from reference.spec.tensors import Tensors
 
@@ -173,16 +173,15 @@ class Judge(Panel):
         """Identical runs on the truth's inputs must agree bit for bit."""
         repeats = LARGE_REPEATS if self.model.large else REPEATS
 
-        def again() -> int:
+        def again(run: Stage) -> int:
             answers = self.answers(stage, variant, case)
-            runs = (teacher_forced(stage, self.stage(variant, stage), self.truth(case)) for _ in range(repeats - 1))
-            return sum(unequal_values(answers, run) for run in runs)
+            return sum(unequal_values(answers, teacher_forced(stage, run, self.truth(case))) for _ in range(repeats - 1))
 
-        return Verdict(
-            stage=stage, variant=variant, case=case.id, ladder=TEACHER_FORCED, metric="nondeterministic_values",
-            value=self.answered.unequal(self._key(stage, variant, case), again), limit=0.0,
-            why=f"{repeats} identical invocations must be bit-equal",
-        )  # fmt: skip
+        def unequal() -> int:
+            return self.source(variant).repeated(stage, again)
+
+        found = self.answered.unequal(self._key(stage, variant, case), unequal)
+        return repeated(stage, variant, case.id, unequal=found, repeats=repeats)
 
     def artifacts(self, bundle: Bundle, label: str) -> list[Verdict]:
         """Whether a bundle's files are those its manifest and the model dir say; `label` is what it is called."""

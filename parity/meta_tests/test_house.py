@@ -18,6 +18,7 @@ ROOMS = (
     ("parity.__main__",),
     ("parity.commands",),
     ("parity.soak_mixes",),
+    ("parity.judge_answers",),
     ("parity.gate", "parity.soak", "parity.latency", "parity.faults"),
     ("parity.mixes",),
     ("parity.report",),

@@ -3,7 +3,7 @@
 import math
 from base64 import b64encode
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import jinja2
 
 from parity.bundles.assignment_table import COLUMNS, cells
+from parity.device.device import Device
 from parity.explain.activation import WARN_SHARE, Activation
 from parity.explain.evidence import StepFigures
 from parity.explain.inside.blocks import by_block
@@ -59,9 +60,17 @@ def page(report: Report) -> str:
         sounds=[_sound(sound) for sound in evidence.sounds],
         model=report.model.in_words(),
         environment=report.environment.in_words(),
+        times=_times(report.devices),
         assignments=[cells(row) for row in report.assignments],
         assignment_columns=COLUMNS,
     )
+
+
+def _times(devices: Sequence[Device]) -> dict[str, list[str]]:
+    """Median times in words by stage, variant and threads, device by device."""
+    found = [{f"{one.stage}, {one.variant}, {one.threads} threads": one.median_ms for one in device.times} for device in devices]
+    rows = dict.fromkeys(row for times in found for row in times)
+    return {row: [f"{times[row]:.1f}" if row in times else "-" for times in found] for row in rows}
 
 
 def _columns(checks: list[Verdict]) -> list[tuple[str, str]]:

@@ -12,17 +12,10 @@ from parity.measure.cases import Drawn
 from parity.measure.pooled import pooled
 from parity.measure.sweep import SWEPT, over_domain, response
 from parity.measure.teacher_forcing import Measurement, measure
-from parity.measure.verdict import TEACHER_FORCED, Verdict
+from parity.measure.verdict import Verdict, repeated
 from reference.spec.errors import InputError
 from reference.spec.sampling.objective import OBJECTIVES
 from reference.spec.tensors import Tensors
-
-NONDETERMINISTIC = "nondeterministic_values"
-
-
-def repeated_why(repeats: int) -> str:
-    """The reason of the limit of values that differ between runs."""
-    return f"{repeats} identical invocations must be bit-equal"
 
 
 def measurements(objective: str, question: Question, truth: Tensors, answers: list[Tensors]) -> list[Measurement]:
@@ -107,15 +100,7 @@ class OnTheSpot:
         if unequal is None:
             self.missing.append(f"{part.stage}/{variant.name} was not asked again")
             return
-        yield determinism(part.stage, variant.name, plan.cases[0], unequal, plan.repeats)
-
-
-def determinism(stage: str, variant: str, case: str, unequal: int, repeats: int) -> Verdict:
-    """How many values differed between runs on equal inputs: none may."""
-    return Verdict(
-        stage=stage, variant=variant, case=case, ladder=TEACHER_FORCED, metric=NONDETERMINISTIC,
-        value=float(unequal), limit=0.0, why=repeated_why(repeats),
-    )  # fmt: skip
+        yield repeated(part.stage, variant.name, plan.cases[0], unequal=unequal, repeats=plan.repeats)
 
 
 def worst_rows(checks: Iterable[Verdict]) -> list[list[Verdict]]:

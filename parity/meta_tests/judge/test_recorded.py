@@ -46,6 +46,9 @@ class Recorder:
     def generating(self, stage: str) -> Stage:
         return self._keeping(stage, self.source.generating(stage))
 
+    def repeated(self, stage: str, count: Callable[[Stage], int]) -> int:
+        return count(self.stage(stage))
+
     def identity(self, stage: str) -> Hashable:
         return ("recorder", id(self.kept), stage)
 
