@@ -10,6 +10,7 @@ from parity.measure.verdict import Verdict
 
 NAMED = 3  # that a sentence lists
 MILLI = 1000
+ROUNDING = 1e-9  # of a number: far more than orders of sums differ by, far less than any limit's headroom
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,14 +50,17 @@ def device_of(name: str, answers: Answers) -> Device:
 
 def agreement(answers: Answers, checks: Sequence[Verdict], called: Mapping[str, str]) -> str:
     """Whether the verdicts that were reached on the device are those of the host; `called`: variants here by what they are called
-    there."""
-    own = [_without_id(check.to_json()) for check in checks]
+    there. Another numpy sums in another order."""
+    here = {_key(check.to_json()): check.to_json() for check in checks}
     sessions = list(answers.journal.of(JUDGED))
     there = sessions[-1]["checks"] if sessions else []
-    unlike = [one["id"] for one in there if _without_id(one) | {"variant": called[one["variant"]]} not in own]
-    if not unlike:
-        return f"all {len(there)} verdicts that were reached on it are these, number for number"
-    return f"{len(unlike)} of {len(there)} verdicts that were reached on it are others here: {_listed(unlike)}"
+    pairs = [(one, here.get(_key({**one, "variant": called[one["variant"]]}))) for one in there]
+    unlike = [one["id"] for one, other in pairs if other is None or other["ok"] != one["ok"] or _apart(one, other) > ROUNDING]
+    if unlike:
+        return f"{len(unlike)} of {len(there)} verdicts that were reached on it are others here: {_listed(unlike)}"
+    most = max((_apart(one, other) for one, other in pairs if other), default=0.0)
+    exactly = f"but for rounding, at most {most:.0e} of a number" if most else "number for number"
+    return f"all {len(there)} verdicts that were reached on it are these, {exactly}"
 
 
 def differences(one: Answers, other: Answers) -> list[str]:
@@ -71,9 +75,20 @@ def differences(one: Answers, other: Answers) -> list[str]:
     return found
 
 
-def _without_id(check: Mapping[str, Any]) -> dict[str, Any]:
-    """A verdict without what its variant's name is part of."""
-    return {name: value for name, value in check.items() if name != "id"}
+def _key(check: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What a verdict is about."""
+    return tuple(check[name] for name in ("stage", "variant", "case", "ladder", "metric", "step"))
+
+
+def _apart(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
+    """How far value and limits of two verdicts about the same are apart, relative to them."""
+    pairs = [(float(one[name]), float(other[name])) for name in ("value", "limit", "low_limit")]
+    return max(0.0 if _same(*pair) else abs(pair[0] - pair[1]) / max(map(abs, pair)) for pair in pairs)
+
+
+def _same(one: float, other: float) -> bool:
+    """NaN is NaN here, and infinity infinity."""
+    return one == other or (one != one and other != other)
 
 
 def _told(machine: Mapping[str, Any], answers: Answers) -> dict[str, str]:
@@ -98,9 +113,9 @@ def _temperatures(found: Sequence[float | None]) -> str:
 
 
 def _slowed(answers: Answers) -> list[str]:
-    """Races behind which the clock was slower: their times are no figures of a cool device."""
+    """Races behind which a fixed job took longer: their times are no figures of a cool device."""
     return [
-        f"{stage} at {threads} threads was timed while the clock was {slowed:.2f}x slower than at first"
+        f"{stage} at {threads} threads was timed while a fixed small job took {slowed:.2f}x as long as at first"
         for stage, threads, _, slowed in answers.races()
         if slowed
     ]

@@ -99,7 +99,7 @@ class Answers:
         return [f"{job}: {says}" for job, says in self.journal.faults.items()]
 
     def races(self) -> Iterator[tuple[str, int, Mapping[str, float], float | None]]:
-        """Stage, threads, median seconds by variant, and how much slower the clock had become, if it had."""
+        """Stage, threads, median seconds by variant, and how many times as long a fixed job took then, if longer."""
         for job, found in self._ended.items():
             if job.startswith("race/"):
                 yield job.split("/")[1], found["threads"], found["median_s"], found["slowed"]

@@ -15,7 +15,7 @@ SYSFS = Path("/sys")
 MILLI = 1000  # sysfs tells thousandths of a degree
 PACKAGES = ("ai-edge-litert", "numpy")
 WORK_BYTES, TRIES = 2**22, 3  # of the small job that tells how fast the clock is
-SLOWED = 1.1  # times what it took at first: the clock was lowered
+SLOWED = 1.1  # times what it took at first
 
 
 def machine() -> dict[str, Any]:
@@ -47,7 +47,7 @@ def temperature_c(sysfs: Path = SYSFS) -> float | None:
 
 @dataclass
 class Throttling:
-    """Whether the clock was lowered since this was made: the same small job takes longer than it did."""
+    """Whether the same small job takes longer than it did: the clock was lowered, or others run besides."""
 
     first_s: float = field(default_factory=lambda: small_job_s())
 

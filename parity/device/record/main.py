@@ -58,7 +58,8 @@ def _machine(answers: Answers) -> Iterator[str]:
     yield f"{cpu['model']} ({told['architecture']}; {' '.join(cpu['features'])}{vectors}), {told['system']}"
     for stage, threads, medians, slowed in answers.races():
         told_times = ", ".join(f"{name} {1000 * seconds:.1f} ms" for name, seconds in medians.items())
-        yield f"{stage}, {threads} threads: {told_times}{f' (the clock was {slowed:.2f}x slower)' if slowed else ''}"
+        noticed = f" (a fixed small job took {slowed:.2f}x as long as at first)" if slowed else ""
+        yield f"{stage}, {threads} threads: {told_times}{noticed}"
 
 
 def _threads(answers: Answers) -> Iterator[str]:

@@ -10,7 +10,7 @@ from fixtures import TINY_MODEL_DIR
 from litert_pipeline.bundle import Bundle
 from parity.device.pack import Packed, PackOptions, pack
 from parity.measure.sweep import Sweep
-from parity.meta_tests.device.kits import CASE, DRAWS, RECIPE, VARIANT, Run, run_recorder
+from parity.meta_tests.device.kits import CASE, DRAWS, RECIPE, VARIANT, Run, changed_kit, grown_scales, run_recorder
 from parity.truth.store import Store
 
 
@@ -44,6 +44,13 @@ def recording(kit: Path) -> tuple[Path, Run]:
     """The folder of answers, and how recording them ended."""
     folder = kit.parent / "answers"
     return folder, run_recorder(kit, folder)
+
+
+@pytest.fixture(scope="session")
+def damaged(kit: Path) -> tuple[Path, Run]:
+    """The same of a kit of a bundle whose DiT has scales that are all too large; `kit` beside it."""
+    folder = changed_kit(kit, kit.parent / "damaged" / "kit", grown_scales)
+    return folder.parent / "answers", run_recorder(folder, folder.parent / "answers")
 
 
 @pytest.fixture(scope="session")

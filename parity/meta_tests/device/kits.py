@@ -12,10 +12,12 @@ from pathlib import Path
 from litert_pipeline.bundle import MANIFEST_NAME, read_bundle
 from parity.device.record.kit import ARRAYS, BUNDLES, RECORDER, Plan, read_plan, write_plan
 from parity.device.record.kit import MANIFEST as KIT_MANIFEST
+from parity.faults.file_edits import edit_file, scales
 from reference.spec.files import sha256_of
 from reference.spec.stages import ALL_STAGES
 
 VARIANT, RECIPE, CASE = "litert_int8", "int8", "drums"
+GROWN = 1.05  # scales of a damaged DiT
 DRAWS = 3  # of a stage: as few as a response is told from
 # What LiteRT's wheel needs besides; nothing else is let in.
 ALLOWED = ("numpy", "ai_edge_litert", "flatbuffers", "google", "backports", "ml_dtypes", "tqdm", "typing_extensions")
@@ -70,6 +72,7 @@ def clean_environment() -> dict[str, str]:
 def changed_kit(kit: Path, folder: Path, change: Callable[[Path], None], stages: Collection[str] = ALL_STAGES) -> Path:
     """A copy of a kit of a bundle whose files `change` has made others, as if that bundle had been packed; where not all stages
     are asked, nothing is generated or timed."""
+    folder.parent.mkdir(exist_ok=True)
     shutil.copytree(kit, folder, ignore=shutil.ignore_patterns(ARRAYS))
     (folder / ARRAYS).symlink_to(kit / ARRAYS)
     bundle = folder / BUNDLES / RECIPE
@@ -80,6 +83,11 @@ def changed_kit(kit: Path, folder: Path, change: Callable[[Path], None], stages:
     plan = replace(plan, hashes=hashes, files={name: sha256_of(folder / name) for name in plan.files})
     write_plan(plan if stages == ALL_STAGES else _of_few(plan, stages), folder)
     return folder
+
+
+def grown_scales(bundle: Path) -> None:
+    """Damage its DiT: all weights are a little too large."""
+    edit_file(bundle / "dit.tflite", scales(lambda scale: GROWN * scale))
 
 
 def _note_files(bundle: Path) -> None:

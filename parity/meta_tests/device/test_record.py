@@ -13,17 +13,24 @@ from parity.device.record.answers import Answers, read_answers
 from parity.device.record.journal import BEGIN, CRASHES, END, JOURNAL, JUDGED, Journal
 from parity.device.record.kit import ARRAYS, BUNDLES, MANIFEST, read_kit
 from parity.device.record.verdicts import OnTheSpot
-from parity.faults.file_edits import edit_file, scales
 from parity.judge.judge import Judge
 from parity.measure.sweep import Sweep
 from parity.measure.verdict import Verdict
-from parity.meta_tests.device.kits import RECIPE, VARIANT, Run, changed_kit, clean_environment, command, run_recorder
+from parity.meta_tests.device.kits import (
+    RECIPE,
+    VARIANT,
+    Run,
+    changed_kit,
+    clean_environment,
+    command,
+    grown_scales,
+    run_recorder,
+)
 from parity.test_parity import case_called
 from reference.spec.errors import EXIT_NOT_JUDGED, EXIT_OK, EXIT_REFUSE, InputError
 
 LINES_BEFORE_KILL = 12  # of the journal: some answers are there, and not all
 PATIENCE_S = 120.0
-GROWN = 1.05  # scales of a DiT
 
 
 def on_the_spot(kit: Path, answers: Path) -> list[Verdict]:
@@ -59,11 +66,8 @@ def test_verdicts_on_the_spot_are_the_judge_s_number_for_number(
     assert {check["id"]: check for check in judged["checks"]} == {check.id: check.to_json() for check in expected}
 
 
-def test_a_damaged_file_is_named(kit: Path, tmp_path: Path) -> None:
-    def damage(bundle: Path) -> None:
-        edit_file(bundle / "dit.tflite", scales(lambda scale: GROWN * scale))
-
-    run = run_recorder(changed_kit(kit, tmp_path / "kit", damage, ["conditioner", "dit"]), tmp_path / "answers")
+def test_a_damaged_file_is_named(damaged: tuple[Path, Run]) -> None:
+    _, run = damaged
     assert run.code == EXIT_REFUSE, run.errors
     beyond = [line for line in run.out.splitlines() if line.startswith("beyond its limit")]
     assert beyond
@@ -157,10 +161,7 @@ def test_a_file_of_the_kit_that_was_changed_is_refused_before_anything_is_record
 
 
 def test_answers_to_another_kit_are_not_gone_on_with(kit: Path, answers: Path, tmp_path: Path) -> None:
-    def other(bundle: Path) -> None:
-        edit_file(bundle / "dit.tflite", scales(lambda scale: GROWN * scale))
-
-    run = run_recorder(changed_kit(kit, tmp_path / "kit", other), copy_of(answers, tmp_path / "answers"))
+    run = run_recorder(changed_kit(kit, tmp_path / "kit", grown_scales), copy_of(answers, tmp_path / "answers"))
     assert run.code == EXIT_NOT_JUDGED
     assert "holds answers to kit" in run.errors
 
