@@ -36,11 +36,8 @@ def model(cpuinfo: Path = CPUINFO) -> str:
     """What the CPU calls itself."""
     if platform.system() == "Darwin":
         return _sysctl("machdep.cpu.brand_string").partition(": ")[2].strip() or "unknown"
-    fields = dict(_fields(cpuinfo))
-    if "model name" in fields:
-        return fields["model name"]
-    cores = {name for name in _arm_cores(cpuinfo)}
-    return ", ".join(sorted(cores)) or fields.get("Hardware", platform.processor() or "unknown")
+    cores = sorted(set(_arm_cores(cpuinfo)))  # Arm's own lines say more than the model name beside them
+    return ", ".join(cores) or dict(_fields(cpuinfo)).get("model name", platform.processor() or "unknown")
 
 
 def features(auxv: Path = AUXV, cpuinfo: Path = CPUINFO) -> list[str]:
