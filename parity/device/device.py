@@ -24,12 +24,24 @@ class Time:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Opening:
+    """What opening a stage in a process of its own took, its first call, and the most memory that process had resident."""
+
+    stage: str
+    variant: str
+    open_s: float
+    first_call_s: float
+    peak_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Device:
     """One device of a report."""
 
     name: str
     told: Mapping[str, str]
     times: Sequence[Time] = ()
+    openings: Sequence[Opening] = ()
     notes: Sequence[str] = ()
 
     def noting(self, sentences: Iterable[str]) -> "Device":
@@ -38,14 +50,16 @@ class Device:
 
 
 def device_of(name: str, answers: Answers) -> Device:
-    """The device of a recording, as its last session tells."""
+    """The device of a recording, as its last session tells. Only an edited journal lacks one, and is refused before."""
     machine = list(answers.journal.of(KIT))[-1]["machine"]
     times = [
         Time(stage=stage, variant=variant, threads=threads, median_ms=MILLI * seconds)
         for stage, threads, medians, _ in answers.races()
         for variant, seconds in medians.items()
     ]
-    return Device(name=name, told=_told(machine, answers), times=times, notes=[*_slowed(answers), *_threads(answers)])
+    openings = [Opening(stage=stage, variant=variant, **found) for variant, stage, found in answers.openings()]
+    notes = [*_slowed(answers), *_threads(answers)]
+    return Device(name=name, told=_told(machine, answers), times=times, openings=openings, notes=notes)
 
 
 def agreement(answers: Answers, checks: Sequence[Verdict], called: Mapping[str, str]) -> str:

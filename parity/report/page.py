@@ -29,6 +29,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 PLOT_WIDTH, PLOT_HEIGHT, MARGIN_LEFT, MARGIN = 900, 320, 50, 12
 TOP_DB, GRID_DB = 160.0, 20  # float32 rounding is near 130 dB
 MIXES = [mix for count in range(1, len(GENERATION) + 1) for mix in combinations(GENERATION, count)]
+MIB = 2**20
 BAR_PIXELS, BAR_MOST = 60, 300  # of a bar at its limit, and of the longest
 Matrix = dict[tuple[str, str, str], dict[str, Any]]  # by (variant, stage, ladder)
 COLOURS = (
@@ -67,10 +68,22 @@ def page(report: Report) -> str:
 
 
 def _times(devices: Sequence[Device]) -> dict[str, list[str]]:
-    """Median times in words by stage, variant and threads, device by device."""
-    found = [{f"{one.stage}, {one.variant}, {one.threads} threads": one.median_ms for one in device.times} for device in devices]
+    """Times of a call and of opening, in words, device by device."""
+    found = [_told_times(device) for device in devices]
     rows = dict.fromkeys(row for times in found for row in times)
-    return {row: [f"{times[row]:.1f}" if row in times else "-" for times in found] for row in rows}
+    return {row: [times.get(row, "-") for times in found] for row in rows}
+
+
+def _told_times(device: Device) -> dict[str, str]:
+    raced = {
+        f"{one.stage}, {one.variant}, {one.threads} thread{'s' if one.threads > 1 else ''}": f"{one.median_ms:.1f} ms"
+        for one in device.times
+    }
+    alone = {
+        f"{one.stage}, {one.variant}, opened alone": f"{one.open_s:.2f} s, {one.peak_bytes / MIB:.0f} MiB"
+        for one in device.openings
+    }
+    return raced | alone
 
 
 def _columns(checks: list[Verdict]) -> list[tuple[str, str]]:

@@ -104,6 +104,13 @@ class Answers:
             if job.startswith("race/"):
                 yield job.split("/")[1], found["threads"], found["median_s"], found["slowed"]
 
+    def openings(self) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+        """Variant, stage, and what opening it alone took: `open_s`, `first_call_s`, `peak_bytes`."""
+        for variant, part in self.plan.own_parts:
+            found = self._ended.get(alone_job(variant.name, part.stage))
+            if found is not None:
+                yield variant.name, part.stage, found
+
     def expected(self) -> list[str]:
         """The jobs a verdict needs: the denominator is the kit's, not the recorder's."""
         own = [job for variant, part in self.plan.own_parts for job in part_jobs(self.plan, variant, part)]

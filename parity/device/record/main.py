@@ -56,6 +56,9 @@ def _machine(answers: Answers) -> Iterator[str]:
     cpu = told["cpu"]
     vectors = "".join(f", {name} vectors of {8 * length} bits" for name, length in cpu["vector_bytes"].items())
     yield f"{cpu['model']} ({told['architecture']}; {' '.join(cpu['features'])}{vectors}), {told['system']}"
+    for variant, stage, found in answers.openings():
+        took = f"opened in {found['open_s']:.2f} s, first call {found['first_call_s']:.2f} s"
+        yield f"{stage}/{variant} alone: {took}, peak {found['peak_bytes'] / 2**20:.0f} MiB"
     for stage, threads, medians, slowed in answers.races():
         told_times = ", ".join(f"{name} {1000 * seconds:.1f} ms" for name, seconds in medians.items())
         noticed = f" (a fixed small job took {slowed:.2f}x as long as at first)" if slowed else ""
