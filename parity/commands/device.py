@@ -39,7 +39,8 @@ def pack_command(
     console = wide_console()
     options = PackOptions(
         model=model, bundles=bundle, out=out, variants=split_names(variants), cases=split_names(cases),
-        threads=thread_counts(threads), rounds=rounds, models=not no_models, force=force, sweep=Sweep(draws=draws, seed=seed),
+        threads=tuple(dict.fromkeys(thread_counts(threads))), rounds=rounds, models=not no_models, force=force,
+        sweep=Sweep(draws=draws, seed=seed),
     )  # fmt: skip
     with show_progress(console) as say:
         packed = pack(options, user_store(no_cache), say)

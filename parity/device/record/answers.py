@@ -12,6 +12,7 @@ from parity.device.record.journal import JOURNAL, Journal
 from parity.device.record.kit import ARRAYS, MANIFEST, Kit, Part, Plan, Question, Variant, read_plan
 from parity.measure.asked import Digest
 from reference.spec.errors import InputError
+from reference.spec.files import new_file
 from reference.spec.tensors import Tensors
 
 Given = list[Any]  # digest of what was fed, and references of what was answered by output
@@ -143,7 +144,8 @@ def begin_answers(kit: Kit, folder: Path) -> Journal:
         if recorded != kit.id:
             raise InputError(f"{folder}: holds answers to kit {recorded[:12]}, this is {kit.id[:12]}; choose another folder")
     else:
-        shutil.copyfile(kit.folder / MANIFEST, folder / MANIFEST)
+        with new_file(folder / MANIFEST, force=False) as file:
+            shutil.copyfile(kit.folder / MANIFEST, file)
     return Journal.resume(folder / JOURNAL, kit.id)
 
 

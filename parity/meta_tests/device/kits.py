@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from litert_pipeline.bundle import MANIFEST_NAME, read_bundle
+from parity.device.record.answers import read_answers
+from parity.device.record.journal import JOURNAL, Entry, Journal
 from parity.device.record.kit import ARRAYS, BUNDLES, RECORDER, Plan, read_plan, write_plan
 from parity.device.record.kit import MANIFEST as KIT_MANIFEST
 from parity.faults.file_edits import edit_file, scales
@@ -88,6 +90,17 @@ def changed_kit(kit: Path, folder: Path, change: Callable[[Path], None], stages:
 def grown_scales(bundle: Path) -> None:
     """Damage its DiT: all weights are a little too large."""
     edit_file(bundle / "dit.tflite", scales(lambda scale: GROWN * scale))
+
+
+def rewritten(answers: Path, folder: Path, change: Callable[[Entry], Entry | None]) -> Path:
+    """Answers whose journal was always another: each line changed, or never written."""
+    recorded = read_answers(answers)
+    changed = list(filter(None, map(change, recorded.journal.entries)))
+    shutil.copytree(answers, folder, ignore=shutil.ignore_patterns(JOURNAL))
+    journal = Journal.resume(folder / JOURNAL, recorded.kit_id)
+    for entry in changed:
+        journal.append(**entry)
+    return folder
 
 
 def _note_files(bundle: Path) -> None:

@@ -21,6 +21,8 @@ from parity.truth.store import Store
 from reference.spec.errors import InputError
 from reference.spec.stages import ALL_STAGES
 
+pytestmark = pytest.mark.xdist_group("kit")  # packed once, not once in every process
+
 MOST_BYTES = 60 * 10**6  # of a kit of all cases at tiny size; this one has a single case
 OF_CASES = 15
 

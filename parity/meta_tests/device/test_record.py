@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from parity.device.record.answers import Answers, read_answers
-from parity.device.record.journal import BEGIN, CRASHES, END, JOURNAL, JUDGED, Journal
+from parity.device.record.arrays import Arrays
+from parity.device.record.journal import BEGIN, CRASHES, END, JOURNAL, JUDGED, Entry, Journal
 from parity.device.record.kit import ARRAYS, BUNDLES, MANIFEST, read_kit
 from parity.device.record.verdicts import OnTheSpot
 from parity.judge.judge import Judge
@@ -24,10 +26,13 @@ from parity.meta_tests.device.kits import (
     clean_environment,
     command,
     grown_scales,
+    rewritten,
     run_recorder,
 )
 from parity.test_parity import case_called
 from reference.spec.errors import EXIT_NOT_JUDGED, EXIT_OK, EXIT_REFUSE, InputError
+
+pytestmark = pytest.mark.xdist_group("kit")  # packed once, not once in every process
 
 LINES_BEFORE_KILL = 12  # of the journal: some answers are there, and not all
 PATIENCE_S = 120.0
@@ -103,6 +108,26 @@ def test_a_recording_that_was_killed_goes_on(kit: Path, answers: Path, tmp_path:
     assert run.code == EXIT_OK, run.errors
     assert "jobs were done before" in run.errors
     assert given(read_answers(tmp_path / "answers")) == given(read_answers(answers))
+
+
+def test_a_stage_that_answers_otherwise_when_it_is_asked_again_is_beyond_its_limit(kit: Path, tmp_path: Path) -> None:
+    """Its first answer is another one than the file's, so that the file does not repeat it."""
+    small, first = changed_kit(kit, tmp_path / "kit", lambda _: None, ["conditioner"]), tmp_path / "first"
+    assert run_recorder(small, first).code == EXIT_OK
+    job = f"answers/{VARIANT}/conditioner/drums"
+
+    def otherwise(entry: Entry) -> Entry | None:
+        if entry["kind"] == END and entry["job"] == job:
+            ((digest, references),) = entry["found"]["answers"]
+            moved = read_answers(first).arrays.of(references["global_cond"])
+            moved[0, 0] = np.nextafter(moved[0, 0], np.float32(1))
+            return {**entry, "found": {"answers": [[digest, {**references, "global_cond": kept.keep(moved)}]]}}
+        return None if str(entry.get("job")).startswith("repeat/") else entry
+
+    kept = Arrays(folder=first / ARRAYS)
+    run = run_recorder(small, rewritten(first, tmp_path / "second", otherwise))
+    assert run.code == EXIT_REFUSE, run.errors
+    assert "nondeterministic_values is 2, allowed at most 0 (3 identical invocations must be bit-equal)" in run.out
 
 
 def lines_of(journal: Path) -> int:
