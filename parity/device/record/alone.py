@@ -20,13 +20,19 @@ SIGNALS: Mapping[int, str] = {
 ALONE = "--alone"  # the option of the recorder that makes it such a process
 
 
+class Crashed(InputError):
+    """The runtime ended its process: whatever asks for that stage again would end its own."""
+
+
 def alone(kit: Kit, variant: str, stage: str) -> Mapping[str, Any]:
-    """`open_s`, `first_call_s` and `peak_bytes` (resident). Raises InputError for a file that cannot be opened, and for a runtime
-    that brings its process down, by the name of the signal."""
+    """`open_s`, `first_call_s` and `peak_bytes` (resident).
+
+    Raises InputError for a file that cannot be opened, Crashed for a runtime that ends its process, with the signal's name.
+    """
     command = [sys.executable, sys.argv[0], "--kit", str(kit.folder), "--models", str(kit.models), ALONE, f"{variant}/{stage}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode < 0:
-        raise InputError(f"{variant}/{stage}: crashed, LiteRT ended its process with {_called(-done.returncode)}")
+        raise Crashed(f"{variant}/{stage}: crashed, LiteRT ended its process with {_called(-done.returncode)}")
     raise_process_error(done.returncode, done.stderr, f"opening {variant}/{stage} alone")
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found

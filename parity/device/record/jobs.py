@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,7 @@ class Jobs:
         return list(dict.fromkeys(part.stage for _, part in self.kit.plan.own_parts))
 
     def _alone(self, variant: Variant, part: Part) -> Job:
-        run = lambda: alone(self.kit, variant.name, part.stage)  # noqa: E731
+        run = partial(alone, self.kit, variant.name, part.stage)
         return Job(name=alone_job(variant.name, part.stage), run=run, calls={_of(variant.name, part.stage): 1})
 
     def _answers(self, variant: Variant, part: Part, question: Question) -> Job:

@@ -7,6 +7,7 @@ checksum was edited.
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,11 +74,20 @@ class Journal:
 
     @property
     def faults(self) -> dict[str, str]:
-        """Why jobs found nothing, by their names; one that never ended twice has brought the process down."""
+        """Why jobs found nothing, by their names."""
         told = {entry["job"]: str(entry["says"]) for entry in self.of(FAULT)}
-        begun = [entry["job"] for entry in self.of(BEGIN)]
-        crashed = {job for job in begun if begun.count(job) >= CRASHES} - told.keys() - self.ended.keys()
-        return {**told, **dict.fromkeys(crashed, "crashed: the process ended in the middle of it, twice")}
+        return {**dict.fromkeys(self._never_ended, "crashed: the process ended in the middle of it, twice"), **told}
+
+    @property
+    def crashed(self) -> set[str]:
+        """The jobs that brought a process down."""
+        return self._never_ended | {entry["job"] for entry in self.of(FAULT) if entry["crashed"]}
+
+    @property
+    def _never_ended(self) -> set[str]:
+        begun = Counter(entry["job"] for entry in self.of(BEGIN))
+        told = {entry["job"] for kind in (END, FAULT) for entry in self.of(kind)}
+        return {job for job, times in begun.items() if times >= CRASHES} - told
 
     def _take(self, number: int, line: bytes) -> None:
         try:

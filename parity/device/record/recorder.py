@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from parity.device.record.alone import Crashed
 from parity.device.record.answers import Answers, begin_answers
 from parity.device.record.arrays import Arrays
 from parity.device.record.jobs import Job, Jobs
@@ -19,7 +20,6 @@ from reference.spec.errors import InputError
 from reference.spec.memory import peak_resident_bytes
 
 Say = Callable[[str], None]
-CRASHED = "crashed"
 
 
 @dataclass
@@ -57,7 +57,7 @@ def record(kit: Kit, out: Path, say: Say) -> Answers:
     open_parts = OpenParts(kit=kit)
     jobs = Jobs(kit=kit, answers=arrays, open_parts=open_parts, throttling=throttling, seen=_seen(answers))
     try:
-        _work(list(jobs.all()), journal, say)
+        work(list(jobs.all()), journal, say)
     finally:
         open_parts.held.close()
     after = {"temperature_c": temperature_c(), "slowed": throttling.slowed(), "peak_bytes": peak_resident_bytes()}
@@ -71,42 +71,35 @@ def _seen(answers: Answers) -> dict[str, dict[str, Mapping[str, str]]]:
     return {f"{variant}/{stage}": dict(answers.references(variant, stage)) for variant, stage in parts}
 
 
-def _work(jobs: list[Job], journal: Journal, say: Say) -> None:
+def work(jobs: list[Job], journal: Journal, say: Say) -> None:
+    """Do all jobs that were not done before. What has brought a process down is not asked again."""
     done = journal.ended.keys() | journal.faults.keys()
     left = [job for job in jobs if job.name not in done]
     if done:
         say(f"{len(jobs) - len(left)} of {len(jobs)} jobs were done before")
-    pace, crashed = Pace(), _crashed(jobs, journal)
-    while left:
-        job = left[0]
+    pace = Pace()
+    down = {part for job in jobs if job.name in journal.crashed for part in job.calls}
+    for number, job in enumerate(left):
         began = time.perf_counter()
-        say(_progress(job, len(jobs) - len(left) + 1, len(jobs), pace.left_s(left)))
-        _do(job, journal, crashed, say)
+        say(_progress(job, len(jobs) - len(left) + number + 1, len(jobs), pace.left_s(left[number:])))
+        _do(job, journal, down, say)
         pace.done(job, time.perf_counter() - began)
-        left = left[1:]
 
 
-def _do(job: Job, journal: Journal, crashed: set[str], say: Say) -> None:
-    """One job: what it found, or why it found nothing."""
+def _do(job: Job, journal: Journal, down: set[str], say: Say) -> None:
+    """One job: what it found, or why it found nothing. `down` are the parts that must not be asked."""
     journal.append(BEGIN, job=job.name, at=time.time(), temperature_c=temperature_c())
-    if down := crashed & job.calls.keys():
-        journal.append(FAULT, job=job.name, says=f"not run: {', '.join(sorted(down))} crashed before")
-        return
     try:
+        if asked := down & job.calls.keys():
+            raise InputError(f"not run: {', '.join(sorted(asked))} crashed before")
         found: Mapping[str, Any] = job.run()
     except InputError as error:
-        journal.append(FAULT, job=job.name, says=str(error))
+        crashed = isinstance(error, Crashed)
+        down.update(job.calls if crashed else ())
+        journal.append(FAULT, job=job.name, says=str(error), crashed=crashed)
         say(f"  {job.name}: {error}")
-        if f": {CRASHED}, " in str(error):
-            crashed |= job.calls.keys()
         return
     journal.append(END, job=job.name, found=found, at=time.time(), temperature_c=temperature_c())
-
-
-def _crashed(jobs: list[Job], journal: Journal) -> set[str]:
-    """The stages that brought a process down."""
-    names = {name for name, says in journal.faults.items() if says.startswith(CRASHED) or f": {CRASHED}, " in says}
-    return {part for job in jobs if job.name in names for part in job.calls}
 
 
 def _progress(job: Job, number: int, count: int, left_s: float) -> str:
