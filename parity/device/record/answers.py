@@ -94,10 +94,10 @@ class Answers:
         """The jobs of answers that did not end, one by one."""
         return [job for job in self.expected() if job not in self._ended]
 
-    @property
-    def faults_told(self) -> list[str]:
-        """Why jobs found nothing, in words."""
-        return [f"{job}: {says}" for job, says in self.journal.faults.items()]
+    def unanswered(self) -> list[str]:
+        """The jobs that found nothing, and why, in words."""
+        told = {**dict.fromkeys(self.missing(), "was not done"), **self.journal.faults}
+        return [f"{job}: {says}" for job, says in told.items()]
 
     def races(self) -> Iterator[tuple[str, int, Mapping[str, float], float | None]]:
         """Stage, threads, median seconds by variant, and how many times as long a fixed job took then, if longer."""

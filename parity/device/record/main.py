@@ -32,10 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _recorded(kit: Kit, out: Path) -> int:
     answers = record(kit, out, to_terminal)
-    spot = OnTheSpot(answers=answers, arrays=kit.arrays)
-    checks = list(spot.verdicts())
+    checks = list(OnTheSpot(answers=answers, arrays=kit.arrays).verdicts())
     answers.journal.append(JUDGED, checks=[check.to_json() for check in checks])
-    missing = sorted(answers.faults_told) + spot.missing
+    missing = answers.unanswered()
     for line in (*_machine(answers), *_table(checks), *_threads(answers)):
         print(line)
     failed = [check for check in checks if not check.ok]
@@ -44,9 +43,8 @@ def _recorded(kit: Kit, out: Path) -> int:
         print(f"beyond its limit: bundle {bundles[check.variant]}, {check}")
     for line in missing:
         print(f"could not: {line}")
-    generated = len(kit.plan.generations) * len(kit.plan.variants)
     print(f"{len(checks)} checks, {len(failed)} beyond their limits, {len(missing)} jobs without an answer")
-    print(f"{generated} generations are for the host: python -m parity judge --answers {out}")
+    print(f"for the host, generations among it: python -m parity judge --answers {out}")
     return EXIT_REFUSE if failed else EXIT_NOT_JUDGED if missing or not checks else EXIT_OK
 
 

