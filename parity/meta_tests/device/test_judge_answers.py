@@ -16,7 +16,7 @@ from parity.device.device import Device, agreement, differences
 from parity.device.received import Received, receive
 from parity.device.record.answers import read_answers
 from parity.device.record.journal import END, JOURNAL, JUDGED, Journal
-from parity.device.record.kit import BUNDLES, MANIFEST, id_of, read_plan
+from parity.device.record.kit import ARRAYS, BUNDLES, MANIFEST, id_of, read_plan
 from parity.judge.judge import Judge
 from parity.judge.plan import Plan
 from parity.judge_answers import AnswersOptions, run_judge_answers
@@ -104,6 +104,13 @@ def one_byte(answers: Path, kit: Path) -> None:
     path.write_bytes(bytes(data))
 
 
+def one_byte_of_an_array(answers: Path, kit: Path) -> None:
+    path = max((answers / ARRAYS).iterdir())
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(bytes(data))
+
+
 def older(answers: Path, kit: Path) -> None:
     content = json.loads((answers / MANIFEST).read_text()) | {"format": 0}
     (answers / MANIFEST).write_text(json.dumps(content | {"kit_id": id_of(content)}))
@@ -120,6 +127,7 @@ def no_answers(answers: Path, kit: Path) -> None:
 
 REFUSED: Mapping[str, tuple[Callable[[Path, Path], None], str]] = {
     "one flipped byte": (one_byte, r"line \d+ was edited, it does not fit its checksum"),
+    "one flipped byte of an array": (one_byte_of_an_array, r"was changed, its SHA-256 is not the one it is called by"),
     "an older kit": (older, r"is of kit format 0, this version reads 1; pack and record again"),
     "another kit's plan": (another_kit, r"line 1 was edited, .* or it was recorded with another kit; record again"),
     "no answers": (no_answers, r"holds no answers; expected the folder that record.pyz wrote"),
