@@ -92,7 +92,7 @@ def _judged(judge: Judge, asked: list[str], options: GateOptions, say: Say) -> R
     return Report(
         checks=checks,
         evidence=(gather if options.report else gather_for_terminal)(judge, checks, plan.variants, cases, say),
-        model=_described(judge.model),
+        model=described(judge.model),
         environment=environment(options.threads, "; ".join(map(str, kernels)), fp16_compute(asked, judge.contenders)),
         artifacts=artifacts_of(used),
         assignments=assigned(used),
@@ -100,15 +100,17 @@ def _judged(judge: Judge, asked: list[str], options: GateOptions, say: Say) -> R
         unseen=plan.unseen,
         covered=plan.covered,
         policy=options.policy,
-        bundles=_bundles(judge, asked, used, made_here=not options.bundles),
-        shared=[
-            Shared(variant=variant, stage=stage, judged_as=judged_as)
-            for (variant, stage), judged_as in plan.shared.items()
-        ],
+        bundles=judged_bundles(judge, asked, used, made_here=not options.bundles),
+        shared=shared_files(plan),
     )
 
 
-def _bundles(judge: Judge, asked: list[str], judged: list[Bundle], *, made_here: bool) -> list[JudgedBundle]:
+def shared_files(plan: Plan) -> list[Shared]:
+    """The stages that are judged under another contender's name."""
+    return [Shared(variant=variant, stage=stage, judged_as=judged_as) for (variant, stage), judged_as in plan.shared.items()]
+
+
+def judged_bundles(judge: Judge, asked: list[str], judged: list[Bundle], *, made_here: bool) -> list[JudgedBundle]:
     """The bundles that the contenders asked for run, those that cannot be judged here among them.
 
     Of one that the run itself made the folder's name is left: where it was made is not where it stays.
@@ -128,7 +130,7 @@ def _bundles(judge: Judge, asked: list[str], judged: list[Bundle], *, made_here:
     return found
 
 
-def _described(model: Model) -> JudgedModel:
+def described(model: Model) -> JudgedModel:
     """What was judged, for the report."""
     spec = model.spec
     return JudgedModel(

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from parity.latency.race import Times
 from parity.latency.suite import Suite
+from parity.measure.race import Times
 
 
 class Replay:

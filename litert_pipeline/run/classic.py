@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from litert_pipeline.bundle import Bundle
 from litert_pipeline.run.litert import native_log
+from litert_pipeline.run.tapped import runnable
 from reference.spec.errors import InputError
+from reference.spec.generation import Stage
 from reference.spec.tensors import Array, Signature, Tensors
 
 
@@ -73,6 +76,18 @@ def _runners(interpreter: Any) -> list[Any]:
 
 def _gives(run: Any, signature: Signature) -> bool:
     return {tensor.name for tensor in signature.outputs} <= set(run.get_output_details())
+
+
+@contextmanager
+def open_classic_stage(bundle: Bundle, name: str, *, threads: int = 1) -> Iterator[Stage]:
+    """One stage of a bundle with the Interpreter that CompiledModel succeeds, XNNPACK by default as there; its compute cannot be
+    chosen."""
+    entry = bundle.manifest.stages[name]
+    with (
+        runnable(bundle.path(name), entry) as path,
+        open_interpreter(path, entry.own_signature, threads=threads) as run,
+    ):
+        yield entry.translated(run)
 
 
 @contextmanager

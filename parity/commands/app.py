@@ -1,7 +1,7 @@
 """All commands of `python -m parity`, in the order of its help."""
 
 from parity.commands.contents import contents_command
-from parity.commands.device import contract_command, verify_wav_command
+from parity.commands.device import contract_command, judge_command, pack_command, verify_wav_command
 from parity.commands.faults import faults_command
 from parity.commands.gate import gate_command, soak_command
 from parity.commands.latency import bench_report_command, headline_command
@@ -22,6 +22,8 @@ app = command_line(
         "goldens": goldens_command,
         "headline": headline_command,
         "bench-report": bench_report_command,
+        "pack": pack_command,
+        "judge": judge_command,
         "contract": contract_command,
         "verify-wav": verify_wav_command,
     },

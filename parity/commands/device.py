@@ -1,15 +1,84 @@
-"""Commands about devices: whether Arm's app runs a bundle, whether a WAV is the model's."""
+"""Commands about devices: a kit for them, what they answer, whether Arm's app runs a bundle, whether a WAV is the model's."""
 
+from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from fixtures import TINY_MODEL_DIR
-from parity.commands.options import ModelDir, NoCache, user_store, wide_console
-from reference.command import MOST_THREADS
+from parity.commands.options import Draws, ModelDir, NoCache, print_peak, split_names, user_store, wide_console
+from reference.command import MOST_THREADS, Force, thread_counts
 from reference.progress import show_progress
-from reference.spec.errors import EXIT_REFUSE
+from reference.spec.errors import EXIT_OK, EXIT_REFUSE
+
+
+def pack_command(
+    out: Annotated[Path, typer.Option(help="Folder to write: the kit.")],
+    bundle: Annotated[list[Path], typer.Option(help="LiteRT bundle to ask a device about; repeatable.")],
+    model: ModelDir = TINY_MODEL_DIR,
+    variants: Annotated[str | None, typer.Option(help="Variants to ask, comma-separated; all if left out.")] = None,
+    cases: Annotated[str | None, typer.Option(help="Cases to ask, comma-separated; all if left out.")] = None,
+    threads: Annotated[
+        str, typer.Option(help="Numbers of CPU threads on the device, comma-separated; answers are judged with the first.")
+    ] = "1,2",
+    rounds: Annotated[int, typer.Option(min=0, help="Rounds in which stages are timed on the device; 0 times nothing.")] = 5,
+    no_models: Annotated[
+        bool, typer.Option("--no-models", help="Leave the bundles out; 'record.pyz --models DIR' finds them by name.")
+    ] = False,
+    draws: Draws = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of what is drawn.")] = 0,
+    no_cache: NoCache = False,
+    force: Force = False,
+) -> None:
+    """Write a kit for a device, where 'python kit/record.pyz --out answers/' needs numpy and ai-edge-litert alone."""
+    from parity.device.pack import PackOptions, pack
+    from parity.measure.sweep import Sweep
+
+    console = wide_console()
+    options = PackOptions(
+        model=model, bundles=bundle, out=out, variants=split_names(variants), cases=split_names(cases),
+        threads=tuple(dict.fromkeys(thread_counts(threads))), rounds=rounds, models=not no_models, force=force,
+        sweep=Sweep(draws=draws, seed=seed),
+    )  # fmt: skip
+    with show_progress(console) as say:
+        packed = pack(options, user_store(no_cache), say)
+    console.print(f"wrote {out}: {packed}", highlight=False, soft_wrap=True)
+    print_peak(console)
+
+
+def judge_command(
+    answers: Annotated[list[Path], typer.Option(help="Folder that record.pyz wrote; repeatable, for devices side by side.")],
+    model: ModelDir = TINY_MODEL_DIR,
+    bundle: Annotated[
+        list[Path] | None, typer.Option(help="Bundle that was packed, such as kit/bundles/NAME; repeatable, once for each.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Folder for the page, report.json, junit.xml, parity-card.md.")] = None,
+    policy: Annotated[str | None, typer.Option(help="How close is close enough, as for the gate; 'publish' if left out.")] = None,
+    no_cache: NoCache = False,
+    force: Force = False,
+) -> None:
+    """Judge what devices answered like the gate: PUBLISH (exit code 0), REFUSE (1), or answers that cannot be judged (2)."""
+    from parity.judge_answers import AnswersOptions, run_judge_answers
+    from parity.measure.policy_file import chosen_policy
+    from parity.report.report import require_all_judged, require_no_idle_exemption
+    from parity.report.terminal import show
+
+    console = wide_console()
+    options = AnswersOptions(
+        answers=answers, model=model, bundles=bundle or [], report=report, force=force,
+        policy=chosen_policy(policy, date.today(), made_here=False),
+    )  # fmt: skip
+    with show_progress(console) as say:
+        outcome = run_judge_answers(options, user_store(no_cache), say, partial(show, console=console))
+    if report is not None:
+        console.print(f"wrote {report}", highlight=False, soft_wrap=True)
+    print_peak(console)
+    require_no_idle_exemption(outcome)
+    if outcome.publish:
+        require_all_judged(outcome)
+    raise typer.Exit(EXIT_OK if outcome.publish else EXIT_REFUSE)
 
 
 def contract_command(

@@ -10,6 +10,7 @@ from parity.explain.sounds import Sound, truth_sound, variant_sound
 from parity.explain.swap import swap_matrix
 from parity.explain.swap_matrix import SwapMatrix
 from parity.judge.judge import Judge
+from parity.judge.plan import free_running_cases
 from parity.measure import metrics
 from parity.measure.cases import Case
 from parity.measure.verdict import FREE_RUNNING, Verdict
@@ -27,6 +28,16 @@ def gather(judge: Judge, checks: list[Verdict], variants: list[str], cases: list
         decoders=list(_decoders(judge, variants, shown)),
         swaps=list(_swaps(judge, _worth_swapping(judge, checks, generating), shown, say)),
         sounds=list(_sounds(judge, generating, shown)),
+    )
+
+
+def gather_recorded(judge: Judge, variants: list[str], cases: list[Case]) -> Evidence:
+    """As much of it as follows from answers that were recorded elsewhere: nothing is run to explain them."""
+    shown, played = cases[0], free_running_cases(cases)[0]
+    return Evidence(
+        steps=list(_steps(judge, variants, shown)),
+        decoders=list(_decoders(judge, variants, shown)),
+        sounds=list(_sounds(judge, [variant for variant in variants if judge.whole(variant)], played)),
     )
 
 

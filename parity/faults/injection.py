@@ -48,6 +48,9 @@ class Injected:
     def generating(self, stage: str) -> Stage:
         return self.wrong_in_generations.get(stage) or self.wrong.get(stage) or self.clean.generating(stage)
 
+    def repeated(self, stage: str, count: Callable[[Stage], int]) -> int:
+        return count(self.stage(stage))
+
     def identity(self, stage: str) -> Hashable:
         return (self._token, stage) if stage in self.wrong else self.clean.identity(stage)
 

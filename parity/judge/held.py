@@ -1,5 +1,6 @@
 """Measurements against their limits."""
 
+from parity.measure.bound import Bound
 from parity.measure.budget import Budget
 from parity.measure.limits import ENVELOPE_FACTOR
 from parity.measure.teacher_forcing import Measurement
@@ -22,8 +23,4 @@ def held(
     ladder: str = TEACHER_FORCED,
 ) -> Verdict:
     """A measurement against its budget; `yardstick` is what the budget follows."""
-    low_limit, limit = budget.limits(yardstick)
-    return Verdict(
-        stage=stage, variant=variant, case=case, ladder=ladder, metric=found.metric, step=found.step,
-        value=found.value, limit=limit, low_limit=low_limit, why=budget.why,
-    )  # fmt: skip
+    return Bound.of(budget, yardstick).verdict(found, stage=stage, variant=variant, case=case, ladder=ladder)

@@ -1,9 +1,9 @@
 """Judge: what contenders answer, held to its limits. The gate asks for everything, a test for one thing."""
 
-import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from litert_pipeline.bundle import Bundle
 from parity.judge.artifacts import artifact_checks
+from parity.judge.bounds import pooled_bounds, stage_bounds
 from parity.judge.calibrated import calibrated_checks
 from parity.judge.claims import require_same_tensors
 from parity.judge.graph import GraphFound
@@ -25,12 +26,12 @@ from parity.judge.same_graph import structure_checks
 from parity.judge.sources import AnswerSource
 from parity.judge.weights import weight_checks
 from parity.measure.arithmetic import AS_SAVED, STATIC
-from parity.measure.budget import Budget
+from parity.measure.bound import Bound, under_any
 from parity.measure.cases import Case, Drawn
-from parity.measure.limits import BETWEEN, ENVELOPE_FACTOR, SAME_CONDITIONING, as_stored, limits
-from parity.measure.pooled import pooled
+from parity.measure.limits import BETWEEN, ENVELOPE_FACTOR, SAME_CONDITIONING
+from parity.measure.pooled import of_cases, pooled
 from parity.measure.replay import asked, audio_to_audio, compare
-from parity.measure.sweep import RESPONSE, SWEPT, Sweep, drawn
+from parity.measure.sweep import SWEPT, Sweep, drawn, over_domain
 from parity.measure.teacher_forcing import (
     Measurement,
     measure,
@@ -38,14 +39,14 @@ from parity.measure.teacher_forcing import (
     unequal_numbers,
     unequal_values,
 )
-from parity.measure.verdict import DOMAIN, FREE_RUNNING, REPLAYED, TEACHER_FORCED, Verdict
+from parity.measure.verdict import FREE_RUNNING, REPLAYED, Verdict, repeated
 from parity.truth.disturbed import OwnErrors
 from parity.truth.envelope import Distances, draws, envelope
 from parity.truth.own_errors import own_errors
 from parity.truth.store import Store
 from parity.truth.traces import Truth
 from reference.pipeline import load_model
-from reference.spec.generation import generate
+from reference.spec.generation import Stage, generate
 from reference.spec.stages import CONDITIONER, GENERATION
 from reference.spec.tensors import Tensors
 
@@ -102,10 +103,6 @@ class Judge(Panel):
             _weights=self.weights,
         )  # fmt: skip
 
-    def budget(self, stage: str, variant: str, metric: str) -> Budget:
-        """What a number about a contender's stage is held to."""
-        return limits(stage, metric, self.arithmetic(variant, stage))
-
     def held(self, stage: str, variant: str, case: Case, answers: list[Tensors]) -> list[Verdict]:
         """Somebody's answers to what the truth feeds the stage, against the limits of `variant`."""
         truth = self.truths.as_loaded(case, stage, self.loading(variant, stage))
@@ -123,13 +120,8 @@ class Judge(Panel):
         found = pooled([self.measured(stage, variant, case, loading) for case in cases])
         if found is None:
             return []
-        of = cases[0].id if len(cases) == 1 else f"{len(cases)} cases"
-
-        def under(budget: Budget) -> Verdict:
-            beside = pooled([self.beside(stage, variant, budget.yardstick, case) for case in cases])
-            return held(stage, variant, of, found, budget, math.nan if beside is None else beside.value)
-
-        return [self._second(stage, variant, found.metric, under)]
+        under = partial(Bound.verdict, found=found, stage=stage, variant=variant, case=of_cases(cases))
+        return [under_any(pooled_bounds(self, stage, variant, cases), under)]
 
     def drawn(self, stage: str, case: Case, sweep: Sweep) -> list[Drawn]:
         """What a sweep asks of a stage; what it draws nothing of is the case's."""
@@ -139,7 +131,8 @@ class Judge(Panel):
     def swept(self, variant: str, drawn: Drawn) -> list[Verdict]:
         """The stage fed with what was drawn over its inputs' domains, against the limits of the same errors on the truth."""
         found = self.measured(drawn.stage, variant, drawn, self.loading(variant, drawn.stage))
-        return [self._swept(variant, drawn, one) for one in found if one.metric in SWEPT]
+        judged = [(self._held(drawn.stage, variant, drawn, one), one) for one in found if one.metric in SWEPT]
+        return [over_domain(verdict, drawn.places, one) for verdict, one in judged]
 
     def responses(self, stage: str, variant: str, drawn: list[Drawn]) -> list[Verdict]:
         """Whether the stage answers to small changes of what was drawn; nothing where nothing was."""
@@ -187,16 +180,15 @@ class Judge(Panel):
         """Identical runs on the truth's inputs must agree bit for bit."""
         repeats = LARGE_REPEATS if self.model.large else REPEATS
 
-        def again() -> int:
+        def again(run: Stage) -> int:
             answers = self.answers(stage, variant, case)
-            runs = (teacher_forced(stage, self.stage(variant, stage), self.truth(case)) for _ in range(repeats - 1))
-            return sum(unequal_values(answers, run) for run in runs)
+            return sum(unequal_values(answers, teacher_forced(stage, run, self.truth(case))) for _ in range(repeats - 1))
 
-        return Verdict(
-            stage=stage, variant=variant, case=case.id, ladder=TEACHER_FORCED, metric="nondeterministic_values",
-            value=self.answered.unequal(self._key(stage, variant, case), again), limit=0.0,
-            why=f"{repeats} identical invocations must be bit-equal",
-        )  # fmt: skip
+        def unequal() -> int:
+            return self.source(variant).repeated(stage, again)
+
+        found = self.answered.unequal(self._key(stage, variant, case), unequal)
+        return repeated(stage, variant, case.id, unequal=found, repeats=repeats)
 
     def artifacts(self, bundle: Bundle, label: str) -> list[Verdict]:
         """Whether a bundle's files are those its manifest and the model dir say; `label` is what it is called."""
@@ -212,22 +204,8 @@ class Judge(Panel):
 
     def _held(self, stage: str, variant: str, case: Case | Drawn, found: Measurement) -> Verdict:
         """A measurement against its limits, which may follow what a yardstick measures on the same output."""
-
-        def under(budget: Budget) -> Verdict:
-            beside = {(one.metric, one.step): one.value for one in self.beside(stage, variant, budget.yardstick, case)}
-            yardstick = beside.get((found.metric, found.step), math.nan)  # one that is not finite allows nothing
-            return held(stage, variant, case.id, found, budget, yardstick)
-
-        return self._second(stage, variant, found.metric, under)
-
-    def _second(self, stage: str, variant: str, metric: str, under: Callable[[Budget], Verdict]) -> Verdict:
-        """The verdict under the limits of an arithmetic that was measured or, where these do not hold and the file stores its
-        layers in ways of its own, under those of what it stores."""
-        first = under(self.budget(stage, variant, metric))
-        if first.ok or not self.stores(variant, stage):
-            return first
-        others = map(under, as_stored(stage, metric))
-        return next((verdict for verdict in others if verdict.ok), first)
+        under = partial(Bound.verdict, found=found, stage=stage, variant=variant, case=case.id)
+        return under_any(stage_bounds(self, stage, variant, case, found), under)
 
     def _with_distances(self, verdicts: list[Verdict], stage: str, variant: str, case: Case) -> list[Verdict]:
         """Verdicts about weights that a loader rounded, with how far they are from the checkpoint's own answers besides."""
@@ -235,12 +213,6 @@ class Judge(Panel):
             return verdicts
         apart = {(one.metric, one.step): one.value for one in self.measured(stage, variant, case)}
         return [replace(verdict, distance=apart.get((verdict.metric, verdict.step))) for verdict in verdicts]
-
-    def _swept(self, variant: str, drawn: Drawn, found: Measurement) -> Verdict:
-        """Without a lower side: what is far from all truths may happen to be exact."""
-        verdict = self._held(drawn.stage, variant, drawn, found)
-        where = f"{len(drawn.places)} calls" if found.metric == RESPONSE else drawn.places[found.step or 0]
-        return replace(verdict, ladder=DOMAIN, case=where, step=None, low_limit=0.0)
 
     def _own_errors(self, variant: str, case: Case) -> OwnErrors:
         """What the contender adds when fed the truth."""

@@ -1,6 +1,6 @@
 """Who answers for the stages of a contender: a runtime that opens its files, answers brought from elsewhere, a fault."""
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
@@ -40,6 +40,10 @@ class AnswerSource(Protocol):
 
     def generating(self, stage: str) -> Stage:
         """The same in a generation, opened when it is called: not all may fit into memory."""
+
+    def repeated(self, stage: str, count: Callable[[Stage], int]) -> int:
+        """How many values differ where the stage is asked again: what `count` finds by asking it. Whoever cannot be asked again
+        tells what was found before."""
 
     def identity(self, stage: str) -> Hashable:
         """Equal for sources that would answer alike, so that they are asked once."""
@@ -81,6 +85,9 @@ class Run:
 
     def generating(self, stage: str) -> Stage:
         return lambda feed: self.stage(stage)(feed)
+
+    def repeated(self, stage: str, count: Callable[[Stage], int]) -> int:
+        return count(self.stage(stage))
 
     def identity(self, stage: str) -> Hashable:
         return self.contender.identity(stage, self.files.hashes)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 
 from parity.judge.judge import Judge
-from parity.latency.race import Times, race
 from parity.measure.budget import YARDSTICK
 from parity.measure.cases import Case
+from parity.measure.race import Times, race
 from parity.measure.verdict import Verdict
 from reference.pipeline import TorchStage
 from reference.spec.generation import Stage

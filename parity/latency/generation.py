@@ -10,8 +10,8 @@ import numpy as np
 from litert_pipeline.run.pipeline import assembled
 from parity.judge.judge import Judge
 from parity.latency.entrants import Entrant, open_together
-from parity.latency.race import Times, race
 from parity.measure.cases import Case
+from parity.measure.race import Times, race
 from reference.spec.generation import Pipeline, Stage, generate
 from reference.spec.stages import GENERATION
 from reference.spec.tensors import Array, Tensors

@@ -8,7 +8,7 @@ from rich.table import Table
 from parity.latency.entrants import Timed
 from parity.latency.generation import Laps
 from parity.latency.headline import BASE, Headline, Row
-from parity.latency.race import Times
+from parity.measure.race import Times
 from reference.spec.stages import CONDITIONER, DECODER, DIT, GENERATION, STAGE_TABLE
 
 MB, GB, GIGA = 1e6, 1e9, 1e9

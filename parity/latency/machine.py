@@ -7,10 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from parity.device.record.machine import SYSFS, governor, temperature_c
 from parity.runtimes.environment import environment
-
-SYSFS = Path("/sys")
-MILLI = 1000  # sysfs tells thousandths of a degree
 
 
 def machine(threads: int, sysfs: Path = SYSFS) -> dict[str, Any]:
@@ -29,21 +27,3 @@ def machine_id() -> str:
     here = environment(1)
     parts = [here.cpu_arch, here.cpu_model, here.cpu_features, here.cpu_cores]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
-
-
-def governor(sysfs: Path = SYSFS) -> str | None:
-    """How the first core's clock is chosen."""
-    return _text(sysfs / "devices/system/cpu/cpu0/cpufreq/scaling_governor")
-
-
-def temperature_c(sysfs: Path = SYSFS) -> float | None:
-    """The hottest reading there is."""
-    found = [text for path in sysfs.glob("class/thermal/thermal_zone*/temp") if (text := _text(path))]
-    return max((int(text) / MILLI for text in found), default=None)
-
-
-def _text(path: Path) -> str | None:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return None

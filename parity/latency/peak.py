@@ -14,7 +14,7 @@ from litert_pipeline.build.export import write_litert
 from litert_pipeline.build.quantize import QUANTIZERS
 from litert_pipeline.build.recipes import DYNAMIC_INT8
 from litert_pipeline.run.litert import LiteRTStage
-from parity.latency.race import Times, race
+from parity.measure.race import Times, race
 from reference.spec.tensors import Array, Signature
 from reference.spec.tensors import Tensor as Declared
 

@@ -13,10 +13,10 @@ from parity.latency.entrants import Timed, of_variant, race_opening, race_stage
 from parity.latency.generation import Laps, race_generations
 from parity.latency.machine import machine
 from parity.latency.peak import peaks, write_dense
-from parity.latency.race import Times
 from parity.latency.work import macs
 from parity.measure.budget import YARDSTICK
 from parity.measure.cases import Case, case_ids, load_cases
+from parity.measure.race import Times
 from parity.measure.verdict import Verdict
 from reference.spec.stages import CONDITIONER, DECODER, DIT, ENCODER
 

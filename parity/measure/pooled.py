@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from parity.measure.budget import UNIT_ROUNDOFF
+from parity.measure.cases import Case
 from parity.measure.teacher_forcing import NONFINITE, Measurement
 
 POOLED = "pooled_error"
@@ -18,3 +19,8 @@ def pooled(cases: Sequence[Sequence[Measurement]]) -> Measurement | None:
     if not values or any(one.metric == NONFINITE and one.value for case in cases for one in case):
         return None
     return Measurement(metric=POOLED, value=float(np.exp(np.mean(np.log(np.maximum(values, UNIT_ROUNDOFF))))))
+
+
+def of_cases(cases: Sequence[Case]) -> str:
+    """What all of them together are called."""
+    return cases[0].id if len(cases) == 1 else f"{len(cases)} cases"

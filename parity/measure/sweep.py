@@ -1,12 +1,13 @@
 """Inputs drawn over their whole domains for one stage, to be answered and judged as if a generation had led there."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from parity.measure.cases import Drawn
 from parity.measure.teacher_forcing import NONFINITE, Measurement
+from parity.measure.verdict import DOMAIN, Verdict
 from reference.spec.domain import Place
 from reference.spec.model import ModelSpec
 from reference.spec.stages import STAGE_TABLE
@@ -60,6 +61,13 @@ def response(drawn: Drawn, truth: Mapping[str, Array], answers: list[Tensors]) -
     wrong = _apart_from_mean(answers) - exact
     worst = np.linalg.norm(wrong, axis=1).max() / np.sqrt(np.mean(np.sum(np.square(exact), axis=1)))
     return [Measurement(metric=RESPONSE, value=float(worst))]
+
+
+def over_domain(verdict: Verdict, places: Sequence[str], found: Measurement) -> Verdict:
+    """A verdict on what was drawn, by the place it was drawn at; without a lower side: what is far from all truths may happen to
+    be exact."""
+    where = f"{len(places)} calls" if found.metric == RESPONSE else places[found.step or 0]
+    return replace(verdict, ladder=DOMAIN, case=where, step=None, low_limit=0.0)
 
 
 def _apart_from_mean(calls: list[Tensors]) -> Array:

@@ -63,6 +63,14 @@ class Verdict:
         return {"id": self.id, **fields, "ok": self.ok}
 
 
+def repeated(stage: str, variant: str, case: str, *, unequal: int, repeats: int) -> Verdict:
+    """How many values differ between runs on equal inputs, `repeats` in all."""
+    return Verdict(
+        stage=stage, variant=variant, case=case, ladder=TEACHER_FORCED, metric="nondeterministic_values",
+        value=float(unequal), limit=0.0, why=f"{repeats} identical invocations must be bit-equal",
+    )  # fmt: skip
+
+
 def json_number(value: Any) -> Any:
     """A number as JSON can hold it: one that is not finite becomes a string."""
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -18,6 +18,7 @@ ROOMS = (
     ("parity.__main__",),
     ("parity.commands",),
     ("parity.soak_mixes",),
+    ("parity.judge_answers",),
     ("parity.gate", "parity.soak", "parity.latency", "parity.faults"),
     ("parity.mixes",),
     ("parity.report",),
@@ -26,6 +27,7 @@ ROOMS = (
     ("parity.bundles",),
     ("parity.runtimes",),
     ("parity.truth",),
+    ("parity.device.record",),
     ("parity.measure",),
     ("litert_pipeline.__main__",),
     ("litert_pipeline.build",),
@@ -42,6 +44,7 @@ ROOMS = (
 KNOWN = {
     "litert_pipeline.run": {"litert_pipeline", "reference.spec"},
     "parity.measure": {"litert_pipeline", "reference.spec"},
+    "parity.device.record": {"litert_pipeline", "litert_pipeline.run", "parity.measure", "reference.spec"},
 }
 
 MOST_LINES = 250

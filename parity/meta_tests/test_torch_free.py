@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 ROOMS = (
     "reference/spec", "litert_pipeline/run", "litert_pipeline/bundle.py", "litert_pipeline/binding.py",
     "litert_pipeline/versions.py", "parity/measure", "parity/runtimes", "parity/report", "parity/truth/store.py",
-    "parity/commands/app.py",
+    "parity/commands/app.py", "parity/device/record",
 )  # fmt: skip
 BLOCKED = ("torch", "onnxruntime", "litert_torch", "litert_converter", "transformers")
 OURS = ("reference", "litert_pipeline", "parity", "fixtures")

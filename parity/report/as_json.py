@@ -38,6 +38,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "environment": asdict(report.environment),
         "artifacts": [asdict(artifact) for artifact in report.artifacts],
         "assignments": [asdict(row) for row in report.assignments],
+        "devices": [asdict(device) for device in report.devices],
         "left_out": [asdict(variant) for variant in report.left_out],
         "unseen_graphs": [asdict(unseen) for unseen in report.unseen],
         "covered": dict(report.covered),

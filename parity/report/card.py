@@ -40,6 +40,7 @@ def card(report: Report) -> str:
         "## Files",
         _table(("file", "bytes", "sha256"), map(_file, report.files())),
         *(("## Tensors", _table(COLUMNS, map(cells, report.assignments))) if report.assignments else ()),
+        *_devices(report),
         "## Judged on",
         _listed(environment),
         _listed(report.environment.versions),
@@ -82,6 +83,15 @@ def _stored(report: Report) -> Iterable[str]:
     if rows:
         yield "## What the files store"
         yield _table(STORED, rows)
+
+
+def _devices(report: Report) -> Iterable[str]:
+    """Where the answers were recorded; nothing where this machine gave them."""
+    if report.devices:
+        yield "## Recorded on"
+    for device in report.devices:
+        yield f"`{device.name}`: {_listed(device.told)}"
+        yield "\n".join(f"- {_cell(note)}" for note in device.notes)
 
 
 def _file(same: list[Artifact]) -> list[str]:

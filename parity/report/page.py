@@ -3,7 +3,7 @@
 import math
 from base64 import b64encode
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import jinja2
 
 from parity.bundles.assignment_table import COLUMNS, cells
+from parity.device.device import Device
 from parity.explain.activation import WARN_SHARE, Activation
 from parity.explain.evidence import StepFigures
 from parity.explain.inside.blocks import by_block
@@ -28,6 +29,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 PLOT_WIDTH, PLOT_HEIGHT, MARGIN_LEFT, MARGIN = 900, 320, 50, 12
 TOP_DB, GRID_DB = 160.0, 20  # float32 rounding is near 130 dB
 MIXES = [mix for count in range(1, len(GENERATION) + 1) for mix in combinations(GENERATION, count)]
+MIB = 2**20
 BAR_PIXELS, BAR_MOST = 60, 300  # of a bar at its limit, and of the longest
 Matrix = dict[tuple[str, str, str], dict[str, Any]]  # by (variant, stage, ladder)
 COLOURS = (
@@ -59,9 +61,29 @@ def page(report: Report) -> str:
         sounds=[_sound(sound) for sound in evidence.sounds],
         model=report.model.in_words(),
         environment=report.environment.in_words(),
+        times=_times(report.devices),
         assignments=[cells(row) for row in report.assignments],
         assignment_columns=COLUMNS,
     )
+
+
+def _times(devices: Sequence[Device]) -> dict[str, list[str]]:
+    """Times of a call and of opening, in words, device by device."""
+    found = [_told_times(device) for device in devices]
+    rows = dict.fromkeys(row for times in found for row in times)
+    return {row: [times.get(row, "-") for times in found] for row in rows}
+
+
+def _told_times(device: Device) -> dict[str, str]:
+    raced = {
+        f"{one.stage}, {one.variant}, {one.threads} thread{'s' if one.threads > 1 else ''}": f"{one.median_ms:.1f} ms"
+        for one in device.times
+    }
+    alone = {
+        f"{one.stage}, {one.variant}, opened alone": f"{one.open_s:.2f} s, {one.peak_bytes / MIB:.0f} MiB"
+        for one in device.openings
+    }
+    return raced | alone
 
 
 def _columns(checks: list[Verdict]) -> list[tuple[str, str]]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from parity.bundles.assignment_table import Assignment
+from parity.device.device import Device
 from parity.explain.evidence import Evidence
 from parity.explain.inside.module_error import first_fault
 from parity.explain.suspects import suspects
@@ -62,6 +63,7 @@ class Report:
     bundles: Sequence[JudgedBundle] = ()
     shared: Sequence[Shared] = ()
     policy: Policy | None = None
+    devices: Sequence[Device] = ()  # where the answers come from, if not from this machine
     covered: Mapping[str, str] = field(default_factory=dict)  # by stage, over what its inputs were drawn
 
     @property

@@ -32,6 +32,10 @@ def show(report: Report, console: Console) -> None:
         _print(console, "red", "blame", str(blame))
     for warning in report.evidence.warnings():
         _print(console, "yellow", "warning", warning)
+    for device in report.devices:
+        _print(console, "bold", "device", f"{device.name}: {', '.join(f'{name} {value}' for name, value in device.told.items())}")
+        for note in device.notes:
+            _print(console, "bold", "device", f"{device.name}: {note}")
     for stage, inputs in report.covered.items():
         _print(console, "bold", "covered", f"{stage}, beside the cases: {inputs}")
     if report.policy:

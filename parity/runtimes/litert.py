@@ -1,13 +1,12 @@
 """LiteRT: CompiledModel with XNNPACK or LiteRT's own kernels, and the classic Interpreter."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from litert_pipeline.bundle import Bundle
 from litert_pipeline.run import pipeline
-from litert_pipeline.run.classic import open_interpreter
-from litert_pipeline.run.tapped import runnable
+from litert_pipeline.run.classic import open_classic_stage
 from reference.spec.generation import Stage
 
 # model, bundle (None: the model dir itself), stage, compute (None: what the manifest asks for), threads
@@ -26,15 +25,9 @@ def opener(*, kernels: str = "xnnpack") -> Open:
     return open_stage
 
 
-@contextmanager
 def open_classic(
     model: object, bundle: Bundle | None, stage: str, compute: str | None, threads: int
-) -> Iterator[Stage]:
-    """A stage with the Interpreter that CompiledModel succeeds, XNNPACK by default as there; its compute cannot be chosen."""
+) -> AbstractContextManager[Stage]:
+    """A stage with the classic Interpreter; its compute cannot be chosen."""
     assert bundle is not None, "LiteRT runs a bundle"
-    entry = bundle.manifest.stages[stage]
-    with (
-        runnable(bundle.path(stage), entry) as path,
-        open_interpreter(path, entry.own_signature, threads=threads) as run,
-    ):
-        yield entry.translated(run)
+    return open_classic_stage(bundle, stage, threads=threads)

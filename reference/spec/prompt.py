@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-import sentencepiece
 
 from reference.spec.errors import InputError
 from reference.spec.tensors import Array
@@ -21,6 +20,8 @@ class Tokenizer:
         """Load `spiece`. Raises InputError if it is missing, damaged, not T5's kind, or larger than `vocab_size`."""
         if not spiece.is_file():
             raise InputError(f"{spiece}: no such file; expected the SentencePiece model of the T5 folder")
+        import sentencepiece  # whoever brings token ids does without
+
         self._pieces = sentencepiece.SentencePieceProcessor()
         try:
             self._pieces.Load(str(spiece))

@@ -39,6 +39,8 @@ VERBS = {
     ("parity", "goldens"): (["--out", "g"], "parity.truth.goldens.record"),
     ("parity", "headline"): (["--bundle", "b", "--report", "r"], "parity.latency.headline.run_headline"),
     ("parity", "bench-report"): (["f"], "parity.latency.bench_report.read_benches"),
+    ("parity", "pack"): (["--bundle", "b", "--out", "o"], "parity.device.pack.pack"),
+    ("parity", "judge"): (["--answers", "a"], "parity.judge_answers.run_judge_answers"),
     ("parity", "contract"): (["--bundle", "b"], "parity.device.contract.contract"),
     ("parity", "verify-wav"): (["w", "--prompt", "p", "--seed", "0"], "parity.device.verify.verify"),
     ("litert_pipeline", "convert"): (["--out", "o"], "litert_pipeline.build.convert.convert"),

@@ -8,9 +8,10 @@ import pytest
 
 from litert_pipeline.bundle import Bundle
 from parity.judge.judge import Judge
-from parity.judge.recorded import Digest, Recorded, digest_of
+from parity.judge.recorded import Recorded
 from parity.judge.sources import AnswerSource
 from parity.measure.arithmetic import Arithmetic
+from parity.measure.asked import Digest, digest_of
 from parity.measure.cases import Case
 from parity.measure.replay import Generate
 from parity.measure.verdict import Verdict
@@ -44,6 +45,9 @@ class Recorder:
 
     def generating(self, stage: str) -> Stage:
         return self._keeping(stage, self.source.generating(stage))
+
+    def repeated(self, stage: str, count: Callable[[Stage], int]) -> int:
+        return count(self.stage(stage))
 
     def identity(self, stage: str) -> Hashable:
         return ("recorder", id(self.kept), stage)

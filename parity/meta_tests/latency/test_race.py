@@ -16,15 +16,16 @@ from hypothesis import strategies as st
 
 from litert_pipeline.bundle import Bundle
 from litert_pipeline.run.own_process import run_in_own_process
+from parity.device.record.machine import governor, temperature_c
 from parity.judge.judge import Judge
 from parity.latency.delegation import delegation
 from parity.latency.entrants import of_variant, open_together, race_stage, with_threads
 from parity.latency.generation import race_generations
-from parity.latency.machine import governor, machine, temperature_c
+from parity.latency.machine import machine
 from parity.latency.peak import peaks, write_dense
-from parity.latency.race import NOISY_SPREAD, Times, race
 from parity.latency.suite import Suite
 from parity.latency.work import macs
+from parity.measure.race import NOISY_SPREAD, Times, race
 from parity.runtimes.environment import parse_sysctl
 from parity.test_parity import case_called
 from reference.spec.errors import InputError

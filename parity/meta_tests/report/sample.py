@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from parity.bundles.assignment_table import Assignment
+from parity.device.device import Device, Opening, Time
 from parity.explain.activation import Activation
 from parity.explain.evidence import DecoderFigures, Evidence, StepFigures
 from parity.explain.inside.module_error import ModuleError
@@ -71,6 +72,11 @@ ASSIGNMENT = Assignment(
     bundle="arm", stage="dit", file="dit_model.tflite", kind="input", position=0, name="args_0", shape=[1, 64, 40],
     dtype="float32", tensor="x", known_by="shape",
 )  # fmt: skip
+DEVICE = Device(
+    name="phone", told={"cpu": "Cortex-X4", "features": "i8mm sme2"}, notes=["its answers equal those of laptop"],
+    times=[Time(stage="dit", variant="litert_int8", threads=1, median_ms=12.34)],
+    openings=[Opening(stage="dit", variant="litert_int8", open_s=0.5, first_call_s=0.1, peak_bytes=2**30)],
+)  # fmt: skip
 REPORT = Report(
     checks=[OWN, CHECK, replace(CHECK, ladder=FREE_RUNNING, stage="decoder")],
     evidence=EVIDENCE,
@@ -79,6 +85,7 @@ REPORT = Report(
     artifacts=[ARTIFACT_ENTRY],
     assignments=[ASSIGNMENT],
     bundles=[BUNDLE],
+    devices=[DEVICE],
 )
 
 

@@ -88,3 +88,9 @@ def test_the_gate_asks_for_papers_only_where_it_is_told_to(bundles: Mapping[str,
     assert "blame bundle" in output
     failed = [c["metric"] for c in json.loads((tmp_path / "refused" / "report.json").read_text())["checks"] if not c["ok"]]
     assert failed == list(REASONS)
+
+
+def test_where_answers_were_recorded_is_told() -> None:
+    text = card(sample())
+    assert "## Recorded on\n\n`phone`: cpu Cortex-X4, features i8mm sme2.\n\n- its answers equal those of laptop\n" in text
+    assert "## Recorded on" not in card(sample(devices=[]))

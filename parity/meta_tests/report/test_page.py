@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from parity.device.device import Device
 from parity.explain.evidence import Evidence
 from parity.explain.inside.blocks import by_block
 from parity.explain.sounds import variant_sound
@@ -21,6 +22,7 @@ from parity.meta_tests.report.sample import (
     AUDIO,
     BUNDLE,
     CHECK,
+    DEVICE,
     ENVIRONMENT,
     ERROR,
     EVIDENCE,
@@ -167,3 +169,16 @@ def test_the_players_hold_what_was_heard_and_the_pictures_are_pictures() -> None
     assert np.abs(samples - AUDIO.T * 0.9).max() <= PCM16_STEP
     assert {sound.png[:8] for sound in (truth, variant)} == {b"\x89PNG\r\n\x1a\n"}
     assert truth.png != variant.png
+
+
+def test_devices_stand_side_by_side() -> None:
+    other = Device(name=HOSTILE, told={"cpu": HOSTILE}, notes=[HOSTILE])
+    text = page(devices=[DEVICE, other])
+    assert "<td>dit, litert_int8, 1 thread</td><td class=\"n\">12.3 ms</td><td class=\"n\">-</td>" in text
+    assert "<td>dit, litert_int8, opened alone</td><td class=\"n\">0.50 s, 1024 MiB</td><td class=\"n\">-</td>" in text
+    assert "its answers equal those of laptop" in text
+    assert HOSTILE not in text
+
+
+def test_a_gate_on_this_machine_shows_no_devices() -> None:
+    assert "<h2>Devices</h2>" not in page(devices=[])

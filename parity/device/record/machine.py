@@ -1,0 +1,90 @@
+"""The machine of a recording: what figures of speed are worth nothing without, and answers are compared by."""
+
+import hashlib
+import os
+import platform
+import time
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from parity.device.record.cpu import cpu
+
+SYSFS = Path("/sys")
+MILLI = 1000  # sysfs tells thousandths of a degree
+PACKAGES = ("ai-edge-litert", "numpy")
+WORK_BYTES, TRIES = 2**22, 3  # of the small job that tells how fast the clock is
+SLOWED = 1.1  # times what it took at first
+
+
+def machine() -> dict[str, Any]:
+    """CPU, system, versions; governor and temperature where the system tells them, else None."""
+    return {
+        "cpu": cpu(),
+        "architecture": platform.machine(),
+        "cores": os.cpu_count(),
+        "affinity": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+        "memory_bytes": _memory_bytes(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "versions": {name: _version(name) for name in PACKAGES},
+        "governor": governor(),
+        "temperature_c": temperature_c(),
+    }
+
+
+def governor(sysfs: Path = SYSFS) -> str | None:
+    """How the first core's clock is chosen."""
+    return _text(sysfs / "devices/system/cpu/cpu0/cpufreq/scaling_governor")
+
+
+def temperature_c(sysfs: Path = SYSFS) -> float | None:
+    """The hottest reading there is."""
+    found = [text for path in sysfs.glob("class/thermal/thermal_zone*/temp") if (text := _text(path))]
+    return max((int(text) / MILLI for text in found), default=None)
+
+
+@dataclass
+class Throttling:
+    """Whether the same small job takes longer than it did: the clock was lowered, or others run besides."""
+
+    first_s: float = field(default_factory=lambda: small_job_s())
+
+    def slowed(self) -> float | None:
+        """How many times as long it takes now; None where that is within `SLOWED`."""
+        times = small_job_s() / self.first_s
+        return times if times > SLOWED else None
+
+
+def small_job_s() -> float:
+    """How long a fixed job takes, at best."""
+    work = bytes(WORK_BYTES)
+
+    def once() -> float:
+        start = time.perf_counter()
+        hashlib.sha256(work).digest()
+        return time.perf_counter() - start
+
+    return min(once() for _ in range(TRIES))
+
+
+def _memory_bytes() -> int | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return None

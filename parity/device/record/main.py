@@ -1,0 +1,102 @@
+"""`python record.pyz --out answers/`: asks every stage of a kit on this device, and judges what it answers on the spot."""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from parity.device.record.alone import ALONE, in_own_process
+from parity.device.record.answers import Answers
+from parity.device.record.journal import JUDGED, KIT
+from parity.device.record.kit import Kit, read_kit
+from parity.device.record.recorder import record, to_terminal
+from parity.device.record.verdicts import OnTheSpot, worst_rows
+from parity.measure.verdict import Verdict
+from reference.spec.errors import EXIT_NOT_JUDGED, EXIT_OK, EXIT_REFUSE, exit_with_one_line
+
+COLUMNS = ("stage", "variant", "ladder", "checks", "worst metric", "case", "value", "limit", "verdict")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Record and judge; the exit code is 0 where all is within its limits, 1 where something is not, 2 where it could not."""
+    options = _parser().parse_args(arguments)
+    with exit_with_one_line("the recorder"):
+        kit = read_kit(options.kit, options.models)
+        if options.alone:
+            in_own_process(kit, options.alone)
+            return
+        kit.require_intact()
+        code = _recorded(kit, options.out)
+    sys.exit(code)
+
+
+def _recorded(kit: Kit, out: Path) -> int:
+    answers = record(kit, out, to_terminal)
+    checks = list(OnTheSpot(answers=answers, arrays=kit.arrays).verdicts())
+    answers.journal.append(JUDGED, checks=[check.to_json() for check in checks])
+    missing = answers.unanswered()
+    for line in (*_machine(answers), *_table(checks), *_threads(answers)):
+        print(line)
+    failed = [check for check in checks if not check.ok]
+    bundles = {variant.name: variant.bundle for variant in kit.plan.variants}
+    for check in failed:
+        print(f"beyond its limit: bundle {bundles[check.variant]}, {check}")
+    for line in missing:
+        print(f"could not: {line}")
+    print(f"{len(checks)} checks, {len(failed)} beyond their limits, {len(missing)} jobs without an answer")
+    print(f"for the host, generations among it: python -m parity judge --answers {out}")
+    return EXIT_REFUSE if failed else EXIT_NOT_JUDGED if missing or not checks else EXIT_OK
+
+
+def _machine(answers: Answers) -> Iterator[str]:
+    """The device of the last session, and how fast stages are on it."""
+    told = list(answers.journal.of(KIT))[-1]["machine"]
+    cpu = told["cpu"]
+    vectors = "".join(f", {name} vectors of {8 * length} bits" for name, length in cpu["vector_bytes"].items())
+    yield f"{cpu['model']} ({told['architecture']}; {' '.join(cpu['features'])}{vectors}), {told['system']}"
+    for variant, stage, found in answers.openings():
+        took = f"opened in {found['open_s']:.2f} s, first call {found['first_call_s']:.2f} s"
+        yield f"{stage}/{variant} alone: {took}, peak {found['peak_bytes'] / 2**20:.0f} MiB"
+    for stage, threads, medians, slowed in answers.races():
+        told_times = ", ".join(f"{name} {1000 * seconds:.1f} ms" for name, seconds in medians.items())
+        noticed = f" (a fixed small job took {slowed:.2f}x as long as at first)" if slowed else ""
+        yield f"{stage}, {threads} threads: {told_times}{noticed}"
+
+
+def _threads(answers: Answers) -> Iterator[str]:
+    """Stages whose answers change with the number of threads: no fault, but to be known."""
+    plan = answers.plan
+    for variant, part in plan.own_parts:
+        for threads in plan.threads[1:]:
+            unequal = answers.unequal(variant.name, part.stage, threads)
+            if unequal:
+                first = plan.threads[0]
+                yield f"{part.stage}/{variant.name}: {unequal} values differ between {first} and {threads} threads"
+
+
+def _table(checks: list[Verdict]) -> Iterator[str]:
+    """The worst check of each stage and variant."""
+    cells = [COLUMNS, *(_cells(row) for row in worst_rows(checks))]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(COLUMNS))]
+    yield from ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells)
+
+
+def _cells(row: list[Verdict]) -> tuple[str, ...]:
+    worst = row[0]
+    metric = worst.metric + ("" if worst.step is None else f" step {worst.step}")
+    limit = f"{worst.limit:.2e}" if worst.value >= worst.low_limit else f">= {worst.low_limit:.2e}"
+    start = (worst.stage, worst.variant, worst.ladder, str(len(row)), metric, worst.case)
+    return (*start, f"{worst.value:.2e}", limit, "ok" if worst.ok else "FAIL")
+
+
+def _parser() -> argparse.ArgumentParser:
+    here = Path(sys.argv[0]).absolute().parent
+    parser = argparse.ArgumentParser(
+        prog="python record.pyz", description=__doc__,
+        epilog="exit code: 0 all is within its limits, 1 something is not, 2 it could not be recorded or judged",
+    )  # fmt: skip
+    parser.add_argument("--out", type=Path, default=Path("answers"), help="folder for the answers; what was begun there goes on")
+    parser.add_argument("--kit", type=Path, default=here, help="the kit; the folder of this file if left out")
+    parser.add_argument("--models", type=Path, help="folder with the kit's bundles by name, where it was packed with --no-models")
+    parser.add_argument(ALONE, help=argparse.SUPPRESS)
+    return parser

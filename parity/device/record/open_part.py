@@ -1,0 +1,39 @@
+"""Open stages of a kit with the runtimes their variants are run by."""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+
+from litert_pipeline.run.classic import open_classic_stage
+from litert_pipeline.run.open_stages import OpenStages
+from litert_pipeline.run.pipeline import open_stage
+from parity.device.record.kit import Kit, Variant
+from reference.spec.generation import Stage
+
+CLASSIC = "interpreter"
+KERNELS = ("xnnpack", "builtin", CLASSIC)  # as the rows of runtimes are called
+HELD_BYTES = 2**27  # of files: all stages of small models; of large ones one at a time, for a phone has little
+
+
+def open_part(kit: Kit, variant: Variant, stage: str, threads: int) -> AbstractContextManager[Stage]:
+    """A stage. Raises InputError if its file cannot be opened."""
+    bundle = kit.bundles[variant.bundle]
+    if variant.kernels == CLASSIC:
+        return open_classic_stage(bundle, stage, threads=threads)
+    return open_stage(bundle, stage, compute=variant.compute, threads=threads, kernels=variant.kernels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenParts:
+    """Stages that are open, as many as fit."""
+
+    kit: Kit
+    held: OpenStages = field(default_factory=lambda: OpenStages(held_bytes=HELD_BYTES))
+
+    def stage(self, variant: Variant, stage: str, threads: int) -> Stage:
+        """A stage, opened if it is not; use it before asking for the next. Raises InputError as `open_part`."""
+        size_bytes = self.size_bytes(variant, stage)
+        return self.held.stage((variant.name, stage, threads), size_bytes, lambda: open_part(self.kit, variant, stage, threads))
+
+    def size_bytes(self, variant: Variant, stage: str) -> int:
+        """Of its file."""
+        return self.kit.bundles[variant.bundle].manifest.stages[stage].size_bytes

@@ -1,0 +1,37 @@
+"""What a contender's teacher-forced numbers are held to: limits of its arithmetic, along what yardsticks measure beside it.
+
+Where a file stores its layers in ways of its own, what it stores has limits, too; they are measured when they are asked for.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from parity.judge.panel import Panel
+from parity.measure.bound import Bound
+from parity.measure.budget import Budget
+from parity.measure.cases import Case, Drawn
+from parity.measure.limits import as_stored, limits
+from parity.measure.pooled import POOLED, pooled
+from parity.measure.teacher_forcing import Measurement
+
+
+def stage_bounds(panel: Panel, stage: str, variant: str, case: Case | Drawn, found: Measurement) -> Iterator[Bound]:
+    """Of a measurement of one output; which metric and step it is of, not its value, makes them."""
+    for budget in _budgets(panel, stage, variant, found.metric):
+        beside = {(one.metric, one.step): one.value for one in panel.beside(stage, variant, budget.yardstick, case)}
+        # A yardstick that is not finite allows nothing.
+        yield Bound.of(budget, beside.get((found.metric, found.step), math.nan))
+
+
+def pooled_bounds(panel: Panel, stage: str, variant: str, cases: Sequence[Case]) -> Iterator[Bound]:
+    """Of the errors over all of `cases` as one number."""
+    for budget in _budgets(panel, stage, variant, POOLED):
+        beside = pooled([panel.beside(stage, variant, budget.yardstick, case) for case in cases])
+        yield Bound.of(budget, math.nan if beside is None else beside.value)
+
+
+def _budgets(panel: Panel, stage: str, variant: str, metric: str) -> Iterator[Budget]:
+    """That of an arithmetic that was measured, then those of what the file stores, if that is known to be the checkpoint's."""
+    yield limits(stage, metric, panel.arithmetic(variant, stage))
+    if panel.stores(variant, stage):
+        yield from as_stored(stage, metric)

@@ -1,0 +1,79 @@
+"""What a journal makes of an end in the middle, and of what brings a process down."""
+
+import signal
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from parity.device.record.alone import Crashed, alone
+from parity.device.record.jobs import Job
+from parity.device.record.journal import BEGIN, CRASHES, END, JOURNAL, Journal
+from parity.device.record.kit import Kit, Plan
+from parity.device.record.recorder import work
+from reference.spec.errors import InputError
+
+VARIANT = "litert_int8"
+EMPTY = Plan(
+    model="", objective="", threads=[1], repeats=2, rounds=1, draws=None, seed=0, cases=[], variants=[], questions=[], rights=[],
+    checks=[], generations=[], hashes={}, files={},
+)  # fmt: skip
+
+
+def test_a_job_that_brings_the_process_down_twice_is_not_tried_again(tmp_path: Path) -> None:
+    journal = Journal.resume(tmp_path / JOURNAL, "kit")
+    for _ in range(CRASHES - 1):
+        journal.append(BEGIN, job="answers/a/dit/drums")
+    assert journal.faults == {}
+    journal.append(BEGIN, job="answers/a/dit/drums")
+    assert list(Journal.resume(tmp_path / JOURNAL, "kit").faults) == ["answers/a/dit/drums"]
+    journal.append(END, job="answers/a/dit/drums", found={})
+    assert journal.faults == {}
+
+
+def crashing() -> NoReturn:
+    raise Crashed("a/dit: crashed, LiteRT ended its process with an illegal instruction")
+
+
+def test_a_stage_that_crashes_is_not_asked_again_and_the_others_are(tmp_path: Path) -> None:
+    jobs = [
+        Job(name="alone/a/dit", run=crashing, calls={"a/dit": 1}),
+        Job(name="answers/a/dit/drums", run=crashing, calls={"a/dit": 8}),
+        Job(name="answers/a/decoder/drums", run=dict, calls={"a/decoder": 1}),
+    ]
+    work(jobs, Journal.resume(tmp_path / JOURNAL, "kit"), lambda _: None)
+    journal = Journal.resume(tmp_path / JOURNAL, "kit")
+    assert list(journal.ended) == ["answers/a/decoder/drums"]
+    assert journal.faults["answers/a/dit/drums"] == "not run: a/dit crashed before"
+    assert journal.crashed == {"alone/a/dit"}
+
+
+def test_a_stage_that_brought_the_recorder_down_twice_is_not_asked_again(tmp_path: Path) -> None:
+    journal = Journal.resume(tmp_path / JOURNAL, "kit")
+    for _ in range(CRASHES):
+        journal.append(BEGIN, job="answers/a/dit/drums")
+    jobs = [Job(name=f"answers/a/dit/{question}", run=crashing, calls={"a/dit": 8}) for question in ("drums", "drawn 0")]
+    work(jobs, journal, lambda _: None)
+    assert journal.faults["answers/a/dit/drums"].startswith("crashed: ")
+    assert journal.faults["answers/a/dit/drawn 0"] == "not run: a/dit crashed before"
+
+
+@pytest.mark.parametrize(("number", "words"), [
+    (signal.SIGILL, "an illegal instruction: one that this CPU does not have"),
+    (signal.SIGSEGV, "SIGSEGV"),
+])  # fmt: skip
+def test_a_signal_is_told_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, words: str
+) -> None:
+    """The recorder that is started is a program that ends itself so."""
+    (tmp_path / "record.pyz").write_text(f"import os, signal\nos.kill(os.getpid(), {int(number)})\n")
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "record.pyz")])
+    with pytest.raises(Crashed, match=f"litert_int8/dit: crashed, LiteRT ended its process with {words}"):
+        alone(Kit(folder=tmp_path, id="", plan=EMPTY, models=tmp_path), VARIANT, "dit")
+
+
+def test_a_journal_of_another_kit_is_not_read(tmp_path: Path) -> None:
+    Journal.resume(tmp_path / JOURNAL, "kit").append(BEGIN, job="one")
+    with pytest.raises(InputError, match=r"line 1 was edited, .* or it was recorded with another kit"):
+        Journal.read(tmp_path / JOURNAL, "other")
