@@ -1,6 +1,6 @@
 """The reference codec: a SAME checkpoint as an object over numpy arrays. Its twin runs LiteRT files."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -29,6 +29,13 @@ class CodecModel:
     spec: SameSpec
     module: Same
 
+    def to(self, dtype: torch.dtype) -> "CodecModel":
+        """A copy that computes in `dtype` from the same stored weights."""
+        state = {name: tensor.to(dtype) for name, tensor in self.module.state_dict().items()}
+        module = _untrained(self.spec)
+        module.load_state_dict(state, assign=True)
+        return replace(self, module=module)
+
     def codec(self, draw: Draw | None = None) -> Codec:
         """Audio in, latents out, and back. `draw` adds the noise that upstream always adds; without it, as is usual here, the
         same input gives the same output."""
@@ -53,10 +60,15 @@ def load_codec(model: Path) -> CodecModel:
     """
     files = locate(model)
     spec = read_codec_spec(files.config)
+    module = _untrained(spec)
+    load_into({"": module}, read_part(files.weights, AUTOENCODER_PREFIX), files.weights)
+    return CodecModel(files=files, spec=spec, module=module)
+
+
+def _untrained(spec: SameSpec) -> Same:
     with torch.device("meta"):  # no storage: the checkpoint's tensors become the parameters
         module = Same(spec)
-    load_into({"": module}, read_part(files.weights, AUTOENCODER_PREFIX), files.weights)
-    return CodecModel(files=files, spec=spec, module=module.eval().requires_grad_(False))
+    return module.eval()
 
 
 def replayed(seed: int, dtype: torch.dtype = torch.float32) -> Draw:

@@ -21,6 +21,7 @@ FIXED = {
     "conformer": False, "layer_scale": False, "cross_attn": False, "feat_scale": False,
 }  # fmt: skip
 FF_MULT = 3
+MIN_HEAD_DIM = 8  # upstream's RoPE divides by less
 
 
 def read_same(model: Section, sample_rate_hz: int) -> SameSpec:
@@ -103,10 +104,10 @@ def _read_half(section: Section, patch_key: str, patch_channels: int, latent: in
         raise InputError(
             f"{config.file}: '{config.where}' has width {width}, that of a patch, and so no mapping; this is not supported"
         )
-    if width % spec.head_dim or spec.head_dim % 4:
+    if width % spec.head_dim or spec.head_dim % 4 or spec.head_dim < MIN_HEAD_DIM:
         raise InputError(
             f"{config.file}: '{config.where}' has width {width} and dim_heads {spec.head_dim}; expected whole heads, each of a "
-            "multiple of 4 channels, half of which are turned in pairs"
+            f"multiple of 4 channels and at least {MIN_HEAD_DIM}, half of which are turned in pairs"
         )
     return spec
 
