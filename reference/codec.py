@@ -83,4 +83,6 @@ def open_noise(kind: str, seed: int) -> Draw | None:
     """Upstream's noise by its command-line name, one of `NOISES`."""
     if kind not in NOISES:
         raise InputError(f"noise '{kind}' is unknown; valid: {', '.join(NOISES)}")
+    if kind == OFF and seed:
+        raise InputError(f"seed has no effect without noise; give --noise {REPLAY} or leave it out")
     return replayed(seed) if kind == REPLAY else None

@@ -3,12 +3,11 @@
 from pathlib import Path
 
 from reference.spec.codec.same import SameSpec
+from reference.spec.config import CODEC_ALONE
 from reference.spec.errors import InputError
 from reference.spec.families.table import CODEC_FAMILIES
 from reference.spec.section import Section, read_json
 from reference.spec.stages import ENCODER
-
-ALONE = "autoencoder"  # the `model_type` of a codec that stands alone
 
 
 def read_codec_spec(config: Path) -> SameSpec:
@@ -18,7 +17,7 @@ def read_codec_spec(config: Path) -> SameSpec:
     contradict each other, and a codec of no family.
     """
     top = read_json(config)
-    alone = top.take("model_type", str) == ALONE
+    alone = top.take("model_type", str) == CODEC_ALONE
     sample_rate_hz, model = top.positive("sample_rate"), top.section("model")
     if alone:
         top.ignore("sample_size", "audio_channels", "training")
@@ -37,7 +36,7 @@ def read_codec_spec(config: Path) -> SameSpec:
 
 def _nested(model: Section) -> Section:
     pretransform = model.section("pretransform")
-    pretransform.choice("type", (ALONE,))
+    pretransform.choice("type", (CODEC_ALONE,))
     if pretransform.take("scale", float, 1.0) != 1.0:
         raise InputError(f"{pretransform.file}: '{pretransform.path('scale')}' other than 1.0 is not supported")
     # How upstream runs it when it generates: the numbers are those of a codec that stands alone.

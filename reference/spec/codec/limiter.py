@@ -19,20 +19,21 @@ def limited(audio: Array) -> Array:
     A peak has an effect from 480 samples before it to 543 after it.
     """
     samples = audio.shape[-1]
-    envelope = np.abs(audio).max(axis=-2).astype(np.float32)
+    envelope = np.abs(audio).max(axis=-2)
     blocks = -(-samples // BLOCK)
     padded = _padded(envelope, 0, blocks * BLOCK - samples, constant=True)
-    peak = padded.reshape(*envelope.shape[:-1], blocks, BLOCK).max(axis=-1)
-    gain = np.minimum(1, CEILING / np.maximum(peak, SILENT)).astype(np.float32)
+    peak = padded.reshape(*envelope.shape[:-1], blocks, BLOCK).max(axis=-1).astype(np.float64)
+    gain = np.minimum(1, CEILING / np.maximum(peak, SILENT))
     lowest = _windows(_padded(gain, REACH, REACH)).min(axis=-1)
-    reduction = _windows(_padded(1 - lowest, REACH, REACH)) @ _weights()  # of none, none: weights may not sum to 1 exactly
-    return np.asarray(audio * _per_sample(1 - reduction)[..., None, :samples], audio.dtype)
+    smooth = _windows(_padded(lowest, REACH, REACH)) @ _weights()
+    # From float64, so that what has no peak is multiplied by exactly 1.
+    return np.asarray(audio * _per_sample(smooth.astype(np.float32))[..., None, :samples], audio.dtype)
 
 
 def _weights() -> Array:
     """A Hann window over the blocks in reach, its ends zero, its sum 1."""
     hann = np.hanning(2 * REACH + 1)
-    return np.asarray(hann / hann.sum(), np.float32)
+    return np.asarray(hann / hann.sum())
 
 
 def _padded(x: Array, before: int, after: int, constant: bool = False) -> Array:

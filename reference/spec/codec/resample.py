@@ -35,6 +35,11 @@ def resampled(audio: Array, rate_hz: int, wanted_rate_hz: int) -> Array:
     return _apply(audio, sinc_kernel(old, new, reach), old, reach)
 
 
+def resampled_length(samples: int, rate_hz: int, wanted_rate_hz: int) -> int:
+    """Samples at the wanted rate that hold so many at the other."""
+    return -(-samples * wanted_rate_hz // rate_hz)
+
+
 def sinc_kernel(old: int, new: int, reach: int) -> Array:
     """One row of taps per output phase, float32 (new, 2 * reach + old): a sinc under a Hann window.
 
@@ -59,4 +64,4 @@ def _apply(audio: Array, kernel: Array, old: int, reach: int) -> Array:
     block = max(1, BLOCK_VALUES // taps)
     for start in range(0, count, block):
         out[:, start : start + block] = gathered[:, start : start + block] @ kernel.T
-    return np.ascontiguousarray(out.reshape(channels, -1)[:, : -(-samples * phases // old)])
+    return np.ascontiguousarray(out.reshape(channels, -1)[:, : resampled_length(samples, old, phases)])
