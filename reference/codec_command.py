@@ -1,36 +1,45 @@
-"""`python -m reference codec`: audio to latents and back. The options are those of every codec's command line."""
+"""`python -m reference codec`: audio to latents and back, and a data set encoded for training."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
+from rich.console import Console
 
+from reference.codec_options import (
+    BatchSize,
+    Chunked,
+    ChunkSize,
+    DataDir,
+    Encoding,
+    Force,
+    LatentsIn,
+    LatentsOut,
+    Length,
+    Limit,
+    Model,
+    ModelHalf,
+    Noise,
+    OutputPath,
+    Overlap,
+    Pad,
+    SampleSize,
+    Seed,
+    ShardOption,
+    Sound,
+    SoundOut,
+    Split,
+)
 from reference.command_line import command_line
-from reference.spec.audio import ENCODINGS
+from reference.progress import show_progress
+from reference.spec.codec.preencode import SAMPLE_SIZE, PreEncoder, Recipe, parse_shard
 from reference.spec.codec.verbs import Output, Windows, decode_file, encode_file, roundtrip_file
 from reference.spec.codec.windows import CHUNK_SIZE, OVERLAP
-from reference.spec.files import check_free
+from reference.spec.files import check_free, sha256_of
 
 if TYPE_CHECKING:
     from reference.spec.codec.codec import Codec
-
-Sound = Annotated[Path, typer.Argument(help="Sound file, of any rate and number of channels.", show_default=False)]
-LatentsIn = Annotated[Path, typer.Argument(help=".npy file of latents, (channel, frame).", show_default=False)]
-LatentsOut = Annotated[Path, typer.Argument(help=".npy file of latents to write, (channel, frame).", show_default=False)]
-SoundOut = Annotated[Path, typer.Argument(help="WAV file to write.", show_default=False)]
-Model = Annotated[
-    Path, typer.Option(help="Model dir of the codec or of a model that generates with it, weight file, or id on the hub.")
-]
-Chunked = Annotated[bool, typer.Option("--chunked", help="Code in overlapping windows: less memory, the same numbers.")]
-ChunkSize = Annotated[int, typer.Option(help="With --chunked: latent frames in a window.")]
-Overlap = Annotated[int, typer.Option(help="With --chunked: latent frames that two windows share.")]
-Noise = Annotated[str, typer.Option(help="Upstream's noise: off, or replay, what torch draws from --seed.")]
-Seed = Annotated[int, typer.Option(help="With --noise replay: the seed.")]
-Encoding = Annotated[str, typer.Option(help=f"Samples of the WAV: {', '.join(ENCODINGS)}.")]
-Limit = Annotated[bool, typer.Option("--limit", help="Turn down what is louder than -0.2 dBFS, looking ahead.")]
-Length = Annotated[int | None, typer.Option(help="Samples to keep; all that the latents hold if left out.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace existing output.")]
-
 
 def encode_command(
     sound: Sound,
@@ -90,6 +99,36 @@ def roundtrip_command(
     roundtrip_file(_open(model, noise, seed), sound, output, windows, typer.echo)
 
 
+def pre_encode_command(
+    data_dir: DataDir,
+    output_path: OutputPath,
+    model: Model,
+    batch_size: BatchSize = 1,
+    sample_size: SampleSize = SAMPLE_SIZE,
+    model_half: ModelHalf = False,
+    pad: Pad = False,
+    split: Split = False,
+    shard: ShardOption = "1/1",
+    chunk_size: ChunkSize = CHUNK_SIZE,
+    overlap: Overlap = OVERLAP,
+) -> None:
+    """Encode a data set for training, in windows; begun before, it goes on where that ended."""
+    share = parse_shard(shard)
+    recipe = Recipe(
+        weights="", sample_size=sample_size, batch_size=batch_size, pad=pad, half=model_half, split=split
+    )  # fmt: skip
+    windows = Windows(chunked=True, chunk_size=chunk_size, overlap=overlap)
+    from reference.codec import load_codec
+
+    loaded = load_codec(model)
+    recipe = replace(recipe, weights=sha256_of(loaded.files.weights))
+    encoder = PreEncoder(codec=loaded.codec(), windows=windows, recipe=recipe, data=data_dir, out=output_path)
+    with show_progress(Console()) as say:
+        say(f"encoding {data_dir}")
+        done = encoder.run(share, say)
+    typer.echo(f"wrote {output_path} ({len(done['items'])} items, {len(done['rejected'])} files left out, see {share.manifest})")
+
+
 def _open(model: Path, noise: str, seed: int) -> "Codec":
     # Imported here so that a mistyped option is an error at once, not after torch has loaded.
     from reference.codec import load_codec, open_noise
@@ -101,5 +140,10 @@ def _open(model: Path, noise: str, seed: int) -> "Codec":
 app = command_line(
     about="Audio to latents and back, with the codec of Stable Audio 3 (SAME).",
     at_fault="the reference",
-    commands={"encode": encode_command, "decode": decode_command, "roundtrip": roundtrip_command},
+    commands={
+        "encode": encode_command,
+        "decode": decode_command,
+        "roundtrip": roundtrip_command,
+        "pre-encode": pre_encode_command,
+    },
 )

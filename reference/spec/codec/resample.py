@@ -5,6 +5,7 @@ Smith's, "Digital Audio Resampling".
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from reference.spec.tensors import Array
 
 ZEROS, ROLLOFF = 6, 0.99  # zero crossings on each side; share of the band that is kept
 MOST_TAPS = 2**23  # of a kernel: 32 MB; 44100 Hz against a rate without a common divisor would need 2**31
+Read = Callable[[int, int], Array]  # samples from one to before another, (channel, sample)
 BLOCK_VALUES = 2**22  # of input gathered at a time
 
 
@@ -24,6 +26,24 @@ def resampled(audio: Array, rate_hz: int, wanted_rate_hz: int) -> Array:
     """
     if rate_hz == wanted_rate_hz:
         return audio
+    old, new, reach = _steps(rate_hz, wanted_rate_hz)
+    return _apply(audio, sinc_kernel(old, new, reach), old, reach)
+
+
+def resampled_part(read: Read, samples: int, rate_hz: int, wanted_rate_hz: int, start: int, stop: int) -> Array:
+    """Samples `start` to `stop` of what `resampled` makes of a sound of so many `samples`, of which only those are read that
+    matter; `stop` may be no more than its resampled length."""
+    if rate_hz == wanted_rate_hz:
+        return read(start, stop)
+    old, new, reach = _steps(rate_hz, wanted_rate_hz)
+    first = max(0, start // new - math.ceil(reach / old))  # the block of phases to begin with
+    last = -(-stop // new)
+    part = resampled(read(first * old, min(samples, last * old + reach)), rate_hz, wanted_rate_hz)
+    return part[:, start - first * new : stop - first * new]
+
+
+def _steps(rate_hz: int, wanted_rate_hz: int) -> tuple[int, int, int]:
+    """How many samples become how many others at a time, and how many the kernel reaches beyond."""
     divisor = math.gcd(rate_hz, wanted_rate_hz)
     old, new = rate_hz // divisor, wanted_rate_hz // divisor
     reach = math.ceil(ZEROS * old / (min(old, new) * ROLLOFF))
@@ -32,7 +52,7 @@ def resampled(audio: Array, rate_hz: int, wanted_rate_hz: int) -> Array:
             f"sample rate {rate_hz} Hz has too little in common with {wanted_rate_hz} Hz to be resampled exactly; "
             "expected a usual rate such as 48000, resample it first"
         )
-    return _apply(audio, sinc_kernel(old, new, reach), old, reach)
+    return old, new, reach
 
 
 def resampled_length(samples: int, rate_hz: int, wanted_rate_hz: int) -> int:
