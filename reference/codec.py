@@ -1,8 +1,10 @@
 """The reference codec: a SAME checkpoint as an object over numpy arrays. Its twin runs LiteRT files."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,6 +14,7 @@ from reference.model.weights import AUTOENCODER_PREFIX, load_into, read_part
 from reference.model_files import ModelFiles, locate
 from reference.spec.codec.codec import Codec
 from reference.spec.codec.same import SameSpec
+from reference.spec.codec.windows import Half
 from reference.spec.codec_config import read_codec_spec
 from reference.spec.errors import InputError
 from reference.spec.noise import UINT32_END
@@ -39,18 +42,18 @@ class CodecModel:
     def codec(self, draw: Draw | None = None) -> Codec:
         """Audio in, latents out, and back. `draw` adds the noise that upstream always adds; without it, as is usual here, the
         same input gives the same output."""
-        dtype = self.module.bottleneck.running_std.dtype
+        encoder, decoder = (self._over_arrays(half, draw) for half in (self.module.encode, self.module.decode))
+        return Codec(shape=self.spec.shape, encoder=encoder, decoder=decoder)
 
-        def run(half: str, data: Array) -> Array:
+    def _over_arrays(self, half: Callable[[Tensor, Draw | None], Tensor], draw: Draw | None) -> Half:
+        """Arrays of whatever float type, byte order and strides in, those of the module's dtype out."""
+        dtype = self.module.bottleneck.running_std.numpy().dtype
+
+        def run(data: Array) -> Array:
             with torch.inference_mode():
-                answer: Tensor = getattr(self.module, half)(torch.from_numpy(data).to(dtype), draw)
-            return answer.numpy()
+                return half(torch.from_numpy(np.array(data, dtype, order="C")), draw).numpy()
 
-        return Codec(
-            shape=self.spec.shape,
-            encoder=lambda audio: run("encode", audio),
-            decoder=lambda latents: run("decode", latents),
-        )
+        return run
 
 
 def load_codec(model: Path) -> CodecModel:
@@ -68,7 +71,7 @@ def load_codec(model: Path) -> CodecModel:
 def _untrained(spec: SameSpec) -> Same:
     with torch.device("meta"):  # no storage: the checkpoint's tensors become the parameters
         module = Same(spec)
-    return module.eval()
+    return module.eval().requires_grad_(False)
 
 
 def replayed(seed: int, dtype: torch.dtype = torch.float32) -> Draw:

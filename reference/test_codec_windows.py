@@ -1,12 +1,17 @@
 """The codec over the tiny models: windows change nothing, and lengths are kept."""
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fixtures.make_codec import make_codec
+from fixtures.configs import Json
+from fixtures.make_codec import make_codec, write_codec
+from fixtures.oracle.same_family import configs, whole_heads
 from reference.codec import CodecModel, load_codec
 from reference.spec.codec.windows import checked_chunks, in_windows, sides
 from reference.spec.model import ChunkSpec
@@ -49,6 +54,37 @@ def test_windows_change_nothing(models: dict[str, CodecModel], topology: str, fr
     latents, audio = noise(2, 20, frames), noise(2, frames * RATIO - 100)
     assert apart(codec.decode(latents), codec.decode(latents, **decoding)) <= EXACT
     assert apart(codec.encode(audio, 44100).latents, codec.encode(audio, 44100, **encoding).latents) <= EXACT
+
+
+@settings(max_examples=20, deadline=None, derandomize=True, database=None)
+@given(config=configs().filter(whole_heads), frames=st.integers(1, 30), seed=st.integers(0, 99))
+def test_windows_of_the_least_overlap_change_nothing_over_the_family(config: Json, frames: int, seed: int) -> None:
+    with TemporaryDirectory() as folder:
+        write_codec(Path(folder), config, seed)
+        codec = load_codec(Path(folder)).to(torch.float64).codec()
+    shape = codec.shape
+    latents, audio = noise(1, shape.latent_channels, frames), noise(2, frames * shape.ratio)
+    encoding, decoding = (
+        {"chunked": True, "chunk_size": overlap + shape.alignment, "overlap": overlap}
+        for overlap in (shape.least_overlap(side.reach) for side in sides(shape))
+    )
+    assert apart(codec.encode(audio, 44100).latents, codec.encode(audio, 44100, **encoding).latents) <= EXACT
+    assert apart(codec.decode(latents), codec.decode(latents, **decoding)) <= EXACT
+
+
+LATENTS = noise(20, 4).astype(np.float32)
+STORED = {
+    "read-only": np.frombuffer(LATENTS.tobytes(), np.float32).reshape(20, 4),
+    "big-endian": LATENTS.astype(">f4"),
+    "backwards": LATENTS[:, ::-1].copy()[:, ::-1],
+    "transposed in memory": np.asfortranarray(LATENTS),
+}
+
+
+@pytest.mark.parametrize("kind", STORED)
+def test_it_does_not_matter_how_an_array_is_stored(models: dict[str, CodecModel], kind: str) -> None:
+    codec = models["chunks"].codec()
+    np.testing.assert_array_equal(codec.decode(STORED[kind]), codec.decode(LATENTS))
 
 
 @pytest.mark.parametrize("topology", ["chunks", "band"])

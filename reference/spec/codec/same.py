@@ -49,13 +49,17 @@ class SameHalfSpec:
         """Frames that are coded together."""
         return self.attention.frames if isinstance(self.attention, ChunkedSpec) else 1
 
-    @property
-    def reach(self) -> int:
-        """Frames beyond its own group that an output may depend on; a mapping of three taps looks one patch further."""
+    def reach(self, *, mapped_first: bool) -> int:
+        """Frames at the edge of a window whose outputs depend on what is beyond it.
+
+        A mapping of three taps looks one patch further: where it comes before the blocks, as in an encoder, a chunk with one
+        wrong patch is wrong as a whole.
+        """
         mapping = int(self.mapping_taps > 1)
         if isinstance(self.attention, BandSpec):
             return self.depth * max(self.attention.left, self.attention.right) + mapping
-        return self.attention.frames // 2 * self.attention.shifted + mapping
+        shift = self.attention.frames // 2 * self.attention.shifted
+        return shift + mapping * (self.attention.frames if mapped_first else 1)
 
     def is_sinusoidal(self, block: int) -> bool:
         """Whether that block's activation is a sine. Source: stable-audio-tools 0.0.20 `TransformerResamplingBlock`."""
@@ -66,8 +70,6 @@ class SameHalfSpec:
 class SameSpec:
     """A SAME autoencoder. `regularized`: upstream adds noise to the latents it decodes."""
 
-    family: str
-    stages: tuple[str, ...]
     sample_rate_hz: int
     audio_channels: int
     patch_size: int
@@ -90,6 +92,6 @@ class SameSpec:
             latent_channels=self.latent_channels,
             ratio=self.patch_size * self.decoder.stride,
             alignment=self.decoder.alignment,
-            encode_reach=self.encoder.reach,
-            decode_reach=self.decoder.reach,
+            encode_reach=self.encoder.reach(mapped_first=True),
+            decode_reach=self.decoder.reach(mapped_first=False),
         )

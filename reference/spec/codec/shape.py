@@ -8,7 +8,7 @@ class CodecShape:
     """A codec between audio (batch, audio channel, sample) and latents (batch, latent channel, frame).
 
     `ratio` samples are one frame; `alignment` frames are coded together, so windows start and end between such groups.
-    An output depends on inputs at most `encode_reach` (`decode_reach`) frames beyond its own group.
+    At the edge of a window the outputs of `encode_reach` (`decode_reach`) frames depend on what is beyond it.
     """
 
     sample_rate_hz: int

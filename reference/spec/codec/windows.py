@@ -49,7 +49,7 @@ def checked_chunks(shape: CodecShape, side: Side, chunk_size: int, overlap: int)
     if overlap < least:
         raise InputError(
             f"overlap is {overlap} latent frames, expected at least {least} to {side.name} with this model: "
-            f"half of it is dropped at each edge, and an edge reaches {side.reach} frames far"
+            f"half of it is dropped at each edge, where {side.reach} frames depend on what is beyond"
         )
     if chunk_size <= overlap:
         raise InputError(f"chunk_size is {chunk_size} latent frames, expected more than the overlap, which is {overlap}")

@@ -12,10 +12,9 @@ class CodecFamily:
     """One family of autoencoders that stand alone, or as the `pretransform` of a model that generates.
 
     `kinds` are the types of an encoder and decoder in the config that are this family's; `read` takes the `model` part of a
-    config and the sample rate beside it. `stages` are rows of the stage table.
+    config and the sample rate beside it.
     """
 
     name: str
     kinds: tuple[str, ...]
     read: Callable[[Section, int], SameSpec]
-    stages: tuple[str, ...]

@@ -10,9 +10,7 @@ from reference.spec.families.codec import CodecFamily
 from reference.spec.section import Section
 from reference.spec.stages import DECODER, ENCODER
 
-NAME = "same"
 KINDS = ("same", "taae_v2")  # the second is the older name, which the published files carry
-STAGES = (ENCODER, DECODER)
 # Whatever a published config says here, upstream builds the same modules.
 WITHOUT_EFFECT = ("causal", "checkpointing", "conv_bias", "freeze_backbone", "use_flash", "use_snake", "mapping_style")
 # What no published config has otherwise, and this reference does not know otherwise.
@@ -32,8 +30,6 @@ def read_same(model: Section, sample_rate_hz: int) -> SameSpec:
     pretransform = model.section("pretransform")
     patch_size = _read_patches(pretransform, audio_channels)
     spec = SameSpec(
-        family=NAME,
-        stages=STAGES,
         sample_rate_hz=sample_rate_hz,
         audio_channels=audio_channels,
         patch_size=patch_size,
@@ -164,4 +160,4 @@ def _check_agreement(spec: SameSpec, model: Section) -> None:
             raise InputError(f"{model.file}: {what} must be equal, found {left} and {right}")
 
 
-SAME = CodecFamily(name=NAME, kinds=KINDS, read=read_same, stages=STAGES)
+SAME = CodecFamily(name="same", kinds=KINDS, read=read_same)
