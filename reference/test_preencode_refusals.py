@@ -79,6 +79,13 @@ def test_a_data_set_that_has_changed_is_refused(codec: Codec, data: Path, begun:
         encoder(codec, tmp_path / "new", begun).run(Shard(), quiet)
 
 
+@pytest.mark.parametrize(("content", "words"), [("{", "not valid JSON"), ("{}", "key 'recipe' is missing")])
+def test_a_manifest_that_is_none_is_told(codec: Codec, data: Path, tmp_path: Path, content: str, words: str) -> None:
+    (tmp_path / "manifest.json").write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=words):
+        encoder(codec, data, tmp_path).run(Shard(), quiet)
+
+
 def test_a_folder_of_something_else_is_left_alone(codec: Codec, data: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.doc").write_text("mine")
     with pytest.raises(InputError, match="holds files that are no pre-encoded data set"):

@@ -127,6 +127,15 @@ def test_a_codec_inside_another_model_is_the_same_codec(tmp_path: Path, config: 
     assert all(torch.equal(t, nested.module.state_dict()[name]) for name, t in alone.module.state_dict().items())
 
 
+@pytest.mark.parametrize("prefix", ["", NESTED], ids=["alone", "nested"])
+def test_a_torch_checkpoint_is_read_too(copy: Path, prefix: str) -> None:
+    state = load_file(copy / WEIGHTS_NAME)
+    (copy / WEIGHTS_NAME).unlink()
+    torch.save({"state_dict": {f"{prefix}{name}": tensor for name, tensor in state.items()}}, copy / "model.ckpt")
+    loaded = load_codec(copy).module.state_dict()
+    assert all(torch.equal(tensor, loaded[name]) for name, tensor in state.items())
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made") / "codec"

@@ -21,6 +21,7 @@ from reference.spec.codec.silence import SilenceAfter
 from reference.spec.codec.verbs import Say, Windows
 from reference.spec.errors import InputError
 from reference.spec.files import new_file
+from reference.spec.section import read_json
 from reference.spec.tensors import Array
 
 SAMPLE_SIZE = 12_582_912  # 285 s, upstream's default
@@ -119,7 +120,7 @@ class PreEncoder:
         if not manifests and any(path for path in self.out.iterdir() if not path.name.startswith(".")):
             raise InputError(f"{self.out}: holds files that are no pre-encoded data set; choose an empty folder")
         for path in manifests:
-            found = json.loads(path.read_text(encoding="utf-8"))["recipe"]
+            found = read_json(path).take("recipe", dict)
             other = [f"{key} {found.get(key)}" for key, value in asdict(self.recipe).items() if found.get(key) != value]
             if other:
                 raise InputError(f"{path}: was begun with {', '.join(other)}; choose another folder or the same options")
