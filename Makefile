@@ -13,6 +13,15 @@ REPORT ?= out/gate
 # The oracle of the tests. Its own dependencies are pinned to packages that no longer install together; the extra
 # `oracle` names the few it needs to be imported.
 ORACLE := stable-audio-tools==0.0.19
+# The oracles of the SAME codec: the newer stable-audio-tools cannot stand beside the older, so they have a folder of their
+# own (10 MB) and a process of their own. Nothing of them is run but pure Python, whatever versions they ask for.
+ORACLE_SAME := stable-audio-tools==0.0.20 torchaudio==2.11.0
+ORACLE_SAME_FOLDER := .venv-oracle-same
+ORACLE_SAME_STAMP := $(ORACLE_SAME_FOLDER)/installed
+ORACLE_SAME_INSTALL := -m pip install -qq --no-compile --no-deps --ignore-requires-python --target $(ORACLE_SAME_FOLDER)
+# A second opinion of one of the two models (30 MB).
+DIFFUSERS := diffusers==0.42.1
+DIFFUSERS_STAMP := $(ORACLE_SAME_FOLDER)/diffusers-installed
 # A converter whose TensorFlow and numpy cannot live beside ours, in an environment of its own (2.6 GB).
 ONNX2TF := onnx2tf==1.29.24 tensorflow==2.19.0
 ONNX2TF_VENV := .venv-onnx2tf
@@ -30,7 +39,7 @@ THREADS ?= 1,2
 # Processes the tests are shared out to, each of some 1.5 GB.
 JOBS ?= 2
 
-.PHONY: gate headroom gate-full headline test looked-over mixes rounded faults faults-test bench lock goldens tiny-model emulator onnx2tf clean
+.PHONY: gate headroom gate-full headline test looked-over mixes rounded oracle faults faults-test bench lock goldens tiny-model emulator onnx2tf clean
 
 gate: $(GATE_STAMP) ## convert the embedded tiny model for every variant and judge it; onnx2tf's where it is installed
 	$(BIN)/python -m parity gate --report $(REPORT) --force
@@ -64,7 +73,7 @@ $(FULL)/int8_fast/manifest.json: $(FULL)/windowed/manifest.json
 	$(BIN)/python -m litert_pipeline quantize $(FULL)/windowed --recipe int8_fast --out $(FULL)/int8_fast --force
 
 test: ## lint, types and all tests
-	@$(MAKE) --no-print-directory -j 2 looked-over $(ONNX2TF_STAMP)  # side by side: each waits for downloads half of its time
+	@$(MAKE) --no-print-directory -j 2 looked-over $(ONNX2TF_STAMP) $(ORACLE_SAME_STAMP)  # side by side: each waits for downloads half of its time
 # Threads that wait spinning take the core another process would compute on.
 	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --benchmark-disable -n $(JOBS) --dist loadgroup
 
@@ -78,6 +87,9 @@ mixes: $(STAMP) ## judge every mix of parity/mixes/table.py: whatever stores a s
 
 rounded: $(STAMP) ## judge bundles converted from weights that upstream's loader rounds to FP16, every stage and format
 	$(BIN)/python -m pytest parity/meta_tests/judge/test_upstream_rounded.py --benchmark-disable -m rounded
+
+oracle: $(STAMP) $(ORACLE_SAME_STAMP) $(DIFFUSERS_STAMP) ## compare all drawn configurations with their oracles, of which `make test` has a part
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest reference --benchmark-disable -n $(JOBS) --dist loadgroup -m oracle
 
 faults: $(GATE_STAMP) ## inject every fault and write docs/faults.md
 	$(BIN)/python -m parity faults --out docs/faults.md --force
@@ -123,10 +135,18 @@ $(STAMP): $(GATE_STAMP)
 	$(BIN)/python $(INSTALL) --no-deps $(ORACLE)
 	touch $(STAMP)
 
+$(ORACLE_SAME_STAMP): | $(GATE_STAMP)
+	$(BIN)/python $(ORACLE_SAME_INSTALL) $(ORACLE_SAME)
+	touch $(ORACLE_SAME_STAMP)
+
+$(DIFFUSERS_STAMP): | $(ORACLE_SAME_STAMP)
+	$(BIN)/python $(ORACLE_SAME_INSTALL) $(DIFFUSERS)
+	touch $(DIFFUSERS_STAMP)
+
 $(ONNX2TF_STAMP): requirements-onnx2tf.lock
 	$(PYTHON) -m venv $(ONNX2TF_VENV)
 	$(ONNX2TF_VENV)/bin/python -m pip install -qq --no-compile -c requirements-onnx2tf.lock $(ONNX2TF)
 	touch $(ONNX2TF_STAMP)
 
 clean:
-	rm -rf $(VENV) $(ONNX2TF_VENV) out
+	rm -rf $(VENV) $(ONNX2TF_VENV) $(ORACLE_SAME_FOLDER) out

@@ -1,4 +1,4 @@
-"""`python -m reference`: generate audio with the PyTorch reference."""
+"""`python -m reference`: generate audio with the PyTorch reference, or code it."""
 
 from contextlib import nullcontext
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from fixtures import TINY_MODEL_DIR
-from reference import command
+from reference import codec_command, command
 from reference.command_line import command_line
 from reference.spec.model import WHOLE
 
@@ -33,6 +33,7 @@ app = command_line(
     at_fault="the reference",
     commands={"generate": generate_command},
 )
+app.add_typer(codec_command.app, name="codec")
 
 if __name__ == "__main__":
     app(prog_name="python -m reference")

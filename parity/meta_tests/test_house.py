@@ -60,6 +60,7 @@ NAMES_STAGES = {
     "parity/faults/catalogue/": "a fault is of one stage",
     "reference/spec/families/": "keys and values of the official config, which happen to be the same words",
     "fixtures/configs.py": "the same, of the committed models",
+    "fixtures/same_configs.py": "the same, of the codecs",
     "fixtures/oracle/family.py": "the same, of drawn models",
 }
 

@@ -8,8 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from reference.model_files import T5_WEIGHTS, ModelFiles
@@ -66,14 +65,25 @@ def _official_names(state: StateDict, path: Path) -> StateDict:
     return state
 
 
-def read_tensors(path: Path) -> StateDict:
+def read_part(path: Path, prefix: str) -> StateDict:
+    """The tensors under `prefix`, which their names lose, where the checkpoint has such; else all of it."""
+    state = read_tensors(path, prefix)
+    part = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+    return part or state
+
+
+def read_tensors(path: Path, prefix: str = "") -> StateDict:
     """All tensors of a `.safetensors` file or of a torch checkpoint, on the CPU, in their stored dtype.
 
-    Torch checkpoints are opened with `weights_only=True`: a pickle that wants to run code is refused unrun.
+    Of a `.safetensors` file that has names under `prefix`, these only are read. Torch checkpoints are opened with
+    `weights_only=True`: a pickle that wants to run code is refused unrun.
     """
     try:
         if path.suffix == ".safetensors":
-            return load_file(path)
+            with safe_open(path, "pt") as stored:
+                names = list(stored.keys())
+                wanted = [name for name in names if name.startswith(prefix)] or names
+                return {name: stored.get_tensor(name) for name in wanted}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it warns of unusual pickles before it refuses them
             mapped = zipfile.is_zipfile(path)  # torch before 1.6 wrote another kind, which can only be read whole

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+from reference.spec.errors import InputError
 from reference.spec.families.family import T5Folder
 from reference.spec.families.table import recognised
 from reference.spec.model import ModelSpec
 from reference.spec.section import read_json
 
 CONFIG_NAME = "model_config.json"
+CODEC_ALONE = "autoencoder"  # the `model_type` of a codec that stands alone
 
 
 def read_model_spec(config: Path, t5_folder: T5Folder) -> ModelSpec:
@@ -17,4 +19,6 @@ def read_model_spec(config: Path, t5_folder: T5Folder) -> ModelSpec:
     and for numbers that contradict each other.
     """
     top = read_json(config)
+    if top.peek("model_type") == CODEC_ALONE:
+        raise InputError(f"{config}: is of a codec alone, which generates nothing; code audio with 'python -m reference codec'")
     return recognised(top).read(top, t5_folder)

@@ -1,12 +1,15 @@
 """The families, and which one a config is of."""
 
 from reference.spec.errors import InputError
+from reference.spec.families.codec import CodecFamily
 from reference.spec.families.family import Family
+from reference.spec.families.same import SAME
 from reference.spec.families.stable_audio_open import STABLE_AUDIO_OPEN
 from reference.spec.model import ModelSpec
 from reference.spec.section import Section
 
 FAMILIES: dict[str, Family] = {family.name: family for family in (STABLE_AUDIO_OPEN,)}
+CODEC_FAMILIES: dict[str, CodecFamily] = {family.name: family for family in (SAME,)}
 
 
 def family_of(spec: ModelSpec) -> Family:

@@ -1,0 +1,1 @@
+"""What every codec shares, whoever runs its two halves: shapes, waveforms, windows, latents. numpy only."""
