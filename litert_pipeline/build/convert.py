@@ -14,7 +14,7 @@ from reference.model_files import SPIECE_NAME
 from reference.pipeline import Model, load_model
 from reference.progress import Say
 from reference.spec.errors import InputError
-from reference.spec.families.table import family_of
+from reference.spec.families.table import samplers_of
 from reference.spec.files import new_folder, sha256_of
 from reference.spec.model import ModelSpec
 from reference.spec.sampling.samplers import SamplerSpec
@@ -93,8 +93,8 @@ def _check_base(base: Bundle, recipe: Recipe, model: Model) -> None:
 
 def declared_sampler(spec: ModelSpec) -> dict[str, Any]:
     """The sampler a bundle says it is made for: the first of its model's family, with its levels."""
-    sampler = SamplerSpec(name=family_of(spec).samplers[0])
-    described = {name: getattr(sampler, name) for name in ("name", "steps", "sigma_max")}
+    sampler = SamplerSpec(name=samplers_of(spec)[0])
+    described = {"name": sampler.name, "steps": sampler.steps, "sigma_max": sampler.highest}
     return {**described, "levels": list(sampler.levels())}
 
 

@@ -18,11 +18,14 @@ class Guidance:
     """How strongly the prompt pulls, away from what, and at which levels.
 
     Without a `negative_prompt` the unconditional velocity is that of cross-attention tokens that are all zero, the
-    seconds' token included; the global conditioning is the same for both.
+    numbers' tokens included; the global conditioning is the same for both. `negative_seconds` and `negative_start` are the
+    numbers told beside the negative prompt, the request's own where they are None.
     """
 
     scale: float = 1.0
     negative_prompt: str | None = None
+    negative_seconds: float | None = None
+    negative_start: float | None = None
     interval: tuple[float, float] = (0.0, 1.0)
     phi: float = 0.0
 
@@ -35,10 +38,15 @@ class Guidance:
             raise InputError(f"scale_phi is {self.phi}, expected 0 to 1")
         if self.negative_prompt is not None and self.scale == 1:
             raise InputError("a negative prompt has no effect at cfg_scale 1; choose a larger scale or leave it out")
+        for name, value in (("negative_seconds", self.negative_seconds), ("negative_start", self.negative_start)):
+            if value is not None and self.negative_prompt is None:
+                raise InputError(f"{name} has no effect without a negative prompt; give one or leave it out")
+            if value is not None and not (math.isfinite(value) and value >= 0):
+                raise InputError(f"{name} is {value}, expected a finite number, 0 or more")
 
-    def active(self, level: float) -> bool:
-        """Whether the step at `level` needs the unconditional velocity."""
-        return self.scale != 1 and self.interval[0] <= level <= self.interval[1]
+    def active(self, share: float) -> bool:
+        """Whether a step with that share of noise (`Objective.noise_share`) needs the unconditional velocity."""
+        return self.scale != 1 and self.interval[0] <= share <= self.interval[1]
 
     def combine(self, conditional: Array, unconditional: Array) -> Array:
         """The guided velocity, of the arrays' own precision; all are (batch, channel, frame).

@@ -5,9 +5,11 @@ Source: stable-audio-tools `inference/sampling.py` and `DistributionShift`.
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
+from reference.spec.errors import InputError
 from reference.spec.sampling.objective import State
 
 LOGSNR_NOISE, LOGSNR_CLEAN = -6.0, 2.0  # log signal-to-noise ratio where the schedule starts and ends
@@ -70,6 +72,23 @@ class LevelShift:
 def linear_levels(steps: int, sigma_max: float) -> tuple[float, ...]:
     """`steps + 1` levels from `sigma_max` to 0, uniform in level (what upstream gives rk4)."""
     return tuple(float(level) for level in _linspace(sigma_max, 0.0, steps + 1))
+
+
+def sigma_stops(steps: int, sigma_min: float, sigma_max: float) -> tuple[float, ...]:
+    """`steps` sigmas from `sigma_max` to `sigma_min`, uniform in ln sigma, then 0; rounded to float32 where upstream rounds.
+
+    Source: k-diffusion `sampling.py` (`get_sigmas_polyexponential`, rho 1). The exponential is correctly rounded, which
+    that of torch's vectors is not always: known gaps have an example.
+    Raises InputError where so many do not stay apart in float32.
+    """
+    ramp = _linspace(1.0, 0.0, steps) if steps > 1 else np.ones(1, np.float32)
+    span, least = (np.float32(value) for value in (math.log(sigma_max) - math.log(sigma_min), math.log(sigma_min)))
+    sigmas = [float(np.float32(math.exp(exponent))) for exponent in (ramp * span + least).tolist()]
+    if any(now <= after for now, after in pairwise(sigmas)):
+        raise InputError(
+            f"{steps} steps from sigma {sigma_max} to {sigma_min} do not stay apart in float32; ask for fewer or a wider range"
+        )
+    return (*sigmas, 0.0)
 
 
 def _linspace(start: float, end: float, count: int) -> State:
