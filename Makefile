@@ -17,6 +17,9 @@ ORACLE := stable-audio-tools==0.0.19
 ONNX2TF := onnx2tf==1.29.24 tensorflow==2.19.0
 ONNX2TF_VENV := .venv-onnx2tf
 ONNX2TF_STAMP := $(ONNX2TF_VENV)/installed
+# What the oracle samples 1.0 with, in a folder of its own (1 MB): nothing of its dependencies is needed.
+ORACLE_FOLDER := .venv-oracle
+ORACLE_STAMP := $(ORACLE_FOLDER)/installed
 
 # Everything at the size of Stable Audio Open Small. Without a real checkpoint (MODEL=DIR) a seeded one is made.
 FULL ?= out/full
@@ -30,7 +33,7 @@ THREADS ?= 1,2
 # Processes the tests are shared out to, each of some 1.5 GB.
 JOBS ?= 2
 
-.PHONY: gate headroom gate-full headline test mixes rounded faults faults-test bench lock goldens tiny-model emulator onnx2tf clean
+.PHONY: gate headroom gate-full headline test mixes rounded open1 faults faults-test bench lock goldens tiny-model emulator onnx2tf oracle clean
 
 gate: $(GATE_STAMP) ## convert the embedded tiny model for every variant and judge it; onnx2tf's where it is installed
 	$(BIN)/python -m parity gate --report $(REPORT) --force
@@ -64,7 +67,7 @@ $(FULL)/int8_fast/manifest.json: $(FULL)/windowed/manifest.json
 	$(BIN)/python -m litert_pipeline quantize $(FULL)/windowed --recipe int8_fast --out $(FULL)/int8_fast --force
 
 test: ## lint, types and all tests
-	@$(MAKE) --no-print-directory -j 2 $(STAMP) $(ONNX2TF_STAMP)  # side by side: each waits for downloads half of its time
+	@$(MAKE) --no-print-directory -j 2 $(STAMP) $(ONNX2TF_STAMP) $(ORACLE_STAMP)  # side by side: each waits for downloads half of its time
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	-$(BIN)/python -m parity.device.emulator
@@ -76,6 +79,9 @@ mixes: $(STAMP) ## judge every mix of parity/mixes/table.py: whatever stores a s
 
 rounded: $(STAMP) ## judge bundles converted from weights that upstream's loader rounds to FP16, every stage and format
 	$(BIN)/python -m pytest parity/meta_tests/judge/test_upstream_rounded.py --benchmark-disable -m rounded
+
+open1: $(STAMP) $(ORACLE_STAMP) ## hold 100 drawn configurations of Stable Audio Open 1.0 to stable-audio-tools and k-diffusion
+	$(BIN)/python -m pytest reference/test_open1_oracle.py --benchmark-disable -m "" -n $(JOBS) --dist loadgroup
 
 faults: $(GATE_STAMP) ## inject every fault and write docs/faults.md
 	$(BIN)/python -m parity faults --out docs/faults.md --force
@@ -97,6 +103,8 @@ emulator: $(GATE_STAMP) ## other CPUs for the tests: qemu, into the user's cache
 	$(BIN)/python -m parity.device.emulator
 
 onnx2tf: $(ONNX2TF_STAMP) ## the environment of the converter onnx2tf
+
+oracle: $(ORACLE_STAMP) ## what the tests compare the samplers of Stable Audio Open 1.0 with
 
 lock: ## write both lock files again
 	$(PYTHON) -m venv $(VENV)-lock
@@ -126,5 +134,10 @@ $(ONNX2TF_STAMP): requirements-onnx2tf.lock
 	$(ONNX2TF_VENV)/bin/python -m pip install -qq --no-compile -c requirements-onnx2tf.lock $(ONNX2TF)
 	touch $(ONNX2TF_STAMP)
 
+$(ORACLE_STAMP): requirements-oracle.lock | $(GATE_STAMP)
+	rm -rf $(ORACLE_FOLDER)
+	$(BIN)/python -m pip install -qq --no-compile --no-deps --target $(ORACLE_FOLDER) -r requirements-oracle.lock
+	touch $(ORACLE_STAMP)
+
 clean:
-	rm -rf $(VENV) $(ONNX2TF_VENV) out
+	rm -rf $(VENV) $(ONNX2TF_VENV) $(ORACLE_FOLDER) out

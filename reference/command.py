@@ -18,6 +18,7 @@ from reference.spec.generation import Pipeline, Request, generate, save_trace
 from reference.spec.noise import IN_TREES, NOISES, TORCH_TREE, open_noise
 from reference.spec.sampling.guidance import Guidance
 from reference.spec.sampling.objective import FLOW, V
+from reference.spec.sampling.releases import RELEASES, V0_0_19, release_called
 from reference.spec.sampling.samplers import DISTILLED, GUIDED, SAMPLERS, SamplerSpec, fitting, sampler_called
 from reference.spec.sampling.scale import SIGMA_MAX, SIGMA_MIN, Sigmas
 from reference.spec.tensors import Array
@@ -82,6 +83,18 @@ class GenerateOptions:
     ] = None
     cfg_interval: Annotated[Levels, typer.Option(help="Least and largest share of noise with guidance.")] = (0.0, 1.0)
     scale_phi: Annotated[float, typer.Option(help="Share of guidance rescaled to the unguided deviation.")] = 0.0
+    apg_scale: Annotated[
+        float | None,
+        typer.Option(help="Share to which guidance is freed of what lies along the clean estimate (APG); --spec's if left out."),
+    ] = None
+    spec: Annotated[
+        str,
+        typer.Option(
+            help="Which stable-audio-tools to follow: "
+            + "; ".join(f"{release.name} (rests on {release.rests_on})" for release in RELEASES.values())
+            + ". They differ in the levels of flow models, and in guidance."
+        ),
+    ] = V0_0_19.name
     init_audio: Annotated[Path | None, typer.Option(help="Sound file to start from (audio-to-audio).")] = None
     init_noise_level: Annotated[
         float | None,
@@ -115,7 +128,7 @@ class GenerateOptions:
 
     def request(self, sampler: str, init_audio: Array | None) -> Request:
         """What is asked of a model whose sampler this is. Raises InputError for what contradicts itself."""
-        usual = sampler_called(sampler).usual
+        usual, release = sampler_called(sampler).usual, release_called(self.spec)
         return Request(
             prompt=self.prompt,
             seconds=self.seconds,
@@ -125,6 +138,7 @@ class GenerateOptions:
                 steps=usual.steps if self.steps is None else self.steps,
                 sigma_max=self.sigma_max if init_audio is None else self._init_level(sampler),
                 sigma_min=self.sigma_min,
+                release=release,
             ),
             guidance=Guidance(
                 scale=usual.cfg_scale if self.cfg_scale is None else self.cfg_scale,
@@ -133,6 +147,7 @@ class GenerateOptions:
                 negative_start=self.negative_start,
                 interval=self.cfg_interval,
                 phi=self.scale_phi,
+                apg_scale=release.apg_scale if self.apg_scale is None else self.apg_scale,
             ),
             init_audio=init_audio,
         )
@@ -154,7 +169,7 @@ class GenerateOptions:
                 return
             except InputError as error:
                 errors.append(error)
-        raise errors[0]
+        raise errors[-1 if self.sigma_min is not None or self.sigma_max is not None else 0]
 
 
 @dataclass(frozen=True, kw_only=True)

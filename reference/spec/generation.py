@@ -155,7 +155,8 @@ class _Velocity:
         velocity = self.dit(dit_feed(x, level, self.conditioning))["velocity"]
         if self.guidance.active(self.objective.noise_share(level)):
             unconditional = self.dit(dit_feed(x, level, self.unconditioning))["velocity"]
-            velocity = self.guidance.combine(velocity, unconditional)
+            clean = self.objective.clean(x.astype(velocity.dtype), level, velocity)
+            velocity = self.guidance.combine(velocity, unconditional, clean)
         self._found.append(velocity)
         return crossed(velocity)
 

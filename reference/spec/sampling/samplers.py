@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from reference.spec.errors import InputError
 from reference.spec.sampling import vdiff
 from reference.spec.sampling.flow import Rule, Step, Velocity, dpmpp, euler, pingpong, rk4
 from reference.spec.sampling.objective import FLOW, Objective, State, V
+from reference.spec.sampling.releases import AT_9418630, V0_0_19, Release
 from reference.spec.sampling.scale import Scale, Shares
-from reference.spec.sampling.schedule import LevelShift, linear_levels, logsnr_levels, sigma_stops
+from reference.spec.sampling.schedule import LevelShift, linear_levels, logsnr_levels, shifted_levels, sigma_stops
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +32,7 @@ class Sampler:
 
     `objective` is what the rule takes the model's outputs for, `scale` what its stops are told in. `schedule` takes the
     steps, the last stop before 0 and the first. `in_tree`: upstream draws its noise from a Brownian tree over sigma.
+    `newer` is what it is in `AT_9418630` where that is something else.
     """
 
     rule: Rule
@@ -41,14 +44,24 @@ class Sampler:
     objective: Objective = FLOW
     scale: Scale = LEVELS
     usual: Usual = DISTILLED
-
-
-def _flow(rule: Rule, *, renoises: bool = False) -> Sampler:
-    return Sampler(rule=rule, schedule=lambda steps, low, high: logsnr_levels(steps, high), renoises=renoises)
+    newer: "Sampler | None" = None
 
 
 def _linear(steps: int, low: float, high: float) -> tuple[float, ...]:
     return linear_levels(steps, high)
+
+
+def _logsnr(steps: int, low: float, high: float) -> tuple[float, ...]:
+    return logsnr_levels(steps, high)
+
+
+def _shifted(steps: int, low: float, high: float) -> tuple[float, ...]:
+    return shifted_levels(steps, high)
+
+
+def _flow(rule: Rule, *, renoises: bool = False) -> Sampler:
+    newer = Sampler(rule=rule, schedule=_shifted, renoises=renoises)
+    return Sampler(rule=rule, schedule=_logsnr, renoises=renoises, newer=newer)
 
 
 def _over_sigmas(rule: Rule, *, renoises: bool = False) -> Sampler:
@@ -69,7 +82,9 @@ SAMPLERS = {
     "pingpong": _flow(pingpong, renoises=True),
     "euler": _flow(euler),
     "dpmpp": _flow(dpmpp),
-    "rk4": Sampler(rule=rk4, schedule=_linear, shifts=True),
+    "rk4": Sampler(
+        rule=rk4, schedule=_linear, shifts=True, newer=Sampler(rule=partial(rk4, least=1e-5), schedule=_shifted)
+    ),
     "dpmpp-3m-sde": _sde(vdiff.dpmpp_3m_sde),
     "dpmpp-2m-sde": _sde(vdiff.dpmpp_2m_sde),
     "dpmpp-2m": _over_sigmas(vdiff.dpmpp_2m),
@@ -98,7 +113,8 @@ def sampler_called(name: str) -> Sampler:
 
 @dataclass(frozen=True, kw_only=True)
 class SamplerSpec:
-    """Which sampler, how many steps, between which stops of its own scale, and the model's own shift if any.
+    """Which sampler, how many steps, between which stops of its own scale, the model's own shift if any, and which state of
+    upstream it follows.
 
     `sigma_max` is where it starts, `sigma_min` its last stop before 0; None is the scale's usual. For samplers over shares
     of noise `sigma_max` is a level from 0 to 1 (pure noise) and there is no `sigma_min`.
@@ -109,6 +125,7 @@ class SamplerSpec:
     sigma_max: float | None = None
     sigma_min: float | None = None
     shift: LevelShift | None = None
+    release: Release = V0_0_19
 
     def __post_init__(self) -> None:
         least = self._sampler.least_steps
@@ -119,7 +136,8 @@ class SamplerSpec:
 
     @property
     def _sampler(self) -> Sampler:
-        return sampler_called(self.name)
+        sampler = sampler_called(self.name)
+        return sampler.newer if self.release == AT_9418630 and sampler.newer is not None else sampler
 
     @property
     def lowest(self) -> float:

@@ -13,6 +13,7 @@ from reference.spec.errors import InputError
 from reference.spec.sampling.objective import State
 
 LOGSNR_NOISE, LOGSNR_CLEAN = -6.0, 2.0  # log signal-to-noise ratio where the schedule starts and ends
+SHIFTED_LOGSNR_NOISE = -6.2  # where newer upstream starts
 MIN_LOGSNR_SPAN = 0.1  # between start and end; 100 steps stay apart in float32
 EXP2_BITS = 5  # expf looks 2**(i / 32) up
 EXP2_TABLE = np.array([2.0 ** (i / 2**EXP2_BITS) for i in range(2**EXP2_BITS)])
@@ -31,6 +32,24 @@ def logsnr_levels(steps: int, sigma_max: float) -> tuple[float, ...]:
     logsnr = _linspace(start, max(LOGSNR_CLEAN, start + MIN_LOGSNR_SPAN), steps + 1)
     inner = (np.float32(1) / (np.float32(1) + _expf(logsnr)))[1:-1]
     return (float(np.float32(sigma_max)), *(float(level) for level in inner), 0.0)
+
+
+def shifted_levels(steps: int, sigma_max: float) -> tuple[float, ...]:
+    """`steps + 1` levels from `sigma_max` to 0, of linear ones the log-SNR: what newer upstream's `LogSNRShift` makes of
+    every flow model without options of its own. Endpoints are kept.
+
+    Source: stable-audio-tools at 9418630 `inference/sampling.py` (`build_schedule`), rate 0.
+    Raises InputError where upstream's second level is above its first, as it is for a low `sigma_max`.
+    """
+    linear = _linspace(sigma_max, 0.0, steps + 1)
+    end, span = np.float32(LOGSNR_CLEAN), np.float32(LOGSNR_CLEAN - SHIFTED_LOGSNR_NOISE)
+    moved = np.float32(1) / (np.float32(1) + _expf(end - linear * span))
+    levels = (float(np.float32(sigma_max)), *(float(level) for level in moved[1:-1]), 0.0)
+    if sigma_max and any(now <= after for now, after in pairwise(levels)):
+        raise InputError(
+            f"the levels of newer stable-audio-tools rise from sigma_max {sigma_max} with {steps} steps; ask for a higher one"
+        )
+    return levels if sigma_max else (0.0,) * (steps + 1)
 
 
 def _expf(x: State) -> State:
