@@ -28,7 +28,7 @@ from reference.spec.trace import crossed
 from reference.test_oracle import DRAWING, tiled_kv_heads
 
 SHARDS = 6  # no configuration is in two of them
-EACH = 25  # configurations; one shard stands for them in `make test`, `make open1` compares all
+EACH = 20  # configurations; one shard stands for them in `make test`, `make open1` compares all
 SDE = "prompt to audio, dpmpp-3m-sde"
 
 

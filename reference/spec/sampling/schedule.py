@@ -39,7 +39,8 @@ def shifted_levels(steps: int, sigma_max: float) -> tuple[float, ...]:
     every flow model without options of its own. Endpoints are kept.
 
     Source: stable-audio-tools at 9418630 `inference/sampling.py` (`build_schedule`), rate 0.
-    Raises InputError where upstream's second level is above its first, as it is for a low `sigma_max`.
+    Raises InputError where upstream's second level is above its first, which it is wherever the walk starts well below 1:
+    it shifts all levels but the first.
     """
     linear = _linspace(sigma_max, 0.0, steps + 1)
     end, span = np.float32(LOGSNR_CLEAN), np.float32(LOGSNR_CLEAN - SHIFTED_LOGSNR_NOISE)
@@ -47,7 +48,8 @@ def shifted_levels(steps: int, sigma_max: float) -> tuple[float, ...]:
     levels = (float(np.float32(sigma_max)), *(float(level) for level in moved[1:-1]), 0.0)
     if sigma_max and any(now <= after for now, after in pairwise(levels)):
         raise InputError(
-            f"the levels of newer stable-audio-tools rise from sigma_max {sigma_max} with {steps} steps; ask for a higher one"
+            f"newer stable-audio-tools goes up from sigma_max {sigma_max} before it goes down, {steps} steps start at "
+            f"{levels[1]:.3g}; follow stable-audio-tools-0.0.19 for init audio"
         )
     return levels if sigma_max else (0.0,) * (steps + 1)
 
