@@ -75,7 +75,7 @@ BAD_CONFIGS = {
         set_config("model.diffusion.cross_attention_cond_ids", ["seconds_total", "prompt"]),
         "supported: 'prompt', then each of seconds_total once",
     ),
-    "global numbers": (set_config("model.diffusion.global_cond_ids", []), r"is \[\], supported: \['seconds_total'\]"),
+    "global numbers": (set_config("model.diffusion.global_cond_ids", []), "is [], supported: ['seconds_total']"),
     "unknown qk norm": (set_config("model.diffusion.config.attn_kwargs", {"qk_norm": "rms"}), "qk_norm"),
     "contradiction": (set_config("model.io_channels", 13), "the rest of the file says 13"),
     "strides": (set_config("model.pretransform.config.decoder.config.strides", [2, 4]), "5 c_mults but 2 strides"),
