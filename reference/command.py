@@ -18,7 +18,7 @@ from reference.spec.generation import Pipeline, Request, generate, save_trace
 from reference.spec.noise import IN_TREES, NOISES, TORCH_TREE, open_noise
 from reference.spec.sampling.guidance import Guidance
 from reference.spec.sampling.objective import FLOW, V
-from reference.spec.sampling.releases import RELEASES, V0_0_19, release_called
+from reference.spec.sampling.releases import RELEASES, V0_0_19, Release, release_called
 from reference.spec.sampling.samplers import DISTILLED, GUIDED, SAMPLERS, SamplerSpec, fitting, sampler_called
 from reference.spec.sampling.scale import SIGMA_MAX, SIGMA_MIN, Sigmas
 from reference.spec.tensors import Array
@@ -88,13 +88,13 @@ class GenerateOptions:
         typer.Option(help="Share to which guidance is freed of what lies along the clean estimate (APG); --spec's if left out."),
     ] = None
     spec: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="Which stable-audio-tools to follow: "
             + "; ".join(f"{release.name} (rests on {release.rests_on})" for release in RELEASES.values())
-            + ". They differ in the levels of flow models, and in guidance."
+            + ". They differ in the levels of flow models, and in guidance. The bundle's, or the first, if left out."
         ),
-    ] = V0_0_19.name
+    ] = None
     init_audio: Annotated[Path | None, typer.Option(help="Sound file to start from (audio-to-audio).")] = None
     init_noise_level: Annotated[
         float | None,
@@ -126,9 +126,10 @@ class GenerateOptions:
         self._check_requests()
         return Generation(options=self, init_audio=None if self.init_audio is None else read_wav(self.init_audio))
 
-    def request(self, sampler: str, init_audio: Array | None) -> Request:
-        """What is asked of a model whose sampler this is. Raises InputError for what contradicts itself."""
-        usual, release = sampler_called(sampler).usual, release_called(self.spec)
+    def request(self, sampler: str, init_audio: Array | None, own: Release = V0_0_19) -> Request:
+        """What is asked of a model whose sampler this is, made for the release `own`. Raises InputError for what contradicts
+        itself."""
+        usual, release = sampler_called(sampler).usual, own if self.spec is None else release_called(self.spec)
         return Request(
             prompt=self.prompt,
             seconds=self.seconds,
@@ -188,6 +189,8 @@ class Generation:
         options = self.options
         with open_pipeline() as pipeline:
             request = self._fitted(pipeline)
+            if request.sampler.release != pipeline.release:
+                typer.echo(f"made for {pipeline.release.name}, sampled like {request.sampler.release.name} as asked")
             noise = open_noise(
                 options.noise,
                 pipeline.latent_shape,
@@ -207,9 +210,10 @@ class Generation:
 
     def _fitted(self, pipeline: Pipeline) -> Request:
         sampler = self.options.sampler or pipeline.samplers[0]
-        if self.init_audio is None:
-            return self.options.request(sampler, None)
-        return self.options.request(sampler, fitted(*self.init_audio, pipeline.sample_rate_hz, pipeline.audio_shape))
+        audio = None
+        if self.init_audio is not None:
+            audio = fitted(*self.init_audio, pipeline.sample_rate_hz, pipeline.audio_shape)
+        return self.options.request(sampler, audio, pipeline.release)
 
 
 def takes_generate_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -17,6 +17,7 @@ from reference.spec.errors import InputError
 from reference.spec.families.table import samplers_of
 from reference.spec.files import new_folder, sha256_of
 from reference.spec.model import ModelSpec
+from reference.spec.sampling.releases import SPEC
 from reference.spec.sampling.samplers import SamplerSpec
 from reference.spec.stages import signatures
 from reference.spec.tensors import Signature
@@ -92,10 +93,10 @@ def _check_base(base: Bundle, recipe: Recipe, model: Model) -> None:
 
 
 def declared_sampler(spec: ModelSpec) -> dict[str, Any]:
-    """The sampler a bundle says it is made for: the first of its model's family, with its levels."""
+    """The sampler a bundle says it is made for: the usual one of its model, with its levels, and whose they are."""
     sampler = SamplerSpec(name=samplers_of(spec)[0])
     described = {"name": sampler.name, "steps": sampler.steps, "sigma_max": sampler.highest}
-    return {**described, "levels": list(sampler.levels())}
+    return {SPEC: sampler.release.name, **described, "levels": list(sampler.levels())}
 
 
 def source_of(model: Model) -> Source:

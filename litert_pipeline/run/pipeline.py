@@ -11,6 +11,7 @@ from litert_pipeline.run.tapped import runnable
 from reference.spec.errors import InputError
 from reference.spec.generation import Pipeline, Stage, Stages
 from reference.spec.prompt import Tokenizer
+from reference.spec.sampling.releases import release_of
 from reference.spec.stages import CONDITIONER, DECODER, ENCODER, GENERATION
 from reference.spec.tensors import Array, Tensors
 
@@ -70,7 +71,7 @@ def open_pipeline(
 def assembled(bundle: Bundle, stages: Stages) -> Pipeline:
     """Open stages and what a bundle says about everything between them.
 
-    Raises InputError for a tokenizer that cannot be read.
+    Raises InputError for a tokenizer that cannot be read, and for a manifest that follows no known release of upstream.
     """
     manifest = bundle.manifest
     (ids,) = (tensor for tensor in manifest.stages[CONDITIONER].signature.inputs if tensor.name == "input_ids")
@@ -81,4 +82,5 @@ def assembled(bundle: Bundle, stages: Stages) -> Pipeline:
         audio_shape=manifest.stages[DECODER].signature.outputs[0].shape,
         sample_rate_hz=manifest.sample_rate_hz,
         level_shift=manifest.level_shift,
+        release=release_of(manifest.sampler),
     )

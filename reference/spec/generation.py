@@ -14,6 +14,7 @@ from reference.spec.noise import ENCODER_NOISE, draw_names
 from reference.spec.prompt import Tokenizer
 from reference.spec.sampling.guidance import Guidance
 from reference.spec.sampling.objective import FLOW, State
+from reference.spec.sampling.releases import V0_0_19, Release
 from reference.spec.sampling.samplers import SAMPLERS, SamplerSpec, fitting
 from reference.spec.sampling.schedule import LevelShift
 from reference.spec.stages import CONDITIONER, DECODER, DIT, ENCODER
@@ -62,7 +63,8 @@ class Request:
 class Pipeline:
     """Everything a generation needs, whichever runtime is behind the stages.
 
-    `samplers` are those the model takes, the usual one first; `numbers` what it is told beside the prompt.
+    `samplers` are those the model takes, the usual one first; `numbers` what it is told beside the prompt; `release` the
+    state of upstream it was made for.
     """
 
     stages: Stages
@@ -73,6 +75,7 @@ class Pipeline:
     level_shift: LevelShift | None = None
     samplers: tuple[str, ...] = fitting(tuple(SAMPLERS), FLOW)
     numbers: tuple[str, ...] = (SECONDS_TOTAL,)
+    release: Release = V0_0_19
 
     def told(self, numbers: Mapping[str, float]) -> dict[str, float]:
         """Those of the numbers that the model is told. Raises InputError for another that asks for something."""

@@ -1,6 +1,8 @@
 """The states of stable-audio-tools that sampling can follow. Upstream moves: the same call gives other sounds in another."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from reference.spec.errors import InputError
 
@@ -22,7 +24,13 @@ AT_9418630 = Release(
     name="stable-audio-tools-9418630", apg_scale=1.0, rests_on="its source; that commit is on no index and was not run"
 )
 
+SPEC = "spec"  # under which key a manifest's sampler names one; those written before there were two mean V0_0_19
 RELEASES = {release.name: release for release in (V0_0_19, AT_9418630)}
+
+
+def release_of(sampler: Mapping[str, Any]) -> Release:
+    """The one a manifest's sampler names. Raises InputError for an unknown one."""
+    return release_called(str(sampler.get(SPEC, V0_0_19.name)))
 
 
 def release_called(name: str) -> Release:
