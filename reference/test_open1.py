@@ -61,8 +61,10 @@ def generated(model: Model, asked: Request, seed: int = 0) -> Tensors:
     return generate(model.pipeline(), asked, philox(model.spec.latent_shape, seed))
 
 
-@pytest.mark.parametrize(("steps", "cfg_scale", "limit"), [(8, 1.0, UNGUIDED), (100, 1.0, UNGUIDED), (8, 7.0, GUIDED)])
-@pytest.mark.parametrize("name", ["dpmpp-3m-sde", "dpmpp-2m-sde"])
+@pytest.mark.parametrize(("name", "steps", "cfg_scale", "limit"), [
+    ("dpmpp-3m-sde", 8, 1.0, UNGUIDED), ("dpmpp-3m-sde", 100, 1.0, UNGUIDED), ("dpmpp-3m-sde", 8, 7.0, GUIDED),
+    ("dpmpp-2m-sde", 8, 1.0, UNGUIDED), ("dpmpp-2m-sde", 8, 7.0, GUIDED),
+])  # fmt: skip
 def test_the_usual_samplers_walk_upstream_s_way_from_upstream_s_seed(
     model: Model, theirs: Any, name: str, steps: int, cfg_scale: float, limit: float
 ) -> None:
