@@ -1,12 +1,10 @@
 """What `python -m reference generate` and `python -m litert_pipeline generate` have in common."""
 
-import inspect
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import MISSING, dataclass, fields
-from functools import wraps
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -20,12 +18,11 @@ from reference.spec.sampling.guidance import Guidance
 from reference.spec.sampling.objective import FLOW, V
 from reference.spec.sampling.releases import RELEASES, V0_0_19, Release, release_called
 from reference.spec.sampling.samplers import DISTILLED, GUIDED, SAMPLERS, SamplerSpec, fitting, sampler_called
-from reference.spec.sampling.scale import SIGMA_MAX, SIGMA_MIN, Sigmas
+from reference.spec.sampling.scale import INIT_LEVEL, SIGMA_MAX, SIGMA_MIN
 from reference.spec.tensors import Array
 
 Force = Annotated[bool, typer.Option("--force", help="Replace existing output.")]
 Levels = tuple[float, float]
-INIT_NOISE_LEVEL = 0.7  # of samplers over shares of noise
 USUAL = tuple(fitting(tuple(SAMPLERS), objective)[0] for objective in (FLOW, V))  # one of them is any model's
 SILENCE = np.zeros((1, 1, 1), np.float32)
 MOST_THREADS = 1024  # asked for millions, torch and LiteRT crash instead of complaining
@@ -99,7 +96,7 @@ class GenerateOptions:
     init_noise_level: Annotated[
         float | None,
         typer.Option(
-            help=f"With --init-audio: level to start at, 0 (unchanged) to 1 (pure noise); {INIT_NOISE_LEVEL:g}. For samplers "
+            help=f"With --init-audio: level to start at, 0 (unchanged) to 1 (pure noise); {INIT_LEVEL:g}. For samplers "
             "over sigmas a sigma above --sigma-min, which has to be given."
         ),
     ] = None
@@ -155,11 +152,10 @@ class GenerateOptions:
 
     def _init_level(self, sampler: str) -> float:
         """Where the walk from init audio starts, in the sampler's scale."""
-        if self.init_noise_level is not None:
-            return self.init_noise_level
-        if isinstance(sampler_called(sampler).scale, Sigmas):
+        level = sampler_called(sampler).scale.init_level if self.init_noise_level is None else self.init_noise_level
+        if level is None:
             raise InputError(f"sampler '{sampler}' starts from init audio at a sigma; say which with --init-noise-level")
-        return INIT_NOISE_LEVEL
+        return level
 
     def _check_requests(self) -> None:
         """Raise InputError for options that suit no model; with no sampler named, that is known when the model is."""
@@ -214,28 +210,3 @@ class Generation:
         if self.init_audio is not None:
             audio = fitted(*self.init_audio, pipeline.sample_rate_hz, pipeline.audio_shape)
         return self.options.request(sampler, audio, pipeline.release)
-
-
-def takes_generate_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command, whose first parameter is a GenerateOptions, its fields as options of the command line."""
-    own = list(inspect.signature(command).parameters.values())[1:]
-    shared = {field.name: field for field in fields(GenerateOptions)}
-    hints = {**get_type_hints(GenerateOptions, include_extras=True), **get_type_hints(command, include_extras=True)}
-
-    @wraps(command)
-    def wrapper(**given: Any) -> None:
-        command(GenerateOptions(**{name: given.pop(name) for name in shared}), **given)
-
-    parameters = [
-        *(_parameter(name, hints[name], field.default) for name, field in shared.items()),
-        *(_parameter(parameter.name, hints[parameter.name], parameter.default) for parameter in own),
-    ]
-    wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return wrapper
-
-
-def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
-    empty = inspect.Parameter.empty
-    given = empty if default is MISSING else default
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=given, annotation=annotation)

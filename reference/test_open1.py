@@ -14,6 +14,8 @@ import reference.__main__
 from fixtures import TINY_MODEL_DIR
 from fixtures.make_model import make_model
 from fixtures.oracle import k_diffusion, upstream
+from litert_pipeline.build.convert import convert
+from litert_pipeline.build.recipes import conversion_recipe
 from parity.measure import metrics
 from reference.pipeline import Model, load_model
 from reference.spec.audio import read_wav, write_wav
@@ -166,6 +168,12 @@ def test_init_audio_starts_at_a_sigma(folder: Path, tmp_path: Path) -> None:
     with np.load(trace) as found:
         start = found["init_latents"] + found["noise_0"] * np.float32(spec.stops()[0])
         assert np.abs(found["x_0"] - start / np.sqrt(50)).max() <= UNGUIDED * np.abs(start).max()
+
+
+def test_no_bundle_is_made_that_nobody_can_judge(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="the objective is 'v', whose bundles are not judged yet, so none are made"):
+        convert(folder, tmp_path / "bundle", conversion_recipe("fp32"))
+    assert list(tmp_path.iterdir()) == []
 
 
 REFUSED = {

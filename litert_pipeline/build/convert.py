@@ -17,6 +17,7 @@ from reference.spec.errors import InputError
 from reference.spec.families.table import samplers_of
 from reference.spec.files import new_folder, sha256_of
 from reference.spec.model import ModelSpec
+from reference.spec.sampling.objective import FLOW, OBJECTIVES
 from reference.spec.sampling.releases import SPEC
 from reference.spec.sampling.samplers import SamplerSpec
 from reference.spec.stages import signatures
@@ -36,10 +37,12 @@ def convert(
     converted one by one in processes of their own.
 
     Where the recipe has a route of its own for some stages, the others are copied from `base` so far as it has them.
-    Raises InputError for a bad model dir, an existing `out` without `force`, or a base of another model or recipe.
+    Raises InputError for a bad model dir, a model that nothing judges yet, an existing `out` without `force`, or a base of
+    another model or recipe.
     """
     with new_folder(out, force) as folder:
         model = load_model(model_dir)
+        _check_judged(model)
         declared = signatures(model.spec)
         if base is not None:
             _check_base(base, recipe, model)
@@ -80,6 +83,15 @@ def copy_model(path: Path, folder: Path) -> None:
         target = folder / part.relative_to(path.parent)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(part, target)
+
+
+def _check_judged(model: Model) -> None:
+    """Raise InputError for a model the gate has no cases for: what nobody can judge is not made."""
+    if OBJECTIVES[model.spec.objective] != FLOW:
+        raise InputError(
+            f"{model.files.config}: the objective is '{model.spec.objective}', whose bundles are not judged yet, so none are "
+            "made; 'python -m reference generate' runs the model"
+        )
 
 
 def _check_base(base: Bundle, recipe: Recipe, model: Model) -> None:

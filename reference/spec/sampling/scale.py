@@ -9,6 +9,7 @@ import numpy as np
 from reference.spec.errors import InputError
 from reference.spec.sampling.objective import Objective, State
 
+INIT_LEVEL = 0.7  # keeps the outline of init audio
 SIGMA_MIN, SIGMA_MAX = 0.3, 500.0  # of the model card of Stable Audio Open 1.0
 
 
@@ -18,6 +19,11 @@ class Scale(Protocol):
     @property
     def usual(self) -> tuple[float, float]:
         """Where the last stop before 0 and the first one are, unless something else is asked for."""
+        ...
+
+    @property
+    def init_level(self) -> float | None:
+        """Where a walk from init audio starts unless something else is asked for; None where there is nothing usual."""
         ...
 
     def check(self, low: float, high: float) -> None:
@@ -44,6 +50,7 @@ class Shares:
 
     objective: Objective
     usual: tuple[float, float] = (0.0, 1.0)
+    init_level: float | None = INIT_LEVEL
 
     def check(self, low: float, high: float) -> None:
         if low != 0:
@@ -69,6 +76,7 @@ class Sigmas:
     """
 
     usual: tuple[float, float] = (SIGMA_MIN, SIGMA_MAX)
+    init_level: float | None = None
 
     def check(self, low: float, high: float) -> None:
         if not (math.isfinite(low) and low > 0):
