@@ -32,6 +32,7 @@ PROMPT, START_S, SECONDS, SEED = "tight drum loop", 1.5, 4.0, 42
 # Relative L2 of latents. Without guidance measured up to 6e-7; guidance multiplies the rounding of two velocities by 7 and
 # more, measured up to 3.4e-6.
 UNGUIDED, GUIDED = 1e-6, 1e-5
+NOISE_STD = (0.9, 1.1)  # of noise as the model sees it; the state over sigmas has 500 times as much
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +99,7 @@ def test_a_trace_holds_what_the_stages_were_told(model: Model) -> None:
     assert trace["global_cond"].shape == (1, 256)
     assert np.array_equal(trace["cross_attention_cond"][:, 28:].reshape(1, -1), trace["global_cond"])
     assert trace["levels"].shape == (9,)
-    assert 0.5 <= trace["x_0"].std() <= 2  # as the model sees it, not 500 times as much
+    assert NOISE_STD[0] <= trace["x_0"].std() <= NOISE_STD[1]
     assert np.array_equal(trace["latents"], trace["denoised_7"])
 
 
