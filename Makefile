@@ -17,7 +17,7 @@ ORACLE := stable-audio-tools==0.0.19
 ONNX2TF := onnx2tf==1.29.24 tensorflow==2.19.0
 ONNX2TF_VENV := .venv-onnx2tf
 ONNX2TF_STAMP := $(ONNX2TF_VENV)/installed
-# What the oracle samples 1.0 with, in a folder of its own (1 MB): nothing of its dependencies is needed.
+# What 1.0 is compared with beside stable-audio-tools, in a folder of its own (30 MB): nothing of its dependencies is needed.
 ORACLE_FOLDER := .venv-oracle
 ORACLE_STAMP := $(ORACLE_FOLDER)/installed
 
@@ -80,8 +80,8 @@ mixes: $(STAMP) ## judge every mix of parity/mixes/table.py: whatever stores a s
 rounded: $(STAMP) ## judge bundles converted from weights that upstream's loader rounds to FP16, every stage and format
 	$(BIN)/python -m pytest parity/meta_tests/judge/test_upstream_rounded.py --benchmark-disable -m rounded
 
-open1: $(STAMP) $(ORACLE_STAMP) ## hold 100 drawn configurations of Stable Audio Open 1.0 to stable-audio-tools and k-diffusion
-	$(BIN)/python -m pytest reference/test_open1_oracle.py --benchmark-disable -m "" -n $(JOBS) --dist loadgroup
+open1: $(STAMP) $(ORACLE_STAMP) ## hold 120 drawn configurations of Stable Audio Open 1.0 to stable-audio-tools, one to diffusers
+	$(BIN)/python -m pytest reference/test_open1_oracle.py reference/test_open1_diffusers.py --benchmark-disable -m "" -n $(JOBS) --dist loadgroup
 
 faults: $(GATE_STAMP) ## inject every fault and write docs/faults.md
 	$(BIN)/python -m parity faults --out docs/faults.md --force
