@@ -19,6 +19,7 @@ from litert_pipeline.build.recipes import conversion_recipe
 from parity.measure import metrics
 from reference.pipeline import Model, load_model
 from reference.spec.audio import read_wav, write_wav
+from reference.spec.domain import Place
 from reference.spec.errors import InputError
 from reference.spec.families.table import samplers_of
 from reference.spec.generation import Request, generate
@@ -101,6 +102,14 @@ def test_a_trace_holds_what_the_stages_were_told(model: Model) -> None:
     assert trace["levels"].shape == (9,)
     assert NOISE_STD[0] <= trace["x_0"].std() <= NOISE_STD[1]
     assert np.array_equal(trace["latents"], trace["denoised_7"])
+
+
+def test_each_number_is_drawn_over_its_own_range(model: Model) -> None:
+    numbers = tuple(replace(number, max_s=number.max_s * (1 + (number.name == "seconds_start"))) for number in model.spec.numbers)
+    spec, row = replace(model.spec, numbers=numbers), stage_rows(model.spec)[CONDITIONER]
+    trace = generated(model, request())
+    most = row.drawn(Place(index=1, count=5, seed=0, spec=spec), trace)
+    assert [float(most[number.name][0]) for number in numbers] == [number.max_s for number in numbers] == [16, 8]
 
 
 @pytest.mark.parametrize("name", ["seconds", "seconds_start"])
