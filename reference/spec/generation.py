@@ -101,9 +101,9 @@ def generate(pipeline: Pipeline, request: Request, noise: Iterator[State]) -> Te
     """Run all stages and return the trace.
 
     Keys: input_ids attention_mask seconds_total cross_attention_cond global_cond levels latents audio, and per
-    step i noise_i x_i v_i denoised_i (`noise_0` is the start, `noise_i` the re-noise after step i - 1's estimate);
-    seconds_start where the model is told it; audio-to-audio also init_audio encoder_noise init_latents, guidance
-    negative_cross_attention_cond.
+    step i noise_i x_i v_i denoised_i (`noise_0` is the start, `noise_i` the re-noise after step i - 1's estimate, `x_i`
+    the state as the DiT takes it, at `levels[i]`); seconds_start where the model is told it; audio-to-audio also
+    init_audio encoder_noise init_latents, guidance negative_cross_attention_cond.
     Stage outputs keep the precision they were computed in; what is passed on is float32.
     Raises InputError for a sampler that is not the model's.
     """

@@ -20,7 +20,8 @@ Rule = Callable[[Velocity, Iterator[State], State, tuple[float, ...]], Iterator[
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One step: the state `x` at `level`, the velocity there, and the clean latent that velocity points to."""
+    """One step: the state `x` at `level` as the model takes it, the velocity there, and the clean latent that velocity points
+    to."""
 
     index: int
     level: float
