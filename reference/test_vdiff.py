@@ -54,7 +54,7 @@ def test_sigmas_fall_from_the_highest_to_the_lowest_and_to_zero(name: str, steps
     assert all(now > after for now, after in pairwise(stops))
     assert stops[0] == pytest.approx(low * ratio, rel=ROUNDING)
     assert stops[-2:] == (pytest.approx(low, rel=ROUNDING), 0)
-    assert all(np.float32(level) == level for level in spec.levels())
+    assert all(float(np.float32(level)) == level for level in spec.levels())
 
 
 @given(name=st.sampled_from(V_SAMPLERS), steps=st.integers(2, 8), seed=st.integers(0, 2**32))
