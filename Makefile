@@ -26,6 +26,9 @@ DIFFUSERS_STAMP := $(ORACLE_SAME_FOLDER)/diffusers-installed
 ONNX2TF := onnx2tf==1.29.24 tensorflow==2.19.0
 ONNX2TF_VENV := .venv-onnx2tf
 ONNX2TF_STAMP := $(ONNX2TF_VENV)/installed
+# What 1.0 is compared with beside stable-audio-tools, in a folder of its own (30 MB): nothing of its dependencies is needed.
+ORACLE_FOLDER := .venv-oracle
+ORACLE_STAMP := $(ORACLE_FOLDER)/installed
 
 # Everything at the size of Stable Audio Open Small. Without a real checkpoint (MODEL=DIR) a seeded one is made.
 FULL ?= out/full
@@ -73,7 +76,7 @@ $(FULL)/int8_fast/manifest.json: $(FULL)/windowed/manifest.json
 	$(BIN)/python -m litert_pipeline quantize $(FULL)/windowed --recipe int8_fast --out $(FULL)/int8_fast --force
 
 test: ## lint, types and all tests
-	@$(MAKE) --no-print-directory -j 2 looked-over $(ONNX2TF_STAMP) $(ORACLE_SAME_STAMP)  # side by side: each waits for downloads half of its time
+	@$(MAKE) --no-print-directory -j 2 looked-over $(ONNX2TF_STAMP) $(ORACLE_STAMP) $(ORACLE_SAME_STAMP)  # side by side: each waits for downloads half of its time
 # Threads that wait spinning take the core another process would compute on.
 	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --benchmark-disable -n $(JOBS) --dist loadgroup
 
@@ -88,7 +91,7 @@ mixes: $(STAMP) ## judge every mix of parity/mixes/table.py: whatever stores a s
 rounded: $(STAMP) ## judge bundles converted from weights that upstream's loader rounds to FP16, every stage and format
 	$(BIN)/python -m pytest parity/meta_tests/judge/test_upstream_rounded.py --benchmark-disable -m rounded
 
-oracle: $(STAMP) $(ORACLE_SAME_STAMP) $(DIFFUSERS_STAMP) ## compare all drawn configurations with their oracles, of which `make test` has a part
+oracle: $(STAMP) $(ORACLE_STAMP) $(ORACLE_SAME_STAMP) $(DIFFUSERS_STAMP) ## compare all drawn configurations with their oracles, of which `make test` has a part
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest reference --benchmark-disable -n $(JOBS) --dist loadgroup -m oracle
 
 faults: $(GATE_STAMP) ## inject every fault and write docs/faults.md
@@ -111,6 +114,7 @@ emulator: $(GATE_STAMP) ## other CPUs for the tests: qemu, into the user's cache
 	$(BIN)/python -m parity.device.emulator
 
 onnx2tf: $(ONNX2TF_STAMP) ## the environment of the converter onnx2tf
+
 
 lock: ## write both lock files again
 	$(PYTHON) -m venv $(VENV)-lock
@@ -148,5 +152,10 @@ $(ONNX2TF_STAMP): requirements-onnx2tf.lock
 	$(ONNX2TF_VENV)/bin/python -m pip install -qq --no-compile -c requirements-onnx2tf.lock $(ONNX2TF)
 	touch $(ONNX2TF_STAMP)
 
+$(ORACLE_STAMP): requirements-oracle.lock | $(GATE_STAMP)
+	rm -rf $(ORACLE_FOLDER)
+	$(BIN)/python -m pip install -qq --no-compile --no-deps --target $(ORACLE_FOLDER) -r requirements-oracle.lock
+	touch $(ORACLE_STAMP)
+
 clean:
-	rm -rf $(VENV) $(ONNX2TF_VENV) $(ORACLE_SAME_FOLDER) out
+	rm -rf $(VENV) $(ONNX2TF_VENV) $(ORACLE_FOLDER) $(ORACLE_SAME_FOLDER) out

@@ -9,7 +9,7 @@ from rich.console import Console
 from fixtures import TINY_MODEL_DIR
 from litert_pipeline.build.recipes import RECIPES
 from reference import command
-from reference.command_line import command_line
+from reference.command_line import command_line, takes_options
 from reference.progress import show_progress
 
 CONVERSIONS = [name for name, recipe in RECIPES.items() if not recipe.quantize]
@@ -56,7 +56,7 @@ def quantize_command(
     typer.echo(f"wrote {out}")
 
 
-@command.takes_generate_options
+@takes_options(command.GenerateOptions)
 def generate_command(
     options: command.GenerateOptions,
     bundle: Annotated[Path, typer.Option(help="LiteRT bundle to run.")],

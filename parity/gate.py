@@ -29,6 +29,7 @@ from parity.truth.store import Store
 from reference.pipeline import Model
 from reference.progress import Say
 from reference.spec.files import new_folder
+from reference.spec.sampling.samplers import SamplerSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,4 +141,5 @@ def described(model: Model) -> JudgedModel:
         window_s=spec.window_s,
         latent_frames=spec.latent_frames,
         coded=spec.coding,
+        spec=SamplerSpec().release.name,  # of every case
     )

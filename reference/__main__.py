@@ -8,11 +8,11 @@ import typer
 
 from fixtures import TINY_MODEL_DIR
 from reference import codec_command, command
-from reference.command_line import command_line
+from reference.command_line import command_line, takes_options
 from reference.spec.model import WHOLE
 
 
-@command.takes_generate_options
+@takes_options(command.GenerateOptions)
 def generate_command(
     options: command.GenerateOptions,
     model: Annotated[Path, typer.Option(help="Model dir; the embedded tiny model if left out.")] = TINY_MODEL_DIR,

@@ -1,26 +1,30 @@
 """What `python -m reference generate` and `python -m litert_pipeline generate` have in common."""
 
-import inspect
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import MISSING, dataclass, fields, replace
-from functools import wraps
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any
 
+import numpy as np
 import typer
 
 from reference.spec.audio import ENCODINGS, fitted, read_wav, trimmed, write_wav
 from reference.spec.errors import InputError
 from reference.spec.files import check_free
 from reference.spec.generation import Pipeline, Request, generate, save_trace
-from reference.spec.noise import STREAMS, open_noise
+from reference.spec.noise import IN_TREES, NOISES, TORCH_TREE, open_noise
 from reference.spec.sampling.guidance import Guidance
-from reference.spec.sampling.samplers import SAMPLERS, SamplerSpec
+from reference.spec.sampling.objective import FLOW, V
+from reference.spec.sampling.releases import RELEASES, V0_0_19, Release, release_called
+from reference.spec.sampling.samplers import DISTILLED, GUIDED, SAMPLERS, SamplerSpec, fitting, sampler_called
+from reference.spec.sampling.scale import INIT_LEVEL, SIGMA_MAX, SIGMA_MIN
+from reference.spec.tensors import Array
 
 Force = Annotated[bool, typer.Option("--force", help="Replace existing output.")]
 Levels = tuple[float, float]
-INIT_NOISE_LEVEL = 0.7
+USUAL = tuple(fitting(tuple(SAMPLERS), objective)[0] for objective in (FLOW, V))  # one of them is any model's
+SILENCE = np.zeros((1, 1, 1), np.float32)
 MOST_THREADS = 1024  # asked for millions, torch and LiteRT crash instead of complaining
 
 
@@ -41,19 +45,67 @@ class GenerateOptions:
     seconds: Annotated[float, typer.Option(help="Length the model is told (seconds_total).")] = 10.0
     trim: Annotated[bool, typer.Option("--trim", help="Cut the audio to --seconds instead of a full window.")] = False
     encoding: Annotated[str, typer.Option(help=f"Samples of the WAV: {', '.join(ENCODINGS)}.")] = "float32"
+    seconds_start: Annotated[
+        float, typer.Option(help="Where in a longer piece the sound begins; for models that are told it (1.0).")
+    ] = 0.0
     seed: Annotated[int, typer.Option(help="Seed of the noise stream.")] = 0
-    steps: Annotated[int, typer.Option(help="Sampler steps.")] = 8
-    sampler: Annotated[str, typer.Option(help=f"Update rule: {', '.join(SAMPLERS)}.")] = "pingpong"
-    cfg_scale: Annotated[float, typer.Option(help="Guidance scale; 1, right for distilled models, is none.")] = 1.0
+    steps: Annotated[
+        int | None,
+        typer.Option(help=f"Sampler steps; {DISTILLED.steps}, or {GUIDED.steps} for models of the v objective (1.0)."),
+    ] = None
+    sampler: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Update rule, the model's usual if left out. Flow models: {', '.join(fitting(tuple(SAMPLERS), FLOW))}; "
+            f"v models: {', '.join(fitting(tuple(SAMPLERS), V))}."
+        ),
+    ] = None
+    sigma_min: Annotated[
+        float | None, typer.Option(help=f"Last sigma before 0, for v samplers over sigmas; {SIGMA_MIN:g}.")
+    ] = None
+    sigma_max: Annotated[float | None, typer.Option(help=f"First sigma, for the same; {SIGMA_MAX:g}.")] = None
+    cfg_scale: Annotated[
+        float | None,
+        typer.Option(
+            help=f"Guidance scale; 1 is none. {DISTILLED.cfg_scale:g}, right for distilled models, or "
+            f"{GUIDED.cfg_scale:g} for models of the v objective."
+        ),
+    ] = None
     negative_prompt: Annotated[str | None, typer.Option(help="What guidance leads away from.")] = None
-    cfg_interval: Annotated[Levels, typer.Option(help="Lowest and highest level with guidance.")] = (0.0, 1.0)
+    negative_seconds: Annotated[
+        float | None, typer.Option(help="Length told with --negative-prompt; --seconds if left out.")
+    ] = None
+    negative_start: Annotated[
+        float | None, typer.Option(help="Start told with --negative-prompt; --seconds-start if left out.")
+    ] = None
+    cfg_interval: Annotated[Levels, typer.Option(help="Least and largest share of noise with guidance.")] = (0.0, 1.0)
     scale_phi: Annotated[float, typer.Option(help="Share of guidance rescaled to the unguided deviation.")] = 0.0
+    apg_scale: Annotated[
+        float | None,
+        typer.Option(help="Share to which guidance is freed of what lies along the clean estimate (APG); --spec's if left out."),
+    ] = None
+    spec: Annotated[
+        str | None,
+        typer.Option(
+            help="Which stable-audio-tools to follow: "
+            + "; ".join(f"{release.name} (rests on {release.rests_on})" for release in RELEASES.values())
+            + ". They differ in the levels of flow models, and in guidance. The bundle's, or the first, if left out."
+        ),
+    ] = None
     init_audio: Annotated[Path | None, typer.Option(help="Sound file to start from (audio-to-audio).")] = None
     init_noise_level: Annotated[
-        float | None, typer.Option(help="With --init-audio: level to start at, 0 (unchanged) to 1 (pure noise); 0.7.")
+        float | None,
+        typer.Option(
+            help=f"With --init-audio: level to start at, 0 (unchanged) to 1 (pure noise); {INIT_LEVEL:g}. For samplers "
+            "over sigmas a sigma above --sigma-min, which has to be given."
+        ),
     ] = None
     noise: Annotated[
-        str, typer.Option(help=f"Noise stream: {', '.join(STREAMS)}, or an .npz with noise_0, noise_1, ...")
+        str,
+        typer.Option(
+            help=f"Noise stream: {', '.join(NOISES)}, or an .npz with noise_0, noise_1, ... {TORCH_TREE} is upstream's of "
+            f"{', '.join(IN_TREES)}, torch that of the others."
+        ),
     ] = "philox"
     trace: Annotated[Path | None, typer.Option(help="Also write every intermediate tensor to this .npz file.")] = None
     force: Force = False
@@ -66,30 +118,66 @@ class GenerateOptions:
             raise InputError(f"encoding '{self.encoding}' is unknown; valid encodings: {', '.join(ENCODINGS)}")
         if self.init_audio is None and self.init_noise_level is not None:
             raise InputError("init_noise_level has no effect without init audio; give --init-audio or leave it out")
-        level = INIT_NOISE_LEVEL if self.init_noise_level is None else self.init_noise_level
-        sigma_max = 1.0 if self.init_audio is None else level
-        sampler = SamplerSpec(name=self.sampler, steps=self.steps, sigma_max=1.0)
-        guidance = Guidance(
-            scale=self.cfg_scale, negative_prompt=self.negative_prompt, interval=self.cfg_interval, phi=self.scale_phi
+        if self.init_audio is not None and self.sigma_max is not None:
+            raise InputError("sigma_max has no effect with init audio, --init-noise-level is in its place; leave it out")
+        self._check_requests()
+        return Generation(options=self, init_audio=None if self.init_audio is None else read_wav(self.init_audio))
+
+    def request(self, sampler: str, init_audio: Array | None, own: Release = V0_0_19) -> Request:
+        """What is asked of a model whose sampler this is, made for the release `own`. Raises InputError for what contradicts
+        itself."""
+        usual, release = sampler_called(sampler).usual, own if self.spec is None else release_called(self.spec)
+        return Request(
+            prompt=self.prompt,
+            seconds=self.seconds,
+            seconds_start=self.seconds_start,
+            sampler=SamplerSpec(
+                name=sampler,
+                steps=usual.steps if self.steps is None else self.steps,
+                sigma_max=self.sigma_max if init_audio is None else self._init_level(sampler),
+                sigma_min=self.sigma_min,
+                release=release,
+            ),
+            guidance=Guidance(
+                scale=usual.cfg_scale if self.cfg_scale is None else self.cfg_scale,
+                negative_prompt=self.negative_prompt,
+                negative_seconds=self.negative_seconds,
+                negative_start=self.negative_start,
+                interval=self.cfg_interval,
+                phi=self.scale_phi,
+                apg_scale=release.apg_scale if self.apg_scale is None else self.apg_scale,
+            ),
+            init_audio=init_audio,
         )
-        return Generation(
-            options=self,
-            request=Request(prompt=self.prompt, seconds=self.seconds, sampler=sampler, guidance=guidance),
-            sampler=replace(sampler, sigma_max=sigma_max),
-            init_audio=None if self.init_audio is None else read_wav(self.init_audio),
-        )
+
+    def _init_level(self, sampler: str) -> float:
+        """Where the walk from init audio starts, in the sampler's scale."""
+        level = sampler_called(sampler).scale.init_level if self.init_noise_level is None else self.init_noise_level
+        if level is None:
+            raise InputError(f"sampler '{sampler}' starts from init audio at a sigma; say which with --init-noise-level")
+        return level
+
+    def _check_requests(self) -> None:
+        """Raise InputError for options that suit no model; with no sampler named, that is known when the model is."""
+        errors = []
+        for name in USUAL if self.sampler is None else (self.sampler,):
+            try:
+                self.request(name, None if self.init_audio is None else SILENCE)
+                return
+            except InputError as error:
+                errors.append(error)
+        raise errors[-1 if self.sigma_min is not None or self.sigma_max is not None else 0]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Generation:
     """One generation and where it goes; checked before anything is loaded.
 
-    `request` starts from noise; `run` puts `init_audio` (samples and rate) into it once the model's length is known.
+    What is asked for depends on the model in two ways: its usual sampler, and the length `init_audio` (samples and rate) is
+    brought to.
     """
 
     options: GenerateOptions
-    request: Request
-    sampler: SamplerSpec
     init_audio: tuple[Any, int] | None
 
     def run(self, open_pipeline: Callable[[], AbstractContextManager[Pipeline]]) -> None:
@@ -97,8 +185,15 @@ class Generation:
         options = self.options
         with open_pipeline() as pipeline:
             request = self._fitted(pipeline)
-            has_init = request.init_audio is not None
-            noise = open_noise(options.noise, pipeline.latent_shape, options.seed, init_audio=has_init)
+            if request.sampler.release != pipeline.release:
+                typer.echo(f"made for {pipeline.release.name}, sampled like {request.sampler.release.name} as asked")
+            noise = open_noise(
+                options.noise,
+                pipeline.latent_shape,
+                options.seed,
+                init_audio=request.init_audio is not None,
+                sampler=request.sampler,
+            )
             trace = generate(pipeline, request, noise)
         rate_hz, audio = pipeline.sample_rate_hz, trace["audio"][0].astype("float32")
         if options.trim:
@@ -110,32 +205,8 @@ class Generation:
             typer.echo(f"wrote {options.trace} ({len(trace)} tensors)")
 
     def _fitted(self, pipeline: Pipeline) -> Request:
-        if self.init_audio is None:
-            return self.request
-        audio = fitted(*self.init_audio, pipeline.sample_rate_hz, pipeline.audio_shape)
-        return replace(self.request, sampler=self.sampler, init_audio=audio)
-
-
-def takes_generate_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command, whose first parameter is a GenerateOptions, its fields as options of the command line."""
-    own = list(inspect.signature(command).parameters.values())[1:]
-    shared = {field.name: field for field in fields(GenerateOptions)}
-    hints = {**get_type_hints(GenerateOptions, include_extras=True), **get_type_hints(command, include_extras=True)}
-
-    @wraps(command)
-    def wrapper(**given: Any) -> None:
-        command(GenerateOptions(**{name: given.pop(name) for name in shared}), **given)
-
-    parameters = [
-        *(_parameter(name, hints[name], field.default) for name, field in shared.items()),
-        *(_parameter(parameter.name, hints[parameter.name], parameter.default) for parameter in own),
-    ]
-    wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return wrapper
-
-
-def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
-    empty = inspect.Parameter.empty
-    given = empty if default is MISSING else default
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=given, annotation=annotation)
+        sampler = self.options.sampler or pipeline.samplers[0]
+        audio = None
+        if self.init_audio is not None:
+            audio = fitted(*self.init_audio, pipeline.sample_rate_hz, pipeline.audio_shape)
+        return self.options.request(sampler, audio, pipeline.release)

@@ -1,7 +1,10 @@
 """A command line whose commands end with an exit code that means what it says, whatever happens inside them."""
 
+import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields
 from functools import wraps
+from typing import Any, get_type_hints
 
 import typer
 
@@ -31,3 +34,32 @@ def _with_exit_code(command: Callable[..., None], at_fault: str) -> Callable[...
             command(**options)
 
     return run
+
+
+def takes_options(kind: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command, whose first parameter is one of a dataclass `kind`, its fields as options of the command line."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = list(inspect.signature(command).parameters.values())[1:]
+        shared = {field.name: field for field in fields(kind)}
+        hints = {**get_type_hints(kind, include_extras=True), **get_type_hints(command, include_extras=True)}
+
+        @wraps(command)
+        def wrapper(**given: Any) -> None:
+            command(kind(**{name: given.pop(name) for name in shared}), **given)
+
+        parameters = [
+            *(_parameter(name, hints[name], field.default) for name, field in shared.items()),
+            *(_parameter(parameter.name, hints[parameter.name], parameter.default) for parameter in own),
+        ]
+        wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return wrapper
+
+    return decorate
+
+
+def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    empty = inspect.Parameter.empty
+    given = empty if default is MISSING else default
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=given, annotation=annotation)

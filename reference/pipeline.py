@@ -13,7 +13,7 @@ from reference.model.weights import find_t5_weights, load_into, read_parts, read
 from reference.model_files import SPIECE_NAME, ModelFiles, locate
 from reference.modules import build_modules, checkpoint_parts
 from reference.spec.config import read_model_spec
-from reference.spec.families.table import family_of
+from reference.spec.families.table import samplers_of
 from reference.spec.generation import Pipeline, Stage
 from reference.spec.model import ModelSpec
 from reference.spec.prompt import Tokenizer
@@ -82,7 +82,8 @@ class Model:
             audio_shape=self.spec.audio_shape,
             sample_rate_hz=self.spec.sample_rate_hz,
             level_shift=self.spec.level_shift,
-            samplers=family_of(self.spec).samplers,
+            samplers=samplers_of(self.spec),
+            numbers=self.spec.number_names,
         )
 
 

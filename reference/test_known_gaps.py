@@ -21,6 +21,7 @@ from parity.runtimes.upstream import UpstreamConditioner
 from reference.model_files import SPIECE_NAME
 from reference.pipeline import load_model
 from reference.spec.generation import conditioner_feed
+from reference.spec.model import SECONDS_TOTAL
 from reference.spec.prompt import Tokenizer
 from reference.spec.sampling.samplers import SamplerSpec
 
@@ -116,7 +117,7 @@ def test_torch_upstream_is_upstream_s_own_float16_conditioner(prompt: str) -> No
     theirs.conditioner.conditioners["seconds_total"].load_state_dict(number.state_dict())
     with torch.inference_mode(), upstream.silence():
         inputs = theirs.get_conditioning_inputs(theirs.conditioner([{"prompt": prompt, "seconds_total": 1.5}], "cpu"))
-    found = UpstreamConditioner(model)(conditioner_feed(model.tokenizer, prompt, 1.5))
+    found = UpstreamConditioner(model)(conditioner_feed(model.tokenizer, prompt, {SECONDS_TOTAL: 1.5}))
     assert next(theirs.conditioner.conditioners["prompt"].model.parameters()).dtype == torch.float16
     text = found["cross_attention_cond"][:, :-1]
     assert np.array_equal(text, inputs["cross_attn_cond"].numpy()[:, :-1])

@@ -63,7 +63,19 @@ BAD_CONFIGS = {
         set_config("model.diffusion.distribution_shift_options", {"min_length": 9, "max_length": 9}),
         "found 9",
     ),
-    "v objective": (set_config("model.diffusion.diffusion_objective", "v"), "supported: rf_denoiser, rectified_flow"),
+    "objective": (
+        set_config("model.diffusion.diffusion_objective", "eps"),
+        "'eps', which is not supported; supported: rf_denoiser, rectified_flow, v",
+    ),
+    "number conditioner nobody embeds": (
+        set_config("model.diffusion.cross_attention_cond_ids", ["prompt", "seconds_start", "seconds_total"]),
+        "supported: 'prompt', then each of seconds_total once",
+    ),
+    "numbers before the prompt": (
+        set_config("model.diffusion.cross_attention_cond_ids", ["seconds_total", "prompt"]),
+        "supported: 'prompt', then each of seconds_total once",
+    ),
+    "global numbers": (set_config("model.diffusion.global_cond_ids", []), "is [], supported: ['seconds_total']"),
     "unknown qk norm": (set_config("model.diffusion.config.attn_kwargs", {"qk_norm": "rms"}), "qk_norm"),
     "contradiction": (set_config("model.io_channels", 13), "the rest of the file says 13"),
     "strides": (set_config("model.pretransform.config.decoder.config.strides", [2, 4]), "5 c_mults but 2 strides"),

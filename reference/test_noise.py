@@ -14,7 +14,7 @@ import torch
 
 from reference.spec import audiogen
 from reference.spec.errors import InputError
-from reference.spec.noise import ENCODER_NOISE, STREAMS, draw_names, from_file, open_noise, philox
+from reference.spec.noise import ENCODER_NOISE, STREAMS, TORCH_TREE, draw_names, from_file, open_noise, philox
 
 SHAPE = (1, 3, 5)
 PHILOX_SEED_0_HEX = "be7e2fc9 bcdb4680 bff8e2a2"  # first values of numpy's Philox stream, pinned
@@ -159,16 +159,19 @@ def test_bad_noise_options_are_refused(kind: str, seed: int, words: str) -> None
         next(open_noise(kind, SHAPE, seed))
 
 
-def test_torch_noise_without_torch_says_what_to_do() -> None:
-    code = """
+@pytest.mark.parametrize("kind", ["torch", TORCH_TREE])
+def test_torch_noise_without_torch_says_what_to_do(kind: str) -> None:
+    code = f"""
 import sys
 sys.modules["torch"] = None
 from reference.spec.errors import InputError
 from reference.spec.noise import open_noise
+from reference.spec.sampling.samplers import SamplerSpec
 try:
-    next(open_noise("torch", (2,), 0))
+    next(open_noise("{kind}", (2,), 0, sampler=SamplerSpec(name="dpmpp-3m-sde")))
 except InputError as error:
     print(error)
 """
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert "needs torch, which is not installed" in told
+    assert f"noise '{kind}' needs torch, which is not installed" in told
+    assert f"--noise {kind} --trace t.npz" in told

@@ -9,8 +9,8 @@ import torch
 from fixtures.oracle import upstream
 from parity.measure import metrics
 from reference.spec.noise import philox
-from reference.spec.sampling.objective import State
-from reference.spec.sampling.samplers import SAMPLERS, SamplerSpec
+from reference.spec.sampling.objective import FLOW, State
+from reference.spec.sampling.samplers import SAMPLERS, SamplerSpec, fitting
 
 SHAPE = (1, 6, 32)
 TRAJECTORY = 1e-6  # relative L2; measured up to 2e-7: upstream multiplies by float32 levels, we by the same as float64
@@ -40,7 +40,7 @@ def upstream_run(
 @pytest.mark.parametrize("init", [False, True], ids=["from noise", "audio-to-audio"])
 @pytest.mark.parametrize("sigma_max", SIGMA_MAX)
 @pytest.mark.parametrize("steps", [1, 2, 4, 8, 16, 100])
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("name", fitting(tuple(SAMPLERS), FLOW))
 def test_trajectories_are_upstream_s(name: str, steps: int, sigma_max: float, init: bool) -> None:
     *noise, latents = islice(philox(SHAPE, 11), steps + 2)
     chosen = latents if init else None

@@ -14,9 +14,11 @@ from reference.model_files import SPIECE_NAME
 from reference.pipeline import Model, load_model
 from reference.progress import Say
 from reference.spec.errors import InputError
-from reference.spec.families.table import family_of
+from reference.spec.families.table import samplers_of
 from reference.spec.files import new_folder, sha256_of
 from reference.spec.model import ModelSpec
+from reference.spec.sampling.objective import FLOW, OBJECTIVES
+from reference.spec.sampling.releases import SPEC
 from reference.spec.sampling.samplers import SamplerSpec
 from reference.spec.stages import signatures
 from reference.spec.tensors import Signature
@@ -35,10 +37,12 @@ def convert(
     converted one by one in processes of their own.
 
     Where the recipe has a route of its own for some stages, the others are copied from `base` so far as it has them.
-    Raises InputError for a bad model dir, an existing `out` without `force`, or a base of another model or recipe.
+    Raises InputError for a bad model dir, a model that nothing judges yet, an existing `out` without `force`, or a base of
+    another model or recipe.
     """
     with new_folder(out, force) as folder:
         model = load_model(model_dir)
+        _check_judged(model)
         declared = signatures(model.spec)
         if base is not None:
             _check_base(base, recipe, model)
@@ -81,6 +85,15 @@ def copy_model(path: Path, folder: Path) -> None:
         shutil.copyfile(part, target)
 
 
+def _check_judged(model: Model) -> None:
+    """Raise InputError for a model the gate has no cases for: what nobody can judge is not made."""
+    if OBJECTIVES[model.spec.objective] != FLOW:
+        raise InputError(
+            f"{model.files.config}: the objective is '{model.spec.objective}', whose bundles are not judged yet, so none are "
+            "made; 'python -m reference generate' runs the model"
+        )
+
+
 def _check_base(base: Bundle, recipe: Recipe, model: Model) -> None:
     """Raise InputError if stages of `base` may not stand beside those of `recipe` made from `model`."""
     if not recipe.routes or base.manifest.recipe != recipe.source:
@@ -92,10 +105,10 @@ def _check_base(base: Bundle, recipe: Recipe, model: Model) -> None:
 
 
 def declared_sampler(spec: ModelSpec) -> dict[str, Any]:
-    """The sampler a bundle says it is made for: the first of its model's family, with its levels."""
-    sampler = SamplerSpec(name=family_of(spec).samplers[0])
-    described = {name: getattr(sampler, name) for name in ("name", "steps", "sigma_max")}
-    return {**described, "levels": list(sampler.levels())}
+    """The sampler a bundle says it is made for: the usual one of its model, with its levels, and whose they are."""
+    sampler = SamplerSpec(name=samplers_of(spec)[0])
+    described = {"name": sampler.name, "steps": sampler.steps, "sigma_max": sampler.highest}
+    return {SPEC: sampler.release.name, **described, "levels": list(sampler.levels())}
 
 
 def source_of(model: Model) -> Source:

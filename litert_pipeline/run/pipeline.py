@@ -10,7 +10,11 @@ from litert_pipeline.run.open_stages import ONE_AT_A_TIME, OpenStages
 from litert_pipeline.run.tapped import runnable
 from reference.spec.errors import InputError
 from reference.spec.generation import Pipeline, Stage, Stages
+from reference.spec.model import SECONDS_START, SECONDS_TOTAL
 from reference.spec.prompt import Tokenizer
+from reference.spec.sampling.objective import FLOW
+from reference.spec.sampling.releases import release_of
+from reference.spec.sampling.samplers import SAMPLERS, fitting
 from reference.spec.stages import CONDITIONER, DECODER, ENCODER, GENERATION
 from reference.spec.tensors import Array, Tensors
 
@@ -70,15 +74,19 @@ def open_pipeline(
 def assembled(bundle: Bundle, stages: Stages) -> Pipeline:
     """Open stages and what a bundle says about everything between them.
 
-    Raises InputError for a tokenizer that cannot be read.
+    Raises InputError for a tokenizer that cannot be read, and for a manifest that follows no known release of upstream.
     """
     manifest = bundle.manifest
-    (ids,) = (tensor for tensor in manifest.stages[CONDITIONER].signature.inputs if tensor.name == "input_ids")
+    told = {tensor.name: tensor for tensor in manifest.stages[CONDITIONER].signature.inputs}
+    sampler = SAMPLERS.get(str(manifest.sampler.get("name")))  # None of bundles made elsewhere, which are flow models'
     return Pipeline(
         stages=stages,
-        tokenizer=Tokenizer(bundle.tokenizer_path, max_length=ids.shape[-1]),
+        tokenizer=Tokenizer(bundle.tokenizer_path, max_length=told["input_ids"].shape[-1]),
         latent_shape=manifest.stages[DECODER].signature.inputs[0].shape,
         audio_shape=manifest.stages[DECODER].signature.outputs[0].shape,
         sample_rate_hz=manifest.sample_rate_hz,
         level_shift=manifest.level_shift,
+        samplers=fitting(tuple(SAMPLERS), FLOW if sampler is None else sampler.objective),
+        numbers=tuple(name for name in told if name in (SECONDS_START, SECONDS_TOTAL)),
+        release=release_of(manifest.sampler),
     )

@@ -17,7 +17,7 @@ from parity.measure.cases import Case
 from reference.pipeline import Model
 from reference.progress import Say
 from reference.spec import audiogen
-from reference.spec.families.table import family_of
+from reference.spec.families.table import samplers_of
 from reference.spec.generation import generate
 from reference.spec.noise import STREAMS, UINT32_END
 from reference.spec.sampling.objective import State
@@ -79,7 +79,7 @@ def _of_the_writer(expected: Array, recording: Recording) -> Iterator[Cause]:
 def _of_the_sampler(model: Model, case: Case) -> Iterator[Cause]:
     """The same noise under other update rules."""
     own = case.request.sampler
-    for name in family_of(model.spec).samplers:
+    for name in samplers_of(model.spec):
         if name != own.name:
             request = replace(case.request, sampler=replace(own, name=name))
             yield Cause(

@@ -16,6 +16,7 @@ from parity.explain.inside.hooks import hooked
 from reference.model.t5 import RMSNorm
 from reference.pipeline import Model
 from reference.spec.generation import conditioner_feed
+from reference.spec.model import SECONDS_TOTAL
 from reference.spec.stages import CONDITIONER
 
 T5 = "t5"
@@ -33,7 +34,7 @@ def t5_activations(model: Model, prompts: Iterable[tuple[str, str, float]]) -> l
             if block not in largest or _sortable(value) > _sortable(largest[block].largest):
                 largest[block] = Activation(block=block, module=f"{T5}.{path}", case=case, largest=value)
 
-        feed = conditioner_feed(model.tokenizer, text, seconds)
+        feed = conditioner_feed(model.tokenizer, text, {SECONDS_TOTAL: seconds})
         with hooked(t5, note), torch.inference_mode():
             t5(*(torch.from_numpy(feed[name]) for name in ("input_ids", "attention_mask")))
     return list(largest.values())

@@ -15,6 +15,7 @@ from parity.measure.arithmetic import FP32_COMPUTE
 from reference.pipeline import Model
 from reference.spec.errors import InputError
 from reference.spec.files import sha256_of
+from reference.spec.sampling.releases import SPEC, V0_0_19
 from reference.spec.stages import signatures
 from reference.spec.tensors import Signature
 
@@ -43,8 +44,8 @@ def source_claims(bundle: Bundle, model: Model) -> Iterator[Claim]:
 
 
 def sampler_claims(bundle: Bundle, model: Model) -> Iterator[Claim]:
-    """How the model is sampled; a key that is on one side only is false."""
-    says, truth = dict(bundle.manifest.sampler), declared_sampler(model.spec)
+    """How the model is sampled; a key that is on one side only is false, but for the one that older manifests lack."""
+    says, truth = {SPEC: V0_0_19.name, **bundle.manifest.sampler}, declared_sampler(model.spec)
     for name in sorted({*says, *truth}):
         yield Claim(field=f"sampler.{name}", says=says.get(name), truth=truth.get(name))
     yield Claim(field="level_shift", says=bundle.manifest.level_shift, truth=model.spec.level_shift)

@@ -20,7 +20,7 @@ from reference.spec.errors import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class JudgedModel:
-    """The model dir that everything was held to."""
+    """The model dir that everything was held to, and the state of stable-audio-tools its sampling follows (`spec`)."""
 
     weights_sha256: str
     objective: str
@@ -28,6 +28,7 @@ class JudgedModel:
     window_s: float
     latent_frames: int
     coded: str
+    spec: str
 
     def in_words(self) -> dict[str, str]:
         """All of it, for a person."""

@@ -19,10 +19,11 @@ from reference.pipeline import Model, load_model
 from reference.spec.errors import InputError
 from reference.spec.files import new_folder, sha256_of
 from reference.spec.generation import Pipeline, generate
-from reference.spec.noise import ENCODER_NOISE, STREAMS, philox, torch_cpu
+from reference.spec.noise import ENCODER_NOISE, STREAMS, philox
 from reference.spec.section import read_json
 from reference.spec.stages import CONDITIONER, DECODER, DIT, ENCODER, STAGE_TABLE
 from reference.spec.tensors import Array, Tensors
+from reference.spec.torch_noise import torch_cpu
 from reference.spec.trace import at_step, crossing, steps
 
 INDEX_NAME, ARRAYS_NAME = "index.json", "goldens.npz"

@@ -1,4 +1,4 @@
-"""Prompt and seconds to what the DiT is conditioned on.
+"""Prompt and numbers to what the DiT is conditioned on.
 
 Source: stable-audio-tools `models/conditioners.py` (`T5Conditioner`, `NumberConditioner`) and `models/adp.py`
 (`NumberEmbedder`). Parameter names under `conditioners` are the checkpoint's.
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from reference.model.t5 import T5Encoder
-from reference.spec.model import ModelSpec, SecondsSpec
+from reference.spec.model import SECONDS_START, SECONDS_TOTAL, ModelSpec, SecondsSpec
 
 HALF_FEATURES = 128  # learned frequencies of the number embedder, fixed upstream
 
@@ -56,14 +56,22 @@ class Conditioner(nn.Module):
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
         self.t5 = T5Encoder(spec.t5)
-        self.conditioners = nn.ModuleDict({"seconds_total": NumberConditioner(spec.seconds, spec.cond_dim)})
+        self.conditioners = nn.ModuleDict(
+            {number.name: NumberConditioner(number, spec.cond_dim) for number in spec.numbers}
+        )
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, seconds_total: Tensor) -> dict[str, Tensor]:
-        """ids and mask int (batch, token), seconds (batch,) -> cross (batch, token + 1, dim), global (batch, dim).
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, seconds_total: Tensor, seconds_start: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """ids and mask int (batch, token), each number (batch,) -> cross (batch, token + numbers, dim), global
+        (batch, numbers * dim), both with the numbers in the config's order.
 
         Padded prompt rows become zeros. They are attended to later: upstream drops the cross-attention mask.
         """
         text = self.t5(input_ids, attention_mask)
         text = text * attention_mask[:, :, None].to(text.dtype)
-        seconds = self.conditioners["seconds_total"](seconds_total)
-        return {"cross_attention_cond": torch.cat([text, seconds[:, None, :]], dim=1), "global_cond": seconds}
+        given = {SECONDS_TOTAL: seconds_total, SECONDS_START: seconds_start}
+        numbers = [embed(given[name]) for name, embed in self.conditioners.items()]
+        glob = numbers[0] if len(numbers) == 1 else torch.cat(numbers, dim=-1)  # one is what exported graphs have
+        cross = torch.cat([text, *(number[:, None, :] for number in numbers)], dim=1)
+        return {"cross_attention_cond": cross, "global_cond": glob}

@@ -81,7 +81,8 @@ class Seconds:
     """The least, the most, beyond it, and the rest from everywhere between, evenly on a logarithmic scale."""
 
     def value(self, place: Place, tensor: Tensor) -> Array:
-        least, most = place.spec.seconds.min_s, place.spec.seconds.max_s
+        number = place.spec.number(tensor.name)
+        least, most = number.min_s, number.max_s
         edges = (least, most, BEYOND * most)
         low = max(least, LEAST_SECONDS)
         between = low * (BEYOND * most / low) ** place.spread(after=len(edges))

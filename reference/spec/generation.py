@@ -9,11 +9,13 @@ import numpy as np
 
 from reference.spec.errors import InputError
 from reference.spec.files import new_file
+from reference.spec.model import SECONDS_START, SECONDS_TOTAL
 from reference.spec.noise import ENCODER_NOISE, draw_names
 from reference.spec.prompt import Tokenizer
 from reference.spec.sampling.guidance import Guidance
-from reference.spec.sampling.objective import State
-from reference.spec.sampling.samplers import SAMPLERS, SamplerSpec
+from reference.spec.sampling.objective import FLOW, State
+from reference.spec.sampling.releases import V0_0_19, Release
+from reference.spec.sampling.samplers import SAMPLERS, SamplerSpec, fitting
 from reference.spec.sampling.schedule import LevelShift
 from reference.spec.stages import CONDITIONER, DECODER, DIT, ENCODER
 from reference.spec.tensors import Array, Tensors
@@ -25,27 +27,45 @@ Stages = Mapping[str, Stage]  # by stage name
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What a listener asks for. `seconds` conditions the model; it does not cut the audio.
+    """What a listener asks for. `seconds` conditions the model; it does not cut the audio. `seconds_start`, of models that
+    are told it, is where in a longer piece the sound begins.
 
     `init_audio`, float32 (1, audio channel, sample), makes it audio-to-audio from the sampler's `sigma_max`.
     """
 
     prompt: str
     seconds: float
+    seconds_start: float = 0.0
     sampler: SamplerSpec = field(default_factory=SamplerSpec)
     guidance: Guidance = field(default_factory=Guidance)
     init_audio: Array | None = None
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.seconds) and self.seconds >= 0):
-            raise InputError(f"seconds is {self.seconds}, expected a finite number, 0 or more")
-        if self.init_audio is None and self.sampler.sigma_max != 1:
-            raise InputError(f"sigma_max is {self.sampler.sigma_max} without init audio; pure noise starts at 1")
+        for name, value in (("seconds", self.seconds), ("seconds_start", self.seconds_start)):
+            if not (math.isfinite(value) and value >= 0):
+                raise InputError(f"{name} is {value}, expected a finite number, 0 or more")
+        if self.init_audio is None and not self.sampler.alone:
+            raise InputError(f"sigma_max is {self.sampler.highest} without init audio; pure noise starts at 1")
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """What may be told beside the prompt, by name."""
+        return {SECONDS_START: self.seconds_start, SECONDS_TOTAL: self.seconds}
+
+    @property
+    def negative_numbers(self) -> dict[str, float]:
+        """What may be told beside the negative prompt."""
+        own = {SECONDS_START: self.guidance.negative_start, SECONDS_TOTAL: self.guidance.negative_seconds}
+        return self.numbers | {name: value for name, value in own.items() if value is not None}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pipeline:
-    """Everything a generation needs, whichever runtime is behind the stages. `samplers` are those the model takes."""
+    """Everything a generation needs, whichever runtime is behind the stages.
+
+    `samplers` are those the model takes, the usual one first; `numbers` what it is told beside the prompt; `release` the
+    state of upstream it was made for.
+    """
 
     stages: Stages
     tokenizer: Tokenizer
@@ -53,17 +73,23 @@ class Pipeline:
     audio_shape: tuple[int, ...]
     sample_rate_hz: int
     level_shift: LevelShift | None = None
-    samplers: tuple[str, ...] = tuple(SAMPLERS)
+    samplers: tuple[str, ...] = fitting(tuple(SAMPLERS), FLOW)
+    numbers: tuple[str, ...] = (SECONDS_TOTAL,)
+    release: Release = V0_0_19
+
+    def told(self, numbers: Mapping[str, float]) -> dict[str, float]:
+        """Those of the numbers that the model is told. Raises InputError for another that asks for something."""
+        for name, value in numbers.items():
+            if name not in self.numbers and value:
+                raise InputError(f"{name} is {value}, but this model is told {', '.join(self.numbers)} only; leave it out")
+        return {name: numbers[name] for name in self.numbers}
 
 
-def conditioner_feed(tokenizer: Tokenizer, prompt: str, seconds: float) -> Tensors:
-    """The conditioner's inputs for a prompt."""
+def conditioner_feed(tokenizer: Tokenizer, prompt: str, numbers: Mapping[str, float]) -> Tensors:
+    """The conditioner's inputs for a prompt, and numbers by name."""
     input_ids, attention_mask = tokenizer(prompt)
-    return {
-        "input_ids": input_ids,
-        "attention_mask": attention_mask,
-        "seconds_total": np.array([seconds], dtype=np.float32),
-    }
+    told = {name: np.array([value], dtype=np.float32) for name, value in numbers.items()}
+    return {"input_ids": input_ids, "attention_mask": attention_mask, **told}
 
 
 def dit_feed(x: State, level: float, conditioning: Tensors) -> Tensors:
@@ -75,15 +101,16 @@ def generate(pipeline: Pipeline, request: Request, noise: Iterator[State]) -> Te
     """Run all stages and return the trace.
 
     Keys: input_ids attention_mask seconds_total cross_attention_cond global_cond levels latents audio, and per
-    step i noise_i x_i v_i denoised_i (`noise_0` is the start, `noise_i` the re-noise after step i - 1's estimate);
-    audio-to-audio also init_audio encoder_noise init_latents, guidance negative_cross_attention_cond.
+    step i noise_i x_i v_i denoised_i (`noise_0` is the start, `noise_i` the re-noise after step i - 1's estimate, `x_i`
+    the state as the DiT takes it, at `levels[i]`); seconds_start where the model is told it; audio-to-audio also
+    init_audio encoder_noise init_latents, guidance negative_cross_attention_cond.
     Stage outputs keep the precision they were computed in; what is passed on is float32.
     Raises InputError for a sampler that is not the model's.
     """
     if request.sampler.name not in pipeline.samplers:
         raise InputError(f"sampler '{request.sampler.name}' is not for this model; it takes {', '.join(pipeline.samplers)}")
     sampler = replace(request.sampler, shift=pipeline.level_shift)
-    trace = conditioner_feed(pipeline.tokenizer, request.prompt, request.seconds)
+    trace = conditioner_feed(pipeline.tokenizer, request.prompt, pipeline.told(request.numbers))
     trace |= pipeline.stages[CONDITIONER](trace)
     trace[LEVELS] = np.array(sampler.levels(), dtype=np.float32)
     drawn = _recorded(noise, draw_names(init_audio=request.init_audio is not None), trace)
@@ -91,9 +118,8 @@ def generate(pipeline: Pipeline, request: Request, noise: Iterator[State]) -> Te
     velocity = _Velocity(pipeline, request, trace)
     trace["latents"] = start
     for step in sampler.walk(velocity, drawn, start):
-        evaluations = len(velocity.found) // (step.index + 1)  # rk4 asks four times a step; the first is the step's own
         trace[at_step("x", step.index)] = step.x
-        trace[at_step("v", step.index)] = velocity.found[step.index * evaluations]
+        trace[at_step("v", step.index)] = velocity.first()
         trace[at_step("denoised", step.index)] = step.denoised
         trace["latents"] = step.following
     trace["audio"] = pipeline.stages[DECODER](trace)["audio"]
@@ -118,10 +144,11 @@ def _init_latents(pipeline: Pipeline, request: Request, drawn: Iterator[State], 
 
 
 class _Velocity:
-    """The velocity the sampler asks for: the DiT's, guided where the request says so. Keeps all in `found`."""
+    """The velocity the sampler asks for: the DiT's, guided where the request says so."""
 
     def __init__(self, pipeline: Pipeline, request: Request, trace: Tensors) -> None:
-        self.dit, self.guidance, self.found = pipeline.stages[DIT], request.guidance, list[Array]()
+        self.dit, self.guidance, self.objective = pipeline.stages[DIT], request.guidance, request.sampler.objective
+        self._found = list[Array]()
         self.conditioning = {name: trace[name] for name in ("cross_attention_cond", "global_cond")}
         if request.guidance.scale != 1:
             trace["negative_cross_attention_cond"] = self._negative(pipeline, request)
@@ -129,17 +156,24 @@ class _Velocity:
 
     def __call__(self, x: State, level: float) -> State:
         velocity = self.dit(dit_feed(x, level, self.conditioning))["velocity"]
-        if self.guidance.active(level):
+        if self.guidance.active(self.objective.noise_share(level)):
             unconditional = self.dit(dit_feed(x, level, self.unconditioning))["velocity"]
-            velocity = self.guidance.combine(velocity, unconditional)
-        self.found.append(velocity)
+            clean = self.objective.clean(x.astype(velocity.dtype), level, velocity)
+            velocity = self.guidance.combine(velocity, unconditional, clean)
+        self._found.append(velocity)
         return crossed(velocity)
+
+    def first(self) -> Array:
+        """The first answer since the last call of this: a step's own, where a rule asks several times a step."""
+        found, self._found = self._found[0], []
+        return found
 
     def _negative(self, pipeline: Pipeline, request: Request) -> Array:
         """What guidance leads away from: the negative prompt's tokens, or zeros."""
         if self.guidance.negative_prompt is None:
             return np.zeros_like(self.conditioning["cross_attention_cond"])
-        feed = conditioner_feed(pipeline.tokenizer, self.guidance.negative_prompt, request.seconds)
+        told = pipeline.told(request.negative_numbers)
+        feed = conditioner_feed(pipeline.tokenizer, self.guidance.negative_prompt, told)
         return pipeline.stages[CONDITIONER](feed)["cross_attention_cond"]
 
 

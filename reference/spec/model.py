@@ -6,6 +6,7 @@ from math import prod
 from reference.spec.sampling.schedule import LevelShift
 
 WHOLE = "whole"  # not chunked
+SECONDS_START, SECONDS_TOTAL = "seconds_start", "seconds_total"  # the numbers a model may be told beside the prompt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +34,9 @@ class PromptSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class SecondsSpec:
-    """Number conditioner for `seconds_total`; values are clamped to [min_s, max_s]."""
+    """The number conditioner `name`, such as `seconds_total`; values are clamped to [min_s, max_s]."""
 
+    name: str
     min_s: float
     max_s: float
 
@@ -149,6 +151,7 @@ class ModelSpec:
     """Everything inference needs to know about a model dir, except its weights.
 
     `family` names a row of `families.table.FAMILIES`, `objective` one of `OBJECTIVES`, `stages` rows of the stage table.
+    `numbers` are in the order in which their embeddings follow the prompt's, `seconds_total` is one of them.
     """
 
     family: str
@@ -160,13 +163,26 @@ class ModelSpec:
     cond_dim: int
     objective: str
     prompt: PromptSpec
-    seconds: SecondsSpec
+    numbers: tuple[SecondsSpec, ...]
     dit: DiTSpec
     encoder: OobleckSpec
     decoder: OobleckSpec
     chunks: ChunkSpec | None
     shift: ShiftSpec | None
     t5: T5Spec
+
+    def number(self, name: str) -> SecondsSpec:
+        """The number called `name`."""
+        return next(number for number in self.numbers if number.name == name)
+
+    @property
+    def seconds(self) -> SecondsSpec:
+        """The number every model has."""
+        return self.number(SECONDS_TOTAL)
+
+    @property
+    def number_names(self) -> tuple[str, ...]:
+        return tuple(number.name for number in self.numbers)
 
     @property
     def latent_frames(self) -> int:

@@ -13,6 +13,8 @@ import numpy as np
 from reference.spec import audiogen
 from reference.spec.errors import InputError
 from reference.spec.sampling.objective import State
+from reference.spec.sampling.samplers import SAMPLERS, SamplerSpec
+from reference.spec.torch_noise import torch_cpu, torch_tree
 from reference.spec.trace import at_step
 
 ENCODER_NOISE = "encoder_noise"
@@ -33,24 +35,6 @@ def philox(shape: tuple[int, ...], seed: int) -> Iterator[State]:
     generator = np.random.Generator(np.random.Philox(seed))
     while True:
         yield generator.standard_normal(shape, dtype=np.float32)
-
-
-def torch_cpu(shape: tuple[int, ...], seed: int) -> Iterator[State]:
-    """torch's CPU generator after `torch.manual_seed(seed)`, one `randn` a draw: what stable-audio-tools consumes.
-
-    Raises InputError where torch is not installed: its normal transform follows the CPU's vector width, so torch
-    itself has to draw.
-    """
-    try:
-        import torch
-    except ImportError:
-        raise InputError(
-            "noise 'torch' needs torch, which is not installed; save a trace with 'python -m reference generate "
-            "--noise torch --trace t.npz' where it is, and replay it with --noise t.npz"
-        ) from None
-    generator = torch.Generator().manual_seed(seed)
-    while True:
-        yield torch.randn(shape, generator=generator).numpy()
 
 
 def from_file(path: Path, shape: tuple[int, ...], names: Iterator[str]) -> Iterator[State]:
@@ -76,14 +60,31 @@ STREAMS: dict[str, Callable[[tuple[int, ...], int], Iterator[State]]] = {
     "torch": torch_cpu,
     **audiogen.STREAMS,
 }
+TORCH_TREE = "torch-tree"
+NOISES = (*STREAMS, TORCH_TREE)
+IN_TREES = tuple(name for name, sampler in SAMPLERS.items() if sampler.in_tree)
 
 
-def open_noise(kind: str, shape: tuple[int, ...], seed: int, *, init_audio: bool = False) -> Iterator[State]:
-    """A stream by its command-line name: one of `STREAMS`, or the path of an `.npz` file."""
+def open_noise(
+    kind: str, shape: tuple[int, ...], seed: int, *, init_audio: bool = False, sampler: SamplerSpec | None = None
+) -> Iterator[State]:
+    """A stream by its command-line name: one of `NOISES`, or the path of an `.npz` file.
+
+    Raises InputError for an unknown one, a seed out of range, and for `TORCH_TREE` where `sampler` has no such tree.
+    """
+    if kind in NOISES and not 0 <= seed < UINT32_END:
+        raise InputError(f"seed is {seed}, expected 0 to {UINT32_END - 1}")
     if kind in STREAMS:
-        if not 0 <= seed < UINT32_END:
-            raise InputError(f"seed is {seed}, expected 0 to {UINT32_END - 1}")
         return STREAMS[kind](shape, seed)
+    if kind == TORCH_TREE:
+        return _tree(shape, seed, init_audio, sampler)
     if kind.endswith(".npz"):
         return from_file(Path(kind), shape, draw_names(init_audio=init_audio))
-    raise InputError(f"noise '{kind}' is unknown; valid: {', '.join(STREAMS)}, or the path of an .npz file")
+    raise InputError(f"noise '{kind}' is unknown; valid: {', '.join(NOISES)}, or the path of an .npz file")
+
+
+def _tree(shape: tuple[int, ...], seed: int, init_audio: bool, sampler: SamplerSpec | None) -> Iterator[State]:
+    if sampler is None or not sampler.in_tree:
+        told = "no sampler was given" if sampler is None else f"not of '{sampler.name}'"
+        raise InputError(f"noise '{TORCH_TREE}' is upstream's of {', '.join(IN_TREES)}, {told}; take 'torch' for others")
+    return torch_tree(shape, seed, sampler.stops(), before=2 if init_audio else 1)

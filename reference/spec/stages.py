@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from reference.spec.domain import Domain, Levels, Normal, Place, Seconds, Sounds, TokenIds, TokenMask
-from reference.spec.model import ModelSpec
+from reference.spec.model import SECONDS_TOTAL, ModelSpec
 from reference.spec.noise import ENCODER_NOISE
 from reference.spec.tensors import Array, Signature, Tensor, Tensors
 from reference.spec.trace import LEVELS, at_step, crossed, steps
@@ -152,11 +152,11 @@ def _tokens(spec: ModelSpec) -> Mapping[str, int]:
 
 
 def _cross(spec: ModelSpec) -> Mapping[str, int]:
-    return {"batch": 1, "cond_token": spec.prompt.max_length + 1, "cond_channel": spec.cond_dim}
+    return {"batch": 1, "cond_token": spec.prompt.max_length + len(spec.numbers), "cond_channel": spec.cond_dim}
 
 
 def _global(spec: ModelSpec) -> Mapping[str, int]:
-    return {"batch": 1, "cond_channel": spec.cond_dim}
+    return {"batch": 1, "cond_channel": spec.dit.global_cond_dim}
 
 
 def _latent(spec: ModelSpec) -> Mapping[str, int]:
@@ -171,16 +171,22 @@ CROSS = Port(name="cross_attention_cond", axes=_cross)
 GLOBAL = Port(name="global_cond", axes=_global)
 AUDIO = Port(name="audio", axes=_sound, domain=Sounds())
 
-ROWS = (
-    StageRow(
+
+def _conditioner(numbers: tuple[str, ...]) -> StageRow:
+    """The conditioner of models that are told these numbers beside the prompt."""
+    return StageRow(
         name=CONDITIONER,
         inputs=(
             Port(name="input_ids", axes=_tokens, dtype="int32", domain=TokenIds()),
             Port(name="attention_mask", axes=_tokens, dtype="int32", domain=TokenMask()),
-            Port(name="seconds_total", axes=_batch, domain=Seconds()),
+            *(Port(name=number, axes=_batch, domain=Seconds()) for number in numbers),
         ),
         outputs=(CROSS, GLOBAL),
-    ),
+    )
+
+
+ROWS = (
+    _conditioner((SECONDS_TOTAL,)),
     StageRow(
         name=DIT,
         inputs=(
@@ -207,11 +213,18 @@ ROWS = (
     ),
 )
 
-STAGE_TABLE: dict[str, StageRow] = {row.name: row for row in ROWS}  # in the order a generation runs them
+# In the order a generation runs them, of models that are told how long the sound is and no more.
+STAGE_TABLE: dict[str, StageRow] = {row.name: row for row in ROWS}
 GENERATION = tuple(row.name for row in ROWS if not row.optional)  # what every generation runs
 ALL_STAGES = tuple(STAGE_TABLE)
 
 
+def stage_rows(spec: ModelSpec) -> dict[str, StageRow]:
+    """The rows of the model's stages."""
+    rows = STAGE_TABLE | {CONDITIONER: _conditioner(spec.number_names)}
+    return {name: rows[name] for name in spec.stages}
+
+
 def signatures(spec: ModelSpec) -> dict[str, Signature]:
     """The signature of every stage of the model `spec` describes, at batch 1."""
-    return {name: STAGE_TABLE[name].signature(spec) for name in spec.stages}
+    return {name: row.signature(spec) for name, row in stage_rows(spec).items()}

@@ -20,12 +20,12 @@ UPSTREAM_SCALE = 6.0
 
 
 def linear(spec: SamplerSpec) -> tuple[float, ...]:
-    return linear_levels(spec.steps, spec.sigma_max)
+    return linear_levels(spec.steps, spec.highest)
 
 
 def scaled_from_one(spec: SamplerSpec) -> tuple[float, ...]:
     """The whole schedule times sigma_max, which starts audio-to-audio anywhere but on its own log-SNR."""
-    return tuple(spec.sigma_max * level for level in logsnr_levels(spec.steps, 1.0))
+    return tuple(spec.highest * level for level in logsnr_levels(spec.steps, 1.0))
 
 
 def euler_step(move: Move) -> State:
@@ -44,7 +44,7 @@ def renoised_at_the_end(move: Move) -> State:
 
 
 def unscaled_start(spec: SamplerSpec, start: State, init: State | None) -> State:
-    return start if init is None else init + spec.sigma_max * start
+    return start if init is None else init + spec.highest * start
 
 
 def one_renoise(draws: Iterator[State]) -> Iterator[State]:

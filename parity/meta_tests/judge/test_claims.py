@@ -17,6 +17,7 @@ from parity.judge.claims import require_same_tensors
 from parity.judge.judge import Judge
 from parity.meta_tests.test_gate import copied
 from reference.spec.errors import InputError
+from reference.spec.sampling.releases import SPEC
 
 Place = tuple[str | int, ...]
 OTHER_NUMBER = {44_100: 22_050}
@@ -134,3 +135,6 @@ def test_what_earlier_versions_wrote_is_no_claim(bundles: Mapping[str, Bundle], 
     content = json.loads((folder / MANIFEST_NAME).read_text())
     assert not set(content) & set(NO_CLAIMS)
     assert told(folder, judge, {**content, "versions": {}, "conversion": "plain"}) == []
+    without_spec = {key: value for key, value in content["sampler"].items() if key != SPEC}
+    assert len(without_spec) < len(content["sampler"])
+    assert told(folder, judge, {**content, "sampler": without_spec}) == []  # there was one state of upstream then

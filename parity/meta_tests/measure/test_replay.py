@@ -41,7 +41,7 @@ def test_audio_to_audio_is_replayed_from_the_truths_audio(judge: Judge) -> None:
     case = case_called(judge, "drums")
     request = audio_to_audio(case.request, judge.truth(case))
     noted = asked(judge.model.pipeline(), generate, request, case.seed, judge.truth(case))
-    assert noted.levels[0] == np.float32(request.sampler.sigma_max)
+    assert noted.levels[0] == np.float32(request.sampler.highest)
     assert len(noted.states) == request.sampler.steps + 1
 
 

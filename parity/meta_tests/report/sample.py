@@ -49,7 +49,8 @@ EVIDENCE = Evidence(
     sounds=[truth_sound("drums", AUDIO, 44_100), variant_sound("litert_int8", "drums", AUDIO, AUDIO * 0.9, 44_100)],
 )
 MODEL = JudgedModel(
-    weights_sha256="00ff", objective="rf_denoiser", sample_rate_hz=44_100, window_s=1.86, latent_frames=40, coded="whole"
+    weights_sha256="00ff", objective="rf_denoiser", sample_rate_hz=44_100, window_s=1.86, latent_frames=40, coded="whole",
+    spec="stable-audio-tools-0.0.19",
 )
 ENVIRONMENT = Environment(
     cpu_model="a CPU", cpu_arch="aarch64", cpu_features=["i8mm", "sme2"], cpu_cores=2, memory_bytes=2**30, system="Linux",

@@ -25,6 +25,7 @@ def test_no_field_is_lost() -> None:
         assert found[name][0].keys() == fields
     assert found["environment"]["cpu_features"] == ["i8mm", "sme2"]
     assert found["model"]["weights_sha256"] == "00ff"
+    assert found["model"]["spec"] == "stable-audio-tools-0.0.19"
 
 
 def test_numbers_that_are_none_are_text() -> None:

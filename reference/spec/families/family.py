@@ -16,8 +16,8 @@ class Family:
 
     `read` takes a config whose `model_type` is the family's and whose objective, which stands under the nested keys
     `objective_at`, is one of `objectives` (`OBJECTIVES`). `stages` are rows of the stage table; `samplers` those that fit
-    the objectives (`SAMPLERS`), the usual one first; `numbers` condition it beside the prompt; `codec` is its autoencoder
-    (`CODECS` in `reference/modules.py`).
+    the objectives (`SAMPLERS`), of each objective the usual one first; `numbers` may condition it beside the prompt;
+    `codec` is its autoencoder (`CODECS` in `reference/modules.py`).
     """
 
     name: str

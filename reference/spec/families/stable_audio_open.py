@@ -1,21 +1,24 @@
-"""Stable Audio Open: T5 and a number, a diffusion transformer, an Oobleck autoencoder.
+"""Stable Audio Open, Small and 1.0: T5 and numbers, a diffusion transformer, an Oobleck autoencoder.
 
 The official `model_config.json` is read strictly: unknown and unsupported keys are refused by name.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from reference.spec.errors import InputError
 from reference.spec.families.family import Family, T5Folder
 from reference.spec.families.oobleck import read_pretransform
 from reference.spec.families.t5 import read_t5
-from reference.spec.model import DiTSpec, ModelSpec, PromptSpec, SecondsSpec, ShiftSpec
+from reference.spec.model import SECONDS_START, SECONDS_TOTAL, DiTSpec, ModelSpec, PromptSpec, SecondsSpec, ShiftSpec
+from reference.spec.sampling.samplers import SAMPLERS
 from reference.spec.section import Section, read_json
 from reference.spec.stages import ALL_STAGES
 
 NAME = "stable_audio_open"
-OBJECTIVES = ("rf_denoiser", "rectified_flow")
-NUMBERS = ("seconds_total",)
+OBJECTIVES = ("rf_denoiser", "rectified_flow", "v")
+UNSAID_OBJECTIVE = "v"  # of a config that names none, such as that of 1.0
+NUMBERS = (SECONDS_START, SECONDS_TOTAL)
 QK_NORMS = ("none", "ln", "l2")
 GLOBAL_COND_TYPES = ("prepend", "adaLN")
 MIN_HEAD_DIM = 32  # RoPE turns at least 32 channels of a head
@@ -36,7 +39,9 @@ def read_config(top: Section, t5_folder: T5Folder) -> ModelSpec:
     latent_channels = model.positive("io_channels")
     encoder, decoder, chunks = read_pretransform(model.section("pretransform"), audio_channels, latent_channels)
     prompt, seconds, cond_dim = _read_conditioning(model.section("conditioning"))
-    dit, objective, shift = _read_diffusion(model.section("diffusion"))
+    diffusion = model.section("diffusion")
+    numbers = tuple(seconds[name] for name in _read_ids(diffusion, seconds))
+    dit, objective, shift = _read_diffusion(diffusion)
     model.done()
     spec = ModelSpec(
         family=NAME,
@@ -48,7 +53,7 @@ def read_config(top: Section, t5_folder: T5Folder) -> ModelSpec:
         cond_dim=cond_dim,
         objective=objective,
         prompt=prompt,
-        seconds=seconds,
+        numbers=numbers,
         dit=dit,
         encoder=encoder,
         decoder=decoder,
@@ -60,7 +65,8 @@ def read_config(top: Section, t5_folder: T5Folder) -> ModelSpec:
     return spec
 
 
-def _read_conditioning(section: Section) -> tuple[PromptSpec, SecondsSpec, int]:
+def _read_conditioning(section: Section) -> tuple[PromptSpec, dict[str, SecondsSpec], int]:
+    """Prompt, numbers by name, and the width of what each is embedded to."""
     cond_dim = section.positive("cond_dim")
     found: dict[str, Section] = {}
     for item in section.sections("configs"):
@@ -68,34 +74,39 @@ def _read_conditioning(section: Section) -> tuple[PromptSpec, SecondsSpec, int]:
         item.choice("type", ("number" if name in NUMBERS else "t5",))
         found[name] = item.section("config")
         item.done()
-    for name in ("prompt", *NUMBERS):
+    for name in ("prompt", SECONDS_TOTAL):
         if name not in found:
             raise InputError(f"{section.file}: '{section.path('configs')}' has no entry with id '{name}'")
     section.done()
-    prompt, seconds = found["prompt"], found["seconds_total"]
-    specs = (
-        PromptSpec(t5_name=prompt.take("t5_model_name", str), max_length=prompt.positive("max_length")),
-        SecondsSpec(min_s=seconds.take("min_val", float), max_s=seconds.take("max_val", float)),
-    )
-    prompt.done()
-    seconds.done()
-    if not specs[1].min_s < specs[1].max_s:
-        raise InputError(
-            f"{section.file}: seconds_total needs min_val < max_val, found {specs[1].min_s}, {specs[1].max_s}"
-        )
-    return *specs, cond_dim
+    config = found.pop("prompt")
+    prompt = PromptSpec(t5_name=config.take("t5_model_name", str), max_length=config.positive("max_length"))
+    config.done()
+    return prompt, {name: _read_seconds(name, config) for name, config in found.items()}, cond_dim
+
+
+def _read_seconds(name: str, section: Section) -> SecondsSpec:
+    spec = SecondsSpec(name=name, min_s=section.take("min_val", float), max_s=section.take("max_val", float))
+    section.done()
+    if not spec.min_s < spec.max_s:
+        raise InputError(f"{section.file}: {name} needs min_val < max_val, found {spec.min_s}, {spec.max_s}")
+    return spec
+
+
+def _read_ids(section: Section, seconds: Mapping[str, SecondsSpec]) -> list[str]:
+    """The numbers' names in the order in which their embeddings follow the prompt's, and each other's in the global token."""
+    cross: list[str] = section.take("cross_attention_cond_ids", list)
+    glob: list[str] = section.take("global_cond_ids", list)
+    if cross[:1] != ["prompt"] or sorted(map(str, cross[1:])) != sorted(seconds):
+        supported = f"'prompt', then each of {', '.join(seconds)} once"
+        raise InputError(f"{section.file}: '{section.path('cross_attention_cond_ids')}' is {cross}, supported: {supported}")
+    if glob != cross[1:]:
+        raise InputError(f"{section.file}: '{section.path('global_cond_ids')}' is {glob}, supported: {cross[1:]}")
+    return glob
 
 
 def _read_diffusion(section: Section) -> tuple[DiTSpec, str, ShiftSpec | None]:
-    for key, expected in (
-        ("cross_attention_cond_ids", ["prompt", *NUMBERS]),
-        ("global_cond_ids", list(NUMBERS)),
-    ):
-        ids = section.take(key, list)
-        if ids != expected:
-            raise InputError(f"{section.file}: '{section.path(key)}' is {ids}, supported: {expected}")
     section.choice("type", ("dit",))
-    objective = section.choice("diffusion_objective", OBJECTIVES)
+    objective = section.choice("diffusion_objective", OBJECTIVES, UNSAID_OBJECTIVE)
     shift = (
         _read_shift(section.section("distribution_shift_options"))
         if section.filled("distribution_shift_options")
@@ -165,7 +176,10 @@ def _check_agreement(spec: ModelSpec, file: Path) -> None:
     pairs = {
         "the DiT's io_channels and model.io_channels": (spec.dit.io_channels, spec.latent_channels),
         "the DiT's cond_token_dim and cond_dim": (spec.dit.cond_token_dim, spec.cond_dim),
-        "the DiT's global_cond_dim and cond_dim": (spec.dit.global_cond_dim, spec.cond_dim),
+        "the DiT's global_cond_dim and cond_dim times the global_cond_ids": (
+            spec.dit.global_cond_dim,
+            spec.cond_dim * len(spec.numbers),
+        ),
         "T5's d_model and cond_dim": (spec.t5.d_model, spec.cond_dim),
         "the decoder's latent_dim and model.io_channels": (spec.decoder.latent_dim, spec.latent_channels),
         "the encoder's latent_dim and 2 x model.io_channels": (spec.encoder.latent_dim, 2 * spec.latent_channels),
@@ -187,7 +201,7 @@ STABLE_AUDIO_OPEN = Family(
     objectives=OBJECTIVES,
     objective_at=("model", "diffusion", "diffusion_objective"),
     stages=ALL_STAGES,
-    samplers=("pingpong", "euler", "dpmpp", "rk4"),
+    samplers=tuple(SAMPLERS),
     numbers=NUMBERS,
     codec="oobleck",
 )

@@ -6,6 +6,8 @@ from reference.spec.families.family import Family
 from reference.spec.families.same import SAME
 from reference.spec.families.stable_audio_open import STABLE_AUDIO_OPEN
 from reference.spec.model import ModelSpec
+from reference.spec.sampling.objective import OBJECTIVES
+from reference.spec.sampling.samplers import fitting
 from reference.spec.section import Section
 
 FAMILIES: dict[str, Family] = {family.name: family for family in (STABLE_AUDIO_OPEN,)}
@@ -15,6 +17,11 @@ CODEC_FAMILIES: dict[str, CodecFamily] = {family.name: family for family in (SAM
 def family_of(spec: ModelSpec) -> Family:
     """The family a spec was read by."""
     return FAMILIES[spec.family]
+
+
+def samplers_of(spec: ModelSpec) -> tuple[str, ...]:
+    """The samplers that fit what the model was trained to answer, the usual one first."""
+    return fitting(family_of(spec).samplers, OBJECTIVES[spec.objective])
 
 
 def recognised(top: Section) -> Family:
@@ -30,7 +37,7 @@ def recognised(top: Section) -> Family:
             return family
     found = top.peek(*families[0].objective_at)
     if not isinstance(found, str):
-        return families[0]  # its reader says that the objective is missing or no string
+        return families[0]  # its reader knows what a missing objective means, and says where it is no string
     supported = ", ".join(objective for family in families for objective in family.objectives)
     where = ".".join(families[0].objective_at)
     raise InputError(f"{top.file}: '{where}' is '{found}', which is not supported; supported: {supported}")

@@ -20,7 +20,8 @@ Rule = Callable[[Velocity, Iterator[State], State, tuple[float, ...]], Iterator[
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One step: the state `x` at `level`, the velocity there, and the clean latent that velocity points to."""
+    """One step: the state `x` at `level` as the model takes it, the velocity there, and the clean latent that velocity points
+    to."""
 
     index: int
     level: float
@@ -65,14 +66,16 @@ def dpmpp(velocity: Velocity, noise: Iterator[State], x: State, levels: tuple[fl
         x, last_clean, last_h = following, clean, h
 
 
-def rk4(velocity: Velocity, noise: Iterator[State], x: State, levels: tuple[float, ...]) -> Iterator[Step]:
-    """Classic fourth-order Runge-Kutta: four velocities a step. Draws nothing."""
+def rk4(
+    velocity: Velocity, noise: Iterator[State], x: State, levels: tuple[float, ...], *, least: float = 0.0
+) -> Iterator[Step]:
+    """Classic fourth-order Runge-Kutta: four velocities a step, none asked for below the level `least`. Draws nothing."""
     for index, (now, after) in enumerate(pairwise(levels)):
         dt, middle = after - now, (now + after) / 2
         k1 = velocity(x, now)
         k2 = velocity(x + (dt / 2) * k1, middle)
         k3 = velocity(x + (dt / 2) * k2, middle)
-        k4 = velocity(x + dt * k3, after)
+        k4 = velocity(x + dt * k3, max(after, least))
         following = x + (dt / 6) * (k1 + 2 * k2 + 2 * k3 + k4)
         yield Step(index=index, level=now, x=x, velocity=k1, denoised=FLOW.clean(x, now, k1), following=following)
         x = following

@@ -1,5 +1,6 @@
 """What a model was trained to answer, and so what a level and its output mean."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -27,6 +28,10 @@ class Objective(Protocol):
         """How far an error of the output moves the clean estimate, as a share of the error."""
         ...
 
+    def noise_share(self, level: float) -> float:
+        """The factor of the noise in a state, from 0 to 1: what upstream holds the interval of guidance to."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class RectifiedFlow:
@@ -47,8 +52,45 @@ class RectifiedFlow:
     def reach(self, level: float) -> float:
         return level
 
+    def noise_share(self, level: float) -> float:
+        return level
 
-FLOW = RectifiedFlow()
+
+@dataclass(frozen=True, kw_only=True)
+class VObjective:
+    """A level t is an angle: x = cos(pi t / 2) clean + sin(pi t / 2) noise, the output v = cos noise - sin clean.
+
+    Source: Salimans and Ho 2022, appendix D; stable-audio-tools `inference/sampling.py` (`sample`).
+    """
+
+    def clean(self, x: State, level: float, output: State) -> State:
+        alpha, sigma = _turned(level)
+        return x * alpha - output * sigma
+
+    def noise(self, x: State, level: float, output: State) -> State:
+        """The noise in `x` that the model's output points to."""
+        alpha, sigma = _turned(level)
+        return x * sigma + output * alpha
+
+    def mixed(self, clean: State, noise: State, level: float) -> State:
+        alpha, sigma = _turned(level)
+        return clean * alpha + noise * sigma
+
+    def start(self, noise: State, init: State | None, level: float) -> State:
+        return noise if init is None else self.mixed(init, noise, level)
+
+    def reach(self, level: float) -> float:
+        return _turned(level)[1]
+
+    def noise_share(self, level: float) -> float:
+        return _turned(level)[1]
+
+
+def _turned(level: float) -> tuple[float, float]:
+    return math.cos(math.pi * level / 2), math.sin(math.pi * level / 2)
+
+
+FLOW, V = RectifiedFlow(), VObjective()
 
 # By the name a config gives. The distilled `rf_denoiser` differs in its training only.
-OBJECTIVES: dict[str, Objective] = {"rf_denoiser": FLOW, "rectified_flow": FLOW}
+OBJECTIVES: dict[str, Objective] = {"rf_denoiser": FLOW, "rectified_flow": FLOW, "v": V}

@@ -5,12 +5,15 @@ Source: stable-audio-tools `inference/sampling.py` and `DistributionShift`.
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
+from reference.spec.errors import InputError
 from reference.spec.sampling.objective import State
 
 LOGSNR_NOISE, LOGSNR_CLEAN = -6.0, 2.0  # log signal-to-noise ratio where the schedule starts and ends
+SHIFTED_LOGSNR_NOISE = -6.2  # where newer upstream starts
 MIN_LOGSNR_SPAN = 0.1  # between start and end; 100 steps stay apart in float32
 EXP2_BITS = 5  # expf looks 2**(i / 32) up
 EXP2_TABLE = np.array([2.0 ** (i / 2**EXP2_BITS) for i in range(2**EXP2_BITS)])
@@ -29,6 +32,26 @@ def logsnr_levels(steps: int, sigma_max: float) -> tuple[float, ...]:
     logsnr = _linspace(start, max(LOGSNR_CLEAN, start + MIN_LOGSNR_SPAN), steps + 1)
     inner = (np.float32(1) / (np.float32(1) + _expf(logsnr)))[1:-1]
     return (float(np.float32(sigma_max)), *(float(level) for level in inner), 0.0)
+
+
+def shifted_levels(steps: int, sigma_max: float) -> tuple[float, ...]:
+    """`steps + 1` levels from `sigma_max` to 0, of linear ones the log-SNR: what newer upstream's `LogSNRShift` makes of
+    every flow model without options of its own. Endpoints are kept.
+
+    Source: stable-audio-tools at 9418630 `inference/sampling.py` (`build_schedule`), rate 0.
+    Raises InputError where upstream's second level is above its first, which it is wherever the walk starts well below 1:
+    it shifts all levels but the first.
+    """
+    linear = _linspace(sigma_max, 0.0, steps + 1)
+    end, span = np.float32(LOGSNR_CLEAN), np.float32(LOGSNR_CLEAN - SHIFTED_LOGSNR_NOISE)
+    moved = np.float32(1) / (np.float32(1) + _expf(end - linear * span))
+    levels = (float(np.float32(sigma_max)), *(float(level) for level in moved[1:-1]), 0.0)
+    if sigma_max and any(now <= after for now, after in pairwise(levels)):
+        raise InputError(
+            f"newer stable-audio-tools goes up from sigma_max {sigma_max} before it goes down, {steps} steps start at "
+            f"{levels[1]:.3g}; follow stable-audio-tools-0.0.19 for init audio"
+        )
+    return levels if sigma_max else (0.0,) * (steps + 1)
 
 
 def _expf(x: State) -> State:
@@ -70,6 +93,23 @@ class LevelShift:
 def linear_levels(steps: int, sigma_max: float) -> tuple[float, ...]:
     """`steps + 1` levels from `sigma_max` to 0, uniform in level (what upstream gives rk4)."""
     return tuple(float(level) for level in _linspace(sigma_max, 0.0, steps + 1))
+
+
+def sigma_stops(steps: int, sigma_min: float, sigma_max: float) -> tuple[float, ...]:
+    """`steps` sigmas from `sigma_max` to `sigma_min`, uniform in ln sigma, then 0; rounded to float32 where upstream rounds.
+
+    Source: k-diffusion `sampling.py` (`get_sigmas_polyexponential`, rho 1). The exponential is correctly rounded, which
+    that of torch's vectors is not always: known gaps have an example.
+    Raises InputError where so many do not stay apart in float32.
+    """
+    ramp = _linspace(1.0, 0.0, steps) if steps > 1 else np.ones(1, np.float32)
+    span, least = (np.float32(value) for value in (math.log(sigma_max) - math.log(sigma_min), math.log(sigma_min)))
+    sigmas = [float(np.float32(math.exp(exponent))) for exponent in (ramp * span + least).tolist()]
+    if any(now <= after for now, after in pairwise(sigmas)):
+        raise InputError(
+            f"{steps} steps from sigma {sigma_max} to {sigma_min} do not stay apart in float32; ask for fewer or a wider range"
+        )
+    return (*sigmas, 0.0)
 
 
 def _linspace(start: float, end: float, count: int) -> State:

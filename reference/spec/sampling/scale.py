@@ -1,0 +1,98 @@
+"""What a sampler's stops are told in: shares of noise in a mix, or standard deviations of noise added to the clean latent."""
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from reference.spec.errors import InputError
+from reference.spec.sampling.objective import Objective, State
+
+INIT_LEVEL = 0.7  # keeps the outline of init audio
+SIGMA_MIN, SIGMA_MAX = 0.3, 500.0  # of the model card of Stable Audio Open 1.0
+
+
+class Scale(Protocol):
+    """How a sampler counts. Stops are Python floats; a model's levels go from 0 (clean) to 1 (noise alone)."""
+
+    @property
+    def usual(self) -> tuple[float, float]:
+        """Where the last stop before 0 and the first one are, unless something else is asked for."""
+        ...
+
+    @property
+    def init_level(self) -> float | None:
+        """Where a walk from init audio starts unless something else is asked for; None where there is nothing usual."""
+        ...
+
+    def check(self, low: float, high: float) -> None:
+        """Raise InputError for bounds nothing can be walked between."""
+        ...
+
+    def level(self, stop: float) -> float:
+        """The level the model is told at a stop."""
+        ...
+
+    def start(self, noise: State, init: State | None, high: float, first: float) -> State:
+        """The state to walk from, of noise alone or of noise and the latents `init`: `high` is asked for, `first` is the
+        stop that came of it."""
+        ...
+
+    def alone(self, high: float) -> bool:
+        """Whether noise alone can be walked from there, without latents to start from."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shares:
+    """Stops are the model's own levels, and the state is what the model takes."""
+
+    objective: Objective
+    usual: tuple[float, float] = (0.0, 1.0)
+    init_level: float | None = INIT_LEVEL
+
+    def check(self, low: float, high: float) -> None:
+        if low != 0:
+            raise InputError(f"sigma_min is {low}, but this sampler's last level is 0; leave it out")
+        if not 0 <= high <= 1:
+            raise InputError(f"sigma_max is {high}, expected 0 to 1")
+
+    def level(self, stop: float) -> float:
+        return stop
+
+    def start(self, noise: State, init: State | None, high: float, first: float) -> State:
+        return self.objective.start(noise, init, high)
+
+    def alone(self, high: float) -> bool:
+        return high == 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sigmas:
+    """Stops are standard deviations: the state is clean + stop x noise, the model takes it divided by sqrt(stop^2 + 1).
+
+    Source: Karras et al. 2022, section 2 (variance exploding); the level of the v objective in k-diffusion `external.py`.
+    """
+
+    usual: tuple[float, float] = (SIGMA_MIN, SIGMA_MAX)
+    init_level: float | None = None
+
+    def check(self, low: float, high: float) -> None:
+        if not (math.isfinite(low) and low > 0):
+            raise InputError(f"sigma_min is {low}, expected a finite number above 0")
+        if not (math.isfinite(high) and high > low):
+            raise InputError(
+                f"sigma_max is {high}, expected a finite number above sigma_min {low}; init_noise_level stands in its place"
+            )
+
+    def level(self, stop: float) -> float:
+        """2 atan(stop) / pi, rounded to float32, which is how it crosses to the model."""
+        return float(np.float32(2 * math.atan(stop) / math.pi))
+
+    def start(self, noise: State, init: State | None, high: float, first: float) -> State:
+        scaled = noise * first
+        return scaled if init is None else init + scaled
+
+    def alone(self, high: float) -> bool:
+        return True
