@@ -25,7 +25,7 @@ from reference.spec.families.table import samplers_of
 from reference.spec.generation import Request, generate
 from reference.spec.noise import open_noise, philox
 from reference.spec.sampling.guidance import Guidance
-from reference.spec.sampling.releases import AT_9418630, V0_0_19
+from reference.spec.sampling.releases import V0_0_19, V0_0_20
 from reference.spec.sampling.samplers import SamplerSpec
 from reference.spec.stages import CONDITIONER, stage_rows
 from reference.spec.tensors import Tensors
@@ -163,10 +163,10 @@ def test_the_command_line_asks_for_what_it_says(folder: Path, model: Model, tmp_
 def test_newer_upstream_is_followed_where_it_is_asked_for(
     folder: Path, model: Model, tmp_path: Path, extra: tuple[str, ...], apg_scale: float
 ) -> None:
-    asked = ("--spec", AT_9418630.name, "--cfg-scale", "5", "--steps", "3", "--seconds", "4", "--seconds-start", "1.5")
+    asked = ("--spec", V0_0_20.name, "--cfg-scale", "5", "--steps", "3", "--seconds", "4", "--seconds-start", "1.5")
     code, output = call(folder, tmp_path / "a.wav", *asked, *extra)
     assert code == 0, output
-    assert f"made for {V0_0_19.name}, sampled like {AT_9418630.name} as asked" in " ".join(output.split())
+    assert f"made for {V0_0_19.name}, sampled like {V0_0_20.name} as asked" in " ".join(output.split())
     expected = generated(model, replace(request(steps=3), guidance=Guidance(scale=5.0, apg_scale=apg_scale)))
     assert np.array_equal(read_wav(tmp_path / "a.wav")[0], expected["audio"][0])
 

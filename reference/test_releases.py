@@ -9,12 +9,12 @@ from reference.spec.errors import InputError
 from reference.spec.noise import philox
 from reference.spec.sampling.guidance import Guidance
 from reference.spec.sampling.objective import FLOW, Objective, State, V
-from reference.spec.sampling.releases import AT_9418630, RELEASES, V0_0_19, release_called
+from reference.spec.sampling.releases import RELEASES, V0_0_19, V0_0_20, release_called
 from reference.spec.sampling.samplers import SAMPLERS, SamplerSpec, fitting
 
 SHAPE = (2, 3, 5)
 FLOWS = fitting(tuple(SAMPLERS), FLOW)
-# Eight steps from -6.2, from the source; no run of it is at hand.
+# Eight steps from -6.2.
 EIGHT_LEVELS = (1, 0.994375587, 0.984480202, 0.957912266, 0.890903175, 0.745546579, 0.512497365, 0.273885012, 0)
 DIGIT = 5e-9  # of the ninth decimal, to which they are written down, and float32's
 APART = 1e-3  # the first levels after 1 differ by 1.1e-3 and more
@@ -25,7 +25,7 @@ LEAST_OF_RK4 = 1e-5  # where newer upstream clamps
 
 @pytest.mark.parametrize("name", FLOWS)
 def test_flow_models_start_further_out_in_newer_upstream(name: str) -> None:
-    newer, usual = (SamplerSpec(name=name, release=release) for release in (AT_9418630, V0_0_19))
+    newer, usual = (SamplerSpec(name=name, release=release) for release in (V0_0_20, V0_0_19))
     assert newer.levels() == pytest.approx(EIGHT_LEVELS, abs=DIGIT)
     assert max(abs(one - other) for one, other in zip(newer.levels(), usual.levels(), strict=True)) > APART
     assert newer.draws == usual.draws
@@ -33,7 +33,7 @@ def test_flow_models_start_further_out_in_newer_upstream(name: str) -> None:
 
 @pytest.mark.parametrize("name", fitting(tuple(SAMPLERS), V))
 def test_samplers_of_v_models_are_the_same_in_both(name: str) -> None:
-    newer, usual = (SamplerSpec(name=name, release=release) for release in (AT_9418630, V0_0_19))
+    newer, usual = (SamplerSpec(name=name, release=release) for release in (V0_0_20, V0_0_19))
     assert newer.stops() == usual.stops()
 
 
@@ -44,22 +44,22 @@ def test_newer_rk4_asks_for_no_level_of_zero() -> None:
         asked.append(level)
         return x
 
-    for release in (V0_0_19, AT_9418630):
+    for release in (V0_0_19, V0_0_20):
         list(SamplerSpec(name="rk4", steps=2, release=release).walk(velocity, iter(()), np.ones(SHAPE, np.float32)))
     assert [min(asked[:8]), min(asked[8:])] == [0, LEAST_OF_RK4]
     assert len(asked) == 16
 
 
 def test_levels_that_rise_in_newer_upstream_are_refused() -> None:
-    spec = SamplerSpec(name="euler", sigma_max=0.1, release=AT_9418630)
+    spec = SamplerSpec(name="euler", sigma_max=0.1, release=V0_0_20)
     with pytest.raises(InputError, match=r"goes up from sigma_max 0\.1 before it goes down.*follow stable-audio-tools-0\.0\.19"):
         spec.levels()
-    assert SamplerSpec(name="euler", sigma_max=0.0, release=AT_9418630).levels() == (0.0,) * 9
+    assert SamplerSpec(name="euler", sigma_max=0.0, release=V0_0_20).levels() == (0.0,) * 9
 
 
 @given(steps=st.integers(1, 100))
 def test_newer_levels_fall_from_1_to_zero(steps: int) -> None:
-    levels = SamplerSpec(steps=steps, release=AT_9418630).levels()
+    levels = SamplerSpec(steps=steps, release=V0_0_20).levels()
     assert (levels[0], levels[-1], len(levels)) == (1, 0, steps + 1)
     assert (np.diff(levels) < 0).all()
 
@@ -102,9 +102,9 @@ def test_nothing_is_along_silence() -> None:
 
 
 def test_releases_say_what_they_rest_on() -> None:
-    assert list(RELEASES) == ["stable-audio-tools-0.0.19", "stable-audio-tools-9418630"]
+    assert list(RELEASES) == ["stable-audio-tools-0.0.19", "stable-audio-tools-0.0.20"]
     assert SamplerSpec().release is RELEASES["stable-audio-tools-0.0.19"]
-    assert "was not run" in AT_9418630.rests_on
+    assert "levels and its guidance" in V0_0_20.rests_on
     with pytest.raises(InputError, match=r"spec '0\.0\.18' is unknown; valid specs: stable-audio-tools-0\.0\.19, stable"):
         release_called("0.0.18")
 

@@ -8,7 +8,7 @@ from reference.spec.errors import InputError
 from reference.spec.sampling import vdiff
 from reference.spec.sampling.flow import Rule, Step, Velocity, dpmpp, euler, pingpong, rk4
 from reference.spec.sampling.objective import FLOW, Objective, State, V
-from reference.spec.sampling.releases import AT_9418630, V0_0_19, Release
+from reference.spec.sampling.releases import V0_0_19, V0_0_20, Release
 from reference.spec.sampling.scale import Scale, Shares
 from reference.spec.sampling.schedule import LevelShift, linear_levels, logsnr_levels, shifted_levels, sigma_stops
 
@@ -32,7 +32,7 @@ class Sampler:
 
     `objective` is what the rule takes the model's outputs for, `scale` what its stops are told in. `schedule` takes the
     steps, the last stop before 0 and the first. `in_tree`: upstream draws its noise from a Brownian tree over sigma.
-    `newer` is what it is in `AT_9418630` where that is something else.
+    `newer` is what it is in `V0_0_20` where that is something else.
     """
 
     rule: Rule
@@ -137,7 +137,7 @@ class SamplerSpec:
     @property
     def _sampler(self) -> Sampler:
         sampler = sampler_called(self.name)
-        return sampler.newer if self.release == AT_9418630 and sampler.newer is not None else sampler
+        return sampler.newer if self.release == V0_0_20 and sampler.newer is not None else sampler
 
     @property
     def lowest(self) -> float:

@@ -38,7 +38,7 @@ def shifted_levels(steps: int, sigma_max: float) -> tuple[float, ...]:
     """`steps + 1` levels from `sigma_max` to 0, of linear ones the log-SNR: what newer upstream's `LogSNRShift` makes of
     every flow model without options of its own. Endpoints are kept.
 
-    Source: stable-audio-tools at 9418630 `inference/sampling.py` (`build_schedule`), rate 0.
+    Source: stable-audio-tools 0.0.20 `inference/sampling.py` (`build_schedule`), rate 0.
     Raises InputError where upstream's second level is above its first, which it is wherever the walk starts well below 1:
     it shifts all levels but the first.
     """
