@@ -7,9 +7,6 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 
-import torch
-from threadpoolctl import threadpool_limits
-
 from litert_pipeline.bundle import Bundle
 from parity.judge.artifacts import artifact_checks
 from parity.judge.bounds import pooled_bounds, stage_bounds
@@ -24,6 +21,7 @@ from parity.judge.panel import Panel
 from parity.judge.responses import response_checks
 from parity.judge.same_graph import structure_checks
 from parity.judge.sources import AnswerSource
+from parity.judge.threads import process_threads
 from parity.judge.weights import weight_checks
 from parity.measure.arithmetic import AS_SAVED, STATIC
 from parity.measure.bound import Bound, under_any
@@ -68,9 +66,7 @@ class Judge(Panel):
 
     def __enter__(self) -> "Judge":
         """Every runtime gets `threads`; torch's and numpy's are settings of the process, so they last as long as the judge."""
-        self._stack.callback(torch.set_num_threads, torch.get_num_threads())
-        torch.set_num_threads(self.threads)
-        self._stack.enter_context(threadpool_limits(self.threads, user_api="blas"))
+        self._stack.enter_context(process_threads(self.threads))
         return self
 
     def __exit__(

@@ -12,6 +12,7 @@ from parity.bundles.weights import Weights
 from parity.judge.answers import Answers
 from parity.judge.sources import AnswerSource, Run, Yardstick, float32_source
 from parity.judge.structure import Structure
+from parity.judge.threads import process_threads
 from parity.measure.arithmetic import AS_SAVED, Arithmetic
 from parity.measure.budget import AS_STORED, YARDSTICK
 from parity.measure.cases import Case, Drawn
@@ -167,12 +168,18 @@ class Panel:
         """What a yardstick measures that a contender's stage is held to; `AS_STORED` is one of the contender's own file."""
         loading = self.loading(variant, stage)
         if yardstick != AS_STORED:
-            return (self.yardsticks or self).measured(stage, yardstick, case, loading)
+            return self._measured_by_yardstick(stage, yardstick, case, loading)
         bundle = self.source(variant).bundle
         assert bundle is not None, "only a file is stored"
         key = stage, (AS_STORED, self.files.sha256(bundle, stage)), case.id
         opened = partial(self.weights.requantized, bundle, stage)
         return self.answered.measured(key, case, loading, lambda: self.answered.of(key, case, opened, keep=False))
+
+    def _measured_by_yardstick(self, stage: str, name: str, case: Case | Drawn, loading: str) -> list[Measurement]:
+        if self.yardsticks is None:
+            return self.measured(stage, name, case, loading)
+        with process_threads(self.yardsticks.threads):
+            return self.yardsticks.measured(stage, name, case, loading)
 
     def _key(self, stage: str, variant: str, case: Case | Drawn, loading: str = AS_SAVED) -> tuple[str, Hashable, str]:
         return stage, self._answering(variant, loading).identity(stage), case.id

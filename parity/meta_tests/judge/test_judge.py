@@ -135,6 +135,15 @@ def test_a_judge_on_other_threads_asks_runtimes_again_and_no_yardstick(judge: Ju
         assert [check.limit for check in other.pooled("dit", VARIANT, [case])] == [checks.limit]
 
 
+def test_yardsticks_are_asked_on_their_own_threads(judge: Judge) -> None:
+    """Their last bits depend on the number: what another judge asks first has to be what this one would have found."""
+    case = case_called(judge, "drums")
+    with Judge(truths=judge.truths, contenders=judge.contenders, threads=1) as fresh:
+        with fresh.on_threads(MOST_THREADS + 1) as other:
+            other.beside("decoder", VARIANT, YARDSTICK, case)
+        assert fresh.determinism("decoder", YARDSTICK, case).ok
+
+
 def blas_threads() -> set[int]:
     """Threads of every BLAS that is loaded."""
     return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
