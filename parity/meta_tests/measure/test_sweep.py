@@ -6,6 +6,7 @@ import pytest
 from parity.faults.injection import Injected
 from parity.judge.judge import Judge
 from parity.judge.plan import Plan
+from parity.judge.responses import UNANSWERED
 from parity.measure.budget import YARDSTICK
 from parity.measure.cases import Drawn
 from parity.measure.sweep import DRAWS, LARGE_DRAWS, RESPONSE, SOUND_SHARE, Sweep, covered, response
@@ -15,6 +16,7 @@ from reference.spec.stages import ALL_STAGES, CONDITIONER, DECODER, DIT, ENCODER
 from reference.spec.tensors import Array, Tensors
 
 SMALL = Sweep(draws=3, seed=5)
+ROUNDED = 1e-9  # float64 bookkeeping over float32 answers
 NOISE = 0.3  # of an error that is the same in all calls, beside responses of 0.03
 
 
@@ -53,6 +55,15 @@ def test_a_plan_says_what_it_covers_and_from_which_seed(judge: Judge) -> None:
     plan = Plan(judge=judge, variants=[YARDSTICK], cases=[case_called(judge, "drums")], sweep=SMALL)
     assert list(plan.covered) == list(ALL_STAGES)
     assert all("(seed 5)" in words for words in plan.covered.values())
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["what is judged whole", "a large model's yardstick"])
+def test_small_changes_are_asked_of_what_is_judged_whole(judge: Judge, monkeypatch: pytest.MonkeyPatch, whole: bool) -> None:
+    """Of a large model they take half a minute each, and its reference is nobody's to publish."""
+    monkeypatch.setattr(Judge, "whole", lambda self, variant: whole)
+    plan = Plan(judge=judge, variants=[YARDSTICK], cases=[case_called(judge, "drums")], sweep=SMALL)
+    asked = {check.stage for check in plan.checks(lambda _: None) if check.metric == UNANSWERED}
+    assert asked == (set(ALL_STAGES) if whole else set())
 
 
 def test_a_wrong_answer_is_refused_at_its_place(judge: Judge) -> None:
@@ -94,7 +105,7 @@ def test_a_response_is_seen_below_an_error_that_all_calls_share() -> None:
 
     wrong = [{"velocity": one["velocity"] + NOISE * error.reshape(1, 4, 25)} for one in answers(*levels, noise=exact)]
     assert found(answers(*levels, noise=exact)) == 0
-    assert found(wrong) == pytest.approx(0, abs=1e-9)
+    assert found(wrong) == pytest.approx(0, abs=ROUNDED)
     assert found(answers(0.1, 0.4, 0.4, 1.0, noise=exact)) > NOISE
     assert found(answers(0.5, 0.5, 0.5, 0.5, noise=exact)) > 1
     wrong[2]["velocity"][0, 0, 0] = np.nan
