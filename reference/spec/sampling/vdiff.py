@@ -167,6 +167,6 @@ def ddim(velocity: Velocity, noise: Iterator[State], x: State, levels: Levels) -
     for index, (now, after) in enumerate(pairwise(levels)):
         v = velocity(x, now)
         clean = V.clean(x, now, v)
-        following = V.mixed(clean, V.noise(x, now, v), after) if after else clean
+        following = V.mixed(clean, V.noise(x, now, v), after)
         yield Step(index=index, level=now, x=x, velocity=v, denoised=clean, following=following)
         x = following
