@@ -132,8 +132,9 @@ def test_the_v_objective_s_rules_undo_one_another() -> None:
     assert np.abs(state - (0.6 * 2 - 0.8 * 4)).max() <= ROUNDING
     assert np.abs(V.clean(state, LEVEL, velocity) - clean).max() <= ROUNDING
     assert np.abs(V.noise(state, LEVEL, velocity) - noise).max() <= ROUNDING
-    assert np.array_equal(V.start(noise, None, LEVEL), noise)
-    assert np.array_equal(V.start(noise, clean, LEVEL), state)
+    spec = SamplerSpec(name="v-ddim", sigma_max=LEVEL)
+    assert np.array_equal(spec.start(noise), noise)
+    assert np.array_equal(spec.start(noise, clean), state)
     wrong = V.clean(state, LEVEL, velocity + 8)
     assert np.abs(np.abs(wrong - V.clean(state, LEVEL, velocity)) - 8 * V.reach(LEVEL)).max() <= 8 * ROUNDING
     assert V.reach(LEVEL) == V.noise_share(LEVEL) == pytest.approx(0.8)

@@ -63,7 +63,7 @@ class Shares:
         return stop
 
     def start(self, noise: State, init: State | None, high: float, first: float) -> State:
-        return self.objective.start(noise, init, high)
+        return noise if init is None else self.objective.mixed(init, noise, high)
 
     def alone(self, high: float) -> bool:
         return high == 1
