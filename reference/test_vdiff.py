@@ -162,6 +162,7 @@ def test_samplers_over_sigmas_need_no_init_audio_to_start_anywhere() -> None:
     ({"name": "k-heun", "sigma_max": math.inf}, "sigma_max is inf"),
     ({"name": "k-heun", "sigma_max": math.nan}, "sigma_max is nan"),
     ({"name": "k-heun", "sigma_min": 0.0}, "sigma_min is 0.0, expected a finite number above 0"),
+    ({"name": "k-heun", "sigma_min": math.inf}, "sigma_min is inf, expected a finite number above 0"),
     ({"name": "k-heun", "sigma_min": -1.0}, "sigma_min is -1.0"),
     ({"name": "k-heun", "sigma_max": 1.1e18}, r"sigmas from 0\.3 to 1\.1e\+18 are more than float32 .* 1e-18 to 1e\+18 at most"),
     ({"name": "k-heun", "sigma_min": 0.9e-18}, "sigmas from 9e-19 to 500.0 are more than float32"),
