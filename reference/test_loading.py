@@ -142,6 +142,24 @@ BAD_CONFIGS = {
         ))),
         "T5's d_model and cond_dim must be equal, found 48 and 64",
     ),
+    "kv heads narrower than a head": (
+        in_turn(
+            set_config("model.diffusion.config.project_cond_tokens", False),
+            set_config("model.diffusion.config.cond_token_dim", 32),
+        ),
+        "cross-attention over 32 channels does not divide into heads of 64",
+    ),
+    "more kv heads than heads": (
+        in_turn(
+            set_config("model.diffusion.config.project_cond_tokens", False),
+            set_config("model.diffusion.config.cond_token_dim", 192),
+        ),
+        "cross-attention over 192 channels does not divide into heads of 64 that 2 query heads can share",
+    ),
+    "an encoder of another ratio": (
+        set_config("model.pretransform.config.encoder.config.strides", [2, 4, 4, 8, 4]),
+        "the encoder's and the decoder's ratio must be equal, found 1024 and 2048",
+    ),
     "no whole frames": (set_config("sample_size", 40 * 2048 + 1), "sample_size modulo the ratio and 0 must be equal"),
     "numbers before the prompt": (
         set_config("model.diffusion.cross_attention_cond_ids", ["seconds_total", "prompt"]),
