@@ -11,7 +11,7 @@ from reference.spec.errors import InputError
 from reference.spec.noise import philox
 from reference.spec.sampling.guidance import Guidance
 from reference.spec.sampling.objective import FLOW, Objective, State, V
-from reference.spec.sampling.releases import RELEASES, V0_0_19, V0_0_20, release_called
+from reference.spec.sampling.releases import RELEASES, SPEC, V0_0_19, V0_0_20, release_called, release_of
 from reference.spec.sampling.samplers import SAMPLERS, SamplerSpec, fitting
 
 SHAPE = (2, 3, 5)
@@ -139,3 +139,8 @@ def test_guidance_is_at_work_within_its_interval_ends_included() -> None:
     asked = Guidance(scale=3.0, interval=(0.25, 0.75))
     assert [asked.active(share) for share in (0.2, 0.25, 0.5, 0.75, 0.8)] == [False, True, True, True, False]
     assert not Guidance(scale=1.0).active(0.5)
+
+
+def test_a_manifest_that_names_no_release_was_written_before_there_were_two() -> None:
+    assert release_of({}) is V0_0_19
+    assert release_of({SPEC: V0_0_20.name}) is V0_0_20
