@@ -13,6 +13,7 @@ from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, Repo
 from safetensors.torch import load_file, save_file
 
 from fixtures import TINY_MODEL_DIR
+from fixtures.configs import Json
 from reference.model_files import SPIECE_NAME
 from reference.pipeline import load_model
 from reference.spec.config import CONFIG_NAME
@@ -40,6 +41,22 @@ def set_config(path: str, value: Any) -> Callable[[Path], None]:
     return change
 
 
+def set_conditioners(*more: Json, **configs: Json) -> Callable[[Path], None]:
+    """The conditioners by id, of the type the id calls for, and more in full."""
+    types = {"prompt": "t5"}
+    listed = [{"id": name, "type": types.get(name, "number"), "config": config} for name, config in configs.items()]
+    return set_config("model.conditioning.configs", [*listed, *more])
+
+
+def in_turn(*changes: Callable[[Path], None]) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        for each in changes:
+            each(folder)
+
+    return change
+
+
+PROMPT, SECONDS = {"t5_model_name": "t5-tiny", "max_length": 28}, {"min_val": 0, "max_val": 8}
 BAD_CONFIGS = {
     "unknown model type": (set_config("model_type", "lm"), "'model_type' is 'lm', which is not supported"),
     "missing key": (set_config("sample_rate", None), "key 'sample_rate' is missing"),
@@ -71,6 +88,79 @@ BAD_CONFIGS = {
         set_config("model.diffusion.cross_attention_cond_ids", ["prompt", "seconds_start", "seconds_total"]),
         "supported: 'prompt', then each of seconds_total once",
     ),
+    "no prompt": (set_conditioners(seconds_total=SECONDS), "'model.conditioning.configs' has no entry with id 'prompt'"),
+    "no seconds_total": (set_conditioners(prompt=PROMPT), "'model.conditioning.configs' has no entry with id 'seconds_total'"),
+    "seconds that rise": (
+        set_conditioners(prompt=PROMPT, seconds_total={"min_val": 8, "max_val": 0}), "needs min_val < max_val, found 8.0, 0.0",
+    ),
+    "no range of seconds": (
+        set_conditioners(prompt=PROMPT, seconds_total={"min_val": 8, "max_val": 8}), "needs min_val < max_val, found 8.0, 8.0",
+    ),
+    "unknown key of a number": (set_conditioners(prompt=PROMPT, seconds_total={**SECONDS, "fourier": 1}), "fourier"),
+    "unknown key of the prompt": (set_conditioners(prompt={**PROMPT, "lower": 1}, seconds_total=SECONDS), "lower"),
+    "a number for the prompt": (
+        set_config("model.diffusion.cross_attention_cond_ids", ["seconds_total", "seconds_total"]),
+        "supported: 'prompt', then each of seconds_total once",
+    ),
+    "ids that are no names": (
+        set_config("model.diffusion.cross_attention_cond_ids", ["prompt", 1, "seconds_total"]),
+        "supported: 'prompt', then each of seconds_total once",
+    ),
+    "prompt of another type": (
+        set_conditioners({"id": "prompt", "type": "number", "config": PROMPT}, seconds_total=SECONDS), "supported: t5",
+    ),
+    "unknown key of a conditioner": (
+        set_conditioners({"id": "prompt", "type": "t5", "config": PROMPT, "scale": 2}, seconds_total=SECONDS), "scale",
+    ),
+    "diffusion of another type": (set_config("model.diffusion.type", "unet"), "'model.diffusion.type' is 'unet'"),
+    "numbers in two orders": (
+        in_turn(
+            set_conditioners(prompt=PROMPT, seconds_total=SECONDS, seconds_start=SECONDS),
+            set_config("model.diffusion.cross_attention_cond_ids", ["prompt", "seconds_total", "seconds_start"]),
+            set_config("model.diffusion.global_cond_ids", ["seconds_start", "seconds_total"]),
+        ),
+        "supported: ['seconds_total', 'seconds_start']",
+    ),
+    "width of two numbers": (
+        in_turn(
+            set_conditioners(prompt=PROMPT, seconds_total=SECONDS, seconds_start=SECONDS),
+            set_config("model.diffusion.cross_attention_cond_ids", ["prompt", "seconds_total", "seconds_start"]),
+            set_config("model.diffusion.global_cond_ids", ["seconds_total", "seconds_start"]),
+        ),
+        "global_cond_dim and cond_dim times the global_cond_ids must be equal, found 48 and 96",
+    ),
+    "heads of no whole width": (set_config("model.diffusion.config.num_heads", 3), "no whole heads of 32 channels"),
+    "latent channels of the DiT": (
+        set_config("model.diffusion.config.io_channels", 13), "the DiT's io_channels and model.io_channels must be equal",
+    ),
+    "tokens of another width": (
+        set_config("model.diffusion.config.cond_token_dim", 64), "the DiT's cond_token_dim and cond_dim must be equal",
+    ),
+    "T5 of another width": (
+        in_turn(*(set_config(f"model.{key}", 64) for key in (
+            "conditioning.cond_dim", "diffusion.config.cond_token_dim", "diffusion.config.global_cond_dim",
+        ))),
+        "T5's d_model and cond_dim must be equal, found 48 and 64",
+    ),
+    "kv heads narrower than a head": (
+        in_turn(
+            set_config("model.diffusion.config.project_cond_tokens", False),
+            set_config("model.diffusion.config.cond_token_dim", 32),
+        ),
+        "cross-attention over 32 channels does not divide into heads of 64",
+    ),
+    "more kv heads than heads": (
+        in_turn(
+            set_config("model.diffusion.config.project_cond_tokens", False),
+            set_config("model.diffusion.config.cond_token_dim", 192),
+        ),
+        "cross-attention over 192 channels does not divide into heads of 64 that 2 query heads can share",
+    ),
+    "an encoder of another ratio": (
+        set_config("model.pretransform.config.encoder.config.strides", [2, 4, 4, 8, 4]),
+        "the encoder's and the decoder's ratio must be equal, found 1024 and 2048",
+    ),
+    "no whole frames": (set_config("sample_size", 40 * 2048 + 1), "sample_size modulo the ratio and 0 must be equal"),
     "numbers before the prompt": (
         set_config("model.diffusion.cross_attention_cond_ids", ["seconds_total", "prompt"]),
         "supported: 'prompt', then each of seconds_total once",

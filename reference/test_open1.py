@@ -212,6 +212,8 @@ REFUSED = {
     "sigma_max beside an init level": (
         ["--init-audio", "SOUND", "--init-noise-level", "7", "--sigma-max", "9"], "sigma_max has no effect with init audio",
     ),
+    "start that is no number": (["--seconds-start", "nan"], "seconds_start is nan, expected a finite number, 0 or more"),
+    "start before the piece": (["--seconds-start", "-1"], "seconds_start is -1.0, expected a finite number, 0 or more"),
     "unknown spec": (["--spec", "0.0.18"], "spec '0.0.18' is unknown; valid specs: stable-audio-tools-0.0.19"),
     "negative seconds alone": (["--negative-seconds", "3"], "negative_seconds has no effect without a negative prompt"),
 }  # fmt: skip

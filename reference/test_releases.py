@@ -1,5 +1,7 @@
 """What is otherwise in another state of stable-audio-tools: levels of flow models, and guidance."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +11,7 @@ from reference.spec.errors import InputError
 from reference.spec.noise import philox
 from reference.spec.sampling.guidance import Guidance
 from reference.spec.sampling.objective import FLOW, Objective, State, V
-from reference.spec.sampling.releases import RELEASES, V0_0_19, V0_0_20, release_called
+from reference.spec.sampling.releases import RELEASES, SPEC, V0_0_19, V0_0_20, release_called, release_of
 from reference.spec.sampling.samplers import SAMPLERS, SamplerSpec, fitting
 
 SHAPE = (2, 3, 5)
@@ -110,11 +112,35 @@ def test_releases_say_what_they_rest_on() -> None:
 
 
 @pytest.mark.parametrize(("options", "words"), [
+    ({"scale": math.nan}, "cfg_scale is nan, expected a finite number"),
+    ({"scale": math.inf}, "cfg_scale is inf"),
+    ({"interval": (0.1, 1.1)}, r"cfg_interval is \(0\.1, 1\.1\), expected two levels from 0 to 1 in rising order"),
+    ({"interval": (-0.1, 1.0)}, "cfg_interval is"),
+    ({"interval": (0.8, 0.2)}, "cfg_interval is"),
+    ({"interval": (math.nan, 1.0)}, "cfg_interval is"),
+    ({"phi": 1.1}, "scale_phi is 1.1, expected 0 to 1"),
+    ({"phi": -0.1}, "scale_phi is -0.1"),
+    ({"phi": math.nan}, "scale_phi is nan"),
     ({"apg_scale": 1.1}, "apg_scale is 1.1, expected 0 to 1"),
+    ({"apg_scale": -0.1}, "apg_scale is -0.1"),
+    ({"apg_scale": math.nan}, "apg_scale is nan"),
+    ({"negative_prompt": "x"}, "a negative prompt has no effect at cfg_scale 1"),
     ({"negative_seconds": 3.0}, "negative_seconds has no effect without a negative prompt"),
     ({"negative_start": 3.0}, "negative_start has no effect without a negative prompt"),
     ({"scale": 7.0, "negative_prompt": "x", "negative_seconds": -1.0}, "negative_seconds is -1.0"),
+    ({"scale": 7.0, "negative_prompt": "x", "negative_start": math.inf}, "negative_start is inf"),
 ])  # fmt: skip
 def test_nonsense_of_guidance_is_refused(options: dict, words: str) -> None:
     with pytest.raises(InputError, match=words):
         Guidance(**options)
+
+
+def test_guidance_is_at_work_within_its_interval_ends_included() -> None:
+    asked = Guidance(scale=3.0, interval=(0.25, 0.75))
+    assert [asked.active(share) for share in (0.2, 0.25, 0.5, 0.75, 0.8)] == [False, True, True, True, False]
+    assert not Guidance(scale=1.0).active(0.5)
+
+
+def test_a_manifest_that_names_no_release_was_written_before_there_were_two() -> None:
+    assert release_of({}) is V0_0_19
+    assert release_of({SPEC: V0_0_20.name}) is V0_0_20

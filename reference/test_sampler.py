@@ -15,6 +15,7 @@ from reference.spec.errors import InputError
 from reference.spec.noise import philox
 from reference.spec.sampling.objective import FLOW, OBJECTIVES, Objective, State
 from reference.spec.sampling.samplers import SAMPLERS, SamplerSpec, fitting
+from reference.spec.sampling.scale import Shares
 from reference.spec.sampling.schedule import LevelShift, _expf
 
 EIGHT_LEVELS_HEX = "3f800000 3f7e4961 3f7b6541 3f73dbe6 3f617bea 3f3b26a8 3f000000 3e89b2b1 00000000"
@@ -202,7 +203,8 @@ def test_an_objective_s_rules_undo_one_another(objective: Objective) -> None:
     state = objective.mixed(clean, noise, 0.25)
     assert np.array_equal(state, np.full(SHAPE, 0.5, np.float32))
     assert np.array_equal(objective.clean(state, 0.25, velocity), clean)
-    assert np.array_equal(objective.start(noise, clean, 0.25), state)
-    assert np.array_equal(objective.start(noise, None, 1.0), noise)
+    scale = Shares(objective=objective)
+    assert np.array_equal(scale.start(noise, clean, 0.25, 0.25), state)
+    assert np.array_equal(scale.start(noise, None, 1.0, 1.0), noise)
     wrong = objective.clean(state, 0.25, velocity + 8)
     assert np.array_equal(np.abs(wrong - clean), np.full(SHAPE, 8 * objective.reach(0.25), np.float32))

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reference.spec.errors import InputError
-from reference.spec.noise import philox
+from reference.spec.noise import open_noise, philox
 from reference.spec.sampling.objective import State, V
 from reference.spec.sampling.samplers import NOT_OFFERED, SAMPLERS, SamplerSpec, fitting
-from reference.spec.sampling.scale import Sigmas
+from reference.spec.sampling.scale import SIGMA_ENDS, Sigmas
 
 V_SAMPLERS = fitting(tuple(SAMPLERS), V)
 OVER_SIGMAS = [name for name in V_SAMPLERS if isinstance(SAMPLERS[name].scale, Sigmas)]
@@ -132,8 +132,9 @@ def test_the_v_objective_s_rules_undo_one_another() -> None:
     assert np.abs(state - (0.6 * 2 - 0.8 * 4)).max() <= ROUNDING
     assert np.abs(V.clean(state, LEVEL, velocity) - clean).max() <= ROUNDING
     assert np.abs(V.noise(state, LEVEL, velocity) - noise).max() <= ROUNDING
-    assert np.array_equal(V.start(noise, None, LEVEL), noise)
-    assert np.array_equal(V.start(noise, clean, LEVEL), state)
+    spec = SamplerSpec(name="v-ddim", sigma_max=LEVEL)
+    assert np.array_equal(spec.start(noise), noise)
+    assert np.array_equal(spec.start(noise, clean), state)
     wrong = V.clean(state, LEVEL, velocity + 8)
     assert np.abs(np.abs(wrong - V.clean(state, LEVEL, velocity)) - 8 * V.reach(LEVEL)).max() <= 8 * ROUNDING
     assert V.reach(LEVEL) == V.noise_share(LEVEL) == pytest.approx(0.8)
@@ -161,7 +162,10 @@ def test_samplers_over_sigmas_need_no_init_audio_to_start_anywhere() -> None:
     ({"name": "k-heun", "sigma_max": math.inf}, "sigma_max is inf"),
     ({"name": "k-heun", "sigma_max": math.nan}, "sigma_max is nan"),
     ({"name": "k-heun", "sigma_min": 0.0}, "sigma_min is 0.0, expected a finite number above 0"),
+    ({"name": "k-heun", "sigma_min": math.inf}, "sigma_min is inf, expected a finite number above 0"),
     ({"name": "k-heun", "sigma_min": -1.0}, "sigma_min is -1.0"),
+    ({"name": "k-heun", "sigma_max": 1.1e18}, r"sigmas from 0\.3 to 1\.1e\+18 are more than float32 .* 1e-18 to 1e\+18 at most"),
+    ({"name": "k-heun", "sigma_min": 0.9e-18}, "sigmas from 9e-19 to 500.0 are more than float32"),
     ({"name": "v-ddim", "sigma_max": 500.0}, "sigma_max is 500.0, expected 0 to 1"),
     ({"name": "v-ddim", "sigma_min": 0.3}, "sigma_min is 0.3, but this sampler's last level is 0"),
 ])  # fmt: skip
@@ -174,6 +178,17 @@ def test_sigmas_that_float32_cannot_tell_apart_are_refused() -> None:
     spec = SamplerSpec(name="dpmpp-2m", steps=100, sigma_min=1.0, sigma_max=1.000001)
     with pytest.raises(InputError, match=r"100 steps from sigma 1\.000001 to 1\.0 do not stay apart in float32"):
         spec.stops()
+
+
+@pytest.mark.parametrize("name", OVER_SIGMAS)
+@pytest.mark.parametrize("steps", [2, 5])
+@pytest.mark.parametrize("stream", ["philox", "torch-tree"])
+def test_the_widest_range_of_sigmas_is_walked_to_numbers(name: str, steps: int, stream: str) -> None:
+    low = SIGMA_ENDS[0] if stream == "philox" else None  # the tree rounds times this small together
+    spec = SamplerSpec(name=name, steps=steps, sigma_min=low, sigma_max=SIGMA_ENDS[1])
+    noise = open_noise(stream if spec.in_tree else "philox", SHAPE, 0, sampler=spec)
+    *_, last = spec.walk(lambda x, t: np.tanh(x) - np.float32(t), noise, spec.start(next(noise)))
+    assert np.isfinite(last.following).all()
 
 
 @pytest.mark.parametrize("name", NOT_OFFERED)

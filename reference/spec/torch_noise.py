@@ -62,8 +62,9 @@ class BrownianTree:
         self._whole = self._randn(self._seed(3)) * math.sqrt(end - start)
 
     def increment(self, now: float, after: float) -> State:
-        """-(W(now) - W(after)) / sqrt(now - after), standard normal: k-diffusion turns the sign where time falls."""
-        low, high = (min(max(round(time, DIGITS), self._start), self._end) for time in (after, now))
+        """-(W(now) - W(after)) / sqrt(now - after), standard normal: k-diffusion turns the sign where time falls. Both times are
+        within [start, end]."""
+        low, high = round(after, DIGITS), round(now, DIGITS)
         if low == high:
             raise InputError(
                 f"noise 'torch-tree' cannot tell sigmas {now} and {after} apart, it rounds to {DIGITS} decimals; ask for fewer "

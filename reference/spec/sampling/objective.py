@@ -20,10 +20,6 @@ class Objective(Protocol):
         """The state at `level` between a clean latent and noise."""
         ...
 
-    def start(self, noise: State, init: State | None, level: float) -> State:
-        """The state to walk from at `level`: noise alone, or mixed with the latents `init` (audio-to-audio)."""
-        ...
-
     def reach(self, level: float) -> float:
         """How far an error of the output moves the clean estimate, as a share of the error."""
         ...
@@ -45,9 +41,6 @@ class RectifiedFlow:
 
     def mixed(self, clean: State, noise: State, level: float) -> State:
         return (1 - level) * clean + level * noise
-
-    def start(self, noise: State, init: State | None, level: float) -> State:
-        return noise if init is None else self.mixed(init, noise, level)
 
     def reach(self, level: float) -> float:
         return level
@@ -75,9 +68,6 @@ class VObjective:
     def mixed(self, clean: State, noise: State, level: float) -> State:
         alpha, sigma = _turned(level)
         return clean * alpha + noise * sigma
-
-    def start(self, noise: State, init: State | None, level: float) -> State:
-        return noise if init is None else self.mixed(init, noise, level)
 
     def reach(self, level: float) -> float:
         return _turned(level)[1]

@@ -11,6 +11,7 @@ from reference.spec.sampling.objective import Objective, State
 
 INIT_LEVEL = 0.7  # keeps the outline of init audio
 SIGMA_MIN, SIGMA_MAX = 0.3, 500.0  # of the model card of Stable Audio Open 1.0
+SIGMA_ENDS = 1e-18, 1e18  # float32 holds their squares: beyond, rules divide by zero, and sound is not a number
 
 
 class Scale(Protocol):
@@ -62,7 +63,7 @@ class Shares:
         return stop
 
     def start(self, noise: State, init: State | None, high: float, first: float) -> State:
-        return self.objective.start(noise, init, high)
+        return noise if init is None else self.objective.mixed(init, noise, high)
 
     def alone(self, high: float) -> bool:
         return high == 1
@@ -85,6 +86,9 @@ class Sigmas:
             raise InputError(
                 f"sigma_max is {high}, expected a finite number above sigma_min {low}; init_noise_level stands in its place"
             )
+        if not (SIGMA_ENDS[0] <= low and high <= SIGMA_ENDS[1]):
+            ends = " to ".join(f"{end:g}" for end in SIGMA_ENDS)
+            raise InputError(f"sigmas from {low} to {high} are more than float32 can be walked over, expected {ends} at most")
 
     def level(self, stop: float) -> float:
         """2 atan(stop) / pi, rounded to float32, which is how it crosses to the model."""

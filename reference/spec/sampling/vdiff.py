@@ -21,6 +21,7 @@ from reference.spec.sampling.scale import Sigmas
 Levels = tuple[float, ...]
 Past = list[tuple[State, float]]  # clean estimates and the h of the steps from them, the newest first
 Lean = Callable[[State, float, Past], State | None]
+Move = Callable[[State, State, float, float], State]  # state, clean estimate, sigma and the next one to the next state
 
 SIGMAS = Sigmas()
 
@@ -59,22 +60,29 @@ def dpmpp_3m_sde(velocity: Velocity, noise: Iterator[State], x: State, sigmas: L
     return _sde(velocity, noise, x, sigmas, _third_order)
 
 
+def _walk(velocity: Velocity, x: State, sigmas: Levels, move: Move) -> Iterator[Step]:
+    """Over sigmas: every step is `move`'s but the last, which is to 0 and so to the clean estimate."""
+    for index, (now, after) in enumerate(pairwise(sigmas)):
+        found = denoise(velocity, x, now)
+        following = move(x, found.clean, now, after) if after else found.clean
+        yield found.step(index, following)
+        x = following
+
+
 def _sde(velocity: Velocity, noise: Iterator[State], x: State, sigmas: Levels, lean: Lean) -> Iterator[Step]:
     """`lean` is what earlier estimates add to this one's. The last step draws nothing."""
     past: Past = []
-    for index, (now, after) in enumerate(pairwise(sigmas)):
-        found = denoise(velocity, x, now)
-        following = found.clean
-        if after:
-            h = math.log(now / after)
-            kept, taken = math.exp(-2 * h), -math.expm1(-2 * h)
-            leaning = lean(found.clean, h, past)
-            following = x * kept + found.clean * taken
-            following = following if leaning is None else following + leaning
-            following = following + next(noise) * (after * math.sqrt(taken))
-            past = [(found.clean, h), *past[:1]]
-        yield found.step(index, following)
-        x = following
+
+    def move(x: State, clean: State, now: float, after: float) -> State:
+        h = math.log(now / after)
+        kept, taken = math.exp(-2 * h), -math.expm1(-2 * h)
+        leaning = lean(clean, h, past)
+        following = x * kept + clean * taken
+        following = following if leaning is None else following + leaning
+        past[:] = [(clean, h), *past[:1]]
+        return following + next(noise) * (after * math.sqrt(taken))
+
+    return _walk(velocity, x, sigmas, move)
 
 
 def _midpoint(clean: State, h: float, past: Past) -> State | None:
@@ -101,61 +109,52 @@ def _third_order(clean: State, h: float, past: Past) -> State | None:
 def dpmpp_2m(velocity: Velocity, noise: Iterator[State], x: State, sigmas: Levels) -> Iterator[Step]:
     """DPM-Solver++ (2M); first and last step are first order. Draws nothing."""
     past: Past = []
-    for index, (now, after) in enumerate(pairwise(sigmas)):
-        found = denoise(velocity, x, now)
-        following = found.clean
-        if after:
-            h = math.log(now / after)
-            aim = found.clean
-            if past:
-                lean = 0.5 * h / past[0][1]
-                aim = aim * (1 + lean) - past[0][0] * lean
-            following = x * (after / now) + aim * -math.expm1(-h)
-            past = [(found.clean, h)]
-        yield found.step(index, following)
-        x = following
+
+    def move(x: State, clean: State, now: float, after: float) -> State:
+        h, aim = math.log(now / after), clean
+        if past:
+            lean = 0.5 * h / past[0][1]
+            aim = aim * (1 + lean) - past[0][0] * lean
+        past[:] = [(clean, h)]
+        return x * (after / now) + aim * -math.expm1(-h)
+
+    return _walk(velocity, x, sigmas, move)
 
 
 def heun(velocity: Velocity, noise: Iterator[State], x: State, sigmas: Levels) -> Iterator[Step]:
     """Heun's second-order rule in sigma, without churn: two velocities a step, one in the last. Draws nothing."""
-    for index, (now, after) in enumerate(pairwise(sigmas)):
-        found = denoise(velocity, x, now)
-        following = found.clean
-        if after:
-            slope = _slope(x, found.clean, now)
-            ahead = x + slope * (after - now)
-            back = _slope(ahead, denoise(velocity, ahead, after).clean, after)
-            following = x + (slope + back) * ((after - now) / 2)
-        yield found.step(index, following)
-        x = following
+
+    def move(x: State, clean: State, now: float, after: float) -> State:
+        slope = _slope(x, clean, now)
+        ahead = x + slope * (after - now)
+        back = _slope(ahead, denoise(velocity, ahead, after).clean, after)
+        return x + (slope + back) * ((after - now) / 2)
+
+    return _walk(velocity, x, sigmas, move)
 
 
 def dpm_2(velocity: Velocity, noise: Iterator[State], x: State, sigmas: Levels) -> Iterator[Step]:
     """Midpoint rule, the midpoint in log sigma: two velocities a step, one in the last. Draws nothing."""
-    for index, (now, after) in enumerate(pairwise(sigmas)):
-        found = denoise(velocity, x, now)
-        following = found.clean
-        if after:
-            middle = math.sqrt(now * after)
-            halfway = x + _slope(x, found.clean, now) * (middle - now)
-            following = x + _slope(halfway, denoise(velocity, halfway, middle).clean, middle) * (after - now)
-        yield found.step(index, following)
-        x = following
+
+    def move(x: State, clean: State, now: float, after: float) -> State:
+        middle = math.sqrt(now * after)
+        halfway = x + _slope(x, clean, now) * (middle - now)
+        return x + _slope(halfway, denoise(velocity, halfway, middle).clean, middle) * (after - now)
+
+    return _walk(velocity, x, sigmas, move)
 
 
 def dpmpp_2s_ancestral(velocity: Velocity, noise: Iterator[State], x: State, sigmas: Levels) -> Iterator[Step]:
     """DPM-Solver++ (2S) down to below the next sigma, and noise up to it. Two velocities a step, one in the last."""
-    for index, (now, after) in enumerate(pairwise(sigmas)):
-        found = denoise(velocity, x, now)
-        following = found.clean
-        if after:
-            down, up = after * after / now, after * math.sqrt(1 - (after / now) ** 2)
-            middle, h = math.sqrt(now * down), math.log(now / down)
-            halfway = x * (middle / now) + found.clean * -math.expm1(-h / 2)
-            aim = denoise(velocity, halfway, middle).clean
-            following = x * (down / now) + aim * -math.expm1(-h) + next(noise) * up
-        yield found.step(index, following)
-        x = following
+
+    def move(x: State, clean: State, now: float, after: float) -> State:
+        down, up = after * after / now, after * math.sqrt(1 - (after / now) ** 2)
+        middle, h = math.sqrt(now * down), math.log(now / down)
+        halfway = x * (middle / now) + clean * -math.expm1(-h / 2)
+        aim = denoise(velocity, halfway, middle).clean
+        return x * (down / now) + aim * -math.expm1(-h) + next(noise) * up
+
+    return _walk(velocity, x, sigmas, move)
 
 
 def _slope(x: State, clean: State, sigma: float) -> State:
@@ -168,6 +167,6 @@ def ddim(velocity: Velocity, noise: Iterator[State], x: State, levels: Levels) -
     for index, (now, after) in enumerate(pairwise(levels)):
         v = velocity(x, now)
         clean = V.clean(x, now, v)
-        following = V.mixed(clean, V.noise(x, now, v), after) if after else clean
+        following = V.mixed(clean, V.noise(x, now, v), after)
         yield Step(index=index, level=now, x=x, velocity=v, denoised=clean, following=following)
         x = following
