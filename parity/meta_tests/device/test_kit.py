@@ -1,6 +1,8 @@
 """A kit holds what it says, is refused where it was changed, and would not have been written if it told nothing."""
 
+import itertools
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -114,6 +116,44 @@ def test_an_array_that_was_changed_is_seen(tmp_path: Path) -> None:
     path.write_bytes(bytes(data))
     with pytest.raises(InputError, match=r"was changed, its SHA-256 is not the one it is called by"):
         arrays.of(name)
+
+
+def test_one_flipped_bit_never_makes_another_array(tmp_path: Path) -> None:
+    """Wherever it is, in the header too: it is refused in one sentence, or it is in what pads the header."""
+    arrays, array = Arrays(folder=tmp_path), np.arange(3, dtype=np.float32)
+    name = arrays.keep(array)
+    path = tmp_path / f"{name}.npy"
+    whole = path.read_bytes()
+    for place, bit in itertools.product(range(len(whole)), range(8)):
+        data = bytearray(whole)
+        data[place] ^= 1 << bit
+        path.write_bytes(bytes(data))
+        try:
+            assert hash_of(arrays.of(name)) == name
+        except InputError as error:
+            assert "copy the whole folder again" in str(error)  # noqa: PT017 - which bits are harmless is numpy's business
+
+
+def test_an_array_that_is_not_there_or_was_cut_is_told(tmp_path: Path) -> None:
+    arrays = Arrays(folder=tmp_path)
+    name = arrays.keep(np.arange(3, dtype=np.float32))
+    path = tmp_path / f"{name}.npy"
+    whole = path.read_bytes()
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        with pytest.raises(InputError, match=r"is no array any more"):
+            arrays.of(name)
+    path.unlink()
+    with pytest.raises(InputError, match=r"no such file, though it was recorded"):
+        arrays.of(name)
+
+
+def test_an_array_gets_its_name_when_all_of_it_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a dead battery leaves is not taken for an array."""
+    named_before = []
+    monkeypatch.setattr(os, "fsync", lambda _: named_before.append(list(tmp_path.glob("*.npy"))))
+    Arrays(folder=tmp_path).keep(np.arange(3, dtype=np.float32))
+    assert named_before == [[]]
 
 
 def test_a_name_is_of_all_that_an_array_is() -> None:
