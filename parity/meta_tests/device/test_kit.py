@@ -118,6 +118,20 @@ def test_an_array_that_was_changed_is_seen(tmp_path: Path) -> None:
         arrays.of(name)
 
 
+@pytest.mark.parametrize(("text", "sentence"), [
+    (None, r"cannot be read \(No such file or directory\); expected the manifest of a kit"),
+    ("{", r"is no JSON"),
+    ("[]", r"is no kit's; expected what 'python -m parity pack' wrote"),
+    ('{"format": 1}', r"is no kit's"),
+    ('{"format": 1, "kit_id": null}', r"is no kit's"),
+], ids=["nothing", "cut", "a list", "a bundle's", "no id"])  # fmt: skip
+def test_a_file_that_is_no_manifest_is_refused(tmp_path: Path, text: str | None, sentence: str) -> None:
+    if text is not None:
+        (tmp_path / MANIFEST).write_text(text)
+    with pytest.raises(InputError, match=sentence):
+        read_kit(tmp_path)
+
+
 def test_one_flipped_bit_never_makes_another_array(tmp_path: Path) -> None:
     """Wherever it is, in the header too: it is refused in one sentence, or it is in what pads the header."""
     arrays, array = Arrays(folder=tmp_path), np.arange(3, dtype=np.float32)
@@ -191,6 +205,18 @@ def test_only_what_litert_runs_is_packed(bundles: Mapping[str, Bundle], tmp_path
 def test_a_bundle_made_elsewhere_is_not_packed(positional: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"has no manifest.json, by which a device binds tensors"):
         pack(options(positional, tmp_path / "kit"), Store.of_user(), lambda _: None)
+
+
+def test_a_kit_that_is_there_is_not_replaced(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:
+    (tmp_path / "kit").mkdir()
+    with pytest.raises(InputError, match=r"kit: already exists; choose another path or pass --force"):
+        pack(options(bundles[RECIPE].folder, tmp_path / "kit"), Store.of_user(), lambda _: None)
+
+
+def test_a_kit_of_no_bundle_is_not_packed(tmp_path: Path) -> None:
+    nothing = replace(options(tmp_path, tmp_path / "kit"), bundles=[])
+    with pytest.raises(InputError, match=r"no bundle to pack; give one with --bundle"):
+        pack(nothing, Store.of_user(), lambda _: None)
 
 
 def test_what_was_drawn_is_asked_as_often_as_told(kit: Path) -> None:
