@@ -185,6 +185,12 @@ def test_what_a_device_did_not_answer_is_told_and_not_judged(kit: Path, answers:
         judged([folder], [kit / BUNDLES / RECIPE])
 
 
+def test_a_recording_is_given_once(answers: Path, bundles: Mapping[str, Bundle]) -> None:
+    """Its variants would be called the same, and one of the two would be judged."""
+    with pytest.raises(InputError, match=r"is given twice; give each recording once"):
+        receive([answers, answers / ".." / answers.name], [bundles[RECIPE]], Files())
+
+
 def of_two(answers: Path, bundles: Mapping[str, Bundle], tmp_path: Path) -> list[Received]:
     return receive([answers, copied(answers, tmp_path / "phone")], [bundles[RECIPE]], Files())
 
