@@ -191,6 +191,11 @@ def test_a_recording_is_given_once(answers: Path, bundles: Mapping[str, Bundle])
         receive([answers, answers / ".." / answers.name], [bundles[RECIPE]], Files())
 
 
+def test_a_report_that_is_there_is_not_replaced(kit: Path, answers: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"already exists; choose another path or pass --force"):
+        judged([answers], [kit / BUNDLES / RECIPE], tmp_path)
+
+
 def of_two(answers: Path, bundles: Mapping[str, Bundle], tmp_path: Path) -> list[Received]:
     return receive([answers, copied(answers, tmp_path / "phone")], [bundles[RECIPE]], Files())
 
