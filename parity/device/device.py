@@ -50,7 +50,7 @@ class Device:
 
 
 def device_of(name: str, answers: Answers) -> Device:
-    """The device of a recording, as its last session tells. Only an edited journal lacks one, and is refused before."""
+    """The device of a recording, as its last session tells: no journal is read without one."""
     machine = list(answers.journal.of(KIT))[-1]["machine"]
     times = [
         Time(stage=stage, variant=variant, threads=threads, median_ms=MILLI * seconds)

@@ -96,8 +96,11 @@ class Received:
 def receive(folders: Sequence[Path], bundles: Sequence[Bundle], files: Files) -> list[Received]:
     """The answers in `folders`, one device each.
 
-    Raises InputError for answers that were edited, that are to several kits, or of files that are in none of `bundles`.
+    Raises InputError for answers that were edited, to several kits or given twice, or of files that are in none of `bundles`.
     """
+    for number, folder in enumerate(folders):
+        if any(folder.resolve() == other.resolve() for other in folders[:number]):
+            raise InputError(f"{folder}: is given twice; give each recording once")
     found = [read_answers(folder) for folder in folders]
     for folder, answers in zip(folders, found, strict=True):
         if answers.kit_id != found[0].kit_id:

@@ -155,4 +155,6 @@ def read_answers(folder: Path) -> Answers:
         raise InputError(f"{folder}: holds no answers; expected the folder that record.pyz wrote with --out")
     kit_id, plan = read_plan(folder / MANIFEST)
     journal, _ = Journal.read(folder / JOURNAL, kit_id)
+    if not journal.entries:  # the power went while the first line was written: not even the machine is known
+        raise InputError(f"{folder}: nothing was recorded before it was interrupted; run record.pyz again with this --out")
     return Answers(folder=folder, kit_id=kit_id, plan=plan, journal=journal)

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import tokenize
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from reference.spec.tensors import Array
 
 Reference = str  # the hash, with `ROUNDED` behind it where a stored float64 array is meant as it crosses between stages
 ROUNDED = ":float32"
+# What numpy raises for a file that was cut or changed: a header that is no dict is handed to Python's tokenizer.
+UNREADABLE = (OSError, ValueError, EOFError, SyntaxError, tokenize.TokenError, MemoryError)
 
 
 def hash_of(array: Array) -> str:
@@ -47,7 +50,7 @@ class Arrays:
             array: Array = np.load(path, allow_pickle=False)
         except FileNotFoundError:
             raise InputError(f"{path}: no such file, though it was recorded; copy the whole folder again") from None
-        except (OSError, ValueError, EOFError) as error:
+        except UNREADABLE as error:
             raise InputError(f"{path}: is no array any more ({error}); copy the whole folder again") from None
         if hash_of(array) != name:
             raise InputError(f"{path}: was changed, its SHA-256 is not the one it is called by; copy the whole folder again")

@@ -191,7 +191,7 @@ def read_plan(path: Path) -> tuple[str, Plan]:
         raise InputError(f"{path}: cannot be read ({error.strerror}); expected the manifest of a kit") from None
     except ValueError as error:
         raise InputError(f"{path}: is no JSON ({error}); copy the kit again") from None
-    if not isinstance(content, dict) or "kit_id" not in content:
+    if not isinstance(content, dict) or not isinstance(content.get("kit_id"), str):
         raise InputError(f"{path}: is no kit's; expected what 'python -m parity pack' wrote")
     if content.get("format") != FORMAT:
         raise InputError(f"{path}: is of kit format {content.get('format')}, this version reads {FORMAT}; pack and record again")

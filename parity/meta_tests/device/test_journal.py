@@ -1,5 +1,6 @@
 """What a journal makes of an end in the middle, and of what brings a process down."""
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -77,3 +78,25 @@ def test_a_journal_of_another_kit_is_not_read(tmp_path: Path) -> None:
     Journal.resume(tmp_path / JOURNAL, "kit").append(BEGIN, job="one")
     with pytest.raises(InputError, match=r"line 1 was edited, .* or it was recorded with another kit"):
         Journal.read(tmp_path / JOURNAL, "other")
+
+
+@pytest.mark.parametrize("line", [b"\xff", b"no-space"], ids=["no text", "no checksum"])
+def test_a_line_of_anything_else_is_refused(tmp_path: Path, line: bytes) -> None:
+    (tmp_path / JOURNAL).write_bytes(line + b"\n")
+    with pytest.raises(InputError, match=r"line 1 was edited, it does not fit its checksum"):
+        Journal.read(tmp_path / JOURNAL, "kit")
+
+
+def test_what_no_reader_of_json_takes_is_not_written(tmp_path: Path) -> None:
+    journal = Journal.resume(tmp_path / JOURNAL, "kit")
+    with pytest.raises(ValueError, match="Out of range float values"):
+        journal.append(END, job="one", found={"seconds": float("nan")})
+    journal.append(BEGIN, job="two")  # and the checksums go on as if nothing had been tried
+    assert [entry["job"] for entry in Journal.read(tmp_path / JOURNAL, "kit")[0].entries] == ["two"]
+
+
+def test_a_line_is_on_the_disk_before_work_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda _: synced.append((tmp_path / JOURNAL).read_bytes()))
+    Journal.resume(tmp_path / JOURNAL, "kit").append(BEGIN, job="one")
+    assert synced == [(tmp_path / JOURNAL).read_bytes()]

@@ -121,6 +121,11 @@ def another_kit(answers: Path, kit: Path) -> None:
     (answers / MANIFEST).write_text(json.dumps(content | {"kit_id": id_of(content)}))
 
 
+def only_a_torn_line(answers: Path, kit: Path) -> None:
+    path = answers / JOURNAL
+    path.write_bytes(path.read_bytes()[:40])
+
+
 def no_answers(answers: Path, kit: Path) -> None:
     (answers / JOURNAL).unlink()
 
@@ -130,6 +135,7 @@ REFUSED: Mapping[str, tuple[Callable[[Path, Path], None], str]] = {
     "one flipped byte of an array": (one_byte_of_an_array, r"was changed, its SHA-256 is not the one it is called by"),
     "an older kit": (older, r"is of kit format 0, this version reads 1; pack and record again"),
     "another kit's plan": (another_kit, r"line 1 was edited, .* or it was recorded with another kit; record again"),
+    "answers that were cut at once": (only_a_torn_line, r"nothing was recorded before it was interrupted; run"),
     "no answers": (no_answers, r"holds no answers; expected the folder that record.pyz wrote"),
 }
 
@@ -177,6 +183,17 @@ def test_what_a_device_did_not_answer_is_told_and_not_judged(kit: Path, answers:
     folder = rewritten(answers, tmp_path / "answers", lambda entry: None if entry.get("job") in lacking else entry)
     with pytest.raises(InputError, match=r"nothing can be judged: .* left 2 jobs without an answer: answers/litert_int8/dit"):
         judged([folder], [kit / BUNDLES / RECIPE])
+
+
+def test_a_recording_is_given_once(answers: Path, bundles: Mapping[str, Bundle]) -> None:
+    """Its variants would be called the same, and one of the two would be judged."""
+    with pytest.raises(InputError, match=r"is given twice; give each recording once"):
+        receive([answers, answers / ".." / answers.name], [bundles[RECIPE]], Files())
+
+
+def test_a_report_that_is_there_is_not_replaced(kit: Path, answers: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"already exists; choose another path or pass --force"):
+        judged([answers], [kit / BUNDLES / RECIPE], tmp_path)
 
 
 def of_two(answers: Path, bundles: Mapping[str, Bundle], tmp_path: Path) -> list[Received]:

@@ -1,6 +1,8 @@
 """A kit holds what it says, is refused where it was changed, and would not have been written if it told nothing."""
 
+import itertools
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -116,6 +118,58 @@ def test_an_array_that_was_changed_is_seen(tmp_path: Path) -> None:
         arrays.of(name)
 
 
+@pytest.mark.parametrize(("text", "sentence"), [
+    (None, r"cannot be read \(No such file or directory\); expected the manifest of a kit"),
+    ("{", r"is no JSON"),
+    ("[]", r"is no kit's; expected what 'python -m parity pack' wrote"),
+    ('{"format": 1}', r"is no kit's"),
+    ('{"format": 1, "kit_id": null}', r"is no kit's"),
+], ids=["nothing", "cut", "a list", "a bundle's", "no id"])  # fmt: skip
+def test_a_file_that_is_no_manifest_is_refused(tmp_path: Path, text: str | None, sentence: str) -> None:
+    if text is not None:
+        (tmp_path / MANIFEST).write_text(text)
+    with pytest.raises(InputError, match=sentence):
+        read_kit(tmp_path)
+
+
+def test_one_flipped_bit_never_makes_another_array(tmp_path: Path) -> None:
+    """Wherever it is, in the header too: it is refused in one sentence, or it is in what pads the header."""
+    arrays, array = Arrays(folder=tmp_path), np.arange(3, dtype=np.float32)
+    name = arrays.keep(array)
+    path = tmp_path / f"{name}.npy"
+    whole = path.read_bytes()
+    for place, bit in itertools.product(range(len(whole)), range(8)):
+        data = bytearray(whole)
+        data[place] ^= 1 << bit
+        path.write_bytes(bytes(data))
+        try:
+            assert hash_of(arrays.of(name)) == name
+        except InputError as error:
+            assert "copy the whole folder again" in str(error)  # noqa: PT017 - which bits are harmless is numpy's business
+
+
+def test_an_array_that_is_not_there_or_was_cut_is_told(tmp_path: Path) -> None:
+    arrays = Arrays(folder=tmp_path)
+    name = arrays.keep(np.arange(3, dtype=np.float32))
+    path = tmp_path / f"{name}.npy"
+    whole = path.read_bytes()
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        with pytest.raises(InputError, match=r"is no array any more"):
+            arrays.of(name)
+    path.unlink()
+    with pytest.raises(InputError, match=r"no such file, though it was recorded"):
+        arrays.of(name)
+
+
+def test_an_array_gets_its_name_when_all_of_it_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a dead battery leaves is not taken for an array."""
+    named_before = []
+    monkeypatch.setattr(os, "fsync", lambda _: named_before.append(list(tmp_path.glob("*.npy"))))
+    Arrays(folder=tmp_path).keep(np.arange(3, dtype=np.float32))
+    assert named_before == [[]]
+
+
 def test_a_name_is_of_all_that_an_array_is() -> None:
     x = np.arange(6, dtype=np.float32)
     assert len({hash_of(x), hash_of(x.reshape(2, 3)), hash_of(x.view(np.int32)), hash_of(x + 1)}) == 4
@@ -151,6 +205,18 @@ def test_only_what_litert_runs_is_packed(bundles: Mapping[str, Bundle], tmp_path
 def test_a_bundle_made_elsewhere_is_not_packed(positional: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"has no manifest.json, by which a device binds tensors"):
         pack(options(positional, tmp_path / "kit"), Store.of_user(), lambda _: None)
+
+
+def test_a_kit_that_is_there_is_not_replaced(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:
+    (tmp_path / "kit").mkdir()
+    with pytest.raises(InputError, match=r"kit: already exists; choose another path or pass --force"):
+        pack(options(bundles[RECIPE].folder, tmp_path / "kit"), Store.of_user(), lambda _: None)
+
+
+def test_a_kit_of_no_bundle_is_not_packed(tmp_path: Path) -> None:
+    nothing = replace(options(tmp_path, tmp_path / "kit"), bundles=[])
+    with pytest.raises(InputError, match=r"no bundle to pack; give one with --bundle"):
+        pack(nothing, Store.of_user(), lambda _: None)
 
 
 def test_what_was_drawn_is_asked_as_often_as_told(kit: Path) -> None:

@@ -1,15 +1,20 @@
 """What a device is called and can do is read where it tells it itself."""
 
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from parity.device.record import start
 from parity.device.record.cpu import AT_HWCAP, AT_HWCAP2, HWCAP2_BITS, HWCAP_BITS, arm_features, auxiliary, cpu, model
 from parity.device.record.jobs import Job
 from parity.device.record.machine import SLOWED, Throttling, machine, temperature_c
 from parity.device.record.recorder import Pace
-from parity.device.record.start import LEAST_PYTHON, MISSING, OLD
+from parity.device.record.start import BLAS_THREADS, LEAST_PYTHON, MISSING, OLD
+from parity.device.zipped import ROOT
+from reference.spec.errors import EXIT_NOT_JUDGED
 
 A76 = ["atomics", "fphp", "asimdhp", "asimddp"]
 BIG_LITTLE = """processor\t: 0
@@ -98,3 +103,25 @@ def test_what_is_missing_is_told_in_one_sentence() -> None:
     assert OLD.format(3, 9) == "error: this is Python 3.9; LiteRT 2.3 needs 3.10 or newer\n"
     assert "python -m pip install" in MISSING
     assert LEAST_PYTHON == (3, 10)
+
+
+def test_an_older_python_is_told_before_anything_is_imported(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(start, "LEAST_PYTHON", (99, 0))
+    with pytest.raises(SystemExit) as left:
+        start.start()
+    assert left.value.code == EXIT_NOT_JUDGED
+    assert capsys.readouterr().err == OLD.format(*sys.version_info)
+
+
+def test_a_package_that_is_missing_is_told_and_sums_are_not_shared_out(tmp_path: Path) -> None:
+    """A numpy that stands in tells what was set before it was imported; LiteRT is not there."""
+    told = f"import os, sys; print([os.environ.get(name) for name in {BLAS_THREADS}])"
+    (tmp_path / "numpy.py").write_text(told)
+    program = f"import sys; sys.path[:0] = {[str(tmp_path), str(ROOT)]}; from {start.__name__} import start; start()"
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == EXIT_NOT_JUDGED
+    assert done.stdout.strip() == str(["1"] * len(BLAS_THREADS))
+    assert done.stderr.startswith("error: ai-edge-litert is not installed here (")
+    assert done.stderr.count("\n") == 1

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from parity.device.record.journal import END, JOURNAL, JUDGED, Entry
 from parity.device.record.kit import ARRAYS, BUNDLES, MANIFEST, read_kit
 from parity.device.record.verdicts import OnTheSpot
 from parity.judge.judge import Judge
+from parity.measure.pooled import POOLED
 from parity.measure.sweep import Sweep
 from parity.measure.verdict import Verdict
 from parity.meta_tests.device.kits import (
@@ -110,24 +112,50 @@ def test_a_recording_that_was_killed_goes_on(kit: Path, answers: Path, tmp_path:
     assert given(read_answers(tmp_path / "answers")) == given(read_answers(answers))
 
 
+def otherwise(first: Path, second: Path, asked_again: str) -> Path:
+    """A recording whose conditioner answered another thing at first than the file does, and that `asked_again` is left of."""
+    kept, job = Arrays(folder=first / ARRAYS), f"answers/{VARIANT}/conditioner/drums"
+
+    def change(entry: Entry) -> Entry | None:
+        if entry["kind"] == END and entry["job"] == job:
+            ((digest, references),) = entry["found"]["answers"]
+            moved = kept.of(references["global_cond"])
+            moved[0, 0] = np.nextafter(moved[0, 0], np.float32(1))
+            return {**entry, "found": {"answers": [[digest, {**references, "global_cond": kept.keep(moved)}]]}}
+        return None if str(entry.get("job")).startswith(asked_again) else entry
+
+    return rewritten(first, second, change)
+
+
 def test_a_stage_that_answers_otherwise_when_it_is_asked_again_is_beyond_its_limit(kit: Path, tmp_path: Path) -> None:
     """Its first answer is another one than the file's, so that the file does not repeat it."""
     small, first = changed_kit(kit, tmp_path / "kit", lambda _: None, ["conditioner"]), tmp_path / "first"
     assert run_recorder(small, first).code == EXIT_OK
-    job = f"answers/{VARIANT}/conditioner/drums"
-
-    def otherwise(entry: Entry) -> Entry | None:
-        if entry["kind"] == END and entry["job"] == job:
-            ((digest, references),) = entry["found"]["answers"]
-            moved = read_answers(first).arrays.of(references["global_cond"])
-            moved[0, 0] = np.nextafter(moved[0, 0], np.float32(1))
-            return {**entry, "found": {"answers": [[digest, {**references, "global_cond": kept.keep(moved)}]]}}
-        return None if str(entry.get("job")).startswith("repeat/") else entry
-
-    kept = Arrays(folder=first / ARRAYS)
-    run = run_recorder(small, rewritten(first, tmp_path / "second", otherwise))
+    run = run_recorder(small, otherwise(first, tmp_path / "second", "repeat/"))
     assert run.code == EXIT_REFUSE, run.errors
     assert "nondeterministic_values is 2, allowed at most 0 (3 identical invocations must be bit-equal)" in run.out
+
+
+def test_a_generation_that_asks_the_same_is_compared_too(kit: Path, answers: Path, tmp_path: Path) -> None:
+    run = run_recorder(kit, otherwise(copy_of(answers, tmp_path / "first"), tmp_path / "second", "generation/"))
+    assert run.code == EXIT_REFUSE, run.errors
+    assert "nondeterministic_values is 1, allowed at most 0" in run.out
+    found = read_answers(tmp_path / "second")
+    assert [found.unequal(VARIANT, "conditioner", threads) for threads in found.plan.threads] == [1, 0]
+
+
+def test_a_number_that_the_kit_has_no_limit_for_is_told(kit: Path, answers: Path) -> None:
+    found = read_answers(answers)
+    bare = replace(found, plan=replace(found.plan, checks=[]))
+    with pytest.raises(InputError, match=r"the kit has no limit for \w+ of conditioner/litert_int8, asked drums; pack it again"):
+        list(OnTheSpot(answers=bare, arrays=read_kit(kit).arrays).verdicts())
+
+
+def test_a_number_of_all_cases_is_not_told_of_some(kit: Path, answers: Path) -> None:
+    found = read_answers(answers)
+    more = replace(found, plan=replace(found.plan, cases=[*found.plan.cases, "another"]))
+    told = {check.metric for check in OnTheSpot(answers=more, arrays=read_kit(kit).arrays).verdicts()}
+    assert {check.metric for check in on_the_spot(kit, answers)} - told == {POOLED}
 
 
 def lines_of(journal: Path) -> int:
