@@ -93,6 +93,7 @@ BAD_AUDIO: dict[str, tuple[Any, Any, str]] = {
     "no rate": (GOOD, None, "sample rate is None"),
     "true": (GOOD, True, "sample rate is True"),
     "zero": (GOOD, 0, "sample rate is 0"),
+    "complex": (GOOD, np.complex64(44100), "sample rate is"),
     "a rate of its own": (GOOD, 44101, "sample rate 44101 Hz has too little in common with 44100 Hz"),
 }
 
@@ -181,6 +182,7 @@ BAD_FILES: dict[str, tuple[Any, str]] = {
     "missing": (None, "z.npy: no such file"),
     "text": (b"latents", "z.npy: not a readable .npy file"),
     "empty": (b"", "z.npy: not a readable .npy file"),
+    "a broken archive": (b"PK\x03\x04, but no more", "z.npy: not a readable .npy file"),
     "of another model": (np.zeros((64, 3)), r"z.npy: latents have shape \[64, 3\], expected"),
     "several": (np.zeros((2, 256, 3)), "z.npy: holds 2 items, expected one"),
 }
