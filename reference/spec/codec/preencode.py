@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -157,9 +158,15 @@ class PreEncoder:
                 _write_json(self.out / f"{name}.json", sidecar)  # after the latents: it says that they are whole
             yield name, sidecar
 
+    @cached_property
+    def _left_over(self) -> list[Path]:
+        """Hidden files, such as a process leaves that was killed while it wrote. Listed once: the folder may be very full."""
+        return [path for path in self.out.iterdir() if path.name.startswith(".")]
+
     def _done(self, name: str, sidecar: Json) -> bool:
-        for left in self.out.glob(f".{name}.*"):  # by a process that was killed while it wrote
-            left.unlink()
+        for left in self._left_over:
+            if left.name.startswith(f".{name}."):
+                left.unlink(missing_ok=True)
         path = self.out / f"{name}.json"
         if not path.exists() or not (self.out / f"{name}.npy").exists():
             return False
