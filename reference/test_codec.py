@@ -111,6 +111,7 @@ BAD_LATENTS: dict[str, tuple[Any, str]] = {
     "transposed": (np.zeros((4, 256)), r"shape \[4, 256\], expected .*; transpose them"),
     "other channels": (np.zeros((1, 64, 4)), r"shape \[1, 64, 4\], expected \(item, 256, frame\) or \(256, frame\)$"),
     "one axis": (np.zeros(256), r"shape \[256\]"),
+    "no axis": (np.zeros(()), r"shape \[\], expected"),
     "no frames": (np.zeros((256, 0)), "hold nothing"),
     "not finite": (np.full((256, 2), np.inf), "hold NaN or infinity"),
 }
@@ -168,6 +169,23 @@ def test_an_answer_that_cannot_be_right_is_told(answer: Array, words: str) -> No
     codec = Codec(shape=SAME_S, encoder=lambda audio: audio, decoder=lambda latents: answer)
     with pytest.raises(InputError, match=words):
         codec.decode(np.zeros((256, 2)))
+
+
+def test_latents_of_another_shape_and_lengths_of_another_number_are_told() -> None:
+    codec = Codec(shape=SAME_S, encoder=lambda audio: np.zeros((1, 256, 1)), decoder=lambda latents: latents)
+    with pytest.raises(InputError, match=r"to encode gave shape \[1, 256, 1\], expected \[1, 256, 2\]"):
+        codec.encode(np.zeros(8192), 44100)
+    with pytest.raises(ValueError, match="zip"):
+        codec.trimmed(np.zeros((2, 2, 8)), [8])
+
+
+def test_latents_are_not_written_over_what_is_there_nor_read_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "z.npy").write_bytes(b"mine")
+    with pytest.raises(InputError, match="already exists"):
+        write_latents(tmp_path / "z.npy", noise(256, 3))
+    assert (tmp_path / "z.npy").read_bytes() == b"mine"
+    with pytest.raises(InputError, match=r"not a readable \.npy file"):
+        read_latents(tmp_path, SAME_S)
 
 
 def test_latents_are_files(tmp_path: Path) -> None:
