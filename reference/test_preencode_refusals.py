@@ -127,6 +127,14 @@ def test_a_manifest_that_is_none_is_told(codec: Codec, data: Path, tmp_path: Pat
         encoder(codec, data, tmp_path).run(Shard(), quiet)
 
 
+def test_latents_that_are_gone_are_written_again_beside_hidden_files(codec: Codec, data: Path, begun: Path) -> None:
+    (begun / ".DS_Store").write_bytes(b"")
+    before = contents(begun)
+    (begun / "0000000000.npy").unlink()
+    encoder(codec, data, begun).run(Shard(), quiet)
+    assert contents(begun) == before
+
+
 def test_a_folder_of_something_else_is_left_alone(codec: Codec, data: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.doc").write_text("mine")
     with pytest.raises(InputError, match="holds files that are no pre-encoded data set"):
@@ -138,7 +146,8 @@ def test_a_folder_of_something_else_is_left_alone(codec: Codec, data: Path, tmp_
     ({"batch_size": 2}, "batch_size above 1 needs latents of one length; give --pad"),
     ({"batch_size": 2, "pad": True, "split": True}, "a file that is split is a batch by itself"),
     ({"sample_size": 0}, "sample_size is 0, expected at least 1"),
-], ids=["unpadded batch", "split batch", "no samples"])  # fmt: skip
+    ({"batch_size": 0}, "batch_size is 0, expected at least 1"),
+], ids=["unpadded batch", "split batch", "no samples", "no items"])  # fmt: skip
 def test_options_that_do_not_go_together_are_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(InputError, match=words):
         Recipe(weights="w", **options)
