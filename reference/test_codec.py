@@ -93,6 +93,7 @@ BAD_AUDIO: dict[str, tuple[Any, Any, str]] = {
     "no rate": (GOOD, None, "sample rate is None"),
     "true": (GOOD, True, "sample rate is True"),
     "zero": (GOOD, 0, "sample rate is 0"),
+    "complex": (GOOD, np.complex64(44100), "sample rate is"),
     "a rate of its own": (GOOD, 44101, "sample rate 44101 Hz has too little in common with 44100 Hz"),
 }
 
@@ -110,6 +111,7 @@ BAD_LATENTS: dict[str, tuple[Any, str]] = {
     "transposed": (np.zeros((4, 256)), r"shape \[4, 256\], expected .*; transpose them"),
     "other channels": (np.zeros((1, 64, 4)), r"shape \[1, 64, 4\], expected \(item, 256, frame\) or \(256, frame\)$"),
     "one axis": (np.zeros(256), r"shape \[256\]"),
+    "no axis": (np.zeros(()), r"shape \[\], expected"),
     "no frames": (np.zeros((256, 0)), "hold nothing"),
     "not finite": (np.full((256, 2), np.inf), "hold NaN or infinity"),
 }
@@ -169,6 +171,23 @@ def test_an_answer_that_cannot_be_right_is_told(answer: Array, words: str) -> No
         codec.decode(np.zeros((256, 2)))
 
 
+def test_latents_of_another_shape_and_lengths_of_another_number_are_told() -> None:
+    codec = Codec(shape=SAME_S, encoder=lambda audio: np.zeros((1, 256, 1)), decoder=lambda latents: latents)
+    with pytest.raises(InputError, match=r"to encode gave shape \[1, 256, 1\], expected \[1, 256, 2\]"):
+        codec.encode(np.zeros(8192), 44100)
+    with pytest.raises(ValueError, match="zip"):
+        codec.trimmed(np.zeros((2, 2, 8)), [8])
+
+
+def test_latents_are_not_written_over_what_is_there_nor_read_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "z.npy").write_bytes(b"mine")
+    with pytest.raises(InputError, match="already exists"):
+        write_latents(tmp_path / "z.npy", noise(256, 3))
+    assert (tmp_path / "z.npy").read_bytes() == b"mine"
+    with pytest.raises(InputError, match=r"not a readable \.npy file"):
+        read_latents(tmp_path, SAME_S)
+
+
 def test_latents_are_files(tmp_path: Path) -> None:
     latents = noise(256, 3)
     write_latents(tmp_path / "z.npy", latents)
@@ -181,6 +200,7 @@ BAD_FILES: dict[str, tuple[Any, str]] = {
     "missing": (None, "z.npy: no such file"),
     "text": (b"latents", "z.npy: not a readable .npy file"),
     "empty": (b"", "z.npy: not a readable .npy file"),
+    "a broken archive": (b"PK\x03\x04, but no more", "z.npy: not a readable .npy file"),
     "of another model": (np.zeros((64, 3)), r"z.npy: latents have shape \[64, 3\], expected"),
     "several": (np.zeros((2, 256, 3)), "z.npy: holds 2 items, expected one"),
 }

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reference.spec.codec import resample
 from reference.spec.codec.limiter import BLOCK, CEILING, limited
-from reference.spec.codec.resample import resampled, resampled_length
+from reference.spec.codec.resample import resampled, resampled_length, resampled_part
 from reference.spec.tensors import Array
 
 RATE_HZ = 44100
@@ -46,6 +47,26 @@ def test_a_constant_has_its_length_and_channels_do_not_mix(samples: int, rate_hz
     assert not found[1].any()
 
 
+def test_a_part_reads_nothing_that_is_not_there() -> None:
+    audio = tone(48000, 500)
+
+    def read(start: int, stop: int) -> Array:
+        assert 0 <= start < stop <= audio.shape[1]
+        return audio[:, start:stop]
+
+    whole = resampled(audio, 48000, RATE_HZ)
+    for start, stop in ((0, 10), (100, 294), (0, whole.shape[1])):
+        found = resampled_part(read, audio.shape[1], 48000, RATE_HZ, start, stop)
+        np.testing.assert_allclose(found, whole[:, start:stop], atol=ROUNDED)
+
+
+@pytest.mark.parametrize("values", [1, 1000])
+def test_the_size_of_a_block_changes_nothing(monkeypatch: pytest.MonkeyPatch, values: int) -> None:
+    whole = resampled(tone(48000, 5000), 48000, RATE_HZ)
+    monkeypatch.setattr(resample, "BLOCK_VALUES", values)
+    np.testing.assert_allclose(resampled(tone(48000, 5000), 48000, RATE_HZ), whole, atol=ROUNDED)
+
+
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 999), samples=st.integers(1, 2000), loud=st.floats(0.1, 20))
 def test_a_limited_peak_is_at_the_ceiling_at_most(seed: int, samples: int, loud: float) -> None:
@@ -58,6 +79,11 @@ def test_a_limited_peak_is_at_the_ceiling_at_most(seed: int, samples: int, loud:
 
 def test_what_is_under_the_ceiling_comes_out_unchanged() -> None:
     audio = np.random.default_rng(0).uniform(-CEILING, CEILING, (2, 3, 1000)).astype(np.float32)
+    np.testing.assert_array_equal(limited(audio), audio)
+
+
+def test_silence_stays_silence() -> None:
+    audio = np.zeros((2, 3 * BLOCK), np.float32)
     np.testing.assert_array_equal(limited(audio), audio)
 
 

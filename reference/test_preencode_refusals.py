@@ -1,6 +1,7 @@
 """Pre-encoding a data set: what does not fit together, or what is there already, is refused and left alone."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +76,48 @@ def test_a_data_set_that_has_changed_is_refused(codec: Codec, data: Path, begun:
     for name in ("0 first", "a stereo one"):
         for suffix in (".wav", ".txt"):
             (tmp_path / "new" / f"{name}{suffix}").write_bytes((data / f"a stereo one{suffix}").read_bytes())
+    before = contents(begun)
     with pytest.raises(InputError, match=r"0000000000.json: is of another sound; the data set has changed since"):
         encoder(codec, tmp_path / "new", begun).run(Shard(), quiet)
+    assert contents(begun) == before
+
+
+@pytest.mark.parametrize(("name", "content", "words"), [
+    ("0000000000.json", b"{", "0000000000.json: not valid JSON"),
+    ("0000000000.json", b"[]", "0000000000.json: the top level must be an object"),
+    ("silence.npy", b"", "silence.npy: not a readable .npy file"),
+], ids=["cut off", "a list", "silence"])  # fmt: skip
+def test_a_damaged_file_of_what_was_begun_is_told(
+    codec: Codec, data: Path, begun: Path, name: str, content: bytes, words: str
+) -> None:
+    (begun / name).write_bytes(content)
+    before = contents(begun)
+    with pytest.raises(InputError, match=words):
+        encoder(codec, data, begun).run(Shard(), quiet)
+    assert contents(begun) == before
+
+
+def test_a_file_where_the_folder_should_be_is_told(codec: Codec, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").write_bytes(b"mine")
+    for out in (tmp_path / "out", tmp_path / "out" / "below"):
+        with pytest.raises(InputError, match="cannot be made a folder"):
+            encoder(codec, data, out).run(Shard(), quiet)
+    assert contents(tmp_path) == {"out": b"mine"}
+
+
+def test_windows_that_would_change_the_result_are_refused_before_anything_is_written(
+    codec: Codec, data: Path, tmp_path: Path
+) -> None:
+    odd = replace(encoder(codec, data, tmp_path / "out"), windows=Windows(chunked=True, chunk_size=15, overlap=8))
+    with pytest.raises(InputError, match="chunk_size is 15 latent frames"):
+        odd.run(Shard(), quiet)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_list_of_files_that_is_no_text_is_told(codec: Codec, tmp_path: Path) -> None:
+    (tmp_path / "filelist.txt").write_bytes(b"\xff\xfe.wav")
+    with pytest.raises(InputError, match=r"filelist.txt: cannot be read"):
+        encoder(codec, tmp_path, tmp_path / "out").run(Shard(), quiet)
 
 
 @pytest.mark.parametrize(("content", "words"), [("{", "not valid JSON"), ("{}", "key 'recipe' is missing")])
@@ -84,6 +125,14 @@ def test_a_manifest_that_is_none_is_told(codec: Codec, data: Path, tmp_path: Pat
     (tmp_path / "manifest.json").write_text(content, encoding="utf-8")
     with pytest.raises(InputError, match=words):
         encoder(codec, data, tmp_path).run(Shard(), quiet)
+
+
+def test_latents_that_are_gone_are_written_again_beside_hidden_files(codec: Codec, data: Path, begun: Path) -> None:
+    (begun / ".DS_Store").write_bytes(b"")
+    before = contents(begun)
+    (begun / "0000000000.npy").unlink()
+    encoder(codec, data, begun).run(Shard(), quiet)
+    assert contents(begun) == before
 
 
 def test_a_folder_of_something_else_is_left_alone(codec: Codec, data: Path, tmp_path: Path) -> None:
@@ -97,7 +146,8 @@ def test_a_folder_of_something_else_is_left_alone(codec: Codec, data: Path, tmp_
     ({"batch_size": 2}, "batch_size above 1 needs latents of one length; give --pad"),
     ({"batch_size": 2, "pad": True, "split": True}, "a file that is split is a batch by itself"),
     ({"sample_size": 0}, "sample_size is 0, expected at least 1"),
-], ids=["unpadded batch", "split batch", "no samples"])  # fmt: skip
+    ({"batch_size": 0}, "batch_size is 0, expected at least 1"),
+], ids=["unpadded batch", "split batch", "no samples", "no items"])  # fmt: skip
 def test_options_that_do_not_go_together_are_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(InputError, match=words):
         Recipe(weights="w", **options)

@@ -96,6 +96,7 @@ def test_without_noise_the_same_latents_give_the_same_audio_and_with_it_a_seed_d
 @pytest.mark.parametrize(("kind", "seed", "words"), [
     ("on", 0, "noise 'on' is unknown; valid: off, replay"),
     ("replay", -1, "seed is -1, expected 0 to 4294967295"),
+    ("replay", 2**32, "seed is 4294967296, expected 0 to 4294967295"),
 ])  # fmt: skip
 def test_noise_that_there_is_not_is_told(kind: str, seed: int, words: str) -> None:
     with pytest.raises(InputError, match=words):

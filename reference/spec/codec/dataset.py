@@ -31,7 +31,10 @@ def sound_files(folder: Path) -> list[Path]:
         raise InputError(f"{folder}: no such folder; expected one with sound files in it")
     listed = folder / FILE_LIST
     if listed.is_file():
-        names = [line.strip() for line in listed.read_text(encoding="utf-8").splitlines()]
+        try:
+            names = [line.strip() for line in listed.read_text(encoding="utf-8").splitlines()]
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{listed}: cannot be read ({error}); expected a path on each line, in UTF-8") from None
         found = sorted(folder / name for name in names if name)
     else:
         found = sorted(path for path in folder.rglob("*") if _is_sound(path.relative_to(folder)) and path.is_file())

@@ -1,5 +1,6 @@
 """Latents checked, and as files: .npy of float32 (latent channel, frame), as Stable Audio 3's documentation stores them."""
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +39,11 @@ def write_latents(path: Path, latents: Array, force: bool = False) -> None:
 def read_latents(path: Path, shape: CodecShape) -> Array:
     """Latents (1, latent channel, frame) of a .npy file. Raises InputError for a file that is none, or of another model."""
     try:
-        latents = np.load(path, allow_pickle=False)
+        with path.open("rb") as stream:  # numpy would leave a broken archive open
+            latents = np.load(stream, allow_pickle=False)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; expected latents in a .npy file") from None
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: not a readable .npy file ({error}); expected latents") from None
     try:
         checked = checked_latents(latents, shape)

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 
 from reference.spec.codec.codec import Codec
 from reference.spec.codec.dataset import RejectedError, Sound, caption, open_sound, pieces, sound_files
+from reference.spec.codec.latents import read_latents
 from reference.spec.codec.silence import SilenceAfter
 from reference.spec.codec.verbs import Say, Windows
 from reference.spec.errors import InputError
@@ -93,9 +95,11 @@ class PreEncoder:
     def run(self, shard: Shard, say: Say) -> Json:
         """Encode a shard, and return its manifest, which is also written: what was written, and what was left out and why."""
         files = sound_files(self.data)
+        self.windows.check_encoding(self.codec.shape)
         self._check_out()
         manifest: Json = {"recipe": asdict(self.recipe), "items": {}, "rejected": {}}
-        _write_json(self.out / shard.manifest, manifest)  # first, so that other shards find out what they join
+        if not (self.out / shard.manifest).exists():  # first, so that other shards find out what they join
+            _write_json(self.out / shard.manifest, manifest)
         after = SilenceAfter(shape=self.codec.shape, encode=self._encode, samples=self.recipe.sample_size)
         silence = self._silence(after)
         said_s = time.monotonic()
@@ -115,7 +119,10 @@ class PreEncoder:
 
     def _check_out(self) -> None:
         """What is there already must be of the same recipe."""
-        self.out.mkdir(parents=True, exist_ok=True)
+        try:
+            self.out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{self.out}: cannot be made a folder ({error.strerror}); choose another path") from None
         manifests = sorted(self.out.glob(f"{MANIFEST}*.json"))
         if not manifests and any(path for path in self.out.iterdir() if not path.name.startswith(".")):
             raise InputError(f"{self.out}: holds files that are no pre-encoded data set; choose an empty folder")
@@ -135,7 +142,7 @@ class PreEncoder:
         path = self.out / SILENCE
         if not path.exists():
             _write_array(path, self._stored(after.silence()[None]))
-        return np.asarray(np.load(path, allow_pickle=False)[0], np.float32)
+        return np.asarray(read_latents(path, self.codec.shape)[0], np.float32)
 
     def _items(self, index: int, path: Path, after: SilenceAfter, silence: Array) -> Iterator[tuple[str, Json]]:
         """Write the latents and the sidecar of each piece of a file, unless they are there."""
@@ -151,13 +158,20 @@ class PreEncoder:
                 _write_json(self.out / f"{name}.json", sidecar)  # after the latents: it says that they are whole
             yield name, sidecar
 
+    @cached_property
+    def _left_over(self) -> list[Path]:
+        """Hidden files, such as a process leaves that was killed while it wrote. Listed once: the folder may be very full."""
+        return [path for path in self.out.iterdir() if path.name.startswith(".")]
+
     def _done(self, name: str, sidecar: Json) -> bool:
-        for left in self.out.glob(f".{name}.*"):  # by a process that was killed while it wrote
-            left.unlink()
+        for left in self._left_over:
+            if left.name.startswith(f".{name}."):
+                left.unlink(missing_ok=True)
         path = self.out / f"{name}.json"
         if not path.exists() or not (self.out / f"{name}.npy").exists():
             return False
-        found: Json = json.loads(path.read_text(encoding="utf-8"))
+        stored = read_json(path)
+        found = {key: stored.peek(key) for key in stored.names()}
         if found | {"path": sidecar["path"]} != sidecar:  # the folder may be called otherwise
             raise InputError(f"{path}: is of another sound; the data set has changed since, choose another folder")
         return True

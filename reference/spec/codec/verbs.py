@@ -12,8 +12,9 @@ from reference.spec.codec.codec import Codec, Encoded
 from reference.spec.codec.latents import read_latents, write_latents
 from reference.spec.codec.limiter import limited
 from reference.spec.codec.resample import resampled
+from reference.spec.codec.shape import CodecShape
 from reference.spec.codec.waveforms import with_channels
-from reference.spec.codec.windows import CHUNK_SIZE, OVERLAP
+from reference.spec.codec.windows import CHUNK_SIZE, OVERLAP, checked_chunks, sides
 from reference.spec.errors import InputError
 from reference.spec.files import check_free
 from reference.spec.tensors import Array
@@ -32,6 +33,11 @@ class Windows:
     def __post_init__(self) -> None:
         if not self.chunked and (self.chunk_size, self.overlap) != (CHUNK_SIZE, OVERLAP):
             raise InputError("chunk_size and overlap have no effect without windows; give --chunked or leave them out")
+
+    def check_encoding(self, shape: CodecShape) -> None:
+        """Find out before long work whether that codec can encode so. Raises InputError if not."""
+        if self.chunked:
+            checked_chunks(shape, sides(shape)[0], self.chunk_size, self.overlap)
 
     def encode(self, codec: Codec, audio: Array, rate_hz: int) -> Encoded:
         """Audio to latents."""

@@ -77,7 +77,7 @@ def _rates(given: Any, count: int) -> list[int]:
 
 
 def _rate(rate: Any) -> int:
-    fine = isinstance(rate, (Real, np.number)) and not isinstance(rate, bool) and math.isfinite(rate)
+    fine = isinstance(rate, Real) and not isinstance(rate, bool) and math.isfinite(rate)
     if not fine or rate != int(rate) or rate < 1:
         raise InputError(f"sample rate is {rate!r}, expected a whole number of Hz, such as 44100")
     return int(rate)
