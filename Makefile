@@ -39,8 +39,11 @@ FULL_VARIANTS ?= litert_fp32,litert_fp16,litert_int8
 HEADLINE := plain windowed int8 int8_fast
 THREADS ?= 1,2
 
-# Processes the tests are shared out to, each of some 1.5 GB.
+# Processes the tests are shared out to, each of some 1.5 GB; fixtures/processes.py says which tests stay together, and whose turn it is.
 JOBS ?= 2
+SHARED := -n $(JOBS) --dist loadgroup --no-loadscope-reorder
+# Of the product's tests: prompts and seconds of each kind. All cases are judged by `make gate`, and by `pytest parity/` without this.
+CASES ?= drums,exactly_full,unicode,seconds_zero,seconds_beyond
 
 .PHONY: gate headroom gate-full headline test looked-over mixes rounded oracle faults faults-test bench lock goldens tiny-model emulator onnx2tf clean
 
@@ -78,7 +81,7 @@ $(FULL)/int8_fast/manifest.json: $(FULL)/windowed/manifest.json
 test: ## lint, types and all tests
 	@$(MAKE) --no-print-directory -j 2 looked-over $(ONNX2TF_STAMP) $(ORACLE_STAMP) $(ORACLE_SAME_STAMP)  # side by side: each waits for downloads half of its time
 # Threads that wait spinning take the core another process would compute on.
-	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --benchmark-disable -n $(JOBS) --dist loadgroup
+	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --benchmark-disable --cases $(CASES) $(SHARED)
 
 looked-over: $(STAMP) ## lint and types; and the emulator, where it can be had
 	$(BIN)/ruff check .
@@ -86,19 +89,19 @@ looked-over: $(STAMP) ## lint and types; and the emulator, where it can be had
 	-$(BIN)/python -m parity.device.emulator
 
 mixes: $(STAMP) ## judge every mix of parity/mixes/table.py: whatever stores a stage small, a sound file is not refused
-	$(BIN)/python -m pytest parity/meta_tests/test_mixes.py --benchmark-disable -m "" -n $(JOBS) --dist loadgroup
+	$(BIN)/python -m pytest parity/meta_tests/test_mixes.py --benchmark-disable -m "" $(SHARED)
 
 rounded: $(STAMP) ## judge bundles converted from weights that upstream's loader rounds to FP16, every stage and format
 	$(BIN)/python -m pytest parity/meta_tests/judge/test_upstream_rounded.py --benchmark-disable -m rounded
 
 oracle: $(STAMP) $(ORACLE_STAMP) $(ORACLE_SAME_STAMP) $(DIFFUSERS_STAMP) ## compare all drawn configurations with their oracles, of which `make test` has a part
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest reference --benchmark-disable -n $(JOBS) --dist loadgroup -m oracle
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest reference --benchmark-disable $(SHARED) -m oracle
 
 faults: $(GATE_STAMP) ## inject every fault and write docs/faults.md
 	$(BIN)/python -m parity faults --out docs/faults.md --force
 
 faults-test: $(STAMP) ## the tests of all faults, of which `make test` has a few of each kind
-	$(BIN)/python -m pytest --benchmark-disable -n $(JOBS) --dist loadgroup -m faults parity/meta_tests
+	$(BIN)/python -m pytest --benchmark-disable $(SHARED) -m faults parity/meta_tests
 
 bench: $(STAMP) $(ONNX2TF_STAMP) ## latency of every stage and variant on this machine
 	mkdir -p out

@@ -1,10 +1,9 @@
 """Command-line options, the run header and the session's fixtures."""
 
 import argparse
-import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -12,29 +11,23 @@ from pathlib import Path
 import pytest
 
 from fixtures import TINY_MODEL_DIR
-from fixtures.oracle.positional import (
-    NAMES,
-    described_positional,
-    write_drawing_encoder,
-    write_positional,
-    write_rounded,
-)
+from fixtures.alone import OneAtATime
 from litert_pipeline.build.conversions import FOLDER, Conversions
 from litert_pipeline.build.recipes import RECIPES
 from litert_pipeline.bundle import Bundle
 from parity.bundles.given import make_bundles, makeable
 from parity.commands.collection import Collection
+from parity.commands.options import split_names
 from parity.commands.selection import STAGE_KEYWORD, spelled_out
 from parity.device.emulator import emulator_folder
 from parity.faults.arithmetics import STRICT
-from parity.faults.as_loaded import rewrite_as_loaded
 from parity.faults.bench import Bench
 from parity.faults.catalogue import CATALOGUE
 from parity.faults.job import warmed
 from parity.faults.mutation import cases_for
 from parity.judge.judge import Judge
 from parity.latency.suite import Suite
-from parity.measure.arithmetic import ALL_AT_LOAD
+from parity.measure.cases import Case, case_ids, load_cases
 from parity.measure.limits import check_complete
 from parity.measure.policy import Policy
 from parity.measure.policy_file import chosen_policy
@@ -44,12 +37,12 @@ from parity.runtimes.environment import environment
 from parity.truth.store import Store
 from reference import command
 from reference.spec.errors import InputError
-from reference.spec.stages import CONDITIONER, ENCODER
 
-pytest_plugins = ["fixtures.processes"]
-OneAtATime = Callable[[str], AbstractContextManager[None]]
+pytest_plugins = ["fixtures.processes", "parity.meta_tests.made_elsewhere"]
 COLLECTION = pytest.StashKey[Collection]()
 POLICY = pytest.StashKey[Policy]()
+CASES = pytest.StashKey[list[str]]()
+NONE_FREE = pytest.param("", marks=pytest.mark.skip(reason="no case asked for is judged from prompt to audio"), id="none")
 META_TESTS = Path(__file__).parent / "parity" / "meta_tests"
 
 
@@ -58,6 +51,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--model", type=Path, default=TINY_MODEL_DIR, help="model dir; the embedded tiny model by default")
     group.addoption("--bundle", type=Path, action="append", default=[], help="bundle to judge; repeatable")
     group.addoption("--variants", help="variants to judge, comma-separated; all by default")
+    group.addoption("--cases", help="cases to judge, comma-separated; all by default")
     group.addoption("--draws", type=int, help="inputs drawn for each stage over all they may be, as for the gate")
     group.addoption("--seed", type=int, default=0, help="seed of what is drawn")
     group.addoption("--policy", help="how close is close enough: a name or a TOML file, as for the gate")
@@ -81,6 +75,7 @@ def pytest_configure(config: pytest.Config) -> None:
         model=option("--model"), folders=option("--bundle"), names=names.split(",") if names else None
     )
     with one_line():
+        config.stash[CASES] = case_ids(split_names(option("--cases")))
         config.stash[POLICY] = chosen_policy(option("--policy"), date.today(), made_here=not option("--bundle"))
     config.option.keyword = spelled_out(config.option.keyword)
     if option("--bundle") or names:
@@ -126,7 +121,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """`variant` is every variant there is to test, with `stage` every stage it has; `threads` every number asked for."""
+    """`variant` is every variant there is to test, with `stage` every stage it has; `threads` every number asked for;
+    `asked_case` every case, `free_case` each of those that is judged from prompt to audio."""
     collection = metafunc.config.stash[COLLECTION]
     if {"variant", "stage"} <= set(metafunc.fixturenames):
         metafunc.parametrize(("variant", "stage"), collection.pairs())
@@ -134,6 +130,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         # A policy is for what is to be published.
         left_out = REFERENCES if "policy" in metafunc.fixturenames else ()
         metafunc.parametrize("variant", [variant for variant in collection.stages if variant not in left_out])
+    asked = metafunc.config.stash[CASES]
+    if "asked_case" in metafunc.fixturenames:
+        metafunc.parametrize("asked_case", asked)
+    if "free_case" in metafunc.fixturenames:
+        metafunc.parametrize("free_case", case_ids(asked, free_running=True) or [NONE_FREE])
     if "threads" in metafunc.fixturenames:
         metafunc.parametrize("threads", metafunc.config.getoption("--threads"))
 
@@ -155,46 +156,6 @@ def bundles(
         return make_bundles(request.config.getoption("--model"), folder, makeable(set(RECIPES), say), say, conversions)
 
 
-@pytest.fixture(scope="session")
-def positional(tmp_path_factory: pytest.TempPathFactory, conversions: Conversions, one_at_a_time: OneAtATime) -> Path:
-    """A bundle made elsewhere: upstream's modules, litert-torch, positional arguments, Arm's file names."""
-    folder = tmp_path_factory.mktemp("elsewhere") / "positional"
-    with one_at_a_time("positional"):
-        conversions.made(described_positional(TINY_MODEL_DIR), folder, partial(write_positional, TINY_MODEL_DIR))
-    return folder
-
-
-@pytest.fixture(scope="session")
-def drawing(
-    positional: Path, tmp_path_factory: pytest.TempPathFactory, conversions: Conversions, one_at_a_time: OneAtATime
-) -> Path:
-    """The same with what Arm's current script adds: an encoder that draws its noise itself."""
-    made, folder = (tmp_path_factory.mktemp("drawing") / name for name in ("alone", "drawing"))
-    described = {**described_positional(TINY_MODEL_DIR), "alone": NAMES[ENCODER]}
-    with one_at_a_time("drawing"):
-        conversions.made(described, made, partial(write_drawing_encoder, TINY_MODEL_DIR))
-    shutil.copytree(positional, folder)
-    shutil.copyfile(made / NAMES[ENCODER], folder / NAMES[ENCODER])
-    return folder
-
-
-@pytest.fixture(scope="session")
-def rounded(
-    drawing: Path, tmp_path_factory: pytest.TempPathFactory, conversions: Conversions, one_at_a_time: OneAtATime
-) -> Path:
-    """A bundle as Arm's script makes it with `model_half`: upstream's loader has rounded all weights before. The conditioner is
-    converted so; the others' constants are rewritten, which gives the very same files (`test_upstream_rounded.py`)."""
-    made, folder = (tmp_path_factory.mktemp("rounded") / name for name in ("alone", "rounded"))
-    described = {**described_positional(TINY_MODEL_DIR), "alone": f"rounded {CONDITIONER}"}
-    with one_at_a_time("rounded"):
-        conversions.made(described, made, partial(write_rounded, TINY_MODEL_DIR, stages=(CONDITIONER,)))
-    shutil.copytree(drawing, folder)
-    shutil.copyfile(made / NAMES[CONDITIONER], folder / NAMES[CONDITIONER])
-    files = {stage: folder / name for stage, name in NAMES.items() if stage != CONDITIONER}
-    rewrite_as_loaded(files, ALL_AT_LOAD, TINY_MODEL_DIR)
-    return folder
-
-
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(run_folder: Path, one_at_a_time: OneAtATime) -> Iterator[None]:
     """Tests, and the commands they start, neither read nor fill the user's cache, but for conversions and the emulator.
@@ -212,6 +173,12 @@ def own_cache(run_folder: Path, one_at_a_time: OneAtATime) -> Iterator[None]:
                 if not link.is_symlink():
                     link.symlink_to(target, target_is_directory=True)
         yield
+
+
+@pytest.fixture(scope="session")
+def cases(request: pytest.FixtureRequest, judge: Judge) -> list[Case]:
+    """The cases that are asked for."""
+    return load_cases(judge.model.tokenizer, judge.model.spec.seconds, request.config.stash[CASES])
 
 
 @pytest.fixture(scope="session")

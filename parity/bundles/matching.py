@@ -92,7 +92,7 @@ class _Matching:
 
     def __post_init__(self) -> None:
         seen: set[int] = set()
-        for use in (*self.uses.found, *_stored(self.module)):
+        for use in (*self.uses.found, *stored(self.module)):
             if use.value.numel() > 1 and id(use.value) not in seen:
                 seen.add(id(use.value))
                 self.candidates.setdefault(tuple(use.value.squeeze().shape), []).append(use)
@@ -187,7 +187,7 @@ class _Matching:
         return [use for use in needed if not any(_tied(use, match) for match in matches)]
 
 
-def _stored(module: nn.Module) -> Iterator[Use]:
+def stored(module: nn.Module) -> Iterator[Use]:
     """Every tensor of the checkpoint as it stands."""
     for name, tensor in (*module.named_parameters(), *module.named_buffers()):
         if tensor.is_floating_point():

@@ -55,18 +55,17 @@ class Drawn:
         return f"{self.stage} {digest.hexdigest()}"
 
 
-def case_ids(path: Path = PROMPTS_FILE, *, free_running: bool = False) -> list[str]:
-    """Names of all cases, or of those judged free-running, in the file's order."""
-    return [name for name, entry in _read(path).items() if entry.get("free_running", False) or not free_running]
+def case_ids(asked: list[str] | None = None, *, free_running: bool = False) -> list[str]:
+    """Names of the cases `asked` for (all of them by default), or of those among them that are judged free-running.
+
+    Raises InputError for an unknown one, listing the valid.
+    """
+    return [name for name in _asked(asked) if not free_running or _read()[name].get("free_running", False)]
 
 
 def load_cases(tokenizer: Tokenizer, seconds: SecondsSpec, ids: list[str] | None = None, steps: int = 8) -> list[Case]:
     """The cases called `ids` (all of them by default). Raises InputError for an unknown one, listing the valid."""
-    table = _read(PROMPTS_FILE)
-    chosen = list(table) if ids is None else ids
-    unknown = [name for name in chosen if name not in table]
-    if unknown:
-        raise InputError(f"case {', '.join(unknown)} is unknown; valid cases: {', '.join(table)}")
+    table, chosen = _read(), _asked(ids)
     return [
         Case(
             id=name,
@@ -82,7 +81,15 @@ def load_cases(tokenizer: Tokenizer, seconds: SecondsSpec, ids: list[str] | None
     ]
 
 
-def _read(path: Path) -> dict[str, dict[str, Any]]:
+def _asked(ids: list[str] | None) -> list[str]:
+    table = _read()
+    unknown = [name for name in ids or () if name not in table]
+    if unknown:
+        raise InputError(f"case {', '.join(unknown)} is unknown; valid cases: {', '.join(table)}")
+    return list(table) if ids is None else ids
+
+
+def _read(path: Path = PROMPTS_FILE) -> dict[str, dict[str, Any]]:
     if sys.version_info >= (3, 11):  # only here: a device that is fed what is ready has neither
         import tomllib
     else:

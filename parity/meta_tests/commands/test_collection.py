@@ -15,6 +15,7 @@ from litert_pipeline.bundle import Bundle
 from parity import runtimes, test_parity
 from parity.commands.collection import Collection
 from parity.judge.judge import Judge
+from parity.measure.cases import Case
 from parity.measure.policy_file import EMBEDDED, PUBLISH, read_policy
 from parity.meta_tests.commands.pytest_process import PytestProcess, pytest_process
 from parity.meta_tests.test_gate import copied
@@ -48,6 +49,7 @@ SELECTIONS = {
     "parity/ -k conditioner": (("parity/", "-k", "conditioner"), "conditioner", "-dit"),
     "parity/ -k 'decoder and int8'": (("parity/", "-k", "decoder and int8"), "int8", "-dit"),
     "parity/": (("parity/",), "", None),
+    "parity/ --cases pad": (("parity/", "--cases", "pad"), "", "drums"),
     "parity/ --benchmark-only": (("parity/", "--benchmark-only"), "", None),
 }
 
@@ -107,9 +109,9 @@ def test_the_header_says_what_is_asked(pytest_run: PytestProcess, bundles: Mappi
 
 
 @pytest.mark.xdist_group("variant litert_int4_blockwise")  # whose answers it shares
-def test_what_is_not_close_enough_fails(judge: Judge) -> None:
+def test_what_is_not_close_enough_fails(judge: Judge, cases: list[Case]) -> None:
     with pytest.raises(AssertionError, match=r"at most 0\.10 is asked for"):
-        test_parity.test_close_enough(judge, "litert_int4_blockwise", read_policy(PUBLISH, date.today()))
+        test_parity.test_close_enough(judge, "litert_int4_blockwise", read_policy(PUBLISH, date.today()), cases)
 
 
 @pytest.mark.parametrize(
@@ -118,9 +120,10 @@ def test_what_is_not_close_enough_fails(judge: Judge) -> None:
         (("--bundle", "no/such/folder"), "no/such/folder: no such folder"),
         (("--bundle", "FP32", "--variants", "torch_fp32"), "none of the variants asked for runs it"),
         (("--policy", "lenient"), "lenient: no such policy"),
+        (("--cases", "drums,gong"), "case gong is unknown; valid cases: drums"),
         (("--variants", "int9"), "variant 'int9' is unknown; valid variants: torch_fp32"),
     ],
-    ids=["no bundle", "nothing of the bundle", "unknown policy", "unknown variant"],
+    ids=["no bundle", "nothing of the bundle", "unknown policy", "unknown case", "unknown variant"],
 )  # fmt: skip
 def test_bad_options_are_one_line(
     pytest_run: PytestProcess, bundles: Mapping[str, Bundle], arguments: tuple[str, ...], words: str

@@ -25,11 +25,13 @@ def converted(tmp_path_factory: pytest.TempPathFactory, conversions: Conversions
     return convert_all(faults, TINY_MODEL_DIR, tmp_path_factory.mktemp("converted"), lambda _: None, conversions)
 
 
+@pytest.mark.faults
 def test_only_faults_of_modules_are_converted(converted: dict[str, Path]) -> None:
     assert {name: path.name for name, path in converted.items()} == {BROKEN: "dit.tflite", WRONG: "dit.tflite"}
 
 
-@pytest.mark.parametrize("spoiled", [pytest.param("litert_fp32", marks=pytest.mark.faults), "litert_int8"])
+@pytest.mark.faults
+@pytest.mark.parametrize("spoiled", ["litert_fp32", "litert_int8"])
 def test_a_wrong_file_is_caught_and_the_module_named(
     judge: Judge, converted: dict[str, Path], tmp_path: Path, spoiled: str
 ) -> None:
@@ -41,9 +43,10 @@ def test_a_wrong_file_is_caught_and_the_module_named(
 
 
 def test_a_file_that_fails_while_it_is_laid_out_is_told_in_one_sentence(
-    bundles: Mapping[str, Bundle], converted: dict[str, Path], capfd: pytest.CaptureFixture[str]
+    bundles: Mapping[str, Bundle], conversions: Conversions, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """It loads, and only then XNNPACK finds that it cannot prepare it in FP16."""
+    converted = convert_all([CATALOGUE[BROKEN]], TINY_MODEL_DIR, tmp_path, lambda _: None, conversions)
     signature = bundles["fp32"].manifest.stages["dit"].signature
     with pytest.raises(InputError, match=r"guided_in_graph/dit.tflite: LiteRT cannot load it \(.*; convert it again"):
         LiteRTStage(converted[BROKEN], signature, compute="fp16")
