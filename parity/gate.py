@@ -29,6 +29,7 @@ from parity.truth.store import Store
 from reference.pipeline import Model
 from reference.progress import Say
 from reference.spec.files import new_folder
+from reference.spec.replaced import require_apart
 from reference.spec.sampling.samplers import SamplerSpec
 
 
@@ -55,6 +56,7 @@ def run_gate(options: GateOptions, store: Store, say: Say, show: Callable[[Repor
     """
     with ExitStack() as stack:
         if options.report is not None:
+            require_apart(options.report, (options.model, *options.bundles))
             folder = stack.enter_context(new_folder(options.report, options.force))
         else:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))

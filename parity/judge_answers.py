@@ -29,6 +29,7 @@ from parity.truth.store import Store
 from reference.progress import Say
 from reference.spec.errors import InputError
 from reference.spec.files import new_folder
+from reference.spec.replaced import require_apart
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +50,10 @@ def run_judge_answers(options: AnswersOptions, store: Store, say: Say, show: Cal
     Raises InputError for bad input: answers that were edited, to another kit or of other files.
     """
     with ExitStack() as stack:
-        folder = None if options.report is None else stack.enter_context(new_folder(options.report, options.force))
+        folder = None
+        if options.report is not None:
+            require_apart(options.report, (options.model, *options.bundles, *options.answers))
+            folder = stack.enter_context(new_folder(options.report, options.force))
         bundles = given_bundles(options.bundles, options.model)
         judge = Judge.of(options.model, bundles, store=store)
         received = receive(options.answers, bundles, judge.files)

@@ -17,6 +17,7 @@ from reference.spec.errors import InputError
 from reference.spec.families.table import samplers_of
 from reference.spec.files import new_folder, sha256_of
 from reference.spec.model import ModelSpec
+from reference.spec.replaced import require_apart
 from reference.spec.sampling.objective import FLOW, OBJECTIVES
 from reference.spec.sampling.releases import SPEC
 from reference.spec.sampling.samplers import SamplerSpec
@@ -40,6 +41,7 @@ def convert(
     Raises InputError for a bad model dir, a model that nothing judges yet, an existing `out` without `force`, or a base of
     another model or recipe.
     """
+    require_apart(out, [model_dir] if base is None else [model_dir, base.folder])
     with new_folder(out, force) as folder:
         model = load_model(model_dir)
         _check_judged(model)

@@ -11,6 +11,7 @@ from litert_pipeline.bundle import StageFile, read_bundle, write_manifest
 from reference.progress import Say
 from reference.spec.errors import InputError
 from reference.spec.files import new_folder
+from reference.spec.replaced import require_apart
 
 
 def quantize(source: Path, out: Path, recipe: Recipe, *, force: bool = False, say: Say = lambda _: None) -> None:
@@ -18,6 +19,7 @@ def quantize(source: Path, out: Path, recipe: Recipe, *, force: bool = False, sa
 
     Raises InputError if `source` is no intact, unquantized bundle of the recipe's format, or the quantizer refuses.
     """
+    require_apart(out, [source])
     bundle = read_bundle(source)
     made_by = RECIPES.get(bundle.manifest.recipe)  # one that is not here quantizes
     if bundle.manifest.format != recipe.format or made_by is None or made_by.quantize:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 
 from litert_pipeline.build.convert import convert
@@ -29,6 +29,10 @@ def workers() -> Iterator[Executor]:
         yield pool
     except BrokenProcessPool:
         raise InputError("conversion: its process was killed (out of memory?); free memory and convert again") from None
+    except KeyboardInterrupt:
+        for process in active_children():
+            process.terminate()  # what it converts, nobody waits for
+        raise
     finally:
         pool.shutdown(cancel_futures=True)  # waits, so nobody writes on behind our back
 

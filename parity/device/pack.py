@@ -23,6 +23,7 @@ from parity.truth.store import Store
 from reference.progress import Say
 from reference.spec.errors import InputError
 from reference.spec.files import new_folder, sha256_of
+from reference.spec.replaced import require_apart
 
 LITERT = "litert"
 
@@ -63,6 +64,7 @@ class Packed:
 
 def pack(options: PackOptions, store: Store, say: Say) -> Packed:
     """Write a kit, whole or not at all. Raises InputError for bad input, and where limits would let a fault pass."""
+    require_apart(options.out, (options.model, *options.bundles))
     with new_folder(options.out, options.force) as folder:
         bundles = given_bundles(options.bundles, options.model)
         _require_packable(bundles)

@@ -26,7 +26,7 @@ from parity.judge.weights import weight_checks
 from parity.measure.arithmetic import AS_SAVED, STATIC
 from parity.measure.bound import Bound, under_any
 from parity.measure.cases import Case, Drawn
-from parity.measure.limits import BETWEEN, ENVELOPE_FACTOR, SAME_CONDITIONING
+from parity.measure.limits import BETWEEN, ENVELOPE_FACTOR, SAME_CONDITIONING, unlimited
 from parity.measure.pooled import of_cases, pooled
 from parity.measure.replay import asked, audio_to_audio, compare
 from parity.measure.sweep import SWEPT, Sweep, drawn, over_domain
@@ -126,8 +126,10 @@ class Judge(Panel):
 
     def swept(self, variant: str, drawn: Drawn) -> list[Verdict]:
         """The stage fed with what was drawn over its inputs' domains, against the limits of the same errors on the truth."""
-        found = self.measured(drawn.stage, variant, drawn, self.loading(variant, drawn.stage))
-        judged = [(self._held(drawn.stage, variant, drawn, one), one) for one in found if one.metric in SWEPT]
+        stage, arithmetic = drawn.stage, self.arithmetic(variant, drawn.stage)
+        found = [one for one in self.measured(stage, variant, drawn, self.loading(variant, stage)) if one.metric in SWEPT]
+        limited = [one for one in found if not unlimited(stage, one.metric, arithmetic)]
+        judged = [(self._held(stage, variant, drawn, one), one) for one in limited]
         return [over_domain(verdict, drawn.places, one) for verdict, one in judged]
 
     def responses(self, stage: str, variant: str, drawn: list[Drawn]) -> list[Verdict]:

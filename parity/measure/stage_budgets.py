@@ -37,10 +37,10 @@ def conditioner(prompt: Budget, seconds: Budget, pooled: Budget) -> StageBudget:
     }
 
 
-def dit(denoised: Budget, shape: Budget, pooled: Budget, response: Budget) -> StageBudget:
-    """Denoised estimates as a whole and by shape, all steps and cases pooled, the response to the level."""
-    whole = {"nonfinite_values": NONE, "denoised_error": denoised, POOLED: pooled, RESPONSE: response}
-    return whole | dict.fromkeys(OF_LATENTS, shape)
+def dit(denoised: Budget, shape: Budget, pooled: Budget, response: Budget | None) -> StageBudget:
+    """Denoised estimates as a whole and by shape, all steps and cases pooled, the response to the level if that has a limit."""
+    whole = {"nonfinite_values": NONE, "denoised_error": denoised, POOLED: pooled, **dict.fromkeys(OF_LATENTS, shape)}
+    return whole if response is None else {**whole, RESPONSE: response}
 
 
 def decoder(

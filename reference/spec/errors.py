@@ -1,13 +1,17 @@
 """The one exception a user's mistake raises, and what any exception becomes: one line on stderr and an exit code."""
 
+import errno
 import os
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-EXIT_OK, EXIT_REFUSE, EXIT_NOT_JUDGED, EXIT_INTERRUPTED = 0, 1, 2, 130
+EXIT_OK, EXIT_REFUSE, EXIT_NOT_JUDGED, EXIT_INTERRUPTED, EXIT_TERMINATED = 0, 1, 2, 130, 143
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 TRACEBACK = "STABLE_AUDIO_PARITY_TRACEBACK"
 NOBODY_READS = "error: nobody reads the output any more"
 KILLED = -9  # as subprocess reports a process that was killed, most often for want of memory
@@ -15,6 +19,10 @@ KILLED = -9  # as subprocess reports a process that was killed, most often for w
 
 class InputError(Exception):
     """Bad input, in one sentence: what was found, what was expected, what to do."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: like an interrupt, so that what is half-written and processes that were started are cleaned up."""
 
 
 @contextmanager
@@ -25,9 +33,12 @@ def exit_with_one_line(at_fault: str = "this program", passing: tuple[type[Excep
     traceback is printed where the environment asks for it. A library that ends the process by itself has judged nothing.
     """
     try:
-        yield
+        with _terminable():
+            yield
     except passing:
         raise
+    except Terminated:
+        _leave("terminated", EXIT_TERMINATED)
     except KeyboardInterrupt:
         _leave("interrupted", EXIT_INTERRUPTED)
     except InputError as error:
@@ -36,12 +47,32 @@ def exit_with_one_line(at_fault: str = "this program", passing: tuple[type[Excep
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that Python can flush it when it ends
         _leave(NOBODY_READS)
     except OSError as error:
+        if error.errno in NO_SPACE:
+            where = error.filename or f"{os.environ.get('TMPDIR', '/tmp')} (TMPDIR) or where it writes"
+            _leave(f"error: {where}: {error.strerror}; free some space, or set TMPDIR to a folder that has it")
         if error.filename is None:
             _leave(_fault(error, at_fault))
         _leave(f"error: {error.filename}: {error.strerror}; choose another path or free it")
     except (Exception, SystemExit) as error:
         rich_gave_up = isinstance(error, SystemExit) and isinstance(error.__context__, BrokenPipeError)
         _leave(NOBODY_READS if rich_gave_up else _fault(error, at_fault))
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM raises Terminated, in the one thread that may say so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminate(number: int, frame: object) -> NoReturn:
+    raise Terminated
 
 
 def raise_process_error(code: int, errors: str, doing: str) -> None:

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from reference.spec.errors import InputError
+from reference.spec.errors import NO_SPACE, InputError
+from reference.spec.replaced import note_written, only_writer, require_replaceable, require_space
 
 Found = TypeVar("Found")
 Stamp = tuple[Path, int, int]  # a file, its size and when it was written
@@ -17,7 +18,7 @@ Stamp = tuple[Path, int, int]  # a file, its size and when it was written
 
 def check_free(path: Path, force: bool) -> None:
     """Refuse an existing `path` unless `force`, and a parent that is not a folder. Call before long work."""
-    if path.exists() and not force:
+    if os.path.lexists(path) and not force:
         raise InputError(f"{path}: already exists; choose another path or pass --force")
     folder = path.absolute().parent
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
@@ -57,26 +58,49 @@ def new_file(path: Path, force: bool) -> Iterator[Path]:
 def new_folder(path: Path, force: bool) -> Iterator[Path]:
     """A temporary folder beside `path`; renamed to it when the block ends well, removed otherwise.
 
-    With `force` the old folder is moved aside first and deleted only after the new one is in place.
+    With `force` the old folder is moved aside first and deleted only after the new one is in place. Raises InputError if it
+    holds what was not written here, or another process is writing it.
     """
     check_free(path, force)
-    if path.exists() and not path.is_dir():
-        raise InputError(f"{path}: is a file; expected a folder to replace")
-    with _blaming(path):
+    require_replaceable(path)
+    asked, path = path, path.resolve() if path.is_symlink() else path
+    with _blaming(asked):
         path.parent.mkdir(parents=True, exist_ok=True)
+        require_space(path.parent, asked)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
-        yield temporary
-        os.chmod(temporary, 0o755)
-        if path.exists():
-            old = temporary.with_name(temporary.name + ".old")
-            os.replace(path, old)
-            os.replace(temporary, path)
-            shutil.rmtree(old)
-        else:
-            os.replace(temporary, path)
+        with only_writer(path), _full_disk(asked):
+            yield temporary
+            note_written(temporary)
+            os.chmod(temporary, 0o755)
+            _put(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _put(temporary: Path, path: Path) -> None:
+    """Rename a folder to `path`; what was there is deleted afterwards."""
+    if not path.exists():
+        os.replace(temporary, path)
+        return
+    require_replaceable(path)  # hours may have passed
+    old = temporary.with_name(temporary.name + ".old")
+    os.replace(path, old)
+    os.replace(temporary, path)
+    shutil.rmtree(old)
+
+
+@contextmanager
+def _full_disk(path: Path) -> Iterator[None]:
+    """A disk without room, which no message of the system names, is said of `path`, which is on it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_SPACE:
+            raise
+        raise InputError(
+            f"{path}: cannot be written ({error.strerror}); free some space there, or in {tempfile.gettempdir()} (TMPDIR)"
+        ) from None
 
 
 def sha256_of(path: Path) -> str:

@@ -62,6 +62,13 @@ def test_inputs_reach_the_gate_as_they_are(tmp_path: Path) -> None:
     assert not (tmp_path / "hacked").exists()
 
 
+def test_the_report_has_a_folder_of_its_own_where_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "runner").mkdir()
+    run_step(tmp_path, 0, BUNDLE="bundle", REPORT="", RUNNER_TEMP="runner")
+    assert "runner/parity-report" in (tmp_path / "arguments").read_text().splitlines()
+    assert "report=runner/parity-report" in (tmp_path / "output").read_text().splitlines()
+
+
 def test_every_input_is_handed_to_the_script() -> None:
     """None is written into the script itself, where it would be code."""
     content = yaml.safe_load(ACTION.read_text(encoding="utf-8"))
