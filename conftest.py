@@ -37,6 +37,7 @@ from parity.runtimes.environment import environment
 from parity.truth.store import Store
 from reference import command
 from reference.spec.errors import InputError
+from reference.spec.privacy import forbid_telemetry
 
 pytest_plugins = ["fixtures.processes", "parity.meta_tests.made_elsewhere"]
 COLLECTION = pytest.StashKey[Collection]()
@@ -69,6 +70,7 @@ def thread_counts(text: str) -> tuple[int, ...]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    forbid_telemetry()
     check_complete()
     option, names = config.getoption, config.getoption("--variants")
     config.stash[COLLECTION] = Collection(

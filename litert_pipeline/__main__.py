@@ -4,13 +4,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from fixtures import TINY_MODEL_DIR
 from litert_pipeline.build.recipes import RECIPES
 from reference import command
 from reference.command_line import command_line, takes_options
-from reference.progress import show_progress
+from reference.progress import plain_console, show_progress
 
 CONVERSIONS = [name for name, recipe in RECIPES.items() if not recipe.quantize]
 QUANTIZATIONS = [name for name, recipe in RECIPES.items() if recipe.quantize]
@@ -36,7 +35,7 @@ def convert_command(
     from litert_pipeline.bundle import read_bundle
 
     chosen, taken = conversion_recipe(recipe), None if base is None else read_bundle(base)
-    with show_progress(Console()) as say:
+    with show_progress(plain_console()) as say:
         convert(model, out, chosen, base=taken, force=force, say=say)
     typer.echo(f"wrote {out}")
 
@@ -51,7 +50,7 @@ def quantize_command(
     from litert_pipeline.build.quantize import quantize
     from litert_pipeline.build.recipes import quantization_recipe
 
-    with show_progress(Console()) as say:
+    with show_progress(plain_console()) as say:
         quantize(bundle, out, quantization_recipe(recipe), force=force, say=say)
     typer.echo(f"wrote {out}")
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console
 
 from reference.codec_options import (
     BatchSize,
@@ -32,7 +31,7 @@ from reference.codec_options import (
     Split,
 )
 from reference.command_line import command_line
-from reference.progress import show_progress
+from reference.progress import plain_console, show_progress
 from reference.spec.codec.preencode import SAMPLE_SIZE, PreEncoder, Recipe, parse_shard
 from reference.spec.codec.verbs import Output, Windows, decode_file, encode_file, roundtrip_file
 from reference.spec.codec.windows import CHUNK_SIZE, OVERLAP
@@ -123,7 +122,7 @@ def pre_encode_command(
     loaded = load_codec(model)
     recipe = replace(recipe, weights=sha256_of(loaded.files.weights))
     encoder = PreEncoder(codec=loaded.codec(), windows=windows, recipe=recipe, data=data_dir, out=output_path)
-    with show_progress(Console()) as say:
+    with show_progress(plain_console()) as say:
         say(f"encoding {data_dir}")
         done = encoder.run(share, say)
     typer.echo(f"wrote {output_path} ({len(done['items'])} items, {len(done['rejected'])} files left out, see {share.manifest})")

@@ -1,14 +1,17 @@
 """A command line whose commands end with an exit code that means what it says, whatever happens inside them."""
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from functools import wraps
+from io import TextIOWrapper
 from typing import Any, get_type_hints
 
 import typer
 
 from reference.spec.errors import TRACEBACK, exit_with_one_line
+from reference.spec.privacy import forbid_telemetry
 
 
 def command_line(*, about: str, at_fault: str, commands: Mapping[str, Callable[..., None]]) -> typer.Typer:
@@ -30,10 +33,19 @@ def _with_exit_code(command: Callable[..., None], at_fault: str) -> Callable[...
 
     @wraps(command)
     def run(**options: object) -> None:
+        forbid_telemetry()
+        _print_anything()
         with exit_with_one_line(at_fault, passing=(typer.Exit,)):
             command(**options)
 
     return run
+
+
+def _print_anything() -> None:
+    """A character that the terminal has not, or half of one in a path, is written by its number."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def takes_options(kind: type) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -21,6 +21,7 @@ def fetch(repository: str, names: list[str]) -> Path:
         reason = "was not found on the hub; check the name, and 'hf auth login' if it is private"
     except LocalEntryNotFoundError:
         reason = "is not in the local cache and the hub cannot be reached"
-    except (HfHubHTTPError, OSError) as error:
+    # A name or a token that no request can carry is a ValueError; a proxy whose module is not installed an ImportError.
+    except (HfHubHTTPError, OSError, ValueError, ImportError) as error:
         reason = f"could not be fetched from the hub ({(str(error) or type(error).__name__).splitlines()[0]})"
     raise InputError(f"{repository}: {reason}; or download it elsewhere and pass the folder")

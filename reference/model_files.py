@@ -14,26 +14,38 @@ CHECKPOINT_STEMS = ("model", "base_model")  # the hub's names: distilled, and wh
 AUTOENCODER_STEMS = ("vae", "autoencoder", *CHECKPOINT_STEMS)  # where a diffusion-only checkpoint's other half may be
 T5_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 SPIECE_NAME = "spiece.model"
+T5_FILES = ("config.json", T5_WEIGHTS[0], SPIECE_NAME)
+T5_OWNER = "google-t5"  # on the hub, of the names without one: t5-base
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFiles:
-    """The files of one model. `companions` may hold what `weights` lacks; `on_hub`: missing parts can be fetched."""
+    """The files of one model. `companions` may hold what `weights` lacks."""
 
     config: Path
     weights: Path
     companions: tuple[Path, ...] = ()
-    on_hub: bool = False
 
     def t5_folder(self, name: str) -> Path:
-        """The T5 folder called `name`: beside the config, or fetched where the model came from the hub."""
+        """The T5 folder called `name`: beside the config, or fetched from the hub.
+
+        Raises InputError, saying what to get and how, where neither can be had: the official repositories do not hold it.
+        """
+        name = name.rstrip("/")
         folder = self.config.parent / name.rsplit("/", 1)[-1]
-        if folder.is_dir() or not self.on_hub:
+        if folder.is_dir():
             return folder
         from reference.hub import fetch
 
-        return fetch(name, ["config.json", *T5_WEIGHTS[:1], SPIECE_NAME])
+        repository = name if "/" in name else f"{T5_OWNER}/{name}"
+        try:
+            return fetch(repository, list(T5_FILES))
+        except InputError as error:
+            raise InputError(
+                f"{folder}: no such folder; the model's text encoder is '{name}', which comes apart from it: "
+                f"'hf download {repository} {' '.join(T5_FILES)} --local-dir {folder}' gets the three files ({error})"
+            ) from None
 
     def weights_sha256(self) -> str:
         """One hash for the weights: the file's own, or that of all files' hashes."""
@@ -54,7 +66,7 @@ def locate(model: Path) -> ModelFiles:
     if HUB_ID.fullmatch(str(model)) and not model.parent.is_dir():
         from reference.hub import fetch
 
-        return _in_folder(fetch(str(model), [CONFIG_NAME, "model.safetensors"]), on_hub=True)
+        return _in_folder(fetch(str(model), [CONFIG_NAME, "model.safetensors"]))
     raise InputError(
         f"{model}: no such folder or weight file; expected a model dir with {CONFIG_NAME} and weights, "
         "or an id on the hub such as stabilityai/stable-audio-open-small"
@@ -67,19 +79,19 @@ def find_weights(folder: Path, stems: tuple[str, ...]) -> list[Path]:
     return [path for path in paths if path.is_file()]
 
 
-def _in_folder(folder: Path, on_hub: bool = False) -> ModelFiles:
+def _in_folder(folder: Path) -> ModelFiles:
     found = find_weights(folder, CHECKPOINT_STEMS)
     if not found:
         names = ", ".join(f"{stem}{suffix}" for stem in CHECKPOINT_STEMS for suffix in WEIGHT_SUFFIXES)
         raise InputError(f"{folder}: no weights found; expected one of {names}")
-    return _around(found[0], on_hub)
+    return _around(found[0])
 
 
-def _around(weights: Path, on_hub: bool = False) -> ModelFiles:
+def _around(weights: Path) -> ModelFiles:
     """The files that belong to a weight file."""
     if weights.suffix not in WEIGHT_SUFFIXES:
         raise InputError(f"{weights}: is no weight file; expected {' or '.join(WEIGHT_SUFFIXES)}, or a model dir")
     own = weights.with_name(f"{weights.stem}_config.json")
     config = own if own.is_file() else weights.with_name(CONFIG_NAME)
     companions = [path for path in find_weights(weights.parent, AUTOENCODER_STEMS) if path != weights]
-    return ModelFiles(config=config, weights=weights, companions=tuple(companions), on_hub=on_hub)
+    return ModelFiles(config=config, weights=weights, companions=tuple(companions))

@@ -6,8 +6,24 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 Say = Callable[[str], None]
+
+
+def plain_console(width: int | None = None, *, stderr: bool = False) -> Console:
+    """A console that prints what it is given: paths and names of tensors are data, whatever brackets or colons they have."""
+    return Console(width=width, stderr=stderr, markup=False, emoji=False)
+
+
+def coloured(word: str, style: str) -> Text:
+    """A word of our own in a colour."""
+    return Text(word, style=style)
+
+
+def tell(console: Console, style: str, word: str, sentence: str, between: str = " ") -> None:
+    """One sentence, however long, begun by a word of our own in a colour."""
+    console.print(coloured(word, style), sentence, sep=between, soft_wrap=True, highlight=False)
 
 
 @contextmanager

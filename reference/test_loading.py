@@ -388,7 +388,7 @@ def hub_of(folders: dict[str, Path]) -> Callable[..., str]:
 
 def test_a_hub_id_brings_the_model_and_its_t5(copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (copy / "t5-tiny").rename(tmp_path / "elsewhere")
-    hub = hub_of({"someone/small": copy, "t5-tiny": tmp_path / "elsewhere"})
+    hub = hub_of({"someone/small": copy, "google-t5/t5-tiny": tmp_path / "elsewhere"})
     monkeypatch.setattr("huggingface_hub.snapshot_download", hub)
     model = load_model(Path("someone/small"))
     assert model.t5_folder == tmp_path / "elsewhere"

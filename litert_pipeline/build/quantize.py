@@ -11,6 +11,7 @@ from litert_pipeline.bundle import StageFile, read_bundle, write_manifest
 from reference.progress import Say
 from reference.spec.errors import InputError
 from reference.spec.files import new_folder
+from reference.spec.privacy import forbid_telemetry
 from reference.spec.replaced import require_apart
 
 
@@ -67,6 +68,7 @@ def _quantize_litert(source: Path, target: Path, entries: QuantizerRecipe, name:
 
 def _quantize_onnx(source: Path, target: Path, entries: QuantizerRecipe, name: str) -> None:
     with quiet():
+        forbid_telemetry()
         import onnx
         from onnxruntime.quantization import quantize_dynamic
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from litert_pipeline.bundle import Bundle
+from litert_pipeline.run.advice import unusable
 from litert_pipeline.run.litert import native_log
 from litert_pipeline.run.tapped import runnable
 from reference.spec.errors import InputError
@@ -28,7 +29,7 @@ class InterpreterStage:
                 self._interpreter: Any = Interpreter(model_path=str(path), num_threads=threads)
                 runners = _runners(self._interpreter)
             except (ValueError, RuntimeError) as error:
-                raise InputError(f"{path}: LiteRT's Interpreter cannot load it ({error}); convert it again") from None
+                raise unusable(path, "LiteRT's Interpreter", "load", error) from None
         found = [{name: tuple(detail["shape"]) for name, detail in run.get_input_details().items()} for run in runners]
         wanted = {tensor.name: tensor.shape for tensor in signature.inputs}
         fitting = [run for run, inputs in zip(runners, found, strict=True) if inputs == wanted and _gives(run, signature)]
@@ -43,7 +44,7 @@ class InterpreterStage:
                 outputs = self._run(**bound)
         except (ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())
-            raise InputError(f"{self.path}: LiteRT's Interpreter cannot run it ({reason}); convert it again") from None
+            raise unusable(self.path, "LiteRT's Interpreter", "run", reason) from None
         return {tensor.name: np.array(outputs[tensor.name]) for tensor in self.signature.outputs}
 
 

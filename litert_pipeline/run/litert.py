@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from litert_pipeline.run.advice import unusable
 from reference.spec.errors import InputError
 from reference.spec.tensors import Array, Signature, Tensor, Tensors
 
@@ -50,7 +51,7 @@ class LiteRTStage:
             except InputError as error:
                 failure = error
             except RuntimeError as error:
-                failure = InputError(f"{path}: LiteRT cannot load it ({_reason(error, log())}); convert it again")
+                failure = unusable(path, "LiteRT", "load", _reason(error, log()))
             if failure is not None:  # outside of the handlers: an error's frames hold the model
                 self._release()  # while the runtime's parting words are still caught
                 raise failure
@@ -61,7 +62,7 @@ class LiteRTStage:
         try:
             self._model.run_by_name(self._key, self._inputs, self._outputs)
         except RuntimeError as error:
-            raise InputError(f"{self.path}: LiteRT cannot run it ({self._said(error)}); convert it again") from None
+            raise unusable(self.path, "LiteRT", "run", self._said(error)) from None
         return {tensor.name: self._read(tensor) for tensor in self.signature.outputs}
 
     def __enter__(self) -> "LiteRTStage":

@@ -4,14 +4,19 @@ import subprocess
 import sys
 from pathlib import Path
 
-from litert_pipeline.bundle import MANIFEST_NAME, read_bundle
+from litert_pipeline.bundle import MANIFEST_NAME, SUFFIXES, read_bundle
+from litert_pipeline.run.advice import unusable
 from litert_pipeline.run.litert import native_log
 from litert_pipeline.run.pipeline import open_stage
 from reference.spec.errors import InputError, exit_with_one_line, raise_process_error
+from reference.spec.files import require_content
 
 
 def require_loadable(folder: Path) -> None:
     """Raise InputError if any LiteRT file of a bundle cannot be opened, a crash of the runtime included."""
+    for path in sorted(folder.glob("*")):
+        if path.suffix in SUFFIXES.values():
+            require_content(path)
     command = [sys.executable, "-m", "litert_pipeline.run.probe", str(folder)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode >= 0:
@@ -51,7 +56,7 @@ def _open_files(folder: Path) -> None:
                 Interpreter(model_path=str(path)).allocate_tensors()
             except (ValueError, RuntimeError) as error:
                 reason = str(error).strip().splitlines()[-1]
-                raise InputError(f"{path}: LiteRT cannot load it ({reason}); convert it again") from None
+                raise unusable(path, "LiteRT", "load", reason) from None
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from litert_pipeline.run.litert import LiteRTStage
 from parity.bundles.arithmetic import claimed, stored
 from parity.bundles.assign import assignments
 from parity.bundles.interface import Interface, read_interfaces
+from parity.bundles.model_name import named
 from parity.bundles.probe import probe_feed, probed
 from parity.measure.arithmetic import FP32_COMPUTE, SINGLE, Arithmetic
 from parity.runtimes.onnxruntime_ import OnnxStage
@@ -110,10 +111,10 @@ def _check(
     for interface in interfaces:
         if interface.path not in used:
             takes, gives = (", ".join(map(str, tensors)) for tensors in (interface.inputs, interface.outputs))
-            raise InputError(f"{interface.path}: takes {takes} and gives {gives}, which fits no stage of {model_dir}")
+            raise InputError(f"{interface.path}: takes {takes} and gives {gives}, which fits no stage of {named(model_dir)}")
     missing = [stage for stage in GENERATION if stage not in chosen]
     if missing:
-        raise InputError(f"{folder}: no file fits stage {', '.join(missing)} of {model_dir}; expected one per stage")
+        raise InputError(f"{folder}: no file fits stage {', '.join(missing)} of {named(model_dir)}; expected one per stage")
     formats = {interface.format for interface, _ in chosen.values()}
     if len(formats) > 1:
         raise InputError(f"{folder}: mixes .tflite and .onnx files; put them into folders of their own")

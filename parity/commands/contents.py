@@ -11,7 +11,7 @@ from rich.table import Table
 
 from fixtures import TINY_MODEL_DIR
 from parity.commands.options import ModelDir, print_peak, wide_console
-from reference.progress import show_progress
+from reference.progress import plain_console, show_progress
 from reference.spec.errors import InputError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def contents_command(
     """
     console = wide_console()
     # What programs read holds nothing else.
-    with show_progress(Console(stderr=True) if as_json else console) as say:
+    with show_progress(plain_console(stderr=True) if as_json else console) as say:
         found = _read(path, model, say)
     if as_json:
         print(json.dumps({"stages": [contents.to_json() for contents in found]}, indent=2))
@@ -80,6 +80,7 @@ def _files(path: Path, model_dir: Path, model: "Model") -> list[tuple[str, Path,
     from parity.bundles.files import Files
     from parity.bundles.given import given_bundles
     from parity.bundles.interface import read_interfaces
+    from parity.bundles.model_name import named
     from reference.spec.stages import STAGE_TABLE, signatures
 
     if path.is_dir():
@@ -95,7 +96,7 @@ def _files(path: Path, model_dir: Path, model: "Model") -> list[tuple[str, Path,
         runs |= {stage: one.subgraph for stage in fitting[:1]}
     if not runs:
         takes = ", ".join(map(str, interfaces[0].inputs))
-        raise InputError(f"{path}: takes {takes}, which fits no stage of {model_dir}; give the model it was made of")
+        raise InputError(f"{path}: takes {takes}, which fits no stage of {named(model_dir)}; give the model it was made of")
     return [(stage, path, set(runs.values()) - {own}) for stage, own in runs.items()]
 
 

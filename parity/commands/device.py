@@ -10,7 +10,7 @@ import typer
 from fixtures import TINY_MODEL_DIR
 from parity.commands.options import Draws, ModelDir, NoCache, print_peak, split_names, user_store, wide_console
 from reference.command import MOST_THREADS, Force, thread_counts
-from reference.progress import show_progress
+from reference.progress import show_progress, tell
 from reference.spec.errors import EXIT_OK, EXIT_REFUSE
 
 
@@ -93,13 +93,14 @@ def contract_command(
     for revision, reached in found.reached.items():
         console.print(contract_table(reached, revision))
     for text in found.general:
-        console.print(f"[red]wrong[/red] the app {text}", soft_wrap=True, highlight=False)
+        tell(console, "red", "wrong", f"the app {text}")
     for text in found.notes:
         console.print(f"note: {text}", soft_wrap=True, highlight=False)
     if found.fitting:
-        console.print(f"[green]fits[/green] audiogen {', '.join(found.fitting)}", highlight=False)
+        tell(console, "green", "fits", f"audiogen {', '.join(found.fitting)}")
         return
-    console.print("[red]fits no revision[/red]; with these constants in audiogen.cpp tensors are found where they are:")
+    advice = "with these constants in audiogen.cpp tensors are found where they are:"
+    tell(console, "red", "fits no revision", advice, between="; ")
     for line in found.constants:
         console.print(f"  {line}", soft_wrap=True, highlight=False)
     raise typer.Exit(EXIT_REFUSE)
@@ -134,9 +135,8 @@ def verify_wav_command(
         answer = verify(options, user_store(no_cache), say)
     for check in answer.checks:
         colour, word = ("green", "ok") if check.ok else ("red", "FAIL")
-        console.print(f"[{colour}]{word:4}[/{colour}] {check}", soft_wrap=True, highlight=False)
+        tell(console, colour, f"{word:4}", str(check))
     if answer.sentence is not None:
-        sentence = f"[red]not the model's[/red]: {answer.sentence}; look at {answer.component}"
-        console.print(sentence, soft_wrap=True, highlight=False)
+        tell(console, "red", "not the model's", f"{answer.sentence}; look at {answer.component}", between=": ")
         raise typer.Exit(EXIT_REFUSE)
-    console.print(f"[green]the model's[/green]: {wav} is what {model} makes of it", soft_wrap=True, highlight=False)
+    tell(console, "green", "the model's", f"{wav} is what {model} makes of it", between=": ")

@@ -8,7 +8,7 @@ import typer
 from fixtures import TINY_MODEL_DIR
 from parity.commands.options import ModelDir, NoCache, user_store, wide_console
 from reference import command
-from reference.progress import show_progress
+from reference.progress import show_progress, tell
 from reference.spec.errors import EXIT_OK, EXIT_REFUSE, InputError
 from reference.spec.files import new_file
 
@@ -70,5 +70,5 @@ def bench_report_command(
             write_page(benches, file, form)
     console.print(markdown(benches) if out is None else f"wrote {out}", highlight=False, soft_wrap=True)
     for sentence in lost:
-        console.print(f"[red]slower[/red] {sentence}", highlight=False, soft_wrap=True)
+        tell(console, "red", "slower", sentence)
     raise typer.Exit(EXIT_REFUSE if lost else EXIT_OK)

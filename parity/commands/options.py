@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from reference.progress import plain_console
 from reference.spec.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ NoCache = Annotated[
 
 def wide_console() -> Console:
     """A terminal's own width; room for the tables in a file."""
-    return Console(width=None if Console().is_terminal else 170)
+    return plain_console(width=None if plain_console().is_terminal else 170)
 
 
 def user_store(no_cache: bool) -> "Store":

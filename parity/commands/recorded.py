@@ -8,6 +8,7 @@ import typer
 from fixtures import TINY_MODEL_DIR
 from parity.commands.options import ModelDir, wide_console
 from reference import command
+from reference.progress import tell
 from reference.spec.errors import EXIT_OK, EXIT_REFUSE
 
 
@@ -39,7 +40,7 @@ def headroom_command(
     complaints = [wrong for row in worst(found).values() if (wrong := ledger.complaint(row, known.outside))]
     complaints += ledger.differences(found, known) if whole else []
     for wrong in complaints:
-        console.print(f"[red]{wrong}[/red]", highlight=False, soft_wrap=True)
+        tell(console, "red", "differs", wrong)
     if record is not None:
         console.print(f"wrote {record}", highlight=False)
     raise typer.Exit(EXIT_REFUSE if complaints else EXIT_OK)

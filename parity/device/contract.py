@@ -20,6 +20,7 @@ from parity.bundles.interface import FileTensor, Interface, read_interface
 from parity.measure.teacher_forcing import CONDITIONING
 from reference.model_files import SPIECE_NAME
 from reference.pipeline import read_outline, t5_folder
+from reference.progress import coloured
 from reference.spec.files import sha256_of
 from reference.spec.model import ModelSpec
 from reference.spec.stages import CONDITIONER, DECODER, signatures
@@ -80,7 +81,7 @@ def contract_table(found: Iterable[Reached], revision: str) -> Table:
         table.add_column(title)
     for entry in found:
         place = entry.place
-        verdict = "[green]right[/green]" if entry.wrong is None else f"[red]{entry.wrong}[/red]"
+        verdict = coloured("right", "green") if entry.wrong is None else coloured(entry.wrong, "red")
         where = f"{place.kind} {place.position}"
         there = f"{entry.dtype} {list(entry.shape)}" if entry.name is not None else "nothing"
         wanted, finds = f"{place.tensor}, {place.dtype}", f"{entry.holds or '-'}, {there}"

@@ -8,6 +8,7 @@ from rich.console import Console
 from parity.faults.arithmetics import TARGETS, Target
 from parity.faults.mutation import CASES, MULTIPLES, SHARES, Pair, Row
 from parity.faults.outcome import LEAST_CAUGHT, Outcome, blamed
+from reference.progress import tell
 from reference.spec.stages import ALL_STAGES
 
 BETWEEN = "between the stages, and of the bundle as a whole"
@@ -52,7 +53,7 @@ def show(outcome: Outcome, console: Console) -> None:
     for line in _summary(outcome):
         console.print(line, highlight=False, soft_wrap=True)
     for complaint in outcome.complaints():
-        console.print(f"[red]{complaint}[/red]", highlight=False, soft_wrap=True)
+        tell(console, "red", "wrong", complaint)
 
 
 def _summary(outcome: Outcome) -> Iterable[str]:

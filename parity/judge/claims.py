@@ -11,6 +11,7 @@ from typing import Any
 from litert_pipeline.build.convert import declared_sampler, source_of
 from litert_pipeline.build.recipes import RECIPES
 from litert_pipeline.bundle import Bundle
+from parity.bundles.model_name import named
 from parity.measure.arithmetic import FP32_COMPUTE
 from reference.pipeline import Model
 from reference.spec.errors import InputError
@@ -80,7 +81,7 @@ def require_same_tensors(bundle: Bundle, model: Model) -> None:
             told = ", ".join(f"stages.{stage}.{kind} is {says[kind]}" for kind in says if says[kind] != truth[kind])
             raise InputError(
                 f"{bundle.path(stage)}: foreign signature, its tensors are not those of stage '{stage}' of "
-                f"{model.files.config.parent}: {told}; judge it with the model it was converted from"
+                f"{named(model.files.config.parent)}: {told}; judge it with the model it was converted from"
             )
 
 

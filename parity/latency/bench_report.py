@@ -44,16 +44,20 @@ class Bench:
 
 def read_benches(path: Path) -> list[Bench]:
     """The latencies in a benchmark file. Raises InputError if it is none, or holds none of ours."""
-    entries = [entry for entry in read_json(path).take("benchmarks", list) if "variant" in entry.get("extra_info", {})]
+    listed = read_json(path).take("benchmarks", list)
+    extras = [entry.get("extra_info") for entry in listed if isinstance(entry, dict)]
+    entries = [extra for extra in extras if isinstance(extra, dict) and "variant" in extra]
     if not entries:
         raise InputError(
             f"{path}: holds no latency of a variant; write one with 'pytest parity/ --benchmark-only --benchmark-json=FILE'"
         )
     try:
-        yardsticks = {_place(e): e["extra_info"]["median_s"] for e in entries if e["extra_info"]["variant"] == _yard(e)}
-        return [_bench(entry["extra_info"], yardsticks.get(_place(entry))) for entry in entries]
+        yardsticks = {_place(extra): extra["median_s"] for extra in entries if extra["variant"] == str(extra["yardstick"])}
+        return [_bench(extra, yardsticks.get(_place(extra))) for extra in entries]
     except KeyError as error:
         raise InputError(f"{path}: a latency lacks {error}; it was written by another version, run the benchmark again") from None
+    except (TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{path}: a latency is of another shape ({error}); run the benchmark again") from None
 
 
 def slower(now: Iterable[Bench], before: Iterable[Bench], limit: float) -> list[str]:
@@ -93,10 +97,5 @@ def _bench(extra: dict[str, Any], yardstick_s: float | None) -> Bench:
     )
 
 
-def _place(entry: dict[str, Any]) -> tuple[str, int, str]:
-    extra = entry["extra_info"]
+def _place(extra: dict[str, Any]) -> tuple[str, int, str]:
     return extra["machine_id"], extra["threads"], extra["stage"]
-
-
-def _yard(entry: dict[str, Any]) -> str:
-    return str(entry["extra_info"]["yardstick"])

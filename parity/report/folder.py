@@ -15,10 +15,13 @@ from parity.report.report import Report
 
 def write_report(report: Report, folder: Path) -> None:
     """Write all of it into a folder that exists."""
-    text = json.dumps(to_json(report), indent=1, allow_nan=False)
-    (folder / "report.json").write_text(text + "\n", encoding="utf-8")
-    (folder / "report.html").write_text(page(report), encoding="utf-8")
-    (folder / "parity-card.md").write_text(card(report), encoding="utf-8")
+    texts = {
+        "report.json": json.dumps(to_json(report), indent=1, allow_nan=False) + "\n",
+        "report.html": page(report),
+        "parity-card.md": card(report),
+    }
+    for name, text in texts.items():  # a path may hold what no encoding has
+        (folder / name).write_text(text, encoding="utf-8", errors="backslashreplace")
     for (variant, stage), errors in report.evidence.layers.items():
         if errors:
             write_overlays(folder / "overlays", f"{variant}.{stage}", errors)

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from parity.bundles.assignment_table import assignment_table
 from parity.measure.verdict import Verdict
 from parity.report.bundle_verdict import NOT_JUDGED, PUBLISH, REFUSE
 from parity.report.report import Report
 from parity.report.rows import rows, told_place, worst
+from reference.progress import coloured, tell
 
 COLOURS = {PUBLISH: "green", REFUSE: "red", NOT_JUDGED: "yellow"}
 NUMBERS = ("checks", "value", "limit", "of limit")
@@ -23,35 +25,30 @@ def show(report: Report, console: Console) -> None:
         console.print(assignment_table(report.assignments))
     console.print(_table(report))
     for variant in report.left_out:
-        _print(console, "yellow", "not judged", f"{variant.variant}: {variant.why}")
+        tell(console, "yellow", "not judged", f"{variant.variant}: {variant.why}")
     for unseen in report.unseen:
-        _print(console, "yellow", "not compared", str(unseen))
+        tell(console, "yellow", "not compared", str(unseen))
     for (name, judged_as), stages in _same_files(report).items():
-        _print(console, "green", "same file", f"{', '.join(stages)} of {name}: judged as {judged_as}'s")
+        tell(console, "green", "same file", f"{', '.join(stages)} of {name}: judged as {judged_as}'s")
     for blame in report.blame():
-        _print(console, "red", "blame", str(blame))
+        tell(console, "red", "blame", str(blame))
     for warning in report.evidence.warnings():
-        _print(console, "yellow", "warning", warning)
+        tell(console, "yellow", "warning", warning)
     for device in report.devices:
-        _print(console, "bold", "device", f"{device.name}: {', '.join(f'{name} {value}' for name, value in device.told.items())}")
+        tell(console, "bold", "device", f"{device.name}: {', '.join(f'{name} {value}' for name, value in device.told.items())}")
         for note in device.notes:
-            _print(console, "bold", "device", f"{device.name}: {note}")
+            tell(console, "bold", "device", f"{device.name}: {note}")
     for stage, inputs in report.covered.items():
-        _print(console, "bold", "covered", f"{stage}, beside the cases: {inputs}")
+        tell(console, "bold", "covered", f"{stage}, beside the cases: {inputs}")
     if report.policy:
-        _print(console, "bold", "policy", f"{report.policy.name}: {report.policy.about}")
+        tell(console, "bold", "policy", f"{report.policy.name}: {report.policy.about}")
     for found in report.verdicts():
-        _print(console, COLOURS[found.verdict], found.verdict.upper(), str(found))
+        tell(console, COLOURS[found.verdict], found.verdict.upper(), str(found))
     colour = COLOURS[PUBLISH if report.publish else REFUSE]
     far = sum(not found.close_enough for found in report.verdicts())
     bundles = f", {far} bundle{'' if far == 1 else 's'} not close enough" if far else ""
     counted = f"{len(report.checks)} checks, {len(report.failed)} failed{bundles}"
-    console.print(f"[{colour}]{report.word}[/{colour}]: {counted}", highlight=False)
-
-
-def _print(console: Console, colour: str, word: str, sentence: str) -> None:
-    console.print(f"[{colour}]{word}[/{colour}]", end=" ", highlight=False)
-    console.print(sentence, markup=False, soft_wrap=True, highlight=False)
+    tell(console, colour, report.word, counted, between=": ")
 
 
 def _same_files(report: Report) -> dict[tuple[str, str], list[str]]:
@@ -69,15 +66,15 @@ def _table(report: Report) -> Table:
     for checks in rows(report.checks):
         table.add_row(*_cells(checks))
     for variant in report.left_out:
-        table.add_row("-", variant.variant, *["-"] * (len(COLUMNS) - 3), "[yellow]not judged[/yellow]")
+        table.add_row("-", variant.variant, *["-"] * (len(COLUMNS) - 3), coloured("not judged", "yellow"))
     return table
 
 
-def _cells(checks: Sequence[Verdict]) -> list[str]:
+def _cells(checks: Sequence[Verdict]) -> list[str | Text]:
     check = worst(checks)
     metric = check.metric + ("" if check.step is None else f" step {check.step}")
     limit = f"{check.limit:.2e}" if check.value >= check.low_limit else f">= {check.low_limit:.2e}"
-    verdict = "[green]ok[/green]" if check.ok else "[red]FAIL[/red]"
+    verdict = coloured("ok", "green") if check.ok else coloured("FAIL", "red")
     stage, ladder = told_place(check)
     start = [stage, check.variant, ladder, str(len(checks)), metric, check.case]
     return [*start, f"{check.value:.2e}", limit, _share(check.share_of_limit), verdict]

@@ -4,8 +4,10 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
+from typing import Any
 
 import cpuinfo
 import psutil
@@ -53,14 +55,22 @@ class Environment:
 @cache
 def cpu_model() -> str:
     """What the CPU calls itself."""
-    return str(cpuinfo.get_cpu_info().get("brand_raw", "unknown"))
+    return str(_told_by_cpuinfo().get("brand_raw", "unknown"))
 
 
 @cache
 def cpu_features() -> tuple[str, ...]:
     """Which of `FEATURE_FLAGS` the CPU has."""
-    flags = set(cpuinfo.get_cpu_info().get("flags", [])) | apple_flags()
+    flags = set(_told_by_cpuinfo().get("flags", [])) | apple_flags()
     return tuple(name for name, spellings in FEATURE_FLAGS.items() if flags.intersection(spellings))
+
+
+@cache
+def _told_by_cpuinfo() -> Mapping[str, Any]:
+    """It raises a bare Exception on processors that it does not know, and whatever the tools it starts lead to."""
+    with suppress(Exception):
+        return dict(cpuinfo.get_cpu_info())
+    return {}
 
 
 def apple_flags() -> set[str]:

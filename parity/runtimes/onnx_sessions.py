@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from reference.spec.privacy import forbid_telemetry
+
 WARNINGS_OFF = 3  # onnxruntime severity: errors only
 EXACT_PRODUCTS = ("session.x64quantprecision", "1")  # x86 kernels that cannot overflow; without VNNI they are slower
 
@@ -12,6 +14,7 @@ def new_session(model: Path | bytes, *, exact: bool, threads: int = 0) -> Any:
 
     Raises what ONNX Runtime raises for a model it cannot load.
     """
+    forbid_telemetry()
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

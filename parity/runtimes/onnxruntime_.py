@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from litert_pipeline.bundle import Bundle
+from litert_pipeline.run.advice import unusable
 from parity.runtimes.host import onnxruntime_kernels
 from parity.runtimes.onnx_sessions import new_session
 from reference.spec.errors import InputError
@@ -27,7 +28,7 @@ class OnnxStage:
         try:
             self._session = new_session(path, exact=exact, threads=threads)
         except Exception as error:  # onnxruntime's exception types are generated and share only Exception
-            raise InputError(f"{path}: ONNX Runtime cannot load it ({error}); convert it again") from None
+            raise unusable(path, "ONNX Runtime", "load", error) from None
         self._check(self._session.get_inputs(), signature.inputs, "input")
         self._check(self._session.get_outputs(), signature.outputs, "output")
 
@@ -37,7 +38,7 @@ class OnnxStage:
             found = self._session.run(names, bound)
         except Exception as error:  # as above
             reason = " ".join(str(error).split())
-            raise InputError(f"{self.path}: ONNX Runtime cannot run it ({reason}); convert it again") from None
+            raise unusable(self.path, "ONNX Runtime", "run", reason) from None
         return {name: _widened(array) for name, array in zip(names, found, strict=True)}
 
     def _check(self, found: list[Any], declared: tuple[Tensor, ...], kind: str) -> None:

@@ -1,11 +1,13 @@
 """Checkpoints to modules, completely or not at all."""
 
 import pickle
+import re
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -13,6 +15,7 @@ from torch import Tensor, nn
 
 from reference.model_files import T5_WEIGHTS, ModelFiles
 from reference.spec.errors import InputError
+from reference.spec.files import require_content
 
 StateDict = dict[str, Tensor]
 T5_UNUSED = ("decoder.", "lm_head.")  # a full T5 checkpoint also holds these; the encoder needs neither
@@ -20,6 +23,13 @@ T5_ALIAS, T5_SHARED = "encoder.embed_tokens.weight", "shared.weight"
 DIT_MARK = "transformer.project_in.weight"
 DIT_PREFIX, AUTOENCODER_PREFIX = "model.model.", "pretransform.model."
 TRAINING_PREFIXES = ("diffusion.", "diffusion_ema.")
+FLOATS = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+WRAPPERS = ("state_dict", "model")  # what a torch checkpoint may hold its tensors under
+COMPILED, PARALLEL = "_orig_mod.", "module."  # what torch.compile and DistributedDataParallel put into names
+LENGTH, DIRECTION, FOLDED = "weight_g", "weight_v", "weight"
+PARAMETRIZED = re.compile(r"parametrizations\.weight\.(original[01])")  # torch.nn.utils.parametrizations.weight_norm
+OLDER = {"original0": LENGTH, "original1": DIRECTION}
+Found = TypeVar("Found")
 
 
 def find_t5_weights(folder: Path) -> Path:
@@ -78,12 +88,14 @@ def read_tensors(path: Path, prefix: str = "") -> StateDict:
     Of a `.safetensors` file that has names under `prefix`, these only are read. Torch checkpoints are opened with
     `weights_only=True`: a pickle that wants to run code is refused unrun.
     """
+    require_content(path)
     try:
         if path.suffix == ".safetensors":
             with safe_open(path, "pt") as stored:
                 names = list(stored.keys())
-                wanted = [name for name in names if name.startswith(prefix)] or names
-                return {name: stored.get_tensor(name) for name in wanted}
+                own = as_saved_alone({name: name for name in names})
+                wanted = {name: place for name, place in own.items() if name.startswith(prefix)} or own
+                return {name: stored.get_tensor(place) for name, place in wanted.items()}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it warns of unusual pickles before it refuses them
             mapped = zipfile.is_zipfile(path)  # torch before 1.6 wrote another kind, which can only be read whole
@@ -98,12 +110,12 @@ def read_tensors(path: Path, prefix: str = "") -> StateDict:
             f"{path}: is not a plain torch checkpoint of tensors, so it was not opened (its pickle could run code); "
             "convert it to safetensors at its source"
         ) from None
-    state = content.get("state_dict", content) if isinstance(content, Mapping) else None
+    state = next((content[name] for name in WRAPPERS if name in content), content) if isinstance(content, Mapping) else None
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise InputError(
-            f"{path}: holds {type(content).__name__}, expected a dict of tensors, 'state_dict' around it or not"
+            f"{path}: holds {type(content).__name__}, expected a dict of tensors, {' or '.join(WRAPPERS)} around it or not"
         )
-    return dict(state)
+    return as_saved_alone(dict(state))
 
 
 def read_t5_tensors(path: Path) -> StateDict:
@@ -115,16 +127,40 @@ def read_t5_tensors(path: Path) -> StateDict:
     return state
 
 
+def as_saved_alone(state: Mapping[str, Found]) -> dict[str, Found]:
+    """The same by the names of a module that was saved by itself: not compiled, not wrapped for several processes, its weight
+    norms in torch's older form."""
+    compiled = {name.replace(COMPILED, ""): found for name, found in state.items()}
+    wrapped = bool(compiled) and all(name.startswith(PARALLEL) for name in compiled)
+    alone = {name.removeprefix(PARALLEL) if wrapped else name: found for name, found in compiled.items()}
+    return {PARAMETRIZED.sub(lambda match: OLDER[match[1]], name): found for name, found in alone.items()}
+
+
+def with_norms(state: StateDict, wanted: Collection[str]) -> StateDict:
+    """Kernels that were folded for inference, split into length and direction again where a module wants these: the product is
+    the kernel, but for float32's rounding."""
+    split = dict(state)
+    for name in wanted:
+        base = name.removesuffix(LENGTH)
+        if name.endswith(LENGTH) and name not in state and f"{base}{FOLDED}" in state:
+            kernel = split.pop(f"{base}{FOLDED}")
+            length = kernel.double().square().sum(tuple(range(1, kernel.ndim)), keepdim=True).sqrt()
+            split |= {name: length.float(), f"{base}{DIRECTION}": kernel}
+    return split
+
+
 def load_into(modules: Mapping[str, nn.Module], state: StateDict, path: Path) -> None:
     """Give every tensor of `state` to the module whose prefix it carries, and every module all it needs.
 
-    Raises InputError listing missing, unexpected, mis-shaped and non-finite tensors.
+    Raises InputError listing missing, unexpected, mis-shaped, non-finite tensors and those of types that hold no weights alone.
     """
     wanted = {
         f"{prefix}{name}": tuple(tensor.shape)
         for prefix, module in modules.items()
         for name, tensor in module.state_dict().items()
     }
+    state = with_norms(state, wanted)
+    floats = {name for name, tensor in state.items() if tensor.dtype in FLOATS}
     problems = {
         "missing": sorted(wanted.keys() - state.keys()),
         "unexpected": sorted(state.keys() - wanted.keys()),
@@ -133,7 +169,10 @@ def load_into(modules: Mapping[str, nn.Module], state: StateDict, path: Path) ->
             for name, shape in sorted(wanted.items())
             if name in state and tuple(state[name].shape) != shape
         ],
-        "not finite": sorted(name for name in wanted.keys() & state.keys() if not state[name].isfinite().all()),
+        "stored small, so from a file that was quantized": [
+            f"{name} ({str(state[name].dtype).removeprefix('torch.')})" for name in sorted(wanted.keys() & state.keys() - floats)
+        ],
+        "not finite": sorted(name for name in wanted.keys() & floats if not state[name].isfinite().all()),
     }
     if any(problems.values()):
         listed = "; ".join(f"{len(names)} {kind}: {_some(names)}" for kind, names in problems.items() if names)

@@ -13,6 +13,7 @@ from reference.spec.errors import NO_SPACE, InputError
 from reference.spec.replaced import note_written, only_writer, require_replaceable, require_space
 
 Found = TypeVar("Found")
+POINTER = b"version https://git-lfs"
 Stamp = tuple[Path, int, int]  # a file, its size and when it was written
 
 
@@ -101,6 +102,17 @@ def _full_disk(path: Path) -> Iterator[None]:
         raise InputError(
             f"{path}: cannot be written ({error.strerror}); free some space there, or in {tempfile.gettempdir()} (TMPDIR)"
         ) from None
+
+
+def require_content(path: Path) -> None:
+    """Raise InputError for a file that cannot be read, and for one that only says where its content is kept (Git LFS)."""
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(len(POINTER))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); expected a file, and the right to read it") from None
+    if start == POINTER:
+        raise InputError(f"{path}: is a pointer to a file in Git LFS, not the file; 'git lfs pull' or 'hf download' gets it")
 
 
 def sha256_of(path: Path) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from reference.spec.errors import InputError
+from reference.spec.files import require_content
 from reference.spec.tensors import Array
 
 PAD_ID, EOS_ID, UNK_ID = 0, 1, 2
@@ -20,6 +21,7 @@ class Tokenizer:
         """Load `spiece`. Raises InputError if it is missing, damaged, not T5's kind, or larger than `vocab_size`."""
         if not spiece.is_file():
             raise InputError(f"{spiece}: no such file; expected the SentencePiece model of the T5 folder")
+        require_content(spiece)
         import sentencepiece  # whoever brings token ids does without
 
         self._pieces = sentencepiece.SentencePieceProcessor()
@@ -37,12 +39,20 @@ class Tokenizer:
         self.max_length = max_length
 
     def count(self, text: str) -> int:
-        """Tokens `text` has before truncation, EOS included."""
-        return len(self._pieces.EncodeAsIds(text)) + 1
+        """Tokens `text` has before truncation, EOS included. Raises InputError for halves of characters."""
+        return len(self._ids(text)) + 1
+
+    def _ids(self, text: str) -> list[int]:
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            half = text[error.start].encode("ascii", "backslashreplace").decode()
+            raise InputError(f"prompt: has {half}, half a character, at place {error.start}; give it as UTF-8") from None
+        return list(self._pieces.EncodeAsIds(text))
 
     def __call__(self, text: str) -> tuple[Array, Array]:
         """`(input_ids, attention_mask)`, both int32 (1, max_length)."""
-        ids = [*self._pieces.EncodeAsIds(text)[: self.max_length - 1], EOS_ID]
+        ids = [*self._ids(text)[: self.max_length - 1], EOS_ID]
         padded = np.full((1, self.max_length), PAD_ID, dtype=np.int32)
         padded[0, : len(ids)] = ids
         mask = np.zeros_like(padded)

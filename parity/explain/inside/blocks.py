@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from rich.table import Table
 
 from parity.explain.inside.module_error import ModuleError
+from reference.progress import coloured
 
 BLOCK = re.compile(r"(t5\.encoder\.block|transformer\.layers|layers)\.\d+")
 
@@ -56,6 +57,6 @@ def block_table(errors: list[ModuleError], title: str) -> Table:
             f"{worst.expected:.1e}",
             f"{block.accumulated:.1e}",
             f"{block.errors[-1].snr_db:.0f}",
-            "[green]ok[/green]" if worst.ok else "[red]FAULT[/red]",
+            coloured("ok", "green") if worst.ok else coloured("FAULT", "red"),
         )
     return table

@@ -1,13 +1,19 @@
 """ONNX Runtime is told to multiply exactly where the test of its kernels says so, whoever opens the session, and nowhere else."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import onnxruntime
 import pytest
+from typer.testing import CliRunner
 
 from litert_pipeline.build.stage import as_converted
 from litert_pipeline.bundle import Bundle
+from parity.__main__ import app
 from parity.explain.inside.graphs import onnx as graphs
 from parity.judge.judge import Judge
 from parity.measure.teacher_forcing import stage_feed
@@ -15,6 +21,7 @@ from parity.runtimes import host, onnx_products, onnxruntime_
 from parity.runtimes.integer_kernels import IntegerKernels
 from parity.runtimes.onnx_sessions import EXACT_PRODUCTS, new_session
 from parity.test_parity import case_called
+from reference.spec.privacy import NO_TELEMETRY
 from reference.spec.stages import DIT
 from reference.spec.tensors import Array
 
@@ -86,3 +93,23 @@ def test_one_way_to_multiply_that_errs_is_noticed(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(onnx_products, "_run", erring)
     assert onnx_products.wrong_in_onnxruntime(exact=True) == pytest.approx(0.5)
+
+
+def test_nothing_is_kept_about_the_models_that_are_judged(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:
+    """onnxruntime's telemetry writes into the user's cache when it is imported."""
+    start = "from pathlib import Path; from parity.runtimes.onnx_sessions import new_session; import sys; "
+    quietly = f"{start}new_session(Path(sys.argv[1]), exact=False)"
+    written = {}
+    for name, code in (("ours", quietly), ("others", "import onnxruntime")):
+        home = {"HOME": str(tmp_path / name), "XDG_CACHE_HOME": str(tmp_path / name / "cache")}
+        environment = {key: value for key, value in os.environ.items() if key != NO_TELEMETRY} | home
+        subprocess.run([sys.executable, "-c", code, bundles["onnx_fp32"].path("dit")], env=environment, check=True)
+        written[name] = [path.name for path in (tmp_path / name).rglob("*") if path.is_file()]
+    assert written["ours"] == []
+    assert written["others"], "onnxruntime keeps nothing any more: forbid_telemetry() has nothing to forbid"
+
+
+def test_every_command_forbids_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(NO_TELEMETRY)
+    CliRunner().invoke(app, ["contract", "nowhere"])
+    assert os.environ[NO_TELEMETRY] == "1"
