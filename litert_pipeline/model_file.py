@@ -5,7 +5,7 @@ Such a file is the same model only with the same data, so what identifies it cov
 
 import hashlib
 import mmap
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -37,6 +37,12 @@ class External:
 
     location: str
     needed_bytes: int
+
+
+def model_files(folder: Path, suffixes: Collection[str]) -> list[Path]:
+    """The files of a folder with one of these endings, in order: no folders, and nothing hidden, such as `._dit.tflite`."""
+    named = (path for path in sorted(folder.iterdir()) if path.suffix in suffixes and not path.name.startswith("."))
+    return [path for path in named if path.is_file()]
 
 
 def parts_of(path: Path) -> tuple[Path, ...]:

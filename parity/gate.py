@@ -9,6 +9,7 @@ from pathlib import Path
 from litert_pipeline.build.conversions import Conversions
 from litert_pipeline.bundle import Bundle
 from parity.bundles.assignment_table import assigned, drawing
+from parity.bundles.foreign import left_aside
 from parity.bundles.given import chosen_bundles
 from parity.explain.gather import gather, gather_for_terminal
 from parity.judge.judge import Judge
@@ -84,6 +85,8 @@ def _judged(judge: Judge, asked: list[str], options: GateOptions, say: Say) -> R
     for label, bundle in bundles:
         if bundle.manifest.source is None:
             say(f"{bundle.folder}: has no manifest; judged as made elsewhere, and called '{label}' for what its files store")
+            if names := left_aside(bundle):
+                say(f"{bundle.folder}: not looked at: {', '.join(names)}")
         for path, noise in drawing(bundle):
             say(f"{path}: draws its {noise} itself; judged with the truth's handed in")
     say(f"model: {spec.objective}, {spec.window_s:.2f} s at {spec.sample_rate_hz} Hz, coded {spec.coding}")

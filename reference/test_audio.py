@@ -1,5 +1,8 @@
 """Sound files in and out, and audio-to-audio."""
 
+import errno
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +100,7 @@ def test_trimming_follows_seconds(seconds: float, samples: int) -> None:
 
 BAD_FILES = {
     "not a sound file": (lambda path: path.write_bytes(b"hello"), "not a readable sound file"),
-    "missing": (lambda path: None, "not a readable sound file"),
+    "missing": (lambda path: None, "cannot be read"),
     "empty": (lambda path: write_wav(path, np.zeros((2, 0), np.float32), RATE_HZ), "holds no samples"),
     "nan": (lambda path: write_wav(path, np.full((2, 3), np.nan, np.float32), RATE_HZ), "holds NaN or infinity"),
 }
@@ -151,3 +154,44 @@ def test_the_lower_the_level_the_nearer_the_recording(tiny: Model, recording: Ar
 def test_init_noise_level_needs_init_audio() -> None:
     with pytest.raises(InputError, match=r"sigma_max is 0\.5 without init audio"):
         Request(prompt="a", seconds=1, sampler=SamplerSpec(sigma_max=0.5))
+
+
+UNREADABLE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "never finished, zero": (
+        lambda wav: wav[:40] + b"\0\0\0\0" + wav[44:], "its header was never finished (800 bytes follow, it says 0)",
+    ),
+    "never finished, most": (lambda wav: wav[:40] + b"\xff" * 4 + wav[44:], "its header was never finished (800 bytes follow"),
+    "cut off": (lambda wav: wav[:-100], "is cut off (700 bytes of samples, its header says 800)"),
+    "cut off, behind a chunk": (lambda wav: wav[:36] + b"LIST\3\0\0\0abc\0" + wav[36:-8], "is cut off (792 bytes of samples"),
+    "a pointer": (lambda wav: b"version https://git-lfs.github.com/spec/v1\n", "is a pointer to a file in Git LFS"),
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_a_wav_that_is_not_whole_is_told(tmp_path: Path, name: str) -> None:
+    change, words = UNREADABLE[name]
+    path = tmp_path / "x.wav"
+    write_wav(path, np.zeros((2, 100), np.float32), 44100)
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(InputError, match=re.escape(f"{path}: {words}")):
+        read_wav(path)
+
+
+def test_other_chunks_and_other_formats_are_read(tmp_path: Path) -> None:
+    sound = np.full((2, 100), 0.5, np.float32)
+    write_wav(tmp_path / "x.wav", sound, 44100)
+    data = (tmp_path / "x.wav").read_bytes()
+    (tmp_path / "more.wav").write_bytes(data[:36] + b"LIST\3\0\0\0abc\0" + data[36:] + b"LIST\2\0\0\0ab")
+    soundfile.write(tmp_path / "x.flac", sound.T, 44100)
+    for name in ("more.wav", "x.flac"):
+        assert np.array_equal(read_wav(tmp_path / name)[0], sound)
+
+
+def test_a_file_one_may_not_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, mode: str) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    (tmp_path / "x.wav").touch()
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(InputError, match=r"x\.wav: cannot be read \(Permission denied\); expected a file, and the right"):
+        read_wav(tmp_path / "x.wav")

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from litert_pipeline.bundle import MANIFEST_NAME, SUFFIXES, read_bundle
+from litert_pipeline.model_file import model_files
 from litert_pipeline.run.advice import unusable
 from litert_pipeline.run.litert import native_log
 from litert_pipeline.run.pipeline import open_stage
@@ -14,9 +15,8 @@ from reference.spec.files import require_content
 
 def require_loadable(folder: Path) -> None:
     """Raise InputError if any LiteRT file of a bundle cannot be opened, a crash of the runtime included."""
-    for path in sorted(folder.glob("*")):
-        if path.suffix in SUFFIXES.values():
-            require_content(path)
+    for path in model_files(folder, SUFFIXES.values()) if folder.is_dir() else ():
+        require_content(path)
     command = [sys.executable, "-m", "litert_pipeline.run.probe", str(folder)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode >= 0:
@@ -47,7 +47,7 @@ def _open_stages(folder: Path) -> None:
 
 def _open_files(folder: Path) -> None:
     """Without a manifest nothing is known of what they take."""
-    for path in sorted(folder.glob("*.tflite")):
+    for path in model_files(folder, [SUFFIXES["litert"]]):
         print(path.name, flush=True)
         with native_log():
             from ai_edge_litert.interpreter import Interpreter

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from litert_pipeline.binding import Binding
 from litert_pipeline.build.recipes import RECIPES
-from litert_pipeline.bundle import MANIFEST_NAME, Bundle, Manifest, StageFile
-from litert_pipeline.model_file import sha256_of_model, size_of_model
+from litert_pipeline.bundle import MANIFEST_NAME, SUFFIXES, Bundle, Manifest, StageFile
+from litert_pipeline.model_file import model_files, parts_of, sha256_of_model, size_of_model
 from litert_pipeline.run.litert import LiteRTStage
 from parity.bundles.arithmetic import claimed, stored
 from parity.bundles.assign import assignments
@@ -20,9 +20,9 @@ from reference.pipeline import TorchStage, read_modules, read_outline, t5_folder
 from reference.spec.errors import InputError
 from reference.spec.files import sha256_of
 from reference.spec.generation import Stage
+from reference.spec.replaced import WRITTEN
 from reference.spec.stages import ALL_STAGES, GENERATION, STAGE_TABLE, signatures
 
-SUFFIXES = (".tflite", ".onnx")
 
 class _Model:
     """What is known of the model before its weights are read, and one stage of it where probing needs that."""
@@ -42,12 +42,20 @@ def is_foreign(folder: Path) -> bool:
     return folder.is_dir() and not (folder / MANIFEST_NAME).is_file()
 
 
+def left_aside(bundle: Bundle) -> list[str]:
+    """The names of what lies in a folder and is no part of its bundle."""
+    parts = (part for stage in bundle.manifest.stages for part in parts_of(bundle.path(stage)))
+    used = {*parts, bundle.tokenizer_path, bundle.folder / WRITTEN}
+    around = {folder for part in used for folder in part.parents}
+    return [path.name for path in sorted(bundle.folder.iterdir()) if path not in used | around]
+
+
 def read_foreign(folder: Path, model_dir: Path) -> Bundle:
     """Every `.tflite` or `.onnx` file of `folder` as a stage of the model. Raises InputError saying what does not fit.
 
     Without `spiece.model` in the folder the model dir's tokenizer is taken.
     """
-    paths = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES)
+    paths = model_files(folder, SUFFIXES.values())
     if not paths:
         raise InputError(
             f"{folder}: has neither manifest.json nor a .tflite or .onnx file; expected a bundle, such as "

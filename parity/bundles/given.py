@@ -7,9 +7,10 @@ from litert_pipeline.build.conversions import Conversions, described_bundles
 from litert_pipeline.build.onnx2tf import find_onnx2tf
 from litert_pipeline.build.recipes import RECIPES, Recipe
 from litert_pipeline.build.workers import made_bundles, workers
-from litert_pipeline.bundle import Bundle, read_bundle
+from litert_pipeline.bundle import SUFFIXES, Bundle, read_bundle
+from litert_pipeline.model_file import model_files
 from litert_pipeline.run.probe import require_loadable
-from parity.bundles.foreign import SUFFIXES, is_foreign, read_foreign
+from parity.bundles.foreign import is_foreign, read_foreign
 from parity.bundles.interface import read_interface
 from parity.runtimes import REFERENCES, names_of
 from reference.progress import Say
@@ -94,8 +95,7 @@ def _require_loadable(folder: Path) -> None:
     try:
         require_loadable(folder)
     except InputError:
-        paths = [path for path in sorted(folder.glob("*")) if path.suffix in SUFFIXES]
-        if not any(map(_wants_operators, paths)):
+        if not any(map(_wants_operators, model_files(folder, SUFFIXES.values()))):
             raise
 
 

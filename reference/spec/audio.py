@@ -1,5 +1,6 @@
 """Float audio to WAV and back."""
 
+import os
 import struct
 from pathlib import Path
 
@@ -7,10 +8,11 @@ import numpy as np
 import soundfile
 
 from reference.spec.errors import InputError
-from reference.spec.files import new_file
+from reference.spec.files import new_file, require_content
 from reference.spec.tensors import Array
 
 _IEEE_FLOAT = 3
+UNFINISHED = (0, 0xFFFFFFFF)  # what writers put where they do not know yet how long it gets
 PCM_SUBTYPES = {"pcm16": "PCM_16", "pcm24": "PCM_24"}
 ENCODINGS = ("float32", *PCM_SUBTYPES)
 
@@ -49,6 +51,8 @@ def read_wav(path: Path) -> tuple[Array, int]:
 
     Raises InputError for a file that is missing, no sound file, empty, or holds NaN or infinity.
     """
+    require_content(path)
+    _require_finished(path)
     try:
         data, sample_rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, OSError) as error:
@@ -58,6 +62,28 @@ def read_wav(path: Path) -> tuple[Array, int]:
     if not np.isfinite(data).all():
         raise InputError(f"{path}: holds NaN or infinity; expected finite samples, write it again")
     return np.ascontiguousarray(data.T), int(sample_rate_hz)
+
+
+def _require_finished(path: Path) -> None:
+    """Raise InputError for a WAV whose writer was killed, or that was cut off: libsndfile reads what happens to be there."""
+    with path.open("rb") as stream:
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(0)
+        if stream.read(4) != b"RIFF" or stream.read(8)[4:] != b"WAVE":
+            return
+        while len(head := stream.read(8)) == 8:
+            name, declared = struct.unpack("<4sI", head)
+            left = size - stream.tell()
+            if name != b"data":
+                stream.seek(declared + declared % 2, os.SEEK_CUR)
+                continue
+            if declared in UNFINISHED and left:
+                says = f"{left} bytes follow, it says {declared}"
+                raise InputError(f"{path}: its header was never finished ({says}); write it again")
+            if declared > left:
+                says = f"{left} bytes of samples, its header says {declared}"
+                raise InputError(f"{path}: is cut off ({says}); copy or write it again")
+            return
 
 
 def fitted(audio: Array, rate_hz: int, wanted_rate_hz: int, shape: tuple[int, ...]) -> Array:
