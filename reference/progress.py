@@ -4,8 +4,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
 from rich.text import Text
 
 Say = Callable[[str], None]
@@ -24,6 +26,16 @@ def coloured(word: str, style: str) -> Text:
 def tell(console: Console, style: str, word: str, sentence: str, between: str = " ") -> None:
     """One sentence, however long, begun by a word of our own in a colour."""
     console.print(coloured(word, style), sentence, sep=between, soft_wrap=True, highlight=False)
+
+
+def show_table(console: Console, table: Table) -> None:
+    """A table in which no number and no name is cut: text is folded between words, and where even that is too wide for the
+    terminal, lines are longer."""
+    for column in table.columns:
+        texts = [str(cell) for cell in (column.header, *column.cells)]
+        parts = texts if column.justify == "right" else [word for text in texts for word in text.split()]
+        column.min_width = max(map(cell_len, parts), default=0)
+    console.print(table, soft_wrap=True)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from fixtures import TINY_MODEL_DIR
 from parity.commands.options import ModelDir, print_peak, wide_console
-from reference.progress import plain_console, show_progress
+from reference.progress import plain_console, show_progress, show_table
 from reference.spec.errors import InputError
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _show(contents: "Contents", console: Console) -> None:
         table.add_column(title, justify="right" if title in ("how many", "values") else "left")
     for part in contents.parts:
         table.add_row(*_cells(part))
-    console.print(table)
+    show_table(console, table)
     loaded = f"weights {contents.loaded}, " if contents.loaded else ""
     console.print(f"{loaded}steps {contents.steps:.6g}, {contents.numbers} constants of the graph's own", highlight=False)
     _list("is not the checkpoint's value", contents.wrong, console)

@@ -10,7 +10,7 @@ import typer
 from fixtures import TINY_MODEL_DIR
 from parity.commands.options import Draws, ModelDir, NoCache, print_peak, split_names, user_store, wide_console
 from reference.command import MOST_THREADS, Force, thread_counts
-from reference.progress import show_progress, tell
+from reference.progress import show_progress, show_table, tell
 from reference.spec.errors import EXIT_OK, EXIT_REFUSE
 
 
@@ -91,7 +91,7 @@ def contract_command(
     console = wide_console()
     found = contract(bundle, model)
     for revision, reached in found.reached.items():
-        console.print(contract_table(reached, revision))
+        show_table(console, contract_table(reached, revision))
     for text in found.general:
         tell(console, "red", "wrong", f"the app {text}")
     for text in found.notes:

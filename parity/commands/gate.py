@@ -13,7 +13,7 @@ from rich.table import Table
 from fixtures import TINY_MODEL_DIR
 from parity.commands.options import Draws, ModelDir, NoCache, print_peak, split_names, user_store, wide_console
 from reference import command
-from reference.progress import show_progress
+from reference.progress import show_progress, show_table
 from reference.spec.errors import EXIT_OK, EXIT_REFUSE, InputError
 
 
@@ -113,7 +113,7 @@ def _soak_mixes(console: Console, runs: int, seed: int, spoiled: int, log: Path 
     table = Table("mix", "stores and computes", "runs", "right")
     for mix, arithmetic, count, right in by_arithmetic(done):
         table.add_row(mix, arithmetic, str(count), str(right))
-    console.print(table)
+    show_table(console, table)
     right = sum(run.right for run in done)
     took_s = sum(run.seconds for run in done)
     console.print(f"{right} of {runs} runs end right; {table.row_count} mixes, {took_s:.0f} s", highlight=False)

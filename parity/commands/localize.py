@@ -8,7 +8,7 @@ import typer
 from fixtures import TINY_MODEL_DIR
 from parity.commands.options import ModelDir, NoCache, print_peak, user_store, wide_console
 from reference import command
-from reference.progress import show_progress
+from reference.progress import show_progress, show_table
 from reference.spec.errors import EXIT_OK, EXIT_REFUSE
 from reference.spec.stages import ALL_STAGES
 
@@ -32,7 +32,7 @@ def localize_command(
     options = InsideOptions(model=model, bundle=bundle, stage=stage, case=case, step=step, out=out, force=force)
     with show_progress(console) as say:
         errors = look_inside(options, user_store(no_cache), say)
-    console.print(block_table(errors, f"{stage} of {bundle}, case {case}"))
+    show_table(console, block_table(errors, f"{stage} of {bundle}, case {case}"))
     fault = first_fault(errors)
     console.print("no module is at fault" if fault is None else f"first fault: {fault.path}", highlight=False)
     print_peak(console)

@@ -8,7 +8,7 @@ import typer
 from fixtures import TINY_MODEL_DIR
 from parity.commands.options import ModelDir, wide_console
 from reference import command
-from reference.progress import tell
+from reference.progress import show_table, tell
 from reference.spec.errors import EXIT_OK, EXIT_REFUSE
 
 
@@ -34,7 +34,7 @@ def headroom_command(
     if record is not None:
         ledger.record(content, record, force)
     known = ledger.read_ledger(record or ledger.LEDGER)
-    console.print(headroom_table(found))
+    show_table(console, headroom_table(found))
     for row in worst(found).values():
         console.print(f"{row.variant}: least room {row.room:.2g}x, {row.budget}", highlight=False, soft_wrap=True)
     complaints = [wrong for row in worst(found).values() if (wrong := ledger.complaint(row, known.outside))]

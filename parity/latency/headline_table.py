@@ -9,6 +9,7 @@ from parity.latency.entrants import Timed
 from parity.latency.generation import Laps
 from parity.latency.headline import BASE, Headline, Row
 from parity.measure.race import Times
+from reference.progress import show_table
 from reference.spec.stages import CONDITIONER, DECODER, DIT, GENERATION, STAGE_TABLE
 
 MB, GB, GIGA = 1e6, 1e9, 1e9
@@ -31,7 +32,7 @@ def show(headline: Headline, console: Console) -> None:
             table.add_column(name, justify="left" if name in ("variant", "runtime", "verdict", "answers") else "right")
         for row in rows:
             table.add_row(*row)
-        console.print(table)
+        show_table(console, table)
     for line in notes(headline):
         console.print(line, highlight=False, soft_wrap=True)
 

@@ -12,7 +12,7 @@ from parity.measure.verdict import Verdict
 from parity.report.bundle_verdict import NOT_JUDGED, PUBLISH, REFUSE
 from parity.report.report import Report
 from parity.report.rows import rows, told_place, worst
-from reference.progress import coloured, tell
+from reference.progress import coloured, show_table, tell
 
 COLOURS = {PUBLISH: "green", REFUSE: "red", NOT_JUDGED: "yellow"}
 NUMBERS = ("checks", "value", "limit", "of limit")
@@ -22,8 +22,8 @@ COLUMNS = ("stage", "variant", "ladder", *NUMBERS[:1], "worst metric", "case", *
 def show(report: Report, console: Console) -> None:
     """Print what foreign tensors stand for, the worst checks, whom to blame, a verdict for each bundle, then the run's."""
     if report.assignments:
-        console.print(assignment_table(report.assignments))
-    console.print(_table(report))
+        show_table(console, assignment_table(report.assignments))
+    show_table(console, _table(report))
     for variant in report.left_out:
         tell(console, "yellow", "not judged", f"{variant.variant}: {variant.why}")
     for unseen in report.unseen:
