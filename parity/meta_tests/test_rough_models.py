@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from conftest import OneAtATime
 from fixtures.make_model import make_model
+from fixtures.plugins.with_model import OneAtATime
 from fixtures.rough import ROUGH
 from litert_pipeline.build.conversions import Conversions
 from parity.bundles.given import make_bundles
