@@ -1,5 +1,6 @@
 """`python -m litert_pipeline`: convert, quantize, generate."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -76,7 +77,9 @@ def generate_command(
     job.run(lambda: open_pipeline(read_bundle(bundle), threads=threads, init_audio=init_audio))
 
 
-COMMANDS = {"convert": convert_command, "quantize": quantize_command, "generate": generate_command}
+COMMANDS: Mapping[str, Callable[..., None]] = {
+    "convert": convert_command, "quantize": quantize_command, "generate": generate_command,
+}
 app = command_line(
     about="Convert, quantize and run Stable Audio with LiteRT.",
     at_fault="the LiteRT pipeline",

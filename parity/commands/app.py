@@ -1,5 +1,7 @@
 """All commands of `python -m parity`, in the order of its help."""
 
+from collections.abc import Callable, Mapping
+
 from litert_pipeline.extras import naming_missing
 from parity.commands.contents import contents_command
 from parity.commands.device import contract_command, judge_command, pack_command, verify_wav_command
@@ -10,7 +12,7 @@ from parity.commands.localize import localize_command
 from parity.commands.recorded import goldens_command, headroom_command
 from reference.command_line import command_line
 
-COMMANDS = {
+COMMANDS: Mapping[str, Callable[..., None]] = {
     "gate": gate_command,
     "contents": contents_command,
     "localize": localize_command,
