@@ -45,7 +45,7 @@ SHARED := -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 # Of the product's tests: prompts and seconds of each kind. All cases are judged by `make gate`, and by `pytest parity/` without this.
 CASES ?= drums,exactly_full,unicode,seconds_zero,seconds_beyond
 
-.PHONY: gate headroom gate-full headline test looked-over mixes rounded oracle faults faults-test bench lock goldens tiny-model emulator onnx2tf clean
+.PHONY: gate headroom gate-full headline test looked-over mixes rounded oracle registry faults faults-test bench lock goldens tiny-model emulator onnx2tf clean
 
 gate: $(GATE_STAMP) ## convert the embedded tiny model for every variant and judge it; onnx2tf's where it is installed
 	$(BIN)/python -m parity gate --report $(REPORT) --force
@@ -97,6 +97,9 @@ rounded: $(STAMP) ## judge bundles converted from weights that upstream's loader
 oracle: $(STAMP) $(ORACLE_STAMP) $(ORACLE_SAME_STAMP) $(DIFFUSERS_STAMP) ## compare all drawn configurations with their oracles, of which `make test` has a part
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest reference --benchmark-disable $(SHARED) -m oracle
 
+registry: $(STAMP) ## whether the extras resolve on other machines: Linux on aarch64, macOS on arm64
+	$(BIN)/python -m pytest parity/meta_tests/test_resolves.py --benchmark-disable -m registry
+
 faults: $(GATE_STAMP) ## inject every fault and write docs/faults.md
 	$(BIN)/python -m parity faults --out docs/faults.md --force
 
@@ -124,7 +127,9 @@ lock: ## write both lock files again
 	$(VENV)-lock/bin/python -m pip install -qq -e '.[dev]'
 	$(VENV)-lock/bin/python -m pip install -qq --no-deps $(ORACLE)
 	echo "# The exact set the gate and the tests run with. Written by 'make lock'." > requirements.lock
-	$(VENV)-lock/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' >> requirements.lock
+# Linux on aarch64 has a torch of its own (pyproject.toml says why), which a constraint of another version would rule out.
+	$(VENV)-lock/bin/python -m pip freeze --exclude-editable | sed -e 's/+cpu$$//' \
+		-e "s/^torch==.*/&; sys_platform != 'linux' or platform_machine != 'aarch64'/" >> requirements.lock
 	rm -rf $(VENV)-lock
 	$(PYTHON) -m venv $(VENV)-lock
 	$(VENV)-lock/bin/python -m pip install -qq $(ONNX2TF)

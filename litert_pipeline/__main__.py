@@ -1,12 +1,15 @@
 """`python -m litert_pipeline`: convert, quantize, generate."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from fixtures import TINY_MODEL_DIR
+from litert_pipeline.build.installed import require_installed
 from litert_pipeline.build.recipes import RECIPES
+from litert_pipeline.extras import naming_missing
 from reference import command
 from reference.command_line import command_line, takes_options
 from reference.progress import plain_console, show_progress
@@ -35,6 +38,7 @@ def convert_command(
     from litert_pipeline.bundle import read_bundle
 
     chosen, taken = conversion_recipe(recipe), None if base is None else read_bundle(base)
+    require_installed([chosen])
     with show_progress(plain_console()) as say:
         convert(model, out, chosen, base=taken, force=force, say=say)
     typer.echo(f"wrote {out}")
@@ -50,8 +54,10 @@ def quantize_command(
     from litert_pipeline.build.quantize import quantize
     from litert_pipeline.build.recipes import quantization_recipe
 
+    chosen = quantization_recipe(recipe)
+    require_installed([chosen])
     with show_progress(plain_console()) as say:
-        quantize(bundle, out, quantization_recipe(recipe), force=force, say=say)
+        quantize(bundle, out, chosen, force=force, say=say)
     typer.echo(f"wrote {out}")
 
 
@@ -70,10 +76,13 @@ def generate_command(
     job.run(lambda: open_pipeline(read_bundle(bundle), threads=threads, init_audio=init_audio))
 
 
+COMMANDS: Mapping[str, Callable[..., None]] = {
+    "convert": convert_command, "quantize": quantize_command, "generate": generate_command,
+}
 app = command_line(
     about="Convert, quantize and run Stable Audio with LiteRT.",
     at_fault="the LiteRT pipeline",
-    commands={"convert": convert_command, "quantize": quantize_command, "generate": generate_command},
+    commands={name: naming_missing(command) for name, command in COMMANDS.items()},
 )
 
 if __name__ == "__main__":

@@ -2,15 +2,17 @@
 
 pytest parity/ --benchmark-only --threads 1,2 --benchmark-json=latency.json
 
-All variants are timed in turns before the first of their tests reports; each test then replays what its variant took.
+On a device `--kit kit` takes the place of model and bundles, and nothing needs torch. All variants are timed in turns before the
+first of their tests reports; each test then replays what its variant took.
 """
 
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from parity.latency.suite import Suite
+from parity.latency.latencies import Latencies
 from parity.measure.race import Times
 
 
@@ -42,22 +44,20 @@ def replay(request: pytest.FixtureRequest) -> Replay:
 
 
 def test_stage_latency(
-    replay: Replay, benchmark: BenchmarkFixture, suite: Suite, variant: str, stage: str, threads: int
+    replay: Replay, benchmark: BenchmarkFixture, suite: Latencies, variant: str, stage: str, threads: int
 ) -> None:
     timed = suite.stage(stage, variant, threads)
     benchmark.group = f"{stage}, {threads} threads"
     benchmark.extra_info.update(suite.extra(variant, threads), stage=stage)
     if not suite.quick:
-        benchmark.extra_info.update(suite.rate(stage, timed.times, threads))
-        benchmark.extra_info["peak_bytes"] = suite.peak_bytes(stage, variant, threads)
-        benchmark.extra_info["delegation"] = suite.delegation(stage, variant)
+        benchmark.extra_info.update(suite.details(stage, variant, threads, timed.times))
     replay.into(benchmark, timed.times)
     assert timed.verdicts
     assert not [str(v) for v in timed.verdicts if not v.ok]
 
 
 def test_opening_latency(
-    replay: Replay, benchmark: BenchmarkFixture, suite: Suite, variant: str, stage: str, threads: int
+    replay: Replay, benchmark: BenchmarkFixture, suite: Latencies, variant: str, stage: str, threads: int
 ) -> None:
     if not suite.has_files(variant, stage):
         pytest.skip("nothing to open: it runs the loaded model, or the bundle lacks the stage")
@@ -67,13 +67,14 @@ def test_opening_latency(
 
 
 def test_end_to_end_latency(
-    replay: Replay, benchmark: BenchmarkFixture, suite: Suite, variant: str, threads: int
+    replay: Replay, benchmark: BenchmarkFixture, suite: Latencies, variant: str, threads: int
 ) -> None:
     laps = suite.laps(variant, threads)
     benchmark.group = f"end to end, {threads} threads"
     benchmark.extra_info.update(suite.extra(variant, threads), stage="end to end", overhead=laps.overhead)
     benchmark.extra_info["stage_s"] = {stage: times.median_s for stage, times in laps.stages.items()}
-    benchmark.extra_info["audio_s"] = suite.judge.model.spec.window_s
+    benchmark.extra_info["audio_s"] = suite.audio_s
     replay.into(benchmark, laps.total)
     assert laps.deterministic
-    assert not [str(v) for v in suite.free_running(variant) if not v.ok]
+    assert np.isfinite(laps.audio).all()
+    assert not [str(v) for v in suite.of_generations(variant, threads) if not v.ok]

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from litert_pipeline.build.conversions import Conversions, described_bundles
+from litert_pipeline.build.installed import require_installed
 from litert_pipeline.build.onnx2tf import find_onnx2tf
 from litert_pipeline.build.recipes import RECIPES, Recipe
 from litert_pipeline.build.workers import made_bundles, workers
@@ -52,7 +53,10 @@ def makeable(recipes: set[str], say: Say) -> set[str]:
 def make_bundles(
     model: Path, folder: Path, recipes: set[str], say: Say, conversions: Conversions
 ) -> dict[str, Bundle]:
-    """Convert and quantize `model` into every one of `recipes`, but for what `conversions` has."""
+    """Convert and quantize `model` into every one of `recipes`, but for what `conversions` has.
+
+    Raises InputError if what that takes is not installed.
+    """
     folder.mkdir(parents=True)
     wanted = _with_sources(recipes)
     described = described_bundles(model, wanted)
@@ -60,6 +64,7 @@ def make_bundles(
     if before := [recipe.name for recipe in wanted if recipe not in missing]:
         say(f"converted before: {', '.join(before)}")
     if missing:
+        require_installed(missing)
         say(f"converting: {', '.join(recipe.name for recipe in missing)}")
         with workers() as pool:
             for recipe in made_bundles(pool, missing, model, folder):

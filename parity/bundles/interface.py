@@ -27,12 +27,16 @@ SIGNED = {UINT8: INT8, UINT4: INT4}  # what is stored without a sign counts as w
 
 @dataclass(frozen=True, kw_only=True)
 class FileTensor:
-    """An input or output. `name` is what runtimes know it by, `tensor_name` the graph's own; an axis may be open (None)."""
+    """An input or output. `name` is what runtimes know it by, `tensor_name` the graph's own; an axis may be open (None).
+
+    `position` is its place among the graph's, `signed` that among the signature's, where there is one.
+    """
 
     name: str
     tensor_name: str
     position: int
     index: int
+    signed: int
     shape: tuple[int | None, ...]
     dtype: str
 
@@ -99,7 +103,7 @@ def _litert_interface(path: Path, model: Any, schema: Any, entry: Any) -> Interf
     codes = {value: name for name, value in vars(schema.TensorType).items() if not name.startswith("_")}
 
     def tensors(indices: list[int], named: Mapping[int, str]) -> tuple[FileTensor, ...]:
-        found = []
+        found, signed = [], list(named)
         for position, index in enumerate(indices):
             tensor = graph.Tensors(index)
             name, code = tensor.Name().decode(), codes[tensor.Type()]
@@ -109,6 +113,7 @@ def _litert_interface(path: Path, model: Any, schema: Any, entry: Any) -> Interf
                     tensor_name=name,
                     position=position,
                     index=index,
+                    signed=signed.index(index) if index in named else position,
                     shape=tuple(int(tensor.Shape(axis)) for axis in range(tensor.ShapeLength())),
                     dtype=DTYPES.get(code, code.lower()),
                 )
@@ -235,6 +240,7 @@ def _onnx_tensor(entry: Any, position: int) -> FileTensor:
         tensor_name=entry.name,
         position=position,
         index=position,
+        signed=position,
         shape=tuple(axis.dim_value or None for axis in tensor.shape.dim),
         dtype=DTYPES.get(code, code.lower()),
     )

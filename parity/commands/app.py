@@ -1,5 +1,8 @@
 """All commands of `python -m parity`, in the order of its help."""
 
+from collections.abc import Callable, Mapping
+
+from litert_pipeline.extras import naming_missing
 from parity.commands.contents import contents_command
 from parity.commands.device import contract_command, judge_command, pack_command, verify_wav_command
 from parity.commands.faults import faults_command
@@ -9,22 +12,23 @@ from parity.commands.localize import localize_command
 from parity.commands.recorded import goldens_command, headroom_command
 from reference.command_line import command_line
 
+COMMANDS: Mapping[str, Callable[..., None]] = {
+    "gate": gate_command,
+    "contents": contents_command,
+    "localize": localize_command,
+    "soak": soak_command,
+    "faults": faults_command,
+    "headroom": headroom_command,
+    "goldens": goldens_command,
+    "headline": headline_command,
+    "bench-report": bench_report_command,
+    "pack": pack_command,
+    "judge": judge_command,
+    "contract": contract_command,
+    "verify-wav": verify_wav_command,
+}
 app = command_line(
     about="Is the converted model still the same model?",
     at_fault="the gate",
-    commands={
-        "gate": gate_command,
-        "contents": contents_command,
-        "localize": localize_command,
-        "soak": soak_command,
-        "faults": faults_command,
-        "headroom": headroom_command,
-        "goldens": goldens_command,
-        "headline": headline_command,
-        "bench-report": bench_report_command,
-        "pack": pack_command,
-        "judge": judge_command,
-        "contract": contract_command,
-        "verify-wav": verify_wav_command,
-    },
+    commands={name: naming_missing(command) for name, command in COMMANDS.items()},
 )

@@ -57,13 +57,13 @@ def bench_report_command(
 ) -> None:
     """Compare latencies of several machines; 1 if a stage lost speed against the baseline."""
     from parity.latency.bench_page import markdown, write_page
-    from parity.latency.bench_report import read_benches, slower
+    from parity.latency.bench_report import read_benches, slower, told_apart
 
     console = wide_console()
     form = "md" if out is None else out.suffix.removeprefix(".")
     if form not in ("md", "html"):
         raise InputError(f"{out}: ends in '.{form}', expected .md or .html")
-    benches = [bench for file in files for bench in read_benches(file)]
+    benches = told_apart([bench for file in files for bench in read_benches(file)])
     lost = [] if baseline is None else slower(benches, read_benches(baseline), slower_by)
     if out is not None:
         with new_file(out, force) as file:

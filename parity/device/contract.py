@@ -4,8 +4,9 @@ The app finds tensors by place and checks next to nothing, so a bundle may be ri
 noise, or write past a buffer. Nothing is run here but what probing needs.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from rich.table import Table
 from litert_pipeline.binding import Match
 from litert_pipeline.bundle import Bundle
 from litert_pipeline.run.probe import require_loadable
-from parity.bundles.app import FILES, REVISIONS, Place, Revision
+from parity.bundles.app import COMPILED, ENCODER_FILE, FILES, REVISIONS, Place, Revision
 from parity.bundles.foreign import read_foreign
 from parity.bundles.interface import FileTensor, Interface, read_interface
 from parity.measure.teacher_forcing import CONDITIONING
@@ -23,7 +24,7 @@ from reference.pipeline import read_outline, t5_folder
 from reference.progress import coloured
 from reference.spec.files import sha256_of
 from reference.spec.model import ModelSpec
-from reference.spec.stages import CONDITIONER, DECODER, signatures
+from reference.spec.stages import CONDITIONER, DECODER, ENCODER, signatures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,13 +101,13 @@ def _constants(bundle: Bundle) -> Iterable[str]:
 
 def _reached(revision: Revision, place: Place, interface: Interface, bundle: Bundle, spec: ModelSpec) -> Reached:
     """What is at a place, and what follows from it."""
-    there = interface.inputs if place.kind == "input" else interface.outputs
+    there = sorted(interface.inputs if place.kind == "input" else interface.outputs, key=revision.position)
     if place.position >= len(there):
         wrong = f"reads the index behind the last of {len(there)} {place.kind}s: undefined, most likely a crash"
         return Reached(place=place, name=None, holds=None, shape=(), dtype="-", wrong=wrong)
     tensor = there[place.position]
     matches = _matches(bundle, place.stage, place.kind)
-    holds = next((match.ours.name for match in matches if match.position == place.position), None)
+    holds = next((match.ours.name for match in matches if match.position == tensor.position), None)
     consequence = _consequence(revision, place, tensor, holds, spec)
     return Reached(place=place, name=tensor.name, holds=holds, shape=tensor.shape, dtype=tensor.dtype, wrong=consequence)
 
@@ -115,9 +116,19 @@ def _consequence(revision: Revision, place: Place, found: FileTensor, holds: str
     """What the app does wrong at a place, or None."""
     if holds != place.tensor:
         return _wrong_tensor(revision, place, found, holds, spec)
-    if found.dtype != place.dtype:
+    return _wrong_dtype(revision, place, found) if found.dtype != place.dtype else None
+
+
+def _wrong_dtype(revision: Revision, place: Place, found: FileTensor) -> str:
+    """The Interpreter hands out no pointer of another type; of CompiledModel's buffer nobody asks for the type."""
+    if revision.api != COMPILED:
         return f"asks for {place.dtype} and is given no buffer, because the tensor is {found.dtype}: a crash on the first write"
-    return None
+    values = _values(found.shape)
+    written, there = (values * np.dtype(dtype).itemsize for dtype in (place.dtype, found.dtype))
+    return (
+        f"takes a buffer of {found.dtype} for {place.dtype} and writes {written} bytes into {there}, past its end; read as "
+        f"{found.dtype}, every other value is 0: another prompt"
+    )
 
 
 def _wrong_tensor(revision: Revision, place: Place, found: FileTensor, holds: str | None, spec: ModelSpec) -> str:
@@ -172,9 +183,25 @@ def _notes(bundle: Bundle, spec: ModelSpec) -> Iterable[str]:
     tokens = ids.theirs.shape[-1]
     longest = spec.prompt.max_length
     otherwise = f", so prompts of {longest + 1} to {tokens} sound otherwise" if tokens > longest else ""
+    counting, careless = _named(lambda one: one.counts_ids), _named(lambda one: not one.counts_ids)
     yield (
-        f"its buffer of ids holds {tokens}: a prompt of more tokens, EOS included, is written past its end; "
-        f"the reference cuts at {longest}{otherwise}"
+        f"its buffer of ids holds {tokens}: a prompt of more tokens, EOS included, is written past its end ({careless}) "
+        f"or stops it ({counting}); the reference cuts at {longest}{otherwise}"
     )
-    yield "an empty prompt reads the id before the first: undefined"
-    yield f"it asks for 10 s and writes all {spec.sample_size} samples ({spec.window_s:.2f} s), unclamped"
+    yield f"an empty prompt stops it ({_named(lambda one: one.takes_options)}) or reads the id before the first: undefined"
+    yield (
+        f"it asks for 10 s, or for as many whole seconds as -l says ({_named(lambda one: one.takes_options)}), and writes all "
+        f"{spec.sample_size} samples ({spec.window_s:.2f} s), unclamped"
+    )
+    for stage in (DECODER, ENCODER):
+        yield f"it computes the {stage} in FP16, whatever is asked for ({_named(partial(_halves, stage))})"
+    if ENCODER in bundle.manifest.stages and bundle.manifest.stages[ENCODER].file != ENCODER_FILE:
+        yield f"with -i it opens '{ENCODER_FILE}', which is called '{bundle.manifest.stages[ENCODER].file}' here: it stops"
+
+
+def _halves(stage: str, revision: Revision) -> bool:
+    return stage in revision.half
+
+
+def _named(fitting: Callable[[Revision], bool]) -> str:
+    return ", ".join(revision.name for revision in REVISIONS if fitting(revision))

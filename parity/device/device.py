@@ -58,7 +58,7 @@ def device_of(name: str, answers: Answers) -> Device:
         for variant, seconds in medians.items()
     ]
     openings = [Opening(stage=stage, variant=variant, **found) for variant, stage, found in answers.openings()]
-    notes = [*_slowed(answers), *_threads(answers)]
+    notes = [*_slowed(answers), *answers.unlike_threads()]
     return Device(name=name, told=_told(machine, answers), times=times, openings=openings, notes=notes)
 
 
@@ -132,17 +132,6 @@ def _slowed(answers: Answers) -> list[str]:
         f"{stage} at {threads} threads was timed while a fixed small job took {slowed:.2f}x as long as at first"
         for stage, threads, _, slowed in answers.races()
         if slowed
-    ]
-
-
-def _threads(answers: Answers) -> list[str]:
-    """Stages whose answers change with the number of threads."""
-    plan = answers.plan
-    return [
-        f"{part.stage}/{variant.name}: {unequal} values differ between {plan.threads[0]} and {threads} threads"
-        for variant, part in plan.own_parts
-        for threads in plan.threads[1:]
-        if (unequal := answers.unequal(variant.name, part.stage, threads))
     ]
 
 

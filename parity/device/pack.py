@@ -9,8 +9,10 @@ from litert_pipeline.bundle import MANIFEST_NAME, Bundle
 from parity.bundles.given import given_bundles
 from parity.device.packed import Packing
 from parity.device.record.arrays import Arrays
-from parity.device.record.kit import ARRAYS, BUNDLES, RECORDER, Check, Plan, write_plan
+from parity.device.record.described import described
+from parity.device.record.kit import ARRAYS, BUNDLES, RECORDER
 from parity.device.record.open_part import KERNELS
+from parity.device.record.plan import Check, Plan, write_plan
 from parity.device.rehearse import rehearse
 from parity.device.zipped import write_recorder
 from parity.judge.judge import LARGE_REPEATS, REPEATS, Judge
@@ -78,14 +80,12 @@ def pack(options: PackOptions, store: Store, say: Say) -> Packed:
 
 
 def _require_packable(bundles: list[Bundle]) -> None:
-    """Raise InputError for a bundle that no device runs with LiteRT by its manifest."""
+    """Raise InputError for a bundle that no device runs with LiteRT."""
     if not bundles:
         raise InputError("no bundle to pack; give one with --bundle")
     for bundle in bundles:
         if bundle.manifest.format != LITERT:
             raise InputError(f"{bundle.folder}: is an {bundle.manifest.format} bundle; a kit is run by LiteRT alone")
-        if bundle.manifest.source is None:
-            raise InputError(f"{bundle.folder}: has no {MANIFEST_NAME}, by which a device binds tensors; pack a bundle of ours")
 
 
 def _plan(options: PackOptions, judge: Judge, folder: Path, say: Say) -> Plan:
@@ -93,7 +93,8 @@ def _plan(options: PackOptions, judge: Judge, folder: Path, say: Say) -> Plan:
     spec = judge.model.spec
     gate = _asked(options, judge)
     names = _names(judge)
-    packing = Packing(plan=gate, arrays=Arrays(folder=folder / ARRAYS), bundles=_bundle_of(gate, names), objective=spec.objective)
+    arrays = Arrays(folder=folder / ARRAYS, squeeze=True)
+    packing = Packing(plan=gate, arrays=arrays, bundles=_bundle_of(gate, names), objective=spec.objective)
     say(f"computing the truth of {len(gate.cases)} cases, and of what is drawn")
     variants = packing.variants()
     rights = packing.rights(variants)
@@ -110,6 +111,7 @@ def _plan(options: PackOptions, judge: Judge, folder: Path, say: Say) -> Plan:
         variants=variants, questions=questions, rights=rights, checks=checks, generations=packing.generations(),
         hashes={name: _hashes(bundle, judge) for name, bundle in bundles.items()},
         files=_files(options, bundles, folder),
+        described={name: described(bundle.manifest) for name, bundle in bundles.items() if bundle.manifest.source is None},
     )  # fmt: skip
 
 
@@ -148,13 +150,20 @@ def _hashes(bundle: Bundle, judge: Judge) -> Mapping[str, str]:
     return {stage: judge.files.sha256(bundle, stage) for stage in bundle.manifest.stages}
 
 
+def _files_of(bundle: Bundle) -> list[str]:
+    """The files of a bundle that lie in its folder: of one made elsewhere no manifest, and no tokenizer that is the model's."""
+    manifest = bundle.manifest
+    files = dict.fromkeys(entry.file for entry in manifest.stages.values())
+    told = (MANIFEST_NAME, manifest.tokenizer_file, *files)
+    return [name for name in told if Path(name).name == name and (bundle.folder / name).is_file()]
+
+
 def _files(options: PackOptions, bundles: Mapping[str, Bundle], folder: Path) -> Mapping[str, str]:
     """Write the recorder and copy the bundles; SHA-256 by path."""
     write_recorder(folder / RECORDER)
     found = {RECORDER: sha256_of(folder / RECORDER)}
     for name, bundle in bundles.items():
-        manifest = bundle.manifest
-        for file in (MANIFEST_NAME, manifest.tokenizer_file, *(entry.file for entry in manifest.stages.values())):
+        for file in _files_of(bundle):
             place = f"{BUNDLES}/{name}/{file}"
             found[place] = sha256_of(bundle.folder / file)
             if options.models:

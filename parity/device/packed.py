@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from parity.device.record.arrays import Arrays
-from parity.device.record.kit import CASE, CHANGES, DRAWN, Check, Generation, Part, Question, Right, Variant
+from parity.device.record.plan import CASE, CHANGES, DRAWN, Check, Generation, Part, Question, Right, Variant
 from parity.device.record.verdicts import measurements
 from parity.judge.bounds import pooled_bounds, stage_bounds
 from parity.judge.judge import Judge

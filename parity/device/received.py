@@ -4,15 +4,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from litert_pipeline.bundle import Bundle
+from litert_pipeline.bundle import MANIFEST_NAME, Bundle
 from parity.bundles.files import Files
 from parity.device.record.answers import Answers, read_answers
 from parity.device.record.arrays import Arrays, Reference
-from parity.device.record.kit import Variant
+from parity.device.record.kit import BUNDLES
+from parity.device.record.plan import Plan, Variant
 from parity.judge.recorded import Recorded
 from parity.measure.asked import Digest
 from parity.runtimes import RUNTIMES, Contender
 from reference.spec.errors import InputError
+from reference.spec.files import sha256_of
 from reference.spec.tensors import Tensors
 
 NAMED = 3  # that a sentence lists
@@ -118,9 +120,10 @@ def receive(folders: Sequence[Path], bundles: Sequence[Bundle], files: Files) ->
 
 
 def _bundles(folder: Path, answers: Answers, bundles: Sequence[Bundle], files: Files) -> dict[str, Bundle]:
-    """The bundles of a kit, by its names: those whose files have the hashes it was packed with."""
+    """The bundles of a kit, by its names: those whose files have the hashes it was packed with, the manifest among them."""
     found = {}
-    for name, hashes in answers.plan.hashes.items():
+    for name in answers.plan.hashes:
+        hashes = _packed(answers.plan, name)
         fitting = [bundle for bundle in bundles if _hashes(bundle, files) == hashes]
         if not fitting:
             raise InputError(f"{folder}: answers are to bundle '{name}', {_unlike(hashes, bundles, files)}")
@@ -131,8 +134,17 @@ def _bundles(folder: Path, answers: Answers, bundles: Sequence[Bundle], files: F
     return found
 
 
+def _packed(plan: Plan, name: str) -> dict[str, str]:
+    """The hashes of a bundle of the kit, by stage, and of its manifest, by that file's name."""
+    told = plan.files.get(f"{BUNDLES}/{name}/{MANIFEST_NAME}")
+    return {**plan.hashes[name], **({} if told is None else {MANIFEST_NAME: told})}
+
+
 def _hashes(bundle: Bundle, files: Files) -> dict[str, str]:
-    return {stage: files.sha256(bundle, stage) for stage in bundle.manifest.stages}
+    """The same of a bundle that is here."""
+    manifest = bundle.folder / MANIFEST_NAME
+    own = {MANIFEST_NAME: sha256_of(manifest)} if manifest.is_file() else {}
+    return {**{stage: files.sha256(bundle, stage) for stage in bundle.manifest.stages}, **own}
 
 
 def _unlike(hashes: Mapping[str, str], bundles: Sequence[Bundle], files: Files) -> str:
@@ -142,10 +154,10 @@ def _unlike(hashes: Mapping[str, str], bundles: Sequence[Bundle], files: Files) 
     shared = [sum(_hashes(bundle, files).get(stage) == sha256 for stage, sha256 in hashes.items()) for bundle in bundles]
     nearest = bundles[shared.index(max(shared))]
     own = _hashes(nearest, files)
-    stage = next(stage for stage, sha256 in hashes.items() if own.get(stage) != sha256)
-    there = own.get(stage, "none")[:12]
+    unlike = next(one for one in {**hashes, **own} if own.get(one) != hashes.get(one))
+    packed, there = (found.get(unlike, "none")[:12] for found in (hashes, own))
     return (
-        f"whose {stage} has SHA-256 {hashes[stage][:12]}, {nearest.folder} has {there}; "
+        f"whose {unlike} has SHA-256 {packed}, {nearest.folder} has {there}; "
         "give the bundle that was packed, as 'kit/bundles' has it"
     )
 

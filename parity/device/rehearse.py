@@ -6,7 +6,7 @@ import numpy as np
 
 from parity.device.packed import right_answers
 from parity.device.record.arrays import Arrays
-from parity.device.record.kit import CASE, Part, Plan, Question, Variant
+from parity.device.record.plan import CASE, Part, Plan, Question, Variant
 from parity.device.record.verdicts import Bounds, measurements, truth_of
 from parity.measure.verdict import Verdict
 from reference.spec.errors import InputError

@@ -9,6 +9,7 @@ import jinja2
 from matplotlib.figure import Figure
 
 from parity.latency.bench_report import END_TO_END, Bench
+from parity.measure.budget import YARDSTICK
 
 TITLES = (
     "machine", "threads", "stage", "variant", "median ms", "IQR ms", "times yardstick", "GMAC/s", "of FP32 peak", "peak memory",
@@ -54,12 +55,18 @@ def html(benches: list[Bench]) -> str:
 def row(bench: Bench) -> list[str]:
     """One line of the table; of a noisy run no figure of speed is told."""
     speed = ["noisy"] * 3 if bench.noisy else [
-        f"{MILLI * bench.median_s:.3g}", _told(bench.ratio, ".2f"), _told(bench.gmac_per_s, ".0f"),
+        f"{MILLI * bench.median_s:.3g}", _ratio(bench), _told(bench.gmac_per_s, ".0f"),
     ]  # fmt: skip
     share = "-" if bench.peak_share is None or bench.noisy else f"{100 * bench.peak_share:.0f} %"
     memory = "-" if bench.peak_bytes is None else f"{bench.peak_bytes / MB:.0f} MB"
     start = [bench.machine, str(bench.threads), bench.stage, bench.variant]
     return [*start, speed[0], f"{MILLI * bench.iqr_s:.2g}", *speed[1:], share, memory]
+
+
+def _ratio(bench: Bench) -> str:
+    """To the reference or, of a kit, to whichever variant is its first."""
+    of_whom = "" if bench.yardstick == YARDSTICK or bench.ratio is None else f" of {bench.yardstick}'s"
+    return _told(bench.ratio, ".2f") + of_whom
 
 
 def _told(value: float | None, form: str) -> str:

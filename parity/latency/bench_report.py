@@ -4,7 +4,7 @@ A file is what `pytest parity/ --benchmark-only --benchmark-json=FILE` writes.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,16 @@ class Bench:
     """One variant's times of one stage, on one machine, with so many threads.
 
     `ratio` is the yardstick's median in the same run over this one: how many times as fast; None where the yardstick
-    has no such stage.
+    has no such stage. The `yardstick` is the reference or, on a device, the first variant of the kit.
     """
 
     machine: str
     machine_id: str
+    features: tuple[str, ...]
     threads: int
     stage: str
     variant: str
+    yardstick: str
     median_s: float
     iqr_s: float
     noisy: bool
@@ -60,6 +62,20 @@ def read_benches(path: Path) -> list[Bench]:
         raise InputError(f"{path}: a latency is of another shape ({error}); run the benchmark again") from None
 
 
+def told_apart(benches: list[Bench]) -> list[Bench]:
+    """The same, with features behind the name of a machine where another of that name lacks them, as with SME switched off."""
+    names = {bench.machine: set[tuple[str, ...]]() for bench in benches}
+    for bench in benches:
+        names[bench.machine].add(bench.features)
+    return [replace(bench, machine=_told_apart(bench, names[bench.machine])) for bench in benches]
+
+
+def _told_apart(bench: Bench, all_features: set[tuple[str, ...]]) -> str:
+    common = set.intersection(*map(set, all_features))
+    own = [name for name in bench.features if name not in common]
+    return bench.machine if len(all_features) == 1 else f"{bench.machine} ({' '.join(own) or 'without'})"
+
+
 def slower(now: Iterable[Bench], before: Iterable[Bench], limit: float) -> list[str]:
     """What lost more than `limit` times its ratio to the yardstick since `before`, on the same kind of machine.
 
@@ -83,9 +99,11 @@ def _bench(extra: dict[str, Any], yardstick_s: float | None) -> Bench:
     return Bench(
         machine=extra["cpu_model"],
         machine_id=extra["machine_id"],
+        features=tuple(extra.get("cpu_features", ())),
         threads=extra["threads"],
         stage=extra["stage"],
         variant=extra["variant"],
+        yardstick=extra["yardstick"],
         median_s=extra["median_s"],
         iqr_s=extra["iqr_s"],
         noisy=extra["noisy"],

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 
 from parity.judge.judge import Judge
+from parity.latency.latencies import Timed
 from parity.measure.budget import YARDSTICK
 from parity.measure.cases import Case
 from parity.measure.race import Times, race
-from parity.measure.verdict import Verdict
 from reference.pipeline import TorchStage
 from reference.spec.generation import Stage
 from reference.spec.stages import STAGE_TABLE, signatures
@@ -26,14 +26,6 @@ class Entrant:
     budgets: str
     open: Callable[[str, int], AbstractContextManager[Stage]]
     same: Callable[[str], str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Timed:
-    """How long an entrant took, and what its answers were worth."""
-
-    times: Times
-    verdicts: list[Verdict]
 
 
 def of_variant(judge: Judge, variant: str) -> Entrant:

@@ -12,8 +12,10 @@ from litert_pipeline.run.own_process import run_in_own_process
 from parity.bundles.given import given_bundles
 from parity.judge.judge import Judge
 from parity.judge.lineup import contenders_of
-from parity.latency.entrants import Timed, of_variant, race_stage
-from parity.latency.generation import Laps, race_generations
+from parity.latency.entrants import of_variant, race_stage
+from parity.latency.generation import race_generations
+from parity.latency.laps import Laps
+from parity.latency.latencies import Timed
 from parity.latency.machine import machine
 from parity.latency.peak import peaks, write_dense
 from parity.latency.peers import peers

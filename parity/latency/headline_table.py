@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 from rich.console import Console
 from rich.table import Table
 
-from parity.latency.entrants import Timed
-from parity.latency.generation import Laps
 from parity.latency.headline import BASE, Headline, Row
+from parity.latency.laps import Laps
+from parity.latency.latencies import Timed
 from parity.measure.race import Times
 from reference.progress import show_table
 from reference.spec.stages import CONDITIONER, DECODER, DIT, GENERATION, STAGE_TABLE

@@ -9,8 +9,10 @@ from litert_pipeline.bundle import Bundle
 from litert_pipeline.run.own_process import run_in_own_process
 from parity.judge.judge import Judge
 from parity.latency.delegation import delegation
-from parity.latency.entrants import Timed, of_variant, race_opening, race_stage
-from parity.latency.generation import Laps, race_generations
+from parity.latency.entrants import of_variant, race_opening, race_stage
+from parity.latency.generation import race_generations
+from parity.latency.laps import Laps
+from parity.latency.latencies import Timed
 from parity.latency.machine import machine
 from parity.latency.peak import peaks, write_dense
 from parity.latency.work import macs
@@ -44,6 +46,11 @@ class Suite:
         model = self.judge.model
         return load_cases(model.tokenizer, model.spec.seconds, case_ids(free_running=True)[:1])[0]
 
+    @property
+    def audio_s(self) -> float:
+        """How much sound a generation makes."""
+        return self.judge.model.spec.window_s
+
     def stage(self, stage: str, variant: str, threads: int) -> Timed:
         """A variant's calls of a stage, raced against those of all others that have it."""
         if (stage, variant, threads) not in self._stages:
@@ -72,7 +79,7 @@ class Suite:
             self._laps |= {(name, threads): laps for name, laps in raced.items()}
         return self._laps[variant, threads]
 
-    def free_running(self, variant: str) -> list[Verdict]:
+    def of_generations(self, variant: str, threads: int) -> list[Verdict]:
         """The verdict on what the variant generates; a large model's reference is only a yardstick."""
         return self.judge.free_running(variant, self.case) if self.judge.whole(variant) else []
 
@@ -87,6 +94,11 @@ class Suite:
             "artifact_sha256": {stage: entry.sha256 for stage, entry in stages.items()},
             "artifact_bytes": {stage: entry.size_bytes for stage, entry in stages.items()},
         }
+
+    def details(self, stage: str, variant: str, threads: int, times: Times) -> dict[str, Any]:
+        """How near it comes to what the machine can do, the memory it takes, and what XNNPACK takes of it."""
+        peak_bytes, delegated = self.peak_bytes(stage, variant, threads), self.delegation(stage, variant)
+        return {**self.rate(stage, times, threads), "peak_bytes": peak_bytes, "delegation": delegated}
 
     def rate(self, stage: str, times: Times, threads: int) -> dict[str, Any]:
         """Multiplications a second, and which part of what the machine does in one large layer that is."""

@@ -13,7 +13,7 @@ TESTS_ONLY = {
     "alias_free_torch", "einops", "hypothesis", "local_attention", "model_explorer", "mypy", "pytest", "stable_audio_tools",
     "vector_quantize_pytorch",
 }  # fmt: skip
-OF_TESTS = ("meta_tests", "oracle", "processes.py")  # folders that tests alone import, and the plugin of pytest
+OF_TESTS = ("meta_tests", "oracle", "plugins", "processes.py")  # what tests alone import: folders, plugins of pytest
 
 
 def product_modules() -> Iterator[Path]:

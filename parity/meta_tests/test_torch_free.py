@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[2]
 ROOMS = (
     "reference/spec", "litert_pipeline/run", "litert_pipeline/bundle.py", "litert_pipeline/binding.py",
     "litert_pipeline/versions.py", "parity/measure", "parity/runtimes", "parity/report", "parity/truth/store.py",
-    "parity/commands/app.py", "parity/device/record",
+    "parity/commands/app.py", "parity/device/record", "parity/latency/kit_suite.py", "parity/latency/latencies.py",
+    "fixtures/plugins/on_device.py", "conftest.py", "parity/test_latency.py", "parity/test_kit.py",
 )  # fmt: skip
 BLOCKED = ("torch", "onnxruntime", "litert_torch", "litert_converter", "transformers")
 OURS = ("reference", "litert_pipeline", "parity", "fixtures")
@@ -53,8 +54,8 @@ show(report, Console())
 
 def modules(room: str) -> list[str]:
     path = ROOT / room
-    files = [path] if path.suffix else sorted(path.rglob("*.py"))
-    names = [".".join(file.relative_to(ROOT).with_suffix("").parts) for file in files if not file.name.startswith("test_")]
+    files = [path] if path.suffix else sorted(file for file in path.rglob("*.py") if not file.name.startswith("test_"))
+    names = [".".join(file.relative_to(ROOT).with_suffix("").parts) for file in files]
     return [name.removesuffix(".__init__") for name in names]
 
 

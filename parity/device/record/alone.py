@@ -5,10 +5,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from parity.device.record.kit import CASE, Kit
+from parity.device.record.kit import Kit
 from parity.device.record.open_part import open_part
 from reference.spec.errors import InputError, raise_process_error
 from reference.spec.memory import peak_resident_bytes
@@ -24,13 +24,14 @@ class Crashed(InputError):
     """The runtime ended its process: whatever asks for that stage again would end its own."""
 
 
-def alone(kit: Kit, variant: str, stage: str) -> Mapping[str, Any]:
-    """`open_s`, `first_call_s` and `peak_bytes` (resident).
+def alone(kit: Kit, variant: str, stage: str, recorder: Sequence[str] = ()) -> Mapping[str, Any]:
+    """`open_s`, `first_call_s` and `peak_bytes` (resident), on the kit's first number of threads. `recorder`: how Python runs the
+    recorder, as this process does if left out.
 
     Raises InputError for a file that cannot be opened, Crashed for a runtime that ends its process, with the signal's name.
     """
-    command = [sys.executable, sys.argv[0], "--kit", str(kit.folder), "--models", str(kit.models), ALONE, f"{variant}/{stage}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    asked = ["--kit", str(kit.folder), "--models", str(kit.models), ALONE, f"{variant}/{stage}"]
+    done = subprocess.run([sys.executable, *(recorder or sys.argv[:1]), *asked], capture_output=True, text=True, check=False)
     if done.returncode < 0:
         raise Crashed(f"{variant}/{stage}: crashed, LiteRT ended its process with {_called(-done.returncode)}")
     raise_process_error(done.returncode, done.stderr, f"opening {variant}/{stage} alone")
@@ -41,9 +42,8 @@ def alone(kit: Kit, variant: str, stage: str) -> Mapping[str, Any]:
 def in_own_process(kit: Kit, part: str) -> None:
     """What that process does: a line of JSON."""
     name, stage = part.rsplit("/", 1)
-    variant = next(one for one in kit.plan.variants if one.name == name)
-    question = next(one for one in kit.plan.questions if one.stage == stage and one.kind == CASE)
-    feed = {tensor: kit.arrays.of(reference) for tensor, reference in question.calls[0].items()}
+    variant = kit.plan.variant(name)
+    feed = next(kit.feeds(kit.plan.first_case(stage)))
     started = time.perf_counter()
     with open_part(kit, variant, stage, kit.plan.threads[0]) as run:
         opened = time.perf_counter()

@@ -9,7 +9,8 @@ from typing import Any
 
 from parity.device.record.arrays import Arrays, Reference
 from parity.device.record.journal import JOURNAL, Journal
-from parity.device.record.kit import ARRAYS, MANIFEST, Kit, Part, Plan, Question, Variant, read_plan
+from parity.device.record.kit import ARRAYS, Kit
+from parity.device.record.plan import MANIFEST, Part, Plan, Question, Variant, read_plan
 from parity.measure.asked import Digest
 from reference.spec.errors import InputError
 from reference.spec.files import new_file
@@ -99,6 +100,16 @@ class Answers:
         told = {**dict.fromkeys(self.missing(), "was not done"), **self.journal.faults}
         return [f"{job}: {says}" for job, says in told.items()]
 
+    def unlike_threads(self) -> list[str]:
+        """Sentences about stages whose answers change with the number of threads: no fault, but to be known."""
+        first, *others = self.plan.threads
+        return [
+            f"{part.stage}/{variant.name}: {unequal} values differ between {first} and {threads} threads"
+            for variant, part in self.plan.own_parts
+            for threads in others
+            if (unequal := self.unequal(variant.name, part.stage, threads))
+        ]
+
     def races(self) -> Iterator[tuple[str, int, Mapping[str, float], float | None]]:
         """Stage, threads, median seconds by variant, and how many times as long a fixed job took then, if longer."""
         for job, found in self._ended.items():
@@ -136,6 +147,8 @@ def part_jobs(plan: Plan, variant: Variant, part: Part) -> list[str]:
 
 def begin_answers(kit: Kit, folder: Path) -> Journal:
     """The journal of `folder`, made if there is none. Raises InputError for a folder of something else, or of another kit."""
+    for left in folder.glob(f".{MANIFEST}.*{Path(MANIFEST).suffix}"):  # of a process that was killed while it copied
+        left.unlink()
     if folder.exists() and not (folder / MANIFEST).is_file() and any(folder.iterdir()):
         raise InputError(f"{folder}: holds something else than answers; choose another folder")
     folder.mkdir(parents=True, exist_ok=True)

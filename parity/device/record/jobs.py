@@ -12,31 +12,18 @@ import numpy as np
 from parity.device.record.alone import alone
 from parity.device.record.answers import Given, alone_job, answers_job, generation_job, race_job, repeat_job
 from parity.device.record.arrays import Arrays, Reference
-from parity.device.record.kit import CASE, Generation, Kit, Part, Question, Variant
+from parity.device.record.generations import draws_of, pipeline_of, request_of
+from parity.device.record.kit import Kit
 from parity.device.record.machine import Throttling, temperature_c
 from parity.device.record.open_part import OpenParts, open_part
+from parity.device.record.plan import Generation, Part, Question, Variant
 from parity.measure.asked import digest_of
 from parity.measure.race import race
 from parity.measure.teacher_forcing import unequal_values
 from reference.spec.errors import InputError
-from reference.spec.generation import Pipeline, Request, Stage, generate
-from reference.spec.noise import open_noise
-from reference.spec.prompt import Tokenizer
-from reference.spec.sampling.samplers import SamplerSpec
-from reference.spec.stages import DECODER, DIT, GENERATION
+from reference.spec.generation import Pipeline, Stage, generate
+from reference.spec.stages import DIT, GENERATION
 from reference.spec.tensors import Array, Tensors
-
-RACE_BYTES = 2**30  # of files that are open together to be timed in turns
-
-
-class Tokens(Tokenizer):
-    """One prompt's tokens, as they were packed."""
-
-    def __init__(self, ids: Array, mask: Array) -> None:
-        self._found, self.max_length = (ids, mask), ids.shape[-1]
-
-    def __call__(self, text: str) -> tuple[Array, Array]:
-        return self._found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +67,7 @@ class Jobs:
     def _answers(self, variant: Variant, part: Part, question: Question) -> Job:
         def run() -> Mapping[str, Any]:
             stage = self._kept(variant, part.stage)
-            found = [stage(feed) for feed in self._feeds(question)]
+            found = [stage(feed) for feed in self.kit.feeds(question)]
             return {"answers": [given for given, _ in found], "seconds": [seconds for _, seconds in found]}
 
         name = answers_job(variant.name, part.stage, question.id)
@@ -88,14 +75,14 @@ class Jobs:
 
     def _repeat(self, variant: Variant, part: Part, threads: int) -> Job:
         """The first case once more, on another number of threads, or as often as it takes on the first."""
-        question = next(one for one in self.kit.plan.questions if one.stage == part.stage and one.kind == CASE)
+        question = self.kit.plan.first_case(part.stage)
         times = self.kit.plan.repeats - 1 if threads == self.kit.plan.threads[0] else 1
 
         def run() -> Mapping[str, Any]:
             stage = self.open_parts.stage(variant, part.stage, threads)
             unequal = 0
             for _ in range(times):
-                for feed in self._feeds(question):
+                for feed in self.kit.feeds(question):
                     unequal += self._unlike(_of(variant.name, part.stage), digest_of(feed), stage(feed))
             return {"unequal": unequal, "times": times, "threads": threads}
 
@@ -107,27 +94,27 @@ class Jobs:
             asked: dict[str, list[Given]] = {}
             unequal: dict[str, int] = {}
             started = time.perf_counter()
-            generate(self._pipeline(variant, one, asked, unequal), self._request(one), self._noise(variant, one))
+            pipeline = self._pipeline(variant, one, asked, unequal)
+            generate(pipeline, request_of(one), draws_of(one, pipeline.latent_shape))
             return {"asked": asked, "unequal": unequal, "seconds": time.perf_counter() - started}
 
-        calls = {_of(self._judged_as(variant, stage), stage): one.steps if stage == DIT else 1 for stage in GENERATION}
+        calls = {_of(variant.part(stage).judged_as, stage): one.steps if stage == DIT else 1 for stage in GENERATION}
         return Job(name=generation_job(variant.name, one.case), run=run, calls=calls)
 
     def _race(self, stage: str, threads: int) -> Job:
         """All variants of a stage in turns where they fit into memory together."""
         entrants = [variant for variant, part in self.kit.plan.own_parts if part.stage == stage]
-        question = next(one for one in self.kit.plan.questions if one.stage == stage and one.kind == CASE)
-        together = sum(self.open_parts.size_bytes(variant, stage) for variant in entrants) <= RACE_BYTES
+        question = self.kit.plan.first_case(stage)
+        groups = self.open_parts.in_turns(entrants, stage)
 
         def run() -> Mapping[str, Any]:
             self.open_parts.held.close()
-            feed = next(self._feeds(question))
-            groups = [entrants] if together else [[variant] for variant in entrants]
+            feed = next(self.kit.feeds(question))
             before = temperature_c()
             times = {name: seconds for group in groups for name, seconds in self._raced(group, stage, threads, feed).items()}
             return {
                 "median_s": {name: float(np.median(seconds)) for name, seconds in times.items()},
-                "seconds": times, "in_turns": together, "threads": threads, "slowed": self.throttling.slowed(),
+                "seconds": times, "in_turns": len(groups) == 1, "threads": threads, "slowed": self.throttling.slowed(),
                 "temperature_before_c": before, "temperature_after_c": temperature_c(),
             }  # fmt: skip
 
@@ -139,10 +126,6 @@ class Jobs:
             runs = {one.name: stack.enter_context(open_part(self.kit, one, stage, threads)) for one in entrants}
             calls = {name: (lambda _, run=run: run(feed)) for name, run in runs.items()}
             return {name: list(times.seconds) for name, times in race(calls, self.kit.plan.rounds).items()}
-
-    def _feeds(self, question: Question) -> Iterator[Tensors]:
-        arrays = self.kit.arrays
-        return ({name: arrays.of(reference) for name, reference in call.items()} for call in question.calls)
 
     def _kept(self, variant: Variant, stage: str) -> Callable[[Mapping[str, Array]], tuple[Given, float]]:
         """A stage whose answers are kept, and timed."""
@@ -170,10 +153,10 @@ class Jobs:
 
     def _pipeline(self, variant: Variant, one: Generation, asked: dict[str, list[Given]], unequal: dict[str, int]) -> Pipeline:
         """A variant that feeds itself; what is asked is noted, and what was asked before is compared."""
-        manifest, arrays = self.kit.bundles[variant.bundle].manifest, self.kit.arrays
+        manifest = self.kit.bundles[variant.bundle].manifest
 
         def noting(stage: str) -> Stage:
-            part, inputs = _of(self._judged_as(variant, stage), stage), manifest.stages[stage].signature
+            part, inputs = _of(variant.part(stage).judged_as, stage), manifest.stages[stage].signature
 
             def run(feed: Mapping[str, Array]) -> Tensors:
                 own = inputs.bind(feed)
@@ -185,24 +168,7 @@ class Jobs:
 
             return run
 
-        return Pipeline(
-            stages={stage: noting(stage) for stage in GENERATION},
-            tokenizer=Tokens(arrays.of(one.tokens["input_ids"]), arrays.of(one.tokens["attention_mask"])),
-            latent_shape=manifest.stages[DECODER].signature.inputs[0].shape,
-            audio_shape=manifest.stages[DECODER].signature.outputs[0].shape,
-            sample_rate_hz=manifest.sample_rate_hz,
-            level_shift=manifest.level_shift,
-        )
-
-    def _request(self, one: Generation) -> Request:
-        return Request(prompt=one.prompt, seconds=one.seconds, sampler=SamplerSpec(name=one.sampler, steps=one.steps))
-
-    def _noise(self, variant: Variant, one: Generation) -> Iterator[Array]:
-        shape = self.kit.bundles[variant.bundle].manifest.stages[DECODER].signature.inputs[0].shape
-        return open_noise(one.noise, shape, one.seed)
-
-    def _judged_as(self, variant: Variant, stage: str) -> str:
-        return next(part.judged_as for part in variant.parts if part.stage == stage)
+        return pipeline_of(self.kit, variant, one, {stage: noting(stage) for stage in GENERATION})
 
 
 def _of(variant: str, stage: str) -> str:

@@ -1,141 +1,19 @@
-"""A kit: what a device is asked, what right answers are, how far they may be off and why, and the files it is asked about.
+"""A kit: a plan, the arrays it names and the bundles it is about, in one folder."""
 
-`manifest.json` says it all and names arrays by their hashes; the kit's id is the hash of that file's content.
-"""
-
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from litert_pipeline.bundle import Bundle, read_bundle
-from parity.device.record.arrays import Arrays, Reference
-from parity.measure.bound import Bound
-from parity.measure.verdict import json_number
+from parity.device.record.arrays import Arrays
+from parity.device.record.described import manifest_of
+from parity.device.record.plan import MANIFEST, Plan, Question, read_plan
 from reference.spec.errors import InputError
 from reference.spec.files import sha256_of
+from reference.spec.tensors import Tensors
 
-FORMAT = 1  # of kits and of answers
-MANIFEST, ARRAYS, BUNDLES, RECORDER = "manifest.json", "arrays", "bundles", "record.pyz"
-CASE, DRAWN, CHANGES = "case", "drawn", "changes"  # what questions are: the truth's own inputs, drawn ones, changed ones
-
-
-@dataclass(frozen=True, kw_only=True)
-class Question:
-    """What a stage is fed, call by call; `id` is its own among those to the stage, of a case the case's.
-
-    `places` says in words what was drawn. `half`: of changes, whether they are those for stages that compute in float16.
-    """
-
-    id: str
-    stage: str
-    kind: str
-    calls: Sequence[Mapping[str, Reference]]
-    places: Sequence[str] = ()
-    half: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Right:
-    """The truth about a question as measures take it, with weights as a loader leaves them."""
-
-    stage: str
-    question: str
-    loading: str
-    arrays: Mapping[str, Reference]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """One stage of a variant. `judged_as`: the variant that runs the very same file in the same way; often itself."""
-
-    stage: str
-    judged_as: str
-    loading: str
-    half: bool
-    changes: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Variant:
-    """Files of a bundle and how they are run. `compute` is asked for whatever the bundle's manifest says."""
-
-    name: str
-    bundle: str
-    kernels: str
-    compute: str | None
-    parts: Sequence[Part]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """What a number may be: any of `bounds` will do, the first that does is told. `question` is none where the number is of all
-    cases together."""
-
-    variant: str
-    stage: str
-    question: str | None
-    metric: str
-    step: int | None
-    bounds: Sequence[Bound]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Generation:
-    """A generation from prompt to audio. `tokens` are the prompt's: a device needs no tokenizer."""
-
-    case: str
-    prompt: str
-    seconds: float
-    seed: int
-    noise: str
-    sampler: str
-    steps: int
-    tokens: Mapping[str, Reference]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """Everything a kit says. `files`: SHA-256 of every file but the arrays, by its path in the kit; `hashes`: of each bundle's
-    stages. `repeats`: how often equal inputs are asked; `rounds` of the race, none where it is 0. `draws` and `seed` are those
-    of the sweep."""
-
-    model: str
-    objective: str
-    threads: Sequence[int]
-    repeats: int
-    rounds: int
-    draws: int | None
-    seed: int
-    cases: Sequence[str]
-    variants: Sequence[Variant]
-    questions: Sequence[Question]
-    rights: Sequence[Right]
-    checks: Sequence[Check]
-    generations: Sequence[Generation]
-    hashes: Mapping[str, Mapping[str, str]]
-    files: Mapping[str, str]
-
-    @cached_property
-    def right(self) -> Mapping[tuple[str, str, str], Right]:
-        """Truths by stage, question and loading."""
-        return {(right.stage, right.question, right.loading): right for right in self.rights}
-
-    @property
-    def own_parts(self) -> list[tuple[Variant, Part]]:
-        """The stages that are asked, each file once."""
-        return [(variant, part) for variant in self.variants for part in variant.parts if part.judged_as == variant.name]
-
-    def questions_for(self, part: Part) -> list[Question]:
-        """What a stage is asked."""
-        return [question for question in self.questions if question.stage == part.stage and _meant(question, part)]
-
-
-def _meant(question: Question, part: Part) -> bool:
-    return question.kind != CHANGES or (part.changes and question.half == part.half)
+ARRAYS, BUNDLES, RECORDER = "arrays", "bundles", "record.pyz"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,10 +29,19 @@ class Kit:
     def arrays(self) -> Arrays:
         return Arrays(folder=self.folder / ARRAYS)
 
+    def feeds(self, question: Question) -> Iterator[Tensors]:
+        """What a stage is fed, call by call. Raises InputError for an array that was changed."""
+        arrays = self.arrays
+        return ({name: arrays.of(reference) for name, reference in call.items()} for call in question.calls)
+
     @cached_property
     def bundles(self) -> Mapping[str, Bundle]:
         """By name. Raises InputError for one that is not there."""
-        return {name: read_bundle(self.models / name) for name in self.plan.hashes}
+        return {name: self._bundle(name) for name in self.plan.hashes}
+
+    def _bundle(self, name: str) -> Bundle:
+        told, folder = self.plan.described.get(name), self.models / name
+        return read_bundle(folder) if told is None else Bundle(folder=folder, manifest=manifest_of(told))
 
     def require_intact(self) -> None:
         """Raise InputError if any file is not the one that was packed; arrays are looked at when they are read."""
@@ -168,60 +55,7 @@ class Kit:
                 raise InputError(f"{path}: its SHA-256 is not the one in {self.folder / MANIFEST}; copy the kit again")
 
 
-def id_of(content: Mapping[str, Any]) -> str:
-    """The hash of all that a manifest says but the id."""
-    told = {name: value for name, value in content.items() if name != "kit_id"}
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
-
-
-def write_plan(plan: Plan, folder: Path) -> str:
-    """Write `manifest.json`; the kit's id."""
-    content = {"format": FORMAT, **asdict(plan), "checks": [_check_json(check) for check in plan.checks]}
-    kit_id = id_of(content)
-    text = json.dumps({"kit_id": kit_id, **content}, allow_nan=False)
-    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
-    return kit_id
-
-
-def read_plan(path: Path) -> tuple[str, Plan]:
-    """The id and the plan in a `manifest.json`. Raises InputError for one of another format, or that was edited."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); expected the manifest of a kit") from None
-    except ValueError as error:
-        raise InputError(f"{path}: is no JSON ({error}); copy the kit again") from None
-    if not isinstance(content, dict) or not isinstance(content.get("kit_id"), str):
-        raise InputError(f"{path}: is no kit's; expected what 'python -m parity pack' wrote")
-    if content.get("format") != FORMAT:
-        raise InputError(f"{path}: is of kit format {content.get('format')}, this version reads {FORMAT}; pack and record again")
-    if content["kit_id"] != id_of(content):
-        raise InputError(f"{path}: was edited, its content is not that of kit {content['kit_id'][:12]}; copy the kit again")
-    return content["kit_id"], _plan(content)
-
-
 def read_kit(folder: Path, models: Path | None = None) -> Kit:
     """A kit. Raises InputError as `read_plan`."""
     kit_id, plan = read_plan(folder / MANIFEST)
     return Kit(folder=folder, id=kit_id, plan=plan, models=models or folder / BUNDLES)
-
-
-def _check_json(check: Check) -> dict[str, Any]:
-    bounds = [[json_number(bound.low_limit), json_number(bound.limit), bound.why] for bound in check.bounds]
-    return {**asdict(check), "bounds": bounds}
-
-
-def _plan(content: Mapping[str, Any]) -> Plan:
-    own = {name: value for name, value in content.items() if name not in ("format", "kit_id")}
-    return Plan(**{
-        **own,
-        "variants": [Variant(**{**one, "parts": [Part(**part) for part in one["parts"]]}) for one in own["variants"]],
-        "questions": [Question(**one) for one in own["questions"]],
-        "rights": [Right(**one) for one in own["rights"]],
-        "checks": [Check(**{**one, "bounds": [_bound(*bound) for bound in one["bounds"]]}) for one in own["checks"]],
-        "generations": [Generation(**one) for one in own["generations"]],
-    })  # fmt: skip
-
-
-def _bound(low_limit: float | str, limit: float | str, why: str) -> Bound:
-    return Bound(low_limit=float(low_limit), limit=float(limit), why=why)

@@ -1,6 +1,7 @@
 """The machine of a recording: what figures of speed are worth nothing without, and answers are compared by."""
 
 import hashlib
+import json
 import os
 import platform
 import time
@@ -32,6 +33,19 @@ def machine() -> dict[str, Any]:
         "governor": governor(),
         "temperature_c": temperature_c(),
     }
+
+
+def beside_times() -> dict[str, Any]:
+    """The same as it stands beside a figure of speed: flat, and with what the CPU is known by."""
+    told = machine()
+    cpu = told.pop("cpu")
+    return {"machine_id": machine_id(), "cpu_model": cpu["model"], "cpu_features": cpu["features"], **told}
+
+
+def machine_id() -> str:
+    """The same for machines that should be equally fast: architecture, CPU, its features and cores."""
+    parts = [platform.machine(), *cpu().values(), os.cpu_count()]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
 
 def governor(sysfs: Path = SYSFS) -> str | None:

@@ -35,7 +35,7 @@ def _recorded(kit: Kit, out: Path) -> int:
     checks = list(OnTheSpot(answers=answers, arrays=kit.arrays).verdicts())
     answers.journal.append(JUDGED, checks=[check.to_json() for check in checks])
     missing = answers.unanswered()
-    for line in (*_machine(answers), *_table(checks), *_threads(answers)):
+    for line in (*_machine(answers), *_table(checks), *answers.unlike_threads()):
         print(line)
     failed = [check for check in checks if not check.ok]
     bundles = {variant.name: variant.bundle for variant in kit.plan.variants}
@@ -61,17 +61,6 @@ def _machine(answers: Answers) -> Iterator[str]:
         told_times = ", ".join(f"{name} {1000 * seconds:.1f} ms" for name, seconds in medians.items())
         noticed = f" (a fixed small job took {slowed:.2f}x as long as at first)" if slowed else ""
         yield f"{stage}, {threads} threads: {told_times}{noticed}"
-
-
-def _threads(answers: Answers) -> Iterator[str]:
-    """Stages whose answers change with the number of threads: no fault, but to be known."""
-    plan = answers.plan
-    for variant, part in plan.own_parts:
-        for threads in plan.threads[1:]:
-            unequal = answers.unequal(variant.name, part.stage, threads)
-            if unequal:
-                first = plan.threads[0]
-                yield f"{part.stage}/{variant.name}: {unequal} values differ between {first} and {threads} threads"
 
 
 def _table(checks: list[Verdict]) -> Iterator[str]:

@@ -1,16 +1,19 @@
 """Open stages of a kit with the runtimes their variants are run by."""
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from litert_pipeline.run.classic import open_classic_stage
 from litert_pipeline.run.open_stages import OpenStages
 from litert_pipeline.run.pipeline import open_stage
-from parity.device.record.kit import Kit, Variant
+from parity.device.record.kit import Kit
+from parity.device.record.plan import Variant
 from reference.spec.generation import Stage
 
 CLASSIC = "interpreter"
 KERNELS = ("xnnpack", "builtin", CLASSIC)  # as the rows of runtimes are called
+RACE_BYTES = 2**30  # of files that are open together to be timed in turns
 HELD_BYTES = 2**27  # of files: all stages of small models; of large ones one at a time, for a phone has little
 
 
@@ -37,3 +40,8 @@ class OpenParts:
     def size_bytes(self, variant: Variant, stage: str) -> int:
         """Of its file."""
         return self.kit.bundles[variant.bundle].manifest.stages[stage].size_bytes
+
+    def in_turns(self, variants: Sequence[Variant], stage: str) -> list[list[Variant]]:
+        """Who is timed together, in turns: all where their files fit into memory side by side, else each by itself."""
+        together = sum(self.size_bytes(variant, stage) for variant in variants) <= RACE_BYTES
+        return [list(variants)] if together else [[variant] for variant in variants]

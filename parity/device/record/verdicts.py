@@ -1,12 +1,12 @@
 """Answers held to what the kit says is right. Numbers, limits and words are the gate's: the functions are the same."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Protocol
 
-from parity.device.record.answers import Answers
 from parity.device.record.arrays import Arrays
-from parity.device.record.kit import CASE, DRAWN, Check, Part, Plan, Question, Right, Variant
+from parity.device.record.plan import CASE, DRAWN, Check, Part, Plan, Question, Right
 from parity.measure.bound import under_any
 from parity.measure.cases import Drawn
 from parity.measure.pooled import pooled
@@ -16,6 +16,8 @@ from parity.measure.verdict import Verdict, repeated
 from reference.spec.errors import InputError
 from reference.spec.sampling.objective import OBJECTIVES
 from reference.spec.tensors import Tensors
+
+JUDGED = (CASE, DRAWN)  # kinds of questions that a kit has truths about
 
 
 def measurements(objective: str, question: Question, truth: Tensors, answers: list[Tensors]) -> list[Measurement]:
@@ -64,39 +66,68 @@ class Bounds:
         return self._checks[key]
 
 
+class Answered(Protocol):
+    """What a device answered, or answers when it is asked."""
+
+    @property
+    def plan(self) -> Plan:
+        """Of the kit."""
+
+    def to(self, variant: str, stage: str, question: Question) -> list[Tensors] | None:
+        """What a stage answered, call by call; None if it did not."""
+
+    def unequal(self, variant: str, stage: str, threads: int) -> int | None:
+        """How many values differed where equal inputs were asked again; None if they were not."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class OnTheSpot:
     """The teacher-forced verdicts on what was answered, with the truths among the kit's `arrays`."""
 
-    answers: Answers
+    answers: Answered
     arrays: Arrays
+    _found: dict[tuple[str, str, str], list[Measurement]] = field(default_factory=dict)
 
     def verdicts(self) -> Iterator[Verdict]:
         """Of all stages that were asked, each once."""
         for variant, part in self.answers.plan.own_parts:
-            yield from self._of(variant, part)
+            for question in self.answers.plan.questions_for(part):
+                yield from self.of_question(variant.name, part, question)
+            yield from self.of_all_cases(variant.name, part)
+            yield from self.of_repeats(variant.name, part)
 
-    def _of(self, variant: Variant, part: Part) -> Iterator[Verdict]:
-        plan, bounds = self.answers.plan, Bounds(plan=self.answers.plan)
-        cases: list[list[Measurement]] = []
-        for question in (one for one in plan.questions_for(part) if one.kind in (CASE, DRAWN)):
-            answers = self.answers.to(variant.name, part.stage, question)
-            if answers is None:
-                continue
-            truth = truth_of(self.arrays, plan.right[part.stage, question.id, part.loading])
-            found = measurements(plan.objective, question, truth, answers)
-            cases += [found] if question.kind == CASE else []
-            yield from (bounds.verdict(variant.name, question, one) for one in found)
-        over_all = pooled(cases) if len(cases) == len(plan.cases) else None
+    def of_question(self, variant: str, part: Part, question: Question) -> Iterator[Verdict]:
+        """Nothing of what was not answered, and of changes, whose truth is the host's to make."""
+        return (self._bounds.verdict(variant, question, one) for one in self._measured(variant, part, question))
+
+    def of_all_cases(self, variant: str, part: Part) -> Iterator[Verdict]:
+        """The errors over all cases as one number, where all were answered."""
+        cases = [question for question in self.answers.plan.questions_for(part) if question.kind == CASE]
+        found = [measured for one in cases if (measured := self._measured(variant, part, one))]
+        over_all = pooled(found) if len(found) == len(self.answers.plan.cases) else None
         if over_all is not None:
-            yield bounds.pooled(variant.name, part.stage, over_all)
-        yield from self._determinism(variant, part)
+            yield self._bounds.pooled(variant, part.stage, over_all)
 
-    def _determinism(self, variant: Variant, part: Part) -> Iterator[Verdict]:
+    def of_repeats(self, variant: str, part: Part) -> Iterator[Verdict]:
+        """Whether equal inputs gave equal bits, where they were asked again."""
         plan = self.answers.plan
-        unequal = self.answers.unequal(variant.name, part.stage, plan.threads[0])
+        unequal = self.answers.unequal(variant, part.stage, plan.threads[0])
         if unequal is not None:
-            yield repeated(part.stage, variant.name, plan.cases[0], unequal=unequal, repeats=plan.repeats)
+            yield repeated(part.stage, variant, plan.cases[0], unequal=unequal, repeats=plan.repeats)
+
+    def _measured(self, variant: str, part: Part, question: Question) -> list[Measurement]:
+        """Of a question that has a truth in the kit; nothing if it was not answered."""
+        key = (variant, part.stage, question.id)
+        answers = self.answers.to(variant, part.stage, question) if question.kind in JUDGED and key not in self._found else None
+        if answers is not None:
+            plan = self.answers.plan
+            truth = truth_of(self.arrays, plan.right[part.stage, question.id, part.loading])
+            self._found[key] = measurements(plan.objective, question, truth, answers)
+        return self._found.get(key, [])
+
+    @cached_property
+    def _bounds(self) -> Bounds:
+        return Bounds(plan=self.answers.plan)
 
 
 def worst_rows(checks: Iterable[Verdict]) -> list[list[Verdict]]:

@@ -210,7 +210,7 @@ def test_what_cannot_be_judged_is_told_in_one_line(positional: Path, tmp_path: P
 
 
 def tensor(name: str, shape: tuple[int | None, ...], dtype: str = "float32", position: int = 0) -> FileTensor:
-    return FileTensor(name=name, tensor_name=name, position=position, index=position, shape=shape, dtype=dtype)
+    return FileTensor(name=name, tensor_name=name, position=position, index=position, signed=position, shape=shape, dtype=dtype)
 
 
 def test_tensors_that_fit_in_two_ways_give_two_assignments() -> None:

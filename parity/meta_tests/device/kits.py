@@ -12,8 +12,9 @@ from pathlib import Path
 from litert_pipeline.bundle import MANIFEST_NAME, read_bundle
 from parity.device.record.answers import read_answers
 from parity.device.record.journal import JOURNAL, Entry, Journal
-from parity.device.record.kit import ARRAYS, BUNDLES, RECORDER, Plan, read_plan, write_plan
-from parity.device.record.kit import MANIFEST as KIT_MANIFEST
+from parity.device.record.kit import ARRAYS, BUNDLES, RECORDER
+from parity.device.record.plan import MANIFEST as KIT_MANIFEST
+from parity.device.record.plan import Plan, read_plan, write_plan
 from parity.faults.file_edits import edit_file, scales
 from reference.spec.files import sha256_of
 from reference.spec.stages import ALL_STAGES
@@ -116,3 +117,9 @@ def _note_files(bundle: Path) -> None:
 def _of_few(plan: Plan, stages: Collection[str]) -> Plan:
     variants = [replace(one, parts=[part for part in one.parts if part.stage in stages]) for one in plan.variants]
     return replace(plan, variants=variants, generations=[], rounds=0)
+
+
+def path_of(folder: Path, name: str) -> Path:
+    """The file of an array that is kept in a folder."""
+    (path,) = folder.glob(f"{name}.*")
+    return path

@@ -9,13 +9,14 @@ import pytest
 from fixtures import TINY_MODEL_DIR
 from fixtures.oracle.tflite_edit import edit_graph
 from litert_pipeline.bundle import Bundle
-from parity.bundles.app import FILES, REVISIONS
+from parity.bundles.app import FILES, NEW_ORDER, REVISIONS
+from parity.bundles.interface import read_interface
 from parity.device.contract import contract
 from parity.faults.catalogue.files import other_pieces
 from parity.meta_tests.bundles.test_foreign import ROLES, run
 from reference.model_files import SPIECE_NAME
 
-OLD, NEW = (revision.name for revision in REVISIONS)
+OLD, CLASSIC, COMPILED, NEWEST = (revision.name for revision in REVISIONS)
 
 
 @pytest.fixture
@@ -32,12 +33,35 @@ def test_a_fitting_bundle_fits_the_revision_it_was_made_for(fitting: Path) -> No
     found = contract(fitting, TINY_MODEL_DIR)
     assert found.fitting == [OLD]
     assert found.general == []
-    wrong = {(r.place.constant, r.wrong) for r in found.reached[NEW] if not r.ok}
-    assert {constant for constant, _ in wrong} == {"k_dit_t_in_idx", "k_dit_crossattn_in_idx", "k_dit_x_in_idx"}
-    assert all(told is not None and told.startswith("stops: ") for _, told in wrong)
+    wrong = {r.place.constant: r.wrong or "" for r in found.reached[CLASSIC] if not r.ok}
+    assert wrong.keys() == {"k_dit_t_in_idx", "k_dit_crossattn_in_idx", "k_dit_x_in_idx"}
+    assert not any(told.startswith("stops: ") for told in wrong.values())
     code, output = run("contract", "--bundle", fitting)
     assert code == 0
     assert f"fits audiogen {OLD}" in output
+
+
+def test_compiled_model_counts_places_in_the_signature(fitting: Path) -> None:
+    """The graph may be in one order and the signature in another: then two revisions with two orders run the same file."""
+    signed = [tensor.name for tensor in sorted(read_interface(fitting / FILES["dit"]).inputs, key=lambda one: one.signed)]
+    order = [signed.index(f"args_{ROLES['dit'].index(role)}") for role in NEW_ORDER]
+    edit_graph(fitting / FILES["dit"], signature_order=order)
+    assert contract(fitting, TINY_MODEL_DIR).fitting == [OLD, COMPILED, NEWEST]
+
+
+def test_values_that_are_counted_stop_the_app(fitting: Path) -> None:
+    wrong = [r.wrong or "" for r in contract(fitting, TINY_MODEL_DIR).reached[COMPILED] if not r.ok]
+    assert wrong
+    assert all(told.startswith("stops: ") for told in wrong)
+
+
+def test_ids_of_four_bytes_are_written_past_by_compiled_model_and_crash_the_interpreter(positional: Path) -> None:
+    reached = {
+        name: next(r.wrong or "" for r in found if r.place.constant == "k_t5_ids_in_idx")
+        for name, found in contract(positional, TINY_MODEL_DIR).reached.items()
+    }
+    assert all(reached[name].endswith("a crash on the first write") for name in (OLD, CLASSIC))
+    assert all("writes 1024 bytes into 512, past its end" in reached[name] for name in (COMPILED, NEWEST))
 
 
 def test_what_litert_torch_writes_by_itself_fits_no_revision_and_the_constants_are_told(positional: Path) -> None:
@@ -77,6 +101,9 @@ def test_what_no_revision_can_do_without_is_told(fitting: Path, trip: str) -> No
 def test_the_length_of_the_ids_buffer_is_told(fitting: Path) -> None:
     notes = " ".join(contract(fitting, TINY_MODEL_DIR).notes)
     assert "its buffer of ids holds 128" in notes
+    assert f"stops it ({NEWEST})" in notes
+    assert f"the decoder in FP16, whatever is asked for ({OLD}, {CLASSIC})" in notes
+    assert f"the encoder in FP16, whatever is asked for ({CLASSIC}, {COMPILED}, {NEWEST})" in notes
     assert "the reference cuts at 28, so prompts of 29 to 128 sound otherwise" in notes
 
 

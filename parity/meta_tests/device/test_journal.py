@@ -9,9 +9,11 @@ from typing import NoReturn
 import pytest
 
 from parity.device.record.alone import Crashed, alone
+from parity.device.record.answers import begin_answers
 from parity.device.record.jobs import Job
 from parity.device.record.journal import BEGIN, CRASHES, END, JOURNAL, Journal
-from parity.device.record.kit import Kit, Plan
+from parity.device.record.kit import Kit
+from parity.device.record.plan import MANIFEST, Plan, write_plan
 from parity.device.record.recorder import work
 from reference.spec.errors import InputError
 
@@ -31,6 +33,16 @@ def test_a_job_that_brings_the_process_down_twice_is_not_tried_again(tmp_path: P
     assert list(Journal.resume(tmp_path / JOURNAL, "kit").faults) == ["answers/a/dit/drums"]
     journal.append(END, job="answers/a/dit/drums", found={})
     assert journal.faults == {}
+
+
+def test_what_a_kill_left_while_the_manifest_was_copied_is_not_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / "kit").mkdir()
+    kit_id = write_plan(EMPTY, tmp_path / "kit")
+    left = tmp_path / "answers" / f".{MANIFEST}.k1ll3d.json"
+    left.parent.mkdir()
+    left.write_text("{")
+    begin_answers(Kit(folder=tmp_path / "kit", id=kit_id, plan=EMPTY, models=tmp_path), tmp_path / "answers")
+    assert [path.name for path in (tmp_path / "answers").iterdir()] == [MANIFEST]
 
 
 def crashing() -> NoReturn:

@@ -16,7 +16,8 @@ from parity.device.device import Device, agreement, differences
 from parity.device.received import Received, receive
 from parity.device.record.answers import read_answers
 from parity.device.record.journal import END, JOURNAL, JUDGED, Journal
-from parity.device.record.kit import ARRAYS, BUNDLES, MANIFEST, id_of, read_plan
+from parity.device.record.kit import ARRAYS, BUNDLES
+from parity.device.record.plan import MANIFEST, id_of, read_plan
 from parity.judge.judge import Judge
 from parity.judge.plan import Plan
 from parity.judge_answers import AnswersOptions, run_judge_answers
@@ -133,7 +134,7 @@ def no_answers(answers: Path, kit: Path) -> None:
 REFUSED: Mapping[str, tuple[Callable[[Path, Path], None], str]] = {
     "one flipped byte": (one_byte, r"line \d+ was edited, it does not fit its checksum"),
     "one flipped byte of an array": (one_byte_of_an_array, r"was changed, its SHA-256 is not the one it is called by"),
-    "an older kit": (older, r"is of kit format 0, this version reads 1; pack and record again"),
+    "an older kit": (older, r"is of kit format 0, this version reads \d; pack and record again"),
     "another kit's plan": (another_kit, r"line 1 was edited, .* or it was recorded with another kit; record again"),
     "answers that were cut at once": (only_a_torn_line, r"nothing was recorded before it was interrupted; run"),
     "no answers": (no_answers, r"holds no answers; expected the folder that record.pyz wrote"),

@@ -14,7 +14,8 @@ import pytest
 from parity.device.record.answers import Answers, read_answers
 from parity.device.record.arrays import Arrays
 from parity.device.record.journal import END, JOURNAL, JUDGED, Entry
-from parity.device.record.kit import ARRAYS, BUNDLES, MANIFEST, read_kit
+from parity.device.record.kit import ARRAYS, BUNDLES, read_kit
+from parity.device.record.plan import MANIFEST
 from parity.device.record.verdicts import OnTheSpot
 from parity.judge.judge import Judge
 from parity.measure.pooled import POOLED

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from parity.latency.bench_page import html, markdown
-from parity.latency.bench_report import read_benches, slower
+from parity.latency.bench_report import read_benches, slower, told_apart
 from parity.meta_tests.latency.test_headline import parity
 from reference.spec.errors import InputError
 
@@ -55,6 +55,20 @@ def test_a_stage_that_lost_its_ratio_is_named(
     assert len(slower(later, earlier, LIMIT)) == lost
     code, output = parity("bench-report", files[1], "--baseline", files[0])
     assert (code, "slower dit of litert_int8, 1 threads" in output) == (lost, bool(lost)), output
+
+
+def test_machines_of_one_name_are_told_apart_by_their_features(tmp_path: Path) -> None:
+    features = {"a": ["i8mm", "sme"], "b": ["i8mm"]}
+    entries = [entry("litert_int8", 1.0, machine_id=name, cpu_features=found) for name, found in features.items()]
+    benches = read_benches(written(tmp_path / "b.json", *entries))
+    assert [bench.machine for bench in told_apart(benches)] == ["A CPU (sme)", "A CPU (without)"]
+    assert [bench.machine for bench in told_apart(benches[:1])] == ["A CPU"]
+
+
+def test_a_yardstick_that_is_not_the_reference_is_named(tmp_path: Path) -> None:
+    entries = [entry(name, median_s, yardstick="litert_fp32") for name, median_s in (("litert_fp32", 3.0), ("litert_int8", 1.0))]
+    told = markdown(read_benches(written(tmp_path / "b.json", *entries)))
+    assert "| 3.00 of litert_fp32's |" in told
 
 
 def test_noise_is_no_figure_and_no_evidence(tmp_path: Path) -> None:
