@@ -120,9 +120,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    stage = item.callspec.params.get("stage") if isinstance(item, pytest.Function) and hasattr(item, "callspec") else None
-    if stage is not None:
-        item.extra_keyword_matches.add(f"{STAGE_KEYWORD}{stage}")
+    params = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    item.extra_keyword_matches.add(f"{STAGE_KEYWORD}{params.get('stage')}")
+    if META_TESTS not in item.path.parents and item.config.stash[COLLECTION].slow(params.get("variant")):
+        item.add_marker(pytest.mark.slow_runtime)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -131,8 +132,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if {"variant", "stage"} <= set(metafunc.fixturenames):
         metafunc.parametrize(("variant", "stage"), collection.pairs())
     elif "variant" in metafunc.fixturenames:
-        # A policy is for what is to be published.
-        left_out = REFERENCES if "policy" in metafunc.fixturenames else ()
+        left_out = REFERENCES if "policy" in metafunc.fixturenames else ()  # it is for what is to be published
         metafunc.parametrize("variant", [variant for variant in collection.stages if variant not in left_out])
     if "threads" in metafunc.fixturenames:
         metafunc.parametrize("threads", metafunc.config.getoption("--threads"))

@@ -1,6 +1,10 @@
 """Which arithmetic a bundle's file has, read from the file, and which one its recipe claims."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from litert_pipeline.build.recipes import QuantizerRecipe, Recipe
+from litert_pipeline.mlx_file import MLX
 from parity.bundles.interface import Interface
 from parity.measure.arithmetic import (
     FLOAT,
@@ -47,11 +51,26 @@ def claimed(recipe: Recipe, stage: str) -> Arithmetic:
 
 def _quantized(rules: QuantizerRecipe, format_: str) -> Arithmetic:
     """What the first rule asks for; those behind it make exceptions."""
-    config = rules[0].get("op_config")
-    if config is None:  # onnxruntime's dynamic quantization
-        return Arithmetic(weights=INT8, activations=DYNAMIC[format_])
+    return CLAIMED[format_](rules[0], format_)
+
+
+def _of_litert(rule: Mapping[str, Any], format_: str) -> Arithmetic:
+    config = rule["op_config"]
     weights = config["weight_tensor_config"]
     if weights["dtype"] == "FLOAT":
         return Arithmetic(weights=FLOAT16)
     dynamic = config["compute_precision"] == "INTEGER" and weights["num_bits"] == 8
     return Arithmetic(weights=STORED[weights["num_bits"]], activations=DYNAMIC[format_] if dynamic else FLOAT)
+
+
+def _of_onnx(rule: Mapping[str, Any], format_: str) -> Arithmetic:
+    """onnxruntime's dynamic quantization."""
+    return Arithmetic(weights=INT8, activations=DYNAMIC[format_])
+
+
+def _of_mlx(rule: Mapping[str, Any], format_: str) -> Arithmetic:
+    """Stored small, computed in floats."""
+    return Arithmetic(weights=STORED[rule["bits"]] if "bits" in rule else FLOAT16)
+
+
+CLAIMED = {"litert": _of_litert, "onnx": _of_onnx, MLX: _of_mlx}  # by the format of the file

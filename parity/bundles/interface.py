@@ -6,8 +6,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from litert_pipeline import mlx_file
 from parity.bundles.constants import SMALL_INTEGERS, UINT4, UINT8, Constant
 from parity.bundles.constants_litert import subgraph_constants
+from parity.bundles.constants_mlx import mlx_constants
 from parity.bundles.constants_onnx import onnx_constants
 from parity.bundles.flatbuffer import litert_model
 from parity.bundles.purity import Operators, code_of, draws, litert_operators, onnx_operators
@@ -83,8 +85,8 @@ def read_interface(path: Path) -> Interface:
 
 
 def read_interfaces(path: Path) -> tuple[Interface, ...]:
-    """Read a `.tflite` or `.onnx` file without running it: one interface for each signature. Raises InputError if it is none."""
-    return _litert(path) if path.suffix == ".tflite" else (_onnx(path),)
+    """Read a file of a bundle without running it: one interface for each signature. Raises InputError if it is damaged."""
+    return READERS[path.suffix](path)
 
 
 def _litert(path: Path) -> tuple[Interface, ...]:
@@ -171,6 +173,12 @@ def _unpacked(model: Any, graph: Any, schema: Any, small: set[int]) -> bool:
     return any(operator.Inputs(0) in small for operator in widening)
 
 
+def _mlx(path: Path) -> Interface:
+    """Weights alone: what is fed and answered the runtime's own code says, which widens what is small."""
+    weight_bytes = _bytes(mlx_constants(path))
+    return Interface(path=path, format=mlx_file.MLX, inputs=(), outputs=(), weight_bytes=weight_bytes, fed=FLOAT)
+
+
 def _onnx(path: Path) -> Interface:
     import onnx
     from google.protobuf.message import DecodeError
@@ -187,7 +195,7 @@ def _onnx(path: Path) -> Interface:
         format="onnx",
         inputs=tuple(_onnx_tensor(entry, place) for place, entry in enumerate(own)),
         outputs=tuple(_onnx_tensor(entry, place) for place, entry in enumerate(model.graph.output)),
-        weight_bytes=_onnx_weights(numbers),
+        weight_bytes=_bytes(numbers),
         fed=_onnx_fed(numbers),
         calibrated=_calibrated(numbers),
         every_constant=not any(constant.storage == FLOAT32 and constant.count > SCALAR_VALUES for constant in numbers),
@@ -196,7 +204,7 @@ def _onnx(path: Path) -> Interface:
     )
 
 
-def _onnx_weights(numbers: list[Constant]) -> dict[str, int]:
+def _bytes(numbers: list[Constant]) -> dict[str, int]:
     """Bytes of constants by dtype."""
     found: dict[str, int] = {}
     for constant in numbers:
@@ -238,3 +246,6 @@ def _onnx_tensor(entry: Any, position: int) -> FileTensor:
         shape=tuple(axis.dim_value or None for axis in tensor.shape.dim),
         dtype=DTYPES.get(code, code.lower()),
     )
+
+
+READERS = {".tflite": _litert, ".onnx": lambda path: (_onnx(path),), mlx_file.SUFFIX: lambda path: (_mlx(path),)}
