@@ -26,7 +26,7 @@ from reference.pipeline import Model, frozen, load_model
 from reference.spec.config import CONFIG_NAME, read_model_spec
 from reference.spec.errors import InputError
 from reference.spec.prompt import Tokenizer
-from reference.spec.stages import ALL_STAGES, signatures
+from reference.spec.stages import signatures
 from reference.spec.tensors import Tensors
 
 pytest.importorskip("mlx.core", reason="MLX is not installed ('make gate' does it where it can be had)")
@@ -107,15 +107,15 @@ def test_every_stage_agrees_over_the_family(tmp_path: Path) -> None:
     assert apart == []
 
 
-@pytest.mark.parametrize("stage", ALL_STAGES)
-def test_1_0_s_stages_agree(tmp_path: Path, stage: str) -> None:
-    """Two numbers, unprojected conditioning, shared heads of keys: the same modules."""
+def test_1_0_s_stages_agree(tmp_path: Path) -> None:
+    """Two numbers, unprojected conditioning, shared heads of keys: the same modules. Its autoencoder is Small's."""
     make_model(tmp_path / "model", "open1-tiny", seed=0)
-    for name, error, own in errors(load_model(tmp_path / "model"), stage, tmp_path):
-        assert error <= ROUNDINGS * own, name
+    for stage in ("conditioner", "dit"):
+        for name, error, own in errors(load_model(tmp_path / "model"), stage, tmp_path):
+            assert error <= ROUNDINGS * own, name
 
 
-@pytest.mark.parametrize("stage", ALL_STAGES)
+@pytest.mark.parametrize("stage", ["conditioner", "dit"])
 def test_float16_computes_in_float16(tmp_path: Path, stage: str) -> None:
     """Not in float32, and no worse than a stage of so many roundings: the frequencies are left."""
     for name, error, own in errors(load_model(TINY_MODEL_DIR), stage, tmp_path, "fp16"):
@@ -157,7 +157,7 @@ def test_groups_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     model = load_model(TINY_MODEL_DIR)
     write_mlx(exportable(model, "conditioner", WEIGHTS), model.spec, "conditioner", tmp_path / "x.safetensors")
     rules = [{"modules": "", "bits": 8, "group_size": 64}]
-    with pytest.raises(InputError, match=r"recipe 'mine': MLX cannot quantize t5\.shared\.weight"):
+    with pytest.raises(InputError, match=r"recipe 'mine': MLX cannot quantize .*embedding\.1\.weight \[48, 257\]"):
         quantize_mlx(tmp_path / "x.safetensors", tmp_path / "q.safetensors", rules, "mine")
 
 
