@@ -22,6 +22,8 @@ ORACLE_SAME_INSTALL := -m pip install -qq --no-compile --no-deps --ignore-requir
 # A second opinion of one of the two models (30 MB).
 DIFFUSERS := diffusers==0.42.1
 DIFFUSERS_STAMP := $(ORACLE_SAME_FOLDER)/diffusers-installed
+# A port that is judged; of what it asks for, nothing is needed that is not here.
+PEERS := mlx-audiogen==0.2.0
 # A converter whose TensorFlow and numpy cannot live beside ours, in an environment of its own (2.6 GB).
 ONNX2TF := onnx2tf==1.29.24 tensorflow==2.19.0
 ONNX2TF_VENV := .venv-onnx2tf
@@ -42,7 +44,7 @@ THREADS ?= 1,2
 # Processes the tests are shared out to, each of some 1.5 GB.
 JOBS ?= 2
 
-.PHONY: gate headroom gate-full headline test looked-over mixes rounded oracle mlx faults faults-test bench lock goldens tiny-model emulator onnx2tf clean
+.PHONY: gate headroom gate-full headline test looked-over mixes rounded oracle mlx peers faults faults-test bench lock goldens tiny-model emulator onnx2tf clean
 
 gate: $(GATE_STAMP) ## convert the embedded tiny model for every variant and judge it; onnx2tf's where it is installed
 	$(BIN)/python -m parity gate --report $(REPORT) --force
@@ -96,6 +98,10 @@ oracle: $(STAMP) $(ORACLE_STAMP) $(ORACLE_SAME_STAMP) $(DIFFUSERS_STAMP) ## comp
 
 mlx: $(STAMP) ## the product's tests of the MLX variants, of which `make test` has some of the port alone
 	$(BIN)/python -m pytest parity/ --benchmark-disable -n $(JOBS) --dist loadgroup -m slow_runtime
+
+peers: $(STAMP) ## judge other people's ports by their own code (see docs/peers.md)
+	$(BIN)/python $(INSTALL) --no-deps $(PEERS)
+	$(BIN)/python -m pytest parity/meta_tests/runtimes/test_mlx_audiogen.py --benchmark-disable -m peers
 
 faults: $(GATE_STAMP) ## inject every fault and write docs/faults.md
 	$(BIN)/python -m parity faults --out docs/faults.md --force

@@ -19,7 +19,8 @@ from reference.spec.tensors import Signature, Tensor
 
 MANIFEST_NAME = "manifest.json"
 SCHEMA = 1
-SUFFIXES = {"litert": ".tflite", "onnx": ".onnx", mlx_file.MLX: mlx_file.SUFFIX}  # of the files of a bundle, by its format
+# Of the files of a bundle, by its format.
+SUFFIXES = {"litert": ".tflite", "onnx": ".onnx", mlx_file.MLX: mlx_file.SUFFIX, mlx_file.MLX_AUDIOGEN: mlx_file.SUFFIX}
 FORMATS = tuple(SUFFIXES)
 COMPUTES = ("fp32", "fp16")
 NO_CLAIMS = ("conversion", "versions", "source_sha256")  # written once, held to nothing; nothing follows from them

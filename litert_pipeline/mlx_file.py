@@ -19,6 +19,7 @@ from reference.spec.stages import CONDITIONER, DECODER, DIT, ENCODER
 from reference.spec.tensors import Array
 
 MLX, SUFFIX = "mlx", ".safetensors"
+MLX_AUDIOGEN = "mlx_audiogen"  # somebody else's conversion, whose tensors have names of their own (`fixtures/peers/`)
 METADATA = "stable_audio_parity"  # one entry: several have no order, and the same stage would be other bytes every time
 SIZE = struct.Struct("<Q")
 MOST_HEADER_BYTES = 100_000_000  # what the format allows

@@ -68,8 +68,8 @@ def multiplies_integers(contender: Contender, files: Files) -> bool:
 
 def computed_with(names: Iterable[str], contenders: Mapping[str, Contender]) -> str:
     """What the runtimes of contenders compute with on this machine, in words, of those where that is not all their own."""
-    runtimes = {runtime.name: runtime for name in names if (runtime := contenders[name].runtime).here is not None}
-    return "; ".join(runtime.here() for runtime in runtimes.values() if runtime.here is not None)
+    told = {here: here() for name in names if (here := contenders[name].runtime.here) is not None}
+    return "; ".join(told.values())
 
 
 def _unable(contender: Contender, files: Files, examine: Examine) -> str | None:

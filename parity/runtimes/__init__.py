@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from litert_pipeline.bundle import Bundle
-from litert_pipeline.mlx_file import MLX
+from litert_pipeline.mlx_file import MLX, MLX_AUDIOGEN
 from parity.measure.arithmetic import HALF_T5, REFERENCE, SINGLE, Arithmetic
 from parity.measure.budget import YARDSTICK
-from parity.runtimes import litert, mlx_, mlx_blas, onnxruntime_, torch_, upstream
+from parity.runtimes import litert, mlx_, mlx_audiogen_, mlx_blas, onnxruntime_, torch_, upstream
 from parity.runtimes.host import litert_kernels, onnxruntime_kernels
 from parity.runtimes.integer_kernels import IntegerKernels
 from parity.runtimes.litert import Open
@@ -71,6 +71,10 @@ BUILTIN = Runtime(name="builtin", format="litert", open=litert.opener(kernels="b
 INTERPRETER = Runtime(name="interpreter", format="litert", open=litert.open_classic, integer_kernels=litert_kernels)
 
 MLX_RUNTIME = Runtime(name="mlx", format=MLX, open=mlx_.open_stage, missing=mlx_.missing, here=mlx_blas.here)
+MLX_AUDIOGEN_RUNTIME = Runtime(
+    name="mlx-audiogen", format=MLX_AUDIOGEN, open=mlx_audiogen_.open_stage, missing=mlx_audiogen_.missing,
+    here=mlx_blas.here,
+)  # fmt: skip
 
 # Those of the model dir itself, by the name of their contender.
 REFERENCES = {YARDSTICK: TORCH, "torch_upstream": UPSTREAM}
@@ -80,6 +84,7 @@ RUNTIMES = (
     Row(runtime=BUILTIN, recipe="fp32", shown="fp32_builtin"),
     Row(runtime=INTERPRETER, recipe="fp32", shown="fp32_interpreter"),
     Row(runtime=LITERT, recipe="fp32", shown="fp16", compute="fp16"),
+    Row(runtime=MLX_AUDIOGEN_RUNTIME, shown="mlx_audiogen_0.2.0"),
     Row(runtime=MLX_RUNTIME, slow=True),  # on a CPU; its convolutions unfold what they are fed
 )
 
