@@ -16,10 +16,12 @@ from litert_pipeline.mlx_file import read_described, write_tensors
 from parity.faults.injection import with_file
 from parity.judge.judge import Judge
 from parity.judge.lineup import contenders_of
+from parity.measure.metrics import relative_l2
 from parity.measure.verdict import Verdict
 from parity.runtimes import mlx_audiogen_
 from parity.test_parity import case_called
 from parity.truth.store import Store
+from reference.pipeline import load_model
 from reference.spec.stages import ALL_STAGES, CONDITIONER, DECODER, DIT
 from reference.spec.tensors import Array
 
@@ -32,6 +34,8 @@ NAME = "mlx_audiogen_0.2.0"
 EPSILON = 1e-5  # of the model's layer norms
 NOISE = 1.0  # relative L2: what shares nothing with the right answer
 ROUNDINGS = 100.0  # times a limit of float32
+SAME = 1e-5  # relative L2: another order of the same sums; measured 2e-7
+KEPT_TOKENS = 64  # of any prompt, whatever a model was trained with
 
 
 @pytest.fixture(scope="module")
@@ -129,3 +133,23 @@ def test_its_numbers_are_neither_normalised_nor_in_order(judge: Judge, peer: Bun
     assert worst(checks(judge, peer, CONDITIONER), "relative_l2.seconds").value > ROUNDINGS * 1e-6
     monkeypatch.setattr(NumberEmbedder, "__call__", repaired(judge.model.spec.seconds.max_s))
     assert all(check.ok for check in checks(judge, peer, CONDITIONER))
+
+
+def test_of_1_0_the_numbers_stand_the_other_way_round_and_half_of_the_prompt_is_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its conditioner for 1.0 gives no tensors that 1.0's DiT could be judged with; what it gives is looked at."""
+    from mlx_audiogen.models.stable_audio.conditioners import NumberEmbedder
+
+    make_model(tmp_path / "model", "open1-tiny", seed=0)
+    write(tmp_path / "model", tmp_path / "bundle")
+    model = load_model(tmp_path / "model")
+    ids, mask = model.tokenizer("a drum")
+    feed = {"input_ids": ids, "attention_mask": mask, "seconds_start": np.float32([1.5]), "seconds_total": np.float32([6.0])}
+    monkeypatch.setattr(NumberEmbedder, "__call__", repaired(model.spec.seconds.max_s))
+    with mlx_audiogen_.open_stage(None, read_bundle(tmp_path / "bundle"), CONDITIONER, None, 1) as stage:
+        theirs, right = stage(feed), model.stage(CONDITIONER)(feed)["global_cond"]
+    start, total = np.split(theirs["global_cond"], 2, axis=-1)
+    assert relative_l2(right, theirs["global_cond"]) > NOISE / 2
+    assert relative_l2(right, np.concatenate([total, start], axis=-1)) < SAME
+    assert theirs["cross_attention_cond"].shape[1] == KEPT_TOKENS + 2
