@@ -11,7 +11,7 @@ from parity.bundles.constants import SMALL_INTEGERS, UINT4, UINT8, Constant
 from parity.bundles.constants_litert import subgraph_constants
 from parity.bundles.constants_mlx import mlx_constants
 from parity.bundles.constants_onnx import onnx_constants
-from parity.bundles.flatbuffer import litert_model
+from parity.bundles.flatbuffer import litert_model, stored_buffers
 from parity.bundles.purity import Operators, code_of, draws, litert_operators, onnx_operators
 from parity.measure.arithmetic import FLOAT, FLOAT16, FLOAT32, INT4, INT8, STATIC
 from reference.spec.errors import InputError
@@ -119,7 +119,7 @@ def _litert_interface(path: Path, model: Any, schema: Any, entry: Any) -> Interf
 
     inputs = [entry.Inputs(place) for place in range(entry.InputsLength())] if entry is not None else []
     outputs = [entry.Outputs(place) for place in range(entry.OutputsLength())] if entry is not None else []
-    constants = _litert_constants(model, graph, codes)
+    constants = stored_buffers(model, graph, codes)
     return Interface(
         path=path,
         format="litert",
@@ -127,7 +127,8 @@ def _litert_interface(path: Path, model: Any, schema: Any, entry: Any) -> Interf
         outputs=tensors([graph.Outputs(place) for place in range(graph.OutputsLength())], _named(outputs)),
         weight_bytes=_litert_weights(constants),
         unpacked=_unpacked(model, graph, schema, {index for index, code, _ in constants if code == "INT8"}),
-        calibrated=_holds_integers(constants) and _calibrated(subgraph_constants(path, model, schema, subgraph)),
+        calibrated=any(code.lower() in SMALL_INTEGERS for _, code, _ in constants)
+        and _calibrated(subgraph_constants(path, model, schema, subgraph)),
         every_constant=not any(code == "FLOAT32" and size_bytes > SCALAR_BYTES for _, code, size_bytes in constants),
         drawn=tuple(replace(tensor, position=tensor.index) for tensor in tensors(draws(model, graph, schema), {})),
         operators=litert_operators(model, schema),
@@ -138,22 +139,6 @@ def _litert_interface(path: Path, model: Any, schema: Any, entry: Any) -> Interf
 
 def _named(entries: list[Any]) -> dict[int, str]:
     return {entry.TensorIndex(): entry.Name().decode() for entry in entries}
-
-
-def _litert_constants(model: Any, graph: Any, codes: Mapping[int, str]) -> list[tuple[int, str, int]]:
-    """Index, type and size in bytes of every constant."""
-    found = []
-    for index in range(graph.TensorsLength()):
-        tensor = graph.Tensors(index)
-        buffer = model.Buffers(tensor.Buffer())
-        size_bytes = max(int(buffer.DataLength()), int(buffer.Size()))
-        if size_bytes:
-            found.append((index, codes[tensor.Type()], size_bytes))
-    return found
-
-
-def _holds_integers(constants: list[tuple[int, str, int]]) -> bool:
-    return any(code.lower() in SMALL_INTEGERS for _, code, _ in constants)
 
 
 def _litert_weights(constants: list[tuple[int, str, int]]) -> dict[str, int]:
@@ -175,8 +160,11 @@ def _unpacked(model: Any, graph: Any, schema: Any, small: set[int]) -> bool:
 
 def _mlx(path: Path) -> Interface:
     """Weights alone: what is fed and answered the runtime's own code says, which widens what is small."""
-    weight_bytes = _bytes(mlx_constants(path))
-    return Interface(path=path, format=mlx_file.MLX, inputs=(), outputs=(), weight_bytes=weight_bytes, fed=FLOAT)
+    numbers = mlx_constants(path)
+    return Interface(
+        path=path, format=mlx_file.MLX, inputs=(), outputs=(), weight_bytes=_bytes(numbers), fed=FLOAT,
+        every_constant=_none_in_float32(numbers),
+    )  # fmt: skip
 
 
 def _onnx(path: Path) -> Interface:
@@ -198,7 +186,7 @@ def _onnx(path: Path) -> Interface:
         weight_bytes=_bytes(numbers),
         fed=_onnx_fed(numbers),
         calibrated=_calibrated(numbers),
-        every_constant=not any(constant.storage == FLOAT32 and constant.count > SCALAR_VALUES for constant in numbers),
+        every_constant=_none_in_float32(numbers),
         halves=_halves(numbers),
         operators=onnx_operators(model),
     )
@@ -212,6 +200,10 @@ def _bytes(numbers: list[Constant]) -> dict[str, int]:
         dtype = dtype if dtype in BITS else FLOAT32
         found[dtype] = found.get(dtype, 0) + constant.count * BITS[dtype] // 8
     return found
+
+
+def _none_in_float32(numbers: list[Constant]) -> bool:
+    return not any(constant.storage == FLOAT32 and constant.count > SCALAR_VALUES for constant in numbers)
 
 
 def _calibrated(numbers: list[Constant]) -> bool:

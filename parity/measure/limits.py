@@ -172,11 +172,18 @@ LIMITS: Mapping[Arithmetic, dict[str, StageBudget]] = {
         ),
     },
     HALF_WEIGHTS: _HALF_WEIGHTS,
-    HALF_CONSTANTS: {  # the number embedder's frequencies, too, which litert-torch's casting leaves
+    HALF_CONSTANTS: {  # the number embedder's frequencies, too, which litert-torch's casting leaves; biases, gains
         **_HALF_WEIGHTS,
         CONDITIONER: conditioner(
             like("fp16_weights", 0.5, 1.7, "1.0"), like("fp16_weights", 0.3, 4.0, "1.0 to 2.3"),
             shaped("fp16_weights", 1.4, "1.0"),
+        ),
+        DECODER: decoder(
+            like("fp16_weights", 0.6, 1.7, "1.0"), shaped("fp16_weights", 1.9, "0.9 to 1.1"),
+            shaped("fp16_weights", 1.4, "1.0"), leak=shaped("fp16_weights", 4.0, "0.9 to 1.1"),
+        ),
+        ENCODER: encoder(
+            like("fp16_weights", 0.6, 1.7, "1.0"), shaped("fp16_weights", 1.9, "0.9 to 1.1"), shaped("fp16_weights", 1.4, "1.0"),
         ),
     },
     INT8_PER_ROW: _lent(
