@@ -18,6 +18,7 @@ from parity.explain.inside.module_error import ModuleError, first_fault
 from parity.faults.injection import of_bundle
 from parity.judge.judge import Judge
 from parity.measure.teacher_forcing import stage_feed
+from parity.runtimes import mlx_
 from parity.test_parity import case_called
 from reference.spec.stages import ALL_STAGES
 from reference.spec.tensors import Array
@@ -44,7 +45,8 @@ FAULTS = {
 # Every file there is: unquantized ones, and of a quantized bundle the stages its recipe changes.
 CLEAN = [(recipe, stage) for recipe in ("fp32", "onnx_fp32") for stage in ALL_STAGES]
 CLEAN += [(recipe.name, stage) for recipe in RECIPES.values() for stage in recipe.quantize if recipe.format != "mlx"]
-CLEAN += [("mlx_fp32", "dit"), ("mlx_fp16", "conditioner"), ("mlx_int4", "dit"), ("mlx_fp16", "decoder")]  # slow on a CPU
+if mlx_.missing() is None:  # slow on a CPU, so a few
+    CLEAN += [("mlx_fp32", "dit"), ("mlx_fp16", "conditioner"), ("mlx_int4", "dit"), ("mlx_fp16", "decoder")]
 
 
 def spoiled(path: Path, module: nn.Module, target: Path) -> Path:
@@ -92,6 +94,7 @@ def test_a_wrong_layer_is_named(
     assert found.isolated == pytest.approx(GAIN - 1, rel=ABOUT)
 
 
+@pytest.mark.skipif(mlx_.missing() is not None, reason=f"{mlx_.missing()}")
 @pytest.mark.parametrize("fault", ["T5, first attention", "DiT, last feed-forward", "decoder, second upsampling"])
 def test_a_wrong_layer_of_a_port_is_named(
     judge: Judge, bundles: Mapping[str, Bundle], tmp_path: Path, fault: str
