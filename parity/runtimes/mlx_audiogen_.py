@@ -16,7 +16,7 @@ import numpy as np
 
 from litert_pipeline.bundle import Bundle
 from litert_pipeline.mlx_file import read_described
-from parity.runtimes import mlx_
+from parity.runtimes.mlx_ import missing as mlx_missing
 from reference.spec.errors import InputError
 from reference.spec.generation import Stage
 from reference.spec.model import OobleckSpec
@@ -34,7 +34,7 @@ def missing() -> str | None:
     """Why it cannot be run here; None where it can."""
     if find_spec(PACKAGE) is None:
         return "mlx-audiogen is not installed ('pip install --no-deps mlx-audiogen==0.2.0' does it)"
-    return mlx_.missing()
+    return mlx_missing()
 
 
 @contextmanager
