@@ -26,8 +26,9 @@ MOST_HEADER_BYTES = 100_000_000  # what the format allows
 # What MLX calls the parts of a matrix that it has quantized: levels packed into uint32, and for each group of inputs
 # a scale and the value of level 0.
 PACKED, SCALES, BIASES = "weight", "scales", "biases"
-# Angles follow from these tensors: 257 radians in float16 are a quarter of a radian off, so they stay in float32.
-FREQUENCIES = r"(inv_freq|timestep_features\.weight|embedding\.0\.weights)$"
+# What stays in float32: frequencies, for 257 radians in float16 are a quarter of a radian off, and the number embedders, which
+# are next to nothing, and whose sums MLX would make in float16.
+KEPT = r"(inv_freq|timestep_features\.weight)$|^conditioners\."
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from litert_pipeline.build.rewrites import PlainConv, PlainSnake, PlainUpConv
 from litert_pipeline.mlx_file import (
     BIASES,
-    FREQUENCIES,
+    KEPT,
     PACKED,
     SCALES,
     Quantized,
@@ -52,7 +52,7 @@ def _laid_out(part: nn.Module, tensor: Tensor) -> Array:
 
 def quantize_mlx(source: Path, target: Path, rules: list[dict[str, Any]], name: str) -> None:
     """Store a file's tensors smaller. A rule has `modules`, a regular expression for layers, and either `bits` and
-    `group_size`, or `dtype` "float16" for all but `FREQUENCIES`; the first that fits a layer counts.
+    `group_size`, or `dtype` "float16" for all that is not `KEPT`; the first that fits a layer counts.
 
     Raises InputError for a rule that fits no layer, or whose groups do not divide a layer's inputs.
     """
@@ -64,7 +64,7 @@ def quantize_mlx(source: Path, target: Path, rules: list[dict[str, Any]], name: 
     for key, array in tensors.items():
         layer, _, own = key.rpartition(".")
         rule = next((rule for rule in rules if re.search(rule["modules"], layer)), {})
-        if rule.get("dtype") == "float16" and not re.search(FREQUENCIES, key):
+        if rule.get("dtype") == "float16" and not re.search(KEPT, key):
             found[key] = array.astype(np.float16)
         elif "bits" in rule and own == PACKED and array.ndim == 2:
             quantized[layer] = Quantized(bits=rule["bits"], group_size=rule["group_size"])

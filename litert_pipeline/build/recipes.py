@@ -88,8 +88,8 @@ RECIPES = {
         Recipe(name="onnx_fp32", format="onnx"),
         Recipe(name="onnx_int8", format="onnx", quantize={DIT: ONNX_INT8}, source="onnx_fp32"),
         Recipe(name="mlx_fp32", format=MLX),
-        Recipe(  # the autoencoder's Snake takes sines of products, which float16 rounds by whole fractions of a radian
-            name="mlx_fp16", format=MLX, source="mlx_fp32", quantize=dict.fromkeys(ALL_STAGES, MLX_FP16),
+        Recipe(  # not the autoencoder: its Snake takes sines of products, which float16 rounds by fractions of a radian
+            name="mlx_fp16", format=MLX, source="mlx_fp32", quantize=dict.fromkeys((CONDITIONER, DIT), MLX_FP16),
             compute=dict.fromkeys((CONDITIONER, DIT), "fp16"),
         ),
         Recipe(name="mlx_int8", format=MLX, source="mlx_fp32", quantize={DIT: MLX_INT8}),

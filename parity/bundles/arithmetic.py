@@ -35,6 +35,7 @@ def stored(interface: Interface) -> Arithmetic:
         activations=STATIC if interface.calibrated else _fed(interface) if weights == INT8 else FLOAT,
         compute=FP16_COMPUTE if interface.halves else FP32_COMPUTE,
         every_constant=weights == FLOAT16 and interface.every_constant,
+        grouped=interface.grouped and weights in STORED.values(),
     )
 
 
@@ -68,7 +69,7 @@ def _of_onnx(rule: Mapping[str, Any], stage: str) -> Arithmetic:
 def _of_mlx(rule: Mapping[str, Any], stage: str) -> Arithmetic:
     """Stored small, computed in floats."""
     if "bits" in rule:
-        return Arithmetic(weights=STORED[rule["bits"]])
+        return Arithmetic(weights=STORED[rule["bits"]], grouped=True)
     return Arithmetic(weights=FLOAT16, every_constant=stage not in WITH_FREQUENCIES)
 
 

@@ -48,7 +48,8 @@ class Interface:
     how the layers that take small ones round their feed, where the file itself says so.
 
     `calibrated`: any layer rounds its feed to a range that was calibrated. `every_constant`: no constant is left in float32,
-    biases and gains among them. `halves`: it is computed in float16, or a part of it that counts is. `drawn` is noise that the
+    biases and gains among them. `halves`: it is computed in float16, or a part of it that counts is. `grouped`: any matrix has a
+    scale and an offset for each group of inputs. `drawn` is noise that the
     graph draws; `operators` are those that are not pure. `key` is the signature's, where there is one, and `subgraph` the one
     it runs.
     """
@@ -63,6 +64,7 @@ class Interface:
     calibrated: bool = False
     every_constant: bool = False
     halves: bool = False
+    grouped: bool = False
     drawn: tuple[FileTensor, ...] = ()
     operators: Operators = field(default_factory=Operators)
     key: str = ""
@@ -163,7 +165,7 @@ def _mlx(path: Path) -> Interface:
     numbers = mlx_constants(path)
     return Interface(
         path=path, format=mlx_file.MLX, inputs=(), outputs=(), weight_bytes=_bytes(numbers), fed=FLOAT,
-        every_constant=_none_in_float32(numbers),
+        every_constant=_none_in_float32(numbers), grouped=any(constant.grid is not None for constant in numbers),
     )  # fmt: skip
 
 

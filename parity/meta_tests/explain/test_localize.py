@@ -46,7 +46,7 @@ FAULTS = {
 CLEAN = [(recipe, stage) for recipe in ("fp32", "onnx_fp32") for stage in ALL_STAGES]
 CLEAN += [(recipe.name, stage) for recipe in RECIPES.values() for stage in recipe.quantize if recipe.format != "mlx"]
 if mlx_.missing() is None:  # slow on a CPU, so a few
-    CLEAN += [("mlx_fp32", "dit"), ("mlx_fp16", "conditioner"), ("mlx_int4", "dit"), ("mlx_fp16", "decoder")]
+    CLEAN += [("mlx_fp32", "dit"), ("mlx_fp16", "conditioner"), ("mlx_int4", "dit"), ("mlx_fp32", "decoder")]
 
 
 def spoiled(path: Path, module: nn.Module, target: Path) -> Path:

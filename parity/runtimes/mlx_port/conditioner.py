@@ -33,8 +33,7 @@ class NumberEmbedder(nn.Module):
         self.embedding = [NumberFeatures(), nn.Linear(1 + 2 * HALF_FEATURES, dim)]
 
     def __call__(self, x: mx.array) -> mx.array:
-        features, project = self.embedding
-        return run([project], features(x).astype(project.bias.dtype))
+        return run(self.embedding, x)
 
 
 class NumberConditioner(nn.Module):
@@ -62,6 +61,6 @@ class Conditioner(nn.Module):
         global (batch, numbers * dim), both with the numbers in the config's order. Padded prompt rows become zeros."""
         text = self.t5(input_ids, attention_mask)
         text = text * attention_mask[:, :, None].astype(text.dtype)
-        numbers = [embed(seconds[name]) for name, embed in self.conditioners.items()]
+        numbers = [embed(seconds[name]).astype(text.dtype) for name, embed in self.conditioners.items()]
         cross = mx.concatenate([text, *(number[:, None, :] for number in numbers)], axis=1)
         return {"cross_attention_cond": cross, "global_cond": mx.concatenate(numbers, axis=-1)}

@@ -9,7 +9,7 @@ import mlx.core as mx
 import numpy as np
 from mlx import nn
 
-from litert_pipeline.mlx_file import FREQUENCIES, Described, Quantized, read_described
+from litert_pipeline.mlx_file import KEPT, Described, Quantized, read_described
 from parity.runtimes.mlx_port.conditioner import Conditioner
 from parity.runtimes.mlx_port.dit import DiT
 from parity.runtimes.mlx_port.oobleck import Decoder, Encoder
@@ -59,7 +59,7 @@ class MlxStage:
     def _computed(self, name: str, array: mx.array) -> mx.array:
         if not mx.issubdtype(array.dtype, mx.floating):
             return array
-        return array.astype(mx.float32 if re.search(FREQUENCIES, name) else self.dtype)
+        return array.astype(mx.float32 if re.search(KEPT, name) else self.dtype)
 
 
 def built(what: Described, path: Path) -> nn.Module:
