@@ -54,7 +54,7 @@ def quantize_mlx(source: Path, target: Path, rules: list[dict[str, Any]], name: 
     """Store a file's tensors smaller. A rule has `modules`, a regular expression for layers, and either `bits` and
     `group_size`, or `dtype` "float16" for all that is not `KEPT`; the first that fits a layer counts.
 
-    Raises InputError for a rule that fits no layer, or whose groups do not divide a layer's inputs.
+    Raises InputError for a rule whose groups do not divide a layer's inputs, and for a file that is damaged.
     """
     from safetensors.numpy import load_file
 
