@@ -20,8 +20,10 @@ from reference.spec.tensors import Array
 
 MLX, SUFFIX = "mlx", ".safetensors"
 MLX_AUDIOGEN = "mlx_audiogen"  # somebody else's conversion, whose tensors have names of their own (`fixtures/peers/`)
+INSTALL = "'pip install stable-audio-parity[mlx]' installs it, on Linux with glibc 2.35 and on Apple silicon"
 METADATA = "stable_audio_parity"  # one entry: several have no order, and the same stage would be other bytes every time
 SIZE = struct.Struct("<Q")
+READABLE = 0o644
 MOST_HEADER_BYTES = 100_000_000  # what the format allows
 # What MLX calls the parts of a matrix that it has quantized: levels packed into uint32, and for each group of inputs
 # a scale and the value of level 0.
@@ -66,6 +68,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Array], what: Described) -> 
 
     contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
     save_file(contiguous, path, metadata={METADATA: json.dumps(asdict(what), sort_keys=True)})
+    path.chmod(READABLE)  # safetensors writes files for their owner alone
 
 
 def read_described(path: Path) -> Described:

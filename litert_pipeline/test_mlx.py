@@ -2,6 +2,7 @@
 
 import json
 import struct
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from fixtures import TINY_MODEL_DIR
 from litert_pipeline.build.mlx import channels_last_tensors, quantize_mlx, write_mlx
 from litert_pipeline.build.rewrites import PlainConv, PlainUpConv
 from litert_pipeline.build.stage import WEIGHTS, exportable
-from litert_pipeline.mlx_file import METADATA, Quantized, described, read_described, write_tensors
+from litert_pipeline.mlx_file import METADATA, READABLE, Quantized, described, read_described, write_tensors
 from reference.pipeline import Model, load_model
 from reference.spec.errors import InputError
 from reference.spec.model import ChunkSpec
@@ -134,6 +135,20 @@ def test_float16_leaves_frequencies_and_number_embedders(files: dict[str, Path],
         "conditioner": {f"{embedder}.0.weights", f"{embedder}.1.weight", f"{embedder}.1.bias"},
         "dit": {"transformer.rotary_pos_emb.inv_freq", "timestep_features.weight"}, "decoder": set(), "encoder": set(),
     }[stage]  # fmt: skip
+
+
+def test_who_may_read_a_bundle_s_other_files_may_read_these(files: dict[str, Path]) -> None:
+    assert all(path.stat().st_mode & 0o777 == READABLE for path in files.values())
+
+
+def test_without_mlx_quantizing_says_what_to_install(
+    files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "mlx.core", None)
+    rules = [{"modules": r"layers\.0\.", "bits": 8, "group_size": 64}]
+    with pytest.raises(InputError, match=r"recipe 'mine': MLX is what quantizes, and it is not installed .*\[mlx\]"):
+        quantize_mlx(files["dit"], tmp_path / "q.safetensors", rules, "mine")
+    assert not (tmp_path / "q.safetensors").exists()
 
 
 DAMAGED: dict[str, tuple[Callable[[bytes], bytes], str]] = {

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from litert_pipeline.build.rewrites import PlainConv, PlainSnake, PlainUpConv
 from litert_pipeline.mlx_file import (
     BIASES,
+    INSTALL,
     KEPT,
     PACKED,
     SCALES,
@@ -76,8 +77,10 @@ def quantize_mlx(source: Path, target: Path, rules: list[dict[str, Any]], name: 
 
 def _packed(key: str, array: Array, how: Quantized, name: str) -> dict[str, Array]:
     """Levels, scales and values of level 0, as MLX's own quantizer rounds."""
-    import mlx.core as mx
-
+    try:
+        import mlx.core as mx
+    except ImportError as error:
+        raise InputError(f"recipe '{name}': MLX is what quantizes, and it is not installed ({error}); {INSTALL}") from None
     try:
         parts = mx.quantize(mx.array(array), group_size=how.group_size, bits=how.bits)
     except ValueError as error:

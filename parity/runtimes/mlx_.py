@@ -5,9 +5,8 @@ from contextlib import contextmanager
 from functools import cache
 
 from litert_pipeline.bundle import Bundle
+from litert_pipeline.mlx_file import INSTALL
 from reference.spec.generation import Stage
-
-INSTALL = "'pip install stable-audio-parity[mlx]' does it, on Linux with glibc 2.35 and on Apple silicon"
 
 
 @cache
