@@ -75,7 +75,9 @@ class ModulatedLayer(Layer):
         super().__init__(spec)
         self.to_scale_shift_gate = mx.zeros(MODULATIONS * spec.embed_dim)
 
-    def __call__(self, x: mx.array, context: mx.array, rope: RotaryEmbedding, modulation: mx.array) -> mx.array:
+    def __call__(  # type: ignore[override]
+        self, x: mx.array, context: mx.array, rope: RotaryEmbedding, modulation: mx.array
+    ) -> mx.array:
         """`modulation` (batch, 1, MODULATIONS * embed): scale, shift, gate of each branch, in this order."""
         parts = mx.split(self.to_scale_shift_gate + modulation, MODULATIONS, axis=-1)
         (scale, shift, gate), (ff_scale, ff_shift, ff_gate) = parts[:3], parts[3:]

@@ -1,5 +1,7 @@
 """T5 encoder. Source: Raffel et al. 2020, as in `reference/model/t5.py`."""
 
+from typing import Any
+
 import mlx.core as mx
 from mlx import nn
 
@@ -80,7 +82,7 @@ class Block(nn.Module):
 
     def __init__(self, spec: T5Spec, has_bias_table: bool) -> None:
         super().__init__()
-        self.layer = [AttentionLayer(spec, has_bias_table), FeedForwardLayer(spec)]
+        self.layer: list[Any] = [AttentionLayer(spec, has_bias_table), FeedForwardLayer(spec)]
 
     def __call__(self, x: mx.array, bias: mx.array) -> mx.array:
         attention, feed_forward = self.layer
