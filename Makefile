@@ -22,6 +22,8 @@ ORACLE_SAME_INSTALL := -m pip install -qq --no-compile --no-deps --ignore-requir
 # A second opinion of one of the two models (30 MB).
 DIFFUSERS := diffusers==0.42.1
 DIFFUSERS_STAMP := $(ORACLE_SAME_FOLDER)/diffusers-installed
+# A port that is judged; of what it asks for, nothing is needed that is not here.
+PEERS := mlx-audiogen==0.2.0
 # A converter whose TensorFlow and numpy cannot live beside ours, in an environment of its own (2.6 GB).
 ONNX2TF := onnx2tf==1.29.24 tensorflow==2.19.0
 ONNX2TF_VENV := .venv-onnx2tf
@@ -45,7 +47,7 @@ SHARED := -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 # Of the product's tests: prompts and seconds of each kind. All cases are judged by `make gate`, and by `pytest parity/` without this.
 CASES ?= drums,exactly_full,unicode,seconds_zero,seconds_beyond
 
-.PHONY: gate headroom gate-full headline test looked-over mixes rounded oracle registry faults faults-test bench lock goldens tiny-model emulator onnx2tf clean
+.PHONY: gate headroom gate-full headline test looked-over mixes rounded oracle registry mlx peers faults faults-test bench lock goldens tiny-model emulator onnx2tf clean
 
 gate: $(GATE_STAMP) ## convert the embedded tiny model for every variant and judge it; onnx2tf's where it is installed
 	$(BIN)/python -m parity gate --report $(REPORT) --force
@@ -100,6 +102,13 @@ oracle: $(STAMP) $(ORACLE_STAMP) $(ORACLE_SAME_STAMP) $(DIFFUSERS_STAMP) ## comp
 registry: $(STAMP) ## whether the extras resolve on other machines: Linux on aarch64, macOS on arm64
 	$(BIN)/python -m pytest parity/meta_tests/test_resolves.py --benchmark-disable -m registry
 
+mlx: $(STAMP) ## the product's tests of the MLX variants, of which `make test` has some of the port alone
+	$(BIN)/python -m pytest parity/ --benchmark-disable $(SHARED) -m slow_runtime
+
+peers: $(STAMP) ## judge other people's ports by their own code (see docs/peers.md)
+	$(BIN)/python $(INSTALL) --no-deps $(PEERS)
+	$(BIN)/python -m pytest parity/meta_tests/runtimes/test_mlx_audiogen.py --benchmark-disable -m peers
+
 faults: $(GATE_STAMP) ## inject every fault and write docs/faults.md
 	$(BIN)/python -m parity faults --out docs/faults.md --force
 
@@ -124,7 +133,7 @@ onnx2tf: $(ONNX2TF_STAMP) ## the environment of the converter onnx2tf
 
 lock: ## write both lock files again
 	$(PYTHON) -m venv $(VENV)-lock
-	$(VENV)-lock/bin/python -m pip install -qq -e '.[dev]'
+	$(VENV)-lock/bin/python -m pip install -qq -e '.[dev,mlx]'
 	$(VENV)-lock/bin/python -m pip install -qq --no-deps $(ORACLE)
 	echo "# The exact set the gate and the tests run with. Written by 'make lock'." > requirements.lock
 # Linux on aarch64 has a torch of its own (pyproject.toml says why), which a constraint of another version would rule out.
@@ -140,6 +149,7 @@ lock: ## write both lock files again
 $(GATE_STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python $(INSTALL) -e '.[build]'
+	-$(BIN)/python $(INSTALL) -e '.[mlx]'  # 11 MB; where there is no wheel for it the gate leaves its rows out
 	touch $(GATE_STAMP)
 
 $(STAMP): $(GATE_STAMP)

@@ -32,7 +32,7 @@ def convert_command(
     ] = None,
     force: command.Force = False,
 ) -> None:
-    """Convert a model dir to a bundle of LiteRT or ONNX models."""
+    """Convert a model dir to a bundle of LiteRT, ONNX or MLX models."""
     from litert_pipeline.build.convert import convert
     from litert_pipeline.build.recipes import conversion_recipe
     from litert_pipeline.bundle import read_bundle

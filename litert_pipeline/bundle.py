@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from litert_pipeline import mlx_file
 from litert_pipeline.binding import Binding
 from litert_pipeline.model_file import sha256_of_model, size_of_model
 from reference.spec.errors import InputError
@@ -18,7 +19,8 @@ from reference.spec.tensors import Signature, Tensor
 
 MANIFEST_NAME = "manifest.json"
 SCHEMA = 1
-SUFFIXES = {"litert": ".tflite", "onnx": ".onnx"}  # of the files of a bundle, by its format
+# Of the files of a bundle, by its format.
+SUFFIXES = {"litert": ".tflite", "onnx": ".onnx", mlx_file.MLX: mlx_file.SUFFIX, mlx_file.MLX_AUDIOGEN: mlx_file.SUFFIX}
 FORMATS = tuple(SUFFIXES)
 COMPUTES = ("fp32", "fp16")
 NO_CLAIMS = ("conversion", "versions", "source_sha256")  # written once, held to nothing; nothing follows from them

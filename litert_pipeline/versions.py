@@ -4,7 +4,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 RECORDED_PACKAGES = (
     "torch", "litert-torch", "litert-converter", "ai-edge-litert", "ai-edge-quantizer",
-    "onnx", "onnxscript", "onnxruntime", "numpy", "sentencepiece",
+    "onnx", "onnxscript", "onnxruntime", "numpy", "sentencepiece", "safetensors", "mlx",
 )  # fmt: skip
 
 

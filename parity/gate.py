@@ -13,7 +13,7 @@ from parity.bundles.foreign import left_aside
 from parity.bundles.given import chosen_bundles
 from parity.explain.gather import gather, gather_for_terminal
 from parity.judge.judge import Judge
-from parity.judge.left_out import examined_kernels, fp16_compute, without_unable
+from parity.judge.left_out import computed_with, examined_kernels, fp16_compute, without_unable
 from parity.judge.licence import licence_checks
 from parity.judge.lineup import chosen, labelled
 from parity.judge.plan import Plan
@@ -99,7 +99,10 @@ def _judged(judge: Judge, asked: list[str], options: GateOptions, say: Say) -> R
         checks=checks,
         evidence=(gather if options.report else gather_for_terminal)(judge, checks, plan.variants, cases, say),
         model=described(judge.model),
-        environment=environment(options.threads, "; ".join(map(str, kernels)), fp16_compute(asked, judge.contenders)),
+        environment=environment(
+            options.threads, "; ".join(map(str, kernels)), fp16_compute(asked, judge.contenders),
+            computed_with(variants, judge.contenders),
+        ),
         artifacts=artifacts_of(used),
         assignments=assigned(used),
         left_out=left_out,

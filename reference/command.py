@@ -67,8 +67,10 @@ class GenerateOptions:
     cfg_scale: Annotated[
         float | None,
         typer.Option(
+            "--cfg-scale",
+            "--cfg",
             help=f"Guidance scale; 1 is none. {DISTILLED.cfg_scale:g}, right for distilled models, or "
-            f"{GUIDED.cfg_scale:g} for models of the v objective."
+            f"{GUIDED.cfg_scale:g} for models of the v objective.",
         ),
     ] = None
     negative_prompt: Annotated[str | None, typer.Option(help="What guidance leads away from.")] = None

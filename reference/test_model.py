@@ -14,7 +14,6 @@ from fixtures import PROMPTS_FILE, TINY_MODEL_DIR
 from fixtures.make_model import make_model
 from parity.measure import metrics
 from reference.model import oobleck
-from reference.model.t5 import relative_position_buckets
 from reference.model_files import SPIECE_NAME
 from reference.pipeline import Model, load_model
 from reference.spec.errors import InputError
@@ -24,6 +23,7 @@ from reference.spec.model import ChunkSpec
 from reference.spec.noise import philox
 from reference.spec.prompt import EOS_ID, PAD_ID, Tokenizer
 from reference.spec.stages import ALL_STAGES, signatures
+from reference.spec.t5_positions import relative_position_buckets
 from reference.spec.tensors import Tensors
 
 PROMPT = "tight drum loop with dry snare and deep kick, 120 BPM"

@@ -163,7 +163,7 @@ def test_the_command_line_asks_for_what_it_says(folder: Path, model: Model, tmp_
 def test_newer_upstream_is_followed_where_it_is_asked_for(
     folder: Path, model: Model, tmp_path: Path, extra: tuple[str, ...], apg_scale: float
 ) -> None:
-    asked = ("--spec", V0_0_20.name, "--cfg-scale", "5", "--steps", "3", "--seconds", "4", "--seconds-start", "1.5")
+    asked = ("--spec", V0_0_20.name, "--cfg", "5", "--steps", "3", "--seconds", "4", "--seconds-start", "1.5")
     code, output = call(folder, tmp_path / "a.wav", *asked, *extra)
     assert code == 0, output
     assert f"made for {V0_0_19.name}, sampled like {V0_0_20.name} as asked" in " ".join(output.split())

@@ -27,7 +27,8 @@ PACKAGES = ("reference", "litert_pipeline")
 CONVERTING = ("litert_pipeline.build.convert", "litert_pipeline.build.quantize")
 # Imported by these but not hashed: what the spec says of a model stands in the description; the others change no file.
 NOT_HASHED = ("reference.spec", "reference.progress", "reference.hub", "litert_pipeline.run")
-COMPUTING = "reference.spec.model"  # hashed all the same: windows, widths and positions are computed there, not written down
+# Hashed all the same: windows, widths and positions are computed there, not written down.
+COMPUTING = ("reference.spec.model", "reference.spec.t5_positions")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +98,7 @@ def described(model: Path, modules: Iterable[str], extra_code: Iterable[Path] = 
 def code_of(modules: tuple[str, ...]) -> tuple[Path, ...]:
     """The files of code that what `modules` convert follows from."""
     files = imported(modules, PACKAGES)
-    return tuple(path for name, path in files.items() if name == COMPUTING or not name.startswith(NOT_HASHED))
+    return tuple(path for name, path in files.items() if name in COMPUTING or not name.startswith(NOT_HASHED))
 
 
 def _chain(recipe: Recipe) -> list[dict[str, Any]]:

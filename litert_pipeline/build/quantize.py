@@ -6,8 +6,10 @@ from pathlib import Path
 
 from litert_pipeline.build.convert import copy_model, stage_file
 from litert_pipeline.build.export import quiet
+from litert_pipeline.build.mlx import quantize_mlx
 from litert_pipeline.build.recipes import RECIPES, QuantizerRecipe, Recipe
 from litert_pipeline.bundle import StageFile, read_bundle, write_manifest
+from litert_pipeline.mlx_file import MLX
 from reference.progress import Say
 from reference.spec.errors import InputError
 from reference.spec.files import new_folder
@@ -86,4 +88,4 @@ def _quantize_onnx(source: Path, target: Path, entries: QuantizerRecipe, name: s
         onnx.save(quantized, target)
 
 
-QUANTIZERS = {"litert": _quantize_litert, "onnx": _quantize_onnx}
+QUANTIZERS = {"litert": _quantize_litert, "onnx": _quantize_onnx, MLX: quantize_mlx}

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from litert_pipeline.bundle import COMPUTES, FORMATS
+from litert_pipeline.mlx_file import MLX
 from reference.spec.errors import InputError
 from reference.spec.section import Section, read_json
 from reference.spec.stages import ALL_STAGES, CONDITIONER, DECODER, DIT, ENCODER
 
-QuantizerRecipe = list[dict[str, Any]]  # as ai-edge-quantizer reads it
+QuantizerRecipe = list[dict[str, Any]]  # as the format's quantizer reads it
 
 
 def _entry(
@@ -43,6 +44,10 @@ INT8_DECODER = (
 INT4_BLOCKS = _entry(regex=r".*Layer_\d+.*", operation="FULLY_CONNECTED", bits=4, granularity="BLOCKWISE_32")
 # onnxruntime's dynamic quantization: per channel, signed weights, unsigned activations.
 ONNX_INT8: QuantizerRecipe = [{"op_types": ["MatMul", "Gemm"], "per_channel": True}]
+# MLX's own: of the DiT its layers, whose widths are whole groups in every configuration.
+MLX_FP16: QuantizerRecipe = [{"modules": "", "dtype": "float16"}]
+MLX_INT8: QuantizerRecipe = [{"modules": r"layers\.\d+\.", "bits": 8, "group_size": 64}]
+MLX_INT4: QuantizerRecipe = [{"modules": r"layers\.\d+\.", "bits": 4, "group_size": 64}]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +87,13 @@ RECIPES = {
         Recipe(name="windowed", routes={DECODER: "litert_windowed"}),
         Recipe(name="onnx_fp32", format="onnx"),
         Recipe(name="onnx_int8", format="onnx", quantize={DIT: ONNX_INT8}, source="onnx_fp32"),
+        Recipe(name="mlx_fp32", format=MLX),
+        Recipe(  # not the autoencoder: its Snake takes sines of products, which float16 rounds by fractions of a radian
+            name="mlx_fp16", format=MLX, source="mlx_fp32", quantize=dict.fromkeys((CONDITIONER, DIT), MLX_FP16),
+            compute=dict.fromkeys((CONDITIONER, DIT), "fp16"),
+        ),
+        Recipe(name="mlx_int8", format=MLX, source="mlx_fp32", quantize={DIT: MLX_INT8}),
+        Recipe(name="mlx_int4", format=MLX, source="mlx_fp32", quantize={DIT: MLX_INT4}),
         Recipe(name="fp16_weights", quantize=dict.fromkeys(ALL_STAGES, FP16_WEIGHTS)),
         Recipe(name="int8", quantize={DIT: DYNAMIC_INT8}, compute={DECODER: "fp16", ENCODER: "fp16"}),
         Recipe(name="int8_weight_only", quantize={DIT: INT8_WEIGHTS}),

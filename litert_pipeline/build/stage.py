@@ -10,43 +10,54 @@ from torch import nn
 
 from litert_pipeline.build.channels_last import ChannelsLast, channels_last, windowed
 from litert_pipeline.build.export import write_litert, write_onnx
+from litert_pipeline.build.mlx import write_mlx
 from litert_pipeline.build.onnx2tf import write_onnx2tf
 from litert_pipeline.build.recipes import Recipe
 from litert_pipeline.build.rewrites import fold_oobleck, freeze_rope
+from litert_pipeline.mlx_file import MLX, SUFFIX
 from reference.pipeline import Model
+from reference.spec.model import ModelSpec
 from reference.spec.stages import DECODER, DIT, ENCODER, signatures
 from reference.spec.tensors import Signature
 
-PLAIN, CHANNELS_LAST, WINDOWED = "plain", "channels_last", "windowed"
+# `WEIGHTS`: plain, and RoPE left as frequencies, for a runtime that has the graph as code.
+PLAIN, CHANNELS_LAST, WINDOWED, WEIGHTS = "plain", "channels_last", "windowed", "weights"
+Write = Callable[[nn.Module, ModelSpec, str, Path], None]  # a stage's module, the model, which stage, the file to write
 
 
 @dataclass(frozen=True, kw_only=True)
 class Route:
-    """A converter, the suffix of what it writes, and in which form the VAE is handed to it."""
+    """A converter, the suffix of what it writes, and in which form modules are handed to it."""
 
     suffix: str
-    write: Callable[[nn.Module, Signature, Path], None]
+    write: Write
     form: str = PLAIN
+
+
+def _traced(write: Callable[[nn.Module, Signature, Path], None]) -> Write:
+    """A converter that follows what a module does with tensors of a signature."""
+    return lambda module, spec, stage, path: write(module, signatures(spec)[stage], path)
 
 
 # By what name a recipe asks for a converter.
 ROUTES: dict[str, Route] = {
-    "litert": Route(suffix=".tflite", write=write_litert, form=CHANNELS_LAST),
-    "litert_windowed": Route(suffix=".tflite", write=write_litert, form=WINDOWED),
-    "litert_plain": Route(suffix=".tflite", write=write_litert),
-    "onnx": Route(suffix=".onnx", write=write_onnx),
-    "onnx2tf": Route(suffix=".tflite", write=partial(write_onnx2tf, precision="float32")),
-    "onnx2tf_float16": Route(suffix=".tflite", write=partial(write_onnx2tf, precision="float16")),
+    "litert": Route(suffix=".tflite", write=_traced(write_litert), form=CHANNELS_LAST),
+    "litert_windowed": Route(suffix=".tflite", write=_traced(write_litert), form=WINDOWED),
+    "litert_plain": Route(suffix=".tflite", write=_traced(write_litert)),
+    "onnx": Route(suffix=".onnx", write=_traced(write_onnx)),
+    MLX: Route(suffix=SUFFIX, write=write_mlx, form=WEIGHTS),
+    "onnx2tf": Route(suffix=".tflite", write=_traced(partial(write_onnx2tf, precision="float32"))),
+    "onnx2tf_float16": Route(suffix=".tflite", write=_traced(partial(write_onnx2tf, precision="float16"))),
 }
 
 
 def exportable(model: Model, stage: str, form: str = CHANNELS_LAST) -> nn.Module:
-    """The stage's module, rewritten for conversion; `form` is that of the VAE."""
+    """The stage's module, rewritten for conversion."""
     module = model.modules[stage]
     if stage == DIT:
-        return freeze_rope(module, model.spec.dit.positions(model.spec.latent_frames))
+        return module if form == WEIGHTS else freeze_rope(module, model.spec.dit.positions(model.spec.latent_frames))
     folded = fold_oobleck(module)
-    if form == PLAIN or stage not in (DECODER, ENCODER):
+    if form in (PLAIN, WEIGHTS) or stage not in (DECODER, ENCODER):
         return folded
     last = channels_last(folded)
     return windowed(last) if form == WINDOWED and stage == DECODER else last
@@ -74,7 +85,7 @@ def stage_name(stage: str, recipe: Recipe) -> str:
 def write_stage(model: Model, stage: str, recipe: Recipe, path: Path) -> None:
     """Convert one stage to a file."""
     route = _route(stage, recipe)
-    route.write(exportable(model, stage, route.form), signatures(model.spec)[stage], path)
+    route.write(exportable(model, stage, route.form), model.spec, stage, path)
 
 
 def _route(stage: str, recipe: Recipe) -> Route:

@@ -12,8 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from litert_pipeline import mlx_file
 from parity.bundles.constants import Constant
 from parity.bundles.constants_litert import litert_constants
+from parity.bundles.constants_mlx import mlx_constants
 from parity.bundles.constants_onnx import onnx_constants
 from parity.bundles.forms import Form
 from parity.bundles.matching import Match, Matched, match
@@ -22,7 +24,7 @@ from parity.measure.file_limits import HALF_STEP, STEPS_BEYOND
 from reference.spec.tensors import Array
 
 Reader = Callable[[Path, Collection[int]], list[Constant]]
-READERS: Mapping[str, Reader] = {".tflite": litert_constants, ".onnx": onnx_constants}
+READERS: Mapping[str, Reader] = {".tflite": litert_constants, ".onnx": onnx_constants, mlx_file.SUFFIX: mlx_constants}
 MOST_STEPS = HALF_STEP + STEPS_BEYOND.limit
 HALF_SCALE = 2.0**-11  # relative: half a step of a scale stored in float16, at either side
 CLIPPED, COMPENSATED = "clipped", "compensated (as GPTQ does)"

@@ -2,7 +2,7 @@
 
 import mmap
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,3 +29,15 @@ def litert_model(path: Path) -> Iterator[tuple[Any, Any]]:
             yield schema.Model.GetRootAsModel(data, 0), schema
     except (struct.error, IndexError, TypeError, ValueError, AttributeError, KeyError) as error:
         raise InputError(f"{path}: is a damaged LiteRT model ({error}); copy or convert it again") from None
+
+
+def stored_buffers(model: Any, graph: Any, codes: Mapping[int, str]) -> list[tuple[int, str, int]]:
+    """Index, type and size in bytes of every constant of a subgraph; `codes` are the names of types."""
+    found = []
+    for index in range(graph.TensorsLength()):
+        tensor = graph.Tensors(index)
+        buffer = model.Buffers(tensor.Buffer())
+        size_bytes = max(int(buffer.DataLength()), int(buffer.Size()))
+        if size_bytes:
+            found.append((index, codes[tensor.Type()], size_bytes))
+    return found

@@ -41,13 +41,19 @@ def chosen_bundles(
 
 
 def makeable(recipes: set[str], say: Say) -> set[str]:
-    """Those of `recipes` whose converter is installed. What is left out is said: nobody asked for it by name."""
-    if find_onnx2tf() is not None:
-        return recipes
-    left_out = {name for name in recipes if any(route.startswith("onnx2tf") for route in RECIPES[name].routes.values())}
-    for name in sorted(left_out):
-        say(f"not judged: bundle {name}, its converter is not installed ('make onnx2tf' does it)")
-    return recipes - left_out
+    """Those of `recipes` whose converter and runtime are installed. What is left out is said: nobody asked for it by name."""
+    reasons = {name: why for name in sorted(recipes) if (why := _unmakeable(RECIPES[name])) is not None}
+    for name, why in reasons.items():
+        say(f"not judged: bundle {name}, {why}")
+    return recipes - reasons.keys()
+
+
+def _unmakeable(recipe: Recipe) -> str | None:
+    """Why a bundle cannot be made, or nothing here would run it; None if neither is so."""
+    if any(route.startswith("onnx2tf") for route in recipe.routes.values()) and find_onnx2tf() is None:
+        return "its converter is not installed ('make onnx2tf' does it)"
+    missing = [row.runtime.missing() for _, row in names_of(recipe.format, recipe.name)]
+    return missing[0] if missing and None not in missing else None
 
 
 def make_bundles(

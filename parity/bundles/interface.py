@@ -6,10 +6,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from litert_pipeline import mlx_file
 from parity.bundles.constants import SMALL_INTEGERS, UINT4, UINT8, Constant
 from parity.bundles.constants_litert import subgraph_constants
+from parity.bundles.constants_mlx import mlx_constants
 from parity.bundles.constants_onnx import onnx_constants
-from parity.bundles.flatbuffer import litert_model
+from parity.bundles.flatbuffer import litert_model, stored_buffers
 from parity.bundles.purity import Operators, code_of, draws, litert_operators, onnx_operators
 from parity.measure.arithmetic import FLOAT, FLOAT16, FLOAT32, INT4, INT8, STATIC
 from reference.spec.errors import InputError
@@ -50,9 +52,9 @@ class Interface:
     how the layers that take small ones round their feed, where the file itself says so.
 
     `calibrated`: any layer rounds its feed to a range that was calibrated. `every_constant`: no constant is left in float32,
-    biases and gains among them. `halves`: it is computed in float16, or a part of it that counts is. `drawn` is noise that the
-    graph draws; `operators` are those that are not pure. `key` is the signature's, where there is one, and `subgraph` the one
-    it runs.
+    biases and gains among them. `halves`: it is computed in float16, or a part of it that counts is. `grouped`: any matrix has a
+    scale and an offset for each group of inputs. `drawn` is noise that the graph draws; `operators` are those that are not pure.
+    `key` is the signature's, where there is one, and `subgraph` the one it runs.
     """
 
     path: Path
@@ -65,6 +67,7 @@ class Interface:
     calibrated: bool = False
     every_constant: bool = False
     halves: bool = False
+    grouped: bool = False
     drawn: tuple[FileTensor, ...] = ()
     operators: Operators = field(default_factory=Operators)
     key: str = ""
@@ -87,8 +90,8 @@ def read_interface(path: Path) -> Interface:
 
 
 def read_interfaces(path: Path) -> tuple[Interface, ...]:
-    """Read a `.tflite` or `.onnx` file without running it: one interface for each signature. Raises InputError if it is none."""
-    return _litert(path) if path.suffix == ".tflite" else (_onnx(path),)
+    """Read a file of a bundle without running it: one interface for each signature. Raises InputError if it is damaged."""
+    return READERS[path.suffix](path)
 
 
 def _litert(path: Path) -> tuple[Interface, ...]:
@@ -122,7 +125,7 @@ def _litert_interface(path: Path, model: Any, schema: Any, entry: Any) -> Interf
 
     inputs = [entry.Inputs(place) for place in range(entry.InputsLength())] if entry is not None else []
     outputs = [entry.Outputs(place) for place in range(entry.OutputsLength())] if entry is not None else []
-    constants = _litert_constants(model, graph, codes)
+    constants = stored_buffers(model, graph, codes)
     return Interface(
         path=path,
         format="litert",
@@ -130,7 +133,8 @@ def _litert_interface(path: Path, model: Any, schema: Any, entry: Any) -> Interf
         outputs=tensors([graph.Outputs(place) for place in range(graph.OutputsLength())], _named(outputs)),
         weight_bytes=_litert_weights(constants),
         unpacked=_unpacked(model, graph, schema, {index for index, code, _ in constants if code == "INT8"}),
-        calibrated=_holds_integers(constants) and _calibrated(subgraph_constants(path, model, schema, subgraph)),
+        calibrated=any(code.lower() in SMALL_INTEGERS for _, code, _ in constants)
+        and _calibrated(subgraph_constants(path, model, schema, subgraph)),
         every_constant=not any(code == "FLOAT32" and size_bytes > SCALAR_BYTES for _, code, size_bytes in constants),
         drawn=tuple(replace(tensor, position=tensor.index) for tensor in tensors(draws(model, graph, schema), {})),
         operators=litert_operators(model, schema),
@@ -141,22 +145,6 @@ def _litert_interface(path: Path, model: Any, schema: Any, entry: Any) -> Interf
 
 def _named(entries: list[Any]) -> dict[int, str]:
     return {entry.TensorIndex(): entry.Name().decode() for entry in entries}
-
-
-def _litert_constants(model: Any, graph: Any, codes: Mapping[int, str]) -> list[tuple[int, str, int]]:
-    """Index, type and size in bytes of every constant."""
-    found = []
-    for index in range(graph.TensorsLength()):
-        tensor = graph.Tensors(index)
-        buffer = model.Buffers(tensor.Buffer())
-        size_bytes = max(int(buffer.DataLength()), int(buffer.Size()))
-        if size_bytes:
-            found.append((index, codes[tensor.Type()], size_bytes))
-    return found
-
-
-def _holds_integers(constants: list[tuple[int, str, int]]) -> bool:
-    return any(code.lower() in SMALL_INTEGERS for _, code, _ in constants)
 
 
 def _litert_weights(constants: list[tuple[int, str, int]]) -> dict[str, int]:
@@ -176,7 +164,17 @@ def _unpacked(model: Any, graph: Any, schema: Any, small: set[int]) -> bool:
     return any(operator.Inputs(0) in small for operator in widening)
 
 
-def _onnx(path: Path) -> Interface:
+def _mlx(path: Path) -> tuple[Interface]:
+    """Weights alone: what is fed and answered the runtime's own code says, which widens what is small."""
+    numbers = mlx_constants(path)
+    found = Interface(
+        path=path, format=mlx_file.MLX, inputs=(), outputs=(), weight_bytes=_bytes(numbers), fed=FLOAT,
+        every_constant=_none_in_float32(numbers), grouped=any(constant.grid is not None for constant in numbers),
+    )  # fmt: skip
+    return (found,)
+
+
+def _onnx(path: Path) -> tuple[Interface]:
     import onnx
     from google.protobuf.message import DecodeError
 
@@ -187,21 +185,20 @@ def _onnx(path: Path) -> Interface:
     constants = {entry.name for entry in model.graph.initializer}
     numbers = [constant for constant in onnx_constants(path) if constant.is_number and constant.count > 1]
     own = [entry for entry in model.graph.input if entry.name not in constants]
-    return Interface(
-        path=path,
-        format="onnx",
+    found = Interface(
+        path=path, format="onnx",
         inputs=tuple(_onnx_tensor(entry, place) for place, entry in enumerate(own)),
         outputs=tuple(_onnx_tensor(entry, place) for place, entry in enumerate(model.graph.output)),
-        weight_bytes=_onnx_weights(numbers),
-        fed=_onnx_fed(numbers),
+        weight_bytes=_bytes(numbers), fed=_onnx_fed(numbers),
         calibrated=_calibrated(numbers),
-        every_constant=not any(constant.storage == FLOAT32 and constant.count > SCALAR_VALUES for constant in numbers),
+        every_constant=_none_in_float32(numbers),
         halves=_halves(numbers),
         operators=onnx_operators(model),
     )
+    return (found,)
 
 
-def _onnx_weights(numbers: list[Constant]) -> dict[str, int]:
+def _bytes(numbers: list[Constant]) -> dict[str, int]:
     """Bytes of constants by dtype."""
     found: dict[str, int] = {}
     for constant in numbers:
@@ -209,6 +206,10 @@ def _onnx_weights(numbers: list[Constant]) -> dict[str, int]:
         dtype = dtype if dtype in BITS else FLOAT32
         found[dtype] = found.get(dtype, 0) + constant.count * BITS[dtype] // 8
     return found
+
+
+def _none_in_float32(numbers: list[Constant]) -> bool:
+    return not any(constant.storage == FLOAT32 and constant.count > SCALAR_VALUES for constant in numbers)
 
 
 def _calibrated(numbers: list[Constant]) -> bool:
@@ -244,3 +245,6 @@ def _onnx_tensor(entry: Any, position: int) -> FileTensor:
         shape=tuple(axis.dim_value or None for axis in tensor.shape.dim),
         dtype=DTYPES.get(code, code.lower()),
     )
+
+
+READERS = {".tflite": _litert, ".onnx": _onnx, mlx_file.SUFFIX: _mlx}

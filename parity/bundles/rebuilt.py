@@ -3,6 +3,7 @@
 A graph that is wrong shows at any precision, for quantization's own error is on both sides.
 """
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -14,7 +15,7 @@ from torch.nn import functional as F
 
 from parity.bundles.audit import Audit
 from parity.bundles.constants import Constant
-from parity.bundles.matching import Match
+from parity.bundles.matching import STORED, Match
 from parity.bundles.rotation import rotated
 from parity.measure.arithmetic import FLOAT, FLOAT16, PER_BLOCK, PER_ROW, PER_TENSOR, STATIC
 from parity.truth.interpreted import GAIN, Interpreter, Use
@@ -91,12 +92,27 @@ def rebuilt(audit: Audit, *, keep: bool, values: Callable[[Match], Tensor] = sto
     taken in the place of its own."""
     form = audit.form
     return Rebuilt(
-        module=form.module,
+        module=_holding_tensors(audit, values),
         signature=form.signature,
         held=_held(audit, form.uses.found, keep, values),
         emulated=all(map(_is_emulated, (*(finding.match.constant for finding in audit.findings), *audit.matched.numbers)))
         and all(map(_fed_alike, _by_value(audit).values())),
     )
+
+
+def _holding_tensors(audit: Audit, values: Callable[[Match], Tensor]) -> nn.Module:
+    """The module; where a file stores a tensor from which others are computed, such as T5's position biases, a copy that has the
+    file's. All its other tensors are the module's own."""
+    module = audit.form.module
+    matches = [finding.match for finding in audit.findings if finding.match.use.operator == STORED]
+    if not matches:
+        return module
+    changed = copy.deepcopy(module, {id(tensor): tensor for tensor in (*module.parameters(), *module.buffers())})
+    for match in matches:
+        path, _, name = match.use.origins[0].rpartition(".")
+        held, part = _value(match.use, [match], values), changed.get_submodule(path)
+        setattr(part, name, nn.Parameter(held, requires_grad=False) if name in dict(part.named_parameters()) else held)
+    return changed
 
 
 def _is_emulated(constant: Constant) -> bool:

@@ -60,6 +60,13 @@ class Collection:
         """Every variant with every stage it has."""
         return [(variant, stage) for variant, stages in self.stages.items() for stage in stages]
 
+    def slow(self, variant: str | None) -> bool:
+        """Whether a variant, if there is one, is run by a slow runtime and nobody asked for it."""
+        if self.folders or self.names:
+            return False
+        rows = [row for recipe in RECIPES.values() for name, row in names_of(recipe.format, recipe.name) if name == variant]
+        return any(row.slow for row in rows)
+
 
 def _runnable(recipe: Recipe) -> list[str]:
     """The variants of a recipe that this machine runs right."""

@@ -34,7 +34,7 @@ LISTED = 20  # sentences of a kind
 
 
 def contents_command(
-    path: Annotated[Path, typer.Argument(help="A .tflite or .onnx file, or a bundle: a folder of them.")],
+    path: Annotated[Path, typer.Argument(help="A .tflite, .onnx or MLX's .safetensors file, or a bundle: a folder of them.")],
     model: ModelDir = TINY_MODEL_DIR,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
@@ -76,6 +76,7 @@ def _read(path: Path, model_dir: Path, say: "Say") -> "list[Contents]":
 def _files(path: Path, model_dir: Path, model: "Model") -> list[tuple[str, Path, set[int]]]:
     """Which file is which stage's, and which subgraphs of it are other stages'. Raises InputError for a file that can be none
     of the model's."""
+    from litert_pipeline.mlx_file import SUFFIX, read_described
     from parity.bundles.assign import assignments
     from parity.bundles.files import Files
     from parity.bundles.given import given_bundles
@@ -89,6 +90,8 @@ def _files(path: Path, model_dir: Path, model: "Model") -> list[tuple[str, Path,
         return [(stage, bundle.path(stage), files.of_others(bundle, stage)) for stage in bundle.manifest.stages]
     if not path.is_file():
         raise InputError(f"{path}: no such file or folder; expected a .tflite or .onnx file, or a bundle")
+    if path.suffix == SUFFIX:  # nothing of it says what it takes
+        return [(read_described(path).stage, path, set())]
     interfaces, declared = read_interfaces(path), signatures(model.spec)
     runs: dict[str, int] = {}
     for one in interfaces:

@@ -46,11 +46,12 @@ def module_errors(judge: Judge, stage: str, variant: str, case: Case, step: int 
     """How wrong each module of a contender's stage is on the truth's inputs."""
     bundle = judge.source(variant).bundle
     assert bundle is not None, "the reference is what modules are compared with"
-    if bundle.manifest.source is None:  # made elsewhere: nothing inside is named after our modules
+    opened = OPENERS.get(bundle.manifest.format)
+    if bundle.manifest.source is None or opened is None:  # made elsewhere: nothing inside is named after our modules
         return []
     signature = bundle.manifest.stages[stage].signature
     inputs = signature.bind(stage_feed(stage, judge.truth(case), step))
     judge.release()  # the graph is run by another interpreter
     exact, rounded = judge.model.modules[stage], as_converted(judge.model, stage, bundle.path(stage))
-    graph = OPENERS[bundle.manifest.format](bundle.path(stage), signature, rounded)
+    graph = opened(bundle.path(stage), signature, rounded)
     return localize(exact, rounded, graph, inputs)

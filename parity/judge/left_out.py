@@ -1,4 +1,4 @@
-"""Variants this machine cannot run right. They are left out of a run and named; their files are not refused for it."""
+"""Variants this machine cannot run, or not right. They are left out of a run and named; their files are not refused for it."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -66,5 +66,13 @@ def multiplies_integers(contender: Contender, files: Files) -> bool:
     return any(files.arithmetic(bundle, stage).activations != FLOAT for stage in contender.stages)
 
 
+def computed_with(names: Iterable[str], contenders: Mapping[str, Contender]) -> str:
+    """What the runtimes of contenders compute with on this machine, in words, of those where that is not all their own."""
+    told = {here: here() for name in names if (here := contenders[name].runtime.here) is not None}
+    return "; ".join(told.values())
+
+
 def _unable(contender: Contender, files: Files, examine: Examine) -> str | None:
+    if (missing := contender.runtime.missing()) is not None:
+        return missing
     return unable(examine(contender.runtime)) if multiplies_integers(contender, files) else None

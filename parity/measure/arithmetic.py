@@ -18,7 +18,8 @@ class Arithmetic:
     `activations` are as they come (float), quantized on the fly with a scale per row, per tensor or per block, or, where any
     layer's are, with scales that were calibrated. `every_constant`:
     not only matrices are stored as `weights`, but biases, gains and frequencies, too. `part` names the only part of the stage
-    that all this is said of; the rest is float32. `by_reference`: the reference itself computes it, in whose rounding
+    that all this is said of; the rest is float32. `grouped`: matrices have a scale and an offset for each group of inputs, as
+    MLX makes them. `by_reference`: the reference itself computes it, in whose rounding
     others are measured. `loaded`: what a loader did to the weights before all this; the stage then is held to what the model
     answers with these weights.
     """
@@ -28,6 +29,7 @@ class Arithmetic:
     compute: str = FP32_COMPUTE
     every_constant: bool = False
     part: str = ""
+    grouped: bool = False
     by_reference: bool = False
     loaded: str = AS_SAVED
 
@@ -36,7 +38,7 @@ class Arithmetic:
         return replace(self, compute=compute)
 
     def __str__(self) -> str:
-        weights = f"{self.weights} {'constants' if self.every_constant else 'weights'}"
+        weights = f"{self.weights} {'constants' if self.every_constant else 'weights'}{' in groups' if self.grouped else ''}"
         fed = "" if self.activations == FLOAT else f", activations {self.activations}"
         computed = "" if self.compute == FP32_COMPUTE else f", computed in {self.compute}"
         loaded = f", {self.loaded}" if self.loaded else ""
@@ -53,4 +55,6 @@ INT8_PER_ROW = Arithmetic(weights=INT8, activations=PER_ROW)
 INT8_PER_TENSOR = Arithmetic(weights=INT8, activations=PER_TENSOR)
 INT8_WEIGHTS = Arithmetic(weights=INT8)
 INT4_WEIGHTS = Arithmetic(weights=INT4)
+INT8_GROUPS = Arithmetic(weights=INT8, grouped=True)
+INT4_GROUPS = Arithmetic(weights=INT4, grouped=True)
 INT8_CALIBRATED = Arithmetic(weights=INT8, activations=STATIC)

@@ -12,9 +12,11 @@ from parity.measure.arithmetic import (
     HALF_T5,
     HALF_WEIGHTS,
     INT4,
+    INT4_GROUPS,
     INT4_WEIGHTS,
     INT8,
     INT8_CALIBRATED,
+    INT8_GROUPS,
     INT8_PER_ROW,
     INT8_PER_TENSOR,
     INT8_WEIGHTS,
@@ -25,8 +27,8 @@ from parity.measure.arithmetic import (
     STATIC,
     Arithmetic,
 )
-from parity.measure.budget import AS_STORED, UNIT_ROUNDOFF, Budget, Fixed, Following, Rounding
-from parity.measure.stage_budgets import StageBudget, conditioner, decoder, dit, encoder, like, reference, shaped
+from parity.measure.budget import AS_STORED, UNIT_ROUNDOFF, Budget, Fixed, Rounding
+from parity.measure.stage_budgets import StageBudget, conditioner, decoder, dit, encoder, lent, like, reference, shaped
 from parity.measure.sweep import RESPONSE
 from reference.spec.stages import ALL_STAGES, CONDITIONER, DECODER, DIT, ENCODER
 
@@ -59,7 +61,6 @@ BETWEEN: dict[str, StageBudget] = {
 # Free-running limits are this many times what most of the disturbed generations stay below. Stages' errors add up with
 # the signs they have, not with drawn ones: INT8 was measured up to 2.5x outside, all others 1.6x.
 ENVELOPE_FACTOR = 4.0
-LENT_ROOM = 1.3
 
 _FLOAT: dict[str, StageBudget] = {
     CONDITIONER: conditioner(FLOAT, FLOAT, FLOAT),
@@ -84,24 +85,11 @@ _INT4_ONLY = (
     shaped("int4_weights", 1.7, "0.96 to 1.06"), shaped("int4_weights", 2.2, "0.86 to 1.04"),
     shaped("int4_weights", 1.4, "0.97 to 1.03"), shaped("int4_weights", 2.0, "0.97 to 1.5"),
 )  # fmt: skip
-
-
-def _nearest(budget: Following, of: str = "the DiT") -> Following:
-    """A budget measured on one stage, lent with more room to others until they have been measured."""
-    why = f"{budget.why}; of {of}, not measured on this stage: {LENT_ROOM:g}x"
-    return replace(budget, factor=LENT_ROOM * budget.factor, why=why)
-
-
-def _lent(measured: dict[str, StageBudget], budget: Following, shape: Following) -> dict[str, StageBudget]:
-    """Budgets of all stages at an arithmetic: those measured, and `budget` and `shape` for the others."""
-    lent, lent_shape = _nearest(budget), _nearest(shape)
-    others = {
-        CONDITIONER: conditioner(lent, lent, lent),
-        DIT: dit(lent, lent_shape, lent, lent),
-        DECODER: decoder(lent, lent_shape, lent),
-        ENCODER: encoder(lent, lent_shape, lent),
-    }
-    return others | measured
+# Of the weights of a whole file, as MLX rounds them: it moves a group's grid so that zero is exact, and may cut off a step there.
+_GROUPS = {
+    name: (shaped(name, 1.5, "1.0"), shaped(name, 2.0, "1.0"), shaped(name, 1.4, "1.0"), shaped(name, 1.5, "1.0"))
+    for name in ("int8_groups", "int4_groups")
+}
 
 
 _HALF_WEIGHTS: dict[str, StageBudget] = {
@@ -180,7 +168,7 @@ LIMITS: Mapping[Arithmetic, dict[str, StageBudget]] = {
             shaped("fp16_weights", 1.4, "1.0"),
         ),
     },
-    INT8_PER_ROW: _lent(
+    INT8_PER_ROW: lent(
         {
             DIT: dit(*_INT8_DIT),
             DECODER: decoder(
@@ -190,15 +178,17 @@ LIMITS: Mapping[Arithmetic, dict[str, StageBudget]] = {
         },
         *_INT8_DIT[:2],
     ),
-    INT8_PER_TENSOR: _lent({DIT: dit(*_INT8_TENSOR)}, *_INT8_TENSOR[:2]),
-    INT8_WEIGHTS: _lent({DIT: dit(*_INT8_ONLY)}, *_INT8_ONLY[:2]),
+    INT8_PER_TENSOR: lent({DIT: dit(*_INT8_TENSOR)}, *_INT8_TENSOR[:2]),
+    INT8_WEIGHTS: lent({DIT: dit(*_INT8_ONLY)}, *_INT8_ONLY[:2]),
     INT8_CALIBRATED: {
         CONDITIONER: conditioner(_CALIBRATED, _CALIBRATED, _CALIBRATED),
         DIT: dit(_CALIBRATED, _CALIBRATED_SHAPE, _CALIBRATED, _CALIBRATED),
         DECODER: decoder(_CALIBRATED, _CALIBRATED_SHAPE, _CALIBRATED, peak=shaped(AS_STORED, 10.0, "0.9 to 4.9")),
         ENCODER: encoder(_CALIBRATED, _CALIBRATED_SHAPE, _CALIBRATED),
     },
-    INT4_WEIGHTS: _lent({DIT: dit(*_INT4_ONLY)}, *_INT4_ONLY[:2]),
+    INT4_WEIGHTS: lent({DIT: dit(*_INT4_ONLY)}, *_INT4_ONLY[:2]),
+    INT8_GROUPS: lent({DIT: dit(*_GROUPS["int8_groups"])}, *_GROUPS["int8_groups"][:2]),
+    INT4_GROUPS: lent({DIT: dit(*_GROUPS["int4_groups"])}, *_GROUPS["int4_groups"][:2]),
 }  # fmt: skip
 
 
@@ -230,12 +220,12 @@ def nearest(arithmetic: Arithmetic) -> Arithmetic:
     if arithmetic in LIMITS:
         return arithmetic
     if arithmetic.weights == INT4:
-        return INT4_WEIGHTS
+        return INT4_GROUPS if arithmetic.grouped else INT4_WEIGHTS
     if arithmetic.activations == STATIC:  # be it of a few layers
         return INT8_CALIBRATED
     if arithmetic.weights == INT8:
         fed = {PER_ROW: INT8_PER_ROW, PER_TENSOR: INT8_PER_TENSOR}
-        return fed.get(arithmetic.activations, INT8_WEIGHTS)
+        return fed.get(arithmetic.activations, INT8_GROUPS if arithmetic.grouped else INT8_WEIGHTS)
     if arithmetic.compute == FP16_COMPUTE:
         return HALF_COMPUTE
     return HALF_WEIGHTS if arithmetic.weights == FLOAT16 else SINGLE

@@ -1,11 +1,15 @@
 """How budgets are put together: which metrics a stage has, and what each kind says of itself. Limits stand in `limits.py`."""
 
+from dataclasses import replace
+
 from parity.measure.budget import UNIT_ROUNDOFF, Budget, Fixed, Following
 from parity.measure.pooled import POOLED
 from parity.measure.sweep import RESPONSE
 from parity.measure.teacher_forcing import OF_LATENTS, OF_SOUND, OF_STEREO
+from reference.spec.stages import CONDITIONER, DECODER, DIT, ENCODER
 
 StageBudget = dict[str, Budget]
+LENT_ROOM = 1.3  # of a budget measured on one stage and lent to others
 ZERO = Fixed(limit=0.0, why="rows of padding are zero vectors, exactly")
 NONE = Fixed(limit=0.0, why="one such value is a fault")
 
@@ -55,3 +59,21 @@ def decoder(
 def encoder(latents: Budget, shape: Budget, pooled: Budget) -> StageBudget:
     """Latents as a whole and by shape, and all cases pooled."""
     return {"nonfinite_values": NONE, "relative_l2": latents, POOLED: pooled, **dict.fromkeys(OF_LATENTS, shape)}
+
+
+def _nearest(budget: Following, of: str = "the DiT") -> Following:
+    """A budget measured on one stage, lent with more room to others until they have been measured."""
+    why = f"{budget.why}; of {of}, not measured on this stage: {LENT_ROOM:g}x"
+    return replace(budget, factor=LENT_ROOM * budget.factor, why=why)
+
+
+def lent(measured: dict[str, StageBudget], budget: Following, shape: Following) -> dict[str, StageBudget]:
+    """Budgets of all stages at an arithmetic: those measured, and `budget` and `shape` for the others."""
+    most, most_shape = _nearest(budget), _nearest(shape)
+    others = {
+        CONDITIONER: conditioner(most, most, most),
+        DIT: dit(most, most_shape, most, most),
+        DECODER: decoder(most, most_shape, most),
+        ENCODER: encoder(most, most_shape, most),
+    }
+    return others | measured

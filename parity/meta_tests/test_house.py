@@ -62,6 +62,7 @@ NAMES_STAGES = {
     "fixtures/configs.py": "the same, of the committed models",
     "fixtures/same_configs.py": "the same, of the codecs",
     "fixtures/oracle/family.py": "the same, of drawn models",
+    "fixtures/peers/": "names of files that somebody else's converter writes",
 }
 
 

@@ -3,6 +3,7 @@
 import pickle
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ ROOMS = (
 )  # fmt: skip
 BLOCKED = ("torch", "onnxruntime", "litert_torch", "litert_converter", "transformers")
 OURS = ("reference", "litert_pipeline", "parity", "fixtures")
+NEEDS = {"mlx_port": "mlx"}  # a room that a package has to be installed for, and which
 WITHOUT_TORCH = f"""
 import sys
 
@@ -54,9 +56,15 @@ show(report, Console())
 
 def modules(room: str) -> list[str]:
     path = ROOT / room
-    files = [path] if path.suffix else sorted(file for file in path.rglob("*.py") if not file.name.startswith("test_"))
+    files = [path] if path.suffix else sorted(path.rglob("*.py"))
+    files = [file for file in files if not file.name.startswith("test_") and not _in_want(file)]
     names = [".".join(file.relative_to(ROOT).with_suffix("").parts) for file in files]
     return [name.removesuffix(".__init__") for name in names]
+
+
+def _in_want(file: Path) -> bool:
+    """Whether a module needs what is not installed here, torch or not."""
+    return any(room in file.parts and find_spec(package) is None for room, package in NEEDS.items())
 
 
 def broken_imports(*names: str) -> dict[str, str]:

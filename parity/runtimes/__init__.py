@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from litert_pipeline.bundle import Bundle
+from litert_pipeline.mlx_file import MLX, MLX_AUDIOGEN
 from parity.measure.arithmetic import HALF_T5, REFERENCE, SINGLE, Arithmetic
 from parity.measure.budget import YARDSTICK
-from parity.runtimes import litert, onnxruntime_, torch_, upstream
+from parity.runtimes import litert, mlx_, mlx_audiogen_, mlx_blas, onnxruntime_, torch_, upstream
 from parity.runtimes.host import litert_kernels, onnxruntime_kernels
 from parity.runtimes.integer_kernels import IntegerKernels
 from parity.runtimes.litert import Open
@@ -19,12 +20,18 @@ from reference.spec.stages import ALL_STAGES, CONDITIONER
 if TYPE_CHECKING:
     from reference.pipeline import Model
 
+def _present() -> None:
+    """What is installed with this project is not missing."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Runtime:
     """One way to run files of a `format` or, where that is None, the model dir itself.
 
     `arithmetic` is what its stages are computed in where no file says so, `exceptions` those that are computed otherwise.
     `integer_kernels` tells what its integer kernels do on this machine; None where nothing quantized is judged with it.
+    `missing` says why it cannot be run on this machine at all, if it cannot; `here` what it computes with on this machine,
+    where that is not all its own.
     """
 
     name: str
@@ -33,6 +40,8 @@ class Runtime:
     arithmetic: Arithmetic = SINGLE
     exceptions: Mapping[str, Arithmetic] = field(default_factory=dict)
     integer_kernels: Callable[[], IntegerKernels] | None = None
+    missing: Callable[[], str | None] = _present
+    here: Callable[[], str] | None = None
 
     def own_arithmetic(self, stage: str) -> Arithmetic:
         """What a stage of the model dir is computed in."""
@@ -43,13 +52,15 @@ class Runtime:
 class Row:
     """A runtime that bundles are judged under: all of its format, or those of one `recipe` alone.
 
-    `shown` stands for the recipe in the name of the contender, `compute` is asked for whatever the manifest says.
+    `shown` stands for the recipe in the name of the contender, `compute` is asked for whatever the manifest says. `slow`: where
+    nobody asks for it by name, the product's tests of it carry the marker `slow_runtime`.
     """
 
     runtime: Runtime
     recipe: str | None = None
     shown: str | None = None
     compute: str | None = None
+    slow: bool = False
 
 
 TORCH = Runtime(name="torch", format=None, open=torch_.open_stage, arithmetic=REFERENCE)
@@ -59,6 +70,12 @@ LITERT = Runtime(name="xnnpack", format="litert", open=litert.opener(), integer_
 BUILTIN = Runtime(name="builtin", format="litert", open=litert.opener(kernels="builtin"))
 INTERPRETER = Runtime(name="interpreter", format="litert", open=litert.open_classic, integer_kernels=litert_kernels)
 
+MLX_RUNTIME = Runtime(name="mlx", format=MLX, open=mlx_.open_stage, missing=mlx_.missing, here=mlx_blas.here)
+MLX_AUDIOGEN_RUNTIME = Runtime(
+    name="mlx-audiogen", format=MLX_AUDIOGEN, open=mlx_audiogen_.open_stage, missing=mlx_audiogen_.missing,
+    here=mlx_blas.here,
+)  # fmt: skip
+
 # Those of the model dir itself, by the name of their contender.
 REFERENCES = {YARDSTICK: TORCH, "torch_upstream": UPSTREAM}
 RUNTIMES = (
@@ -67,6 +84,8 @@ RUNTIMES = (
     Row(runtime=BUILTIN, recipe="fp32", shown="fp32_builtin"),
     Row(runtime=INTERPRETER, recipe="fp32", shown="fp32_interpreter"),
     Row(runtime=LITERT, recipe="fp32", shown="fp16", compute="fp16"),
+    Row(runtime=MLX_AUDIOGEN_RUNTIME, shown="mlx_audiogen_0.2.0"),
+    Row(runtime=MLX_RUNTIME, slow=True),  # on a CPU; its convolutions unfold what they are fed
 )
 
 

@@ -32,7 +32,8 @@ APPLE_SPELLINGS = {"dotprod": "asimddp"}
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """CPU model and features, cores, memory, threads used, versions, and in words what the integer kernels do."""
+    """CPU model and features, cores, memory, threads used, versions, and in words what the integer kernels do, what FP16
+    compute is, and what runtimes compute with that leave it to others."""
 
     cpu_model: str
     cpu_arch: str
@@ -45,6 +46,7 @@ class Environment:
     versions: Mapping[str, str]
     integer_kernels: str = ""
     fp16_compute: str = ""
+    computed_with: str = ""
 
     def in_words(self) -> dict[str, str]:
         """All of it but the versions, for a person."""
@@ -88,7 +90,9 @@ def parse_sysctl(text: str) -> set[str]:
     return {APPLE_SPELLINGS.get(name, name) for name in names}
 
 
-def environment(threads: int, integer_kernels: str = "", fp16_compute: str = "") -> Environment:
+def environment(
+    threads: int, integer_kernels: str = "", fp16_compute: str = "", computed_with: str = ""
+) -> Environment:
     """This machine, with `threads` threads, and what is known of what it computes."""
     return Environment(
         cpu_model=cpu_model(),
@@ -102,4 +106,5 @@ def environment(threads: int, integer_kernels: str = "", fp16_compute: str = "")
         versions=installed_versions(),
         integer_kernels=integer_kernels,
         fp16_compute=fp16_compute,
+        computed_with=computed_with,
     )

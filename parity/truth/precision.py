@@ -8,6 +8,7 @@ import copy
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +21,8 @@ from reference.spec.stages import signatures
 
 Round = Callable[[Tensor], Tensor]
 INT8_LARGEST, INT4_LARGEST, UINT8_STEPS = 127, 7, 255
-BLOCK = 32
+BLOCK, GROUP = 32, 64
+LEAST_SCALE = 1e-7  # of MLX's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +73,24 @@ def int4_blocks(weight: Tensor) -> Tensor:
     return _symmetric(blocks, (-1,), INT4_LARGEST).reshape(weight.shape)
 
 
+def affine_groups(weight: Tensor, bits: int) -> Tensor:
+    """A scale and an offset per `GROUP` inputs, as MLX's `quantize` finds them: the end of the group that is farther from zero is
+    met exactly, and a level lies on zero, so the other end may be cut off. One of each per output channel where its inputs are
+    no whole groups, which MLX does not take.
+
+    Source: MLX, `mlx/backend/common` and its documentation of `quantize`, mode "affine".
+    """
+    size = weight[0].numel()
+    groups, levels = weight.reshape(weight.shape[0], -1, size if size % GROUP else GROUP), 2**bits - 1
+    low, high = groups.amin(-1, keepdim=True), groups.amax(-1, keepdim=True)
+    below = low.abs() > high.abs()
+    scale = ((high - low) / levels).clamp(min=LEAST_SCALE) * torch.where(below, 1.0, -1.0)
+    edge = torch.where(below, low, high)
+    whole = (edge / scale).round()
+    scale, offset = torch.where(whole == 0, scale, edge / whole), torch.where(whole == 0, 0.0, edge)
+    return (((groups - offset) / scale).round().clamp(0, levels) * scale + offset).reshape(weight.shape)
+
+
 def int8_rows(x: Tensor) -> Tensor:
     """INT8 with a scale and a zero point per row, as XNNPACK quantizes what a dense layer is fed."""
     return _asymmetric(x, x.amin(-1, keepdim=True), x.amax(-1, keepdim=True))
@@ -115,6 +135,8 @@ PRECISIONS: Mapping[str, Precision] = {
     ),
     "int8_weights": Precision(weights=int8_channels, kinds=DENSE, folded=True),
     "int4_weights": Precision(weights=int4_blocks, kinds=(nn.Linear, *CODEC), within=r"layers?\.", folded=True),
+    "int8_groups": Precision(weights=partial(affine_groups, bits=8), kinds=(nn.Linear, *CODEC), within=r"layers?\."),
+    "int4_groups": Precision(weights=partial(affine_groups, bits=4), kinds=(nn.Linear, *CODEC), within=r"layers?\."),
     "fp16_weights": Precision(weights=half),
     "fp16": Precision(weights=half, inputs=half, outputs=half),
 }

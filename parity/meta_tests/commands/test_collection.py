@@ -19,7 +19,7 @@ from parity.measure.cases import Case
 from parity.measure.policy_file import EMBEDDED, PUBLISH, read_policy
 from parity.meta_tests.commands.pytest_process import PytestProcess, pytest_process
 from parity.meta_tests.test_gate import copied
-from parity.runtimes import ONNX_RUNTIME, Row
+from parity.runtimes import ONNX_RUNTIME, Row, mlx_
 from parity.runtimes.integer_kernels import IntegerKernels
 
 OWN_RECIPE = {
@@ -67,6 +67,15 @@ def test_a_user_collects_the_products_tests_and_nothing_else(pytest_run: PytestP
     assert {line.partition("::")[0] for line in ids} == PRODUCT
     assert all(part in line for line in ids)
     assert unwanted is None or not any(unwanted in line for line in ids)
+
+
+@pytest.mark.skipif(mlx_.missing() is not None, reason=f"{mlx_.missing()}")
+@pytest.mark.parametrize(("asked", "collected"), [((), False), (("--variants", "mlx_fp32"), True)])
+def test_a_slow_runtime_is_tested_where_it_is_asked_for(
+    pytest_run: PytestProcess, asked: tuple[str, ...], collected: bool
+) -> None:
+    ids = [line for line in pytest_run("parity/test_parity.py", "--collect-only", *asked).stdout.splitlines() if "::" in line]
+    assert any("mlx_fp32" in line for line in ids) == collected
 
 
 def foreign_without_encoder(bundles: Mapping[str, Bundle], positional: Path, folder: Path) -> Path:

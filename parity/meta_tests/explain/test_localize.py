@@ -18,6 +18,7 @@ from parity.explain.inside.module_error import ModuleError, first_fault
 from parity.faults.injection import of_bundle
 from parity.judge.judge import Judge
 from parity.measure.teacher_forcing import stage_feed
+from parity.runtimes import mlx_
 from parity.test_parity import case_called
 from reference.spec.stages import ALL_STAGES
 from reference.spec.tensors import Array
@@ -43,7 +44,9 @@ FAULTS = {
 }
 # Every file there is: unquantized ones, and of a quantized bundle the stages its recipe changes.
 CLEAN = [(recipe, stage) for recipe in ("fp32", "onnx_fp32") for stage in ALL_STAGES]
-CLEAN += [(recipe.name, stage) for recipe in RECIPES.values() for stage in recipe.quantize]
+CLEAN += [(recipe.name, stage) for recipe in RECIPES.values() for stage in recipe.quantize if recipe.format != "mlx"]
+if mlx_.missing() is None:  # slow on a CPU, so a few
+    CLEAN += [("mlx_fp16", "conditioner"), ("mlx_int4", "dit")]
 
 
 def spoiled(path: Path, module: nn.Module, target: Path) -> Path:
@@ -68,7 +71,7 @@ def layouts(weight: Array) -> Iterator[Array]:
 
 def errors_of(judge: Judge, stage: str, recipe: str, file: Path | None = None) -> list[ModuleError]:
     """Module errors of a bundle's stage, or of another file in its place."""
-    variant = recipe if recipe.startswith("onnx") else f"litert_{recipe}"
+    variant = recipe if recipe.startswith(("onnx", "mlx")) else f"litert_{recipe}"
     bundle = judge.contenders[variant].bundle
     assert bundle is not None
     if file is not None:
@@ -89,6 +92,17 @@ def test_a_wrong_layer_is_named(
     assert found is not None
     assert found.path == wrong
     assert found.isolated == pytest.approx(GAIN - 1, rel=ABOUT)
+
+
+@pytest.mark.skipif(mlx_.missing() is not None, reason=f"{mlx_.missing()}")
+@pytest.mark.parametrize("fault", [
+    "T5, first attention", "DiT, last feed-forward", pytest.param("decoder, second upsampling", marks=pytest.mark.faults),
+])  # fmt: skip
+def test_a_wrong_layer_of_a_port_is_named(
+    judge: Judge, bundles: Mapping[str, Bundle], tmp_path: Path, fault: str
+) -> None:
+    """MLX has no graph to look into: its modules are asked."""
+    test_a_wrong_layer_is_named(judge, bundles, tmp_path, fault, "mlx_fp32")
 
 
 @pytest.mark.parametrize(("recipe", "stage"), CLEAN)

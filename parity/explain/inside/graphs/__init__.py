@@ -8,7 +8,9 @@ from typing import Protocol
 import numpy as np
 from torch import nn
 
+from litert_pipeline.mlx_file import MLX
 from parity.explain.inside.graphs.litert import LiteRTGraph
+from parity.explain.inside.graphs.mlx_ import MlxGraph
 from parity.explain.inside.graphs.onnx import OnnxGraph
 from parity.explain.inside.graphs.tensor import GraphTensor
 from reference.spec.tensors import Array, Signature
@@ -23,7 +25,9 @@ class Graph(Protocol):
         """The values of some tensors, and no others', in one run."""
 
 
-OPENERS: dict[str, Callable[[Path, Signature, nn.Module], Graph]] = {"litert": LiteRTGraph, "onnx": OnnxGraph}
+OPENERS: dict[str, Callable[[Path, Signature, nn.Module], Graph]] = {
+    "litert": LiteRTGraph, "onnx": OnnxGraph, MLX: MlxGraph,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
