@@ -35,6 +35,10 @@ FULL ?= out/full
 MODEL ?= $(FULL)/model
 FULL_VARIANTS ?= litert_fp32,litert_fp16,litert_int8
 
+# The tiny model of Stable Audio Open 1.0, and what is judged of it.
+OPEN1 ?= out/open1
+OPEN1_VARIANTS ?= litert_fp32,litert_int8,onnx_fp32,onnx_int8
+
 # Bundles of the headline, and the numbers of threads it times them with.
 HEADLINE := plain windowed int8 int8_fast
 THREADS ?= 1,2
@@ -42,10 +46,16 @@ THREADS ?= 1,2
 # Processes the tests are shared out to, each of some 1.5 GB.
 JOBS ?= 2
 
-.PHONY: gate headroom gate-full headline test looked-over mixes rounded oracle faults faults-test bench lock goldens tiny-model emulator onnx2tf clean
+.PHONY: gate gate-open1 headroom gate-full headline test looked-over mixes rounded oracle faults faults-test bench lock goldens tiny-model emulator onnx2tf clean
 
 gate: $(GATE_STAMP) ## convert the embedded tiny model for every variant and judge it; onnx2tf's where it is installed
 	$(BIN)/python -m parity gate --report $(REPORT) --force
+
+gate-open1: $(OPEN1)/model/model_config.json ## the same for the tiny model of Stable Audio Open 1.0, in LiteRT and ONNX, FP32 and INT8
+	$(BIN)/python -m parity gate --model $(OPEN1)/model --variants $(OPEN1_VARIANTS) --report $(OPEN1)/gate --force
+
+$(OPEN1)/model/model_config.json: | $(GATE_STAMP)
+	$(BIN)/python -m fixtures make-model --config open1-tiny --seed 0 --out $(OPEN1)/model --force
 
 headroom: $(GATE_STAMP) ## hold what the last `make gate` measured to the ledger of limits
 	$(BIN)/python -m parity headroom $(REPORT) --whole

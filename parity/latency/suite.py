@@ -42,7 +42,7 @@ class Suite:
     def case(self) -> Case:
         """What everybody is given."""
         model = self.judge.model
-        return load_cases(model.tokenizer, model.spec.seconds, case_ids(free_running=True)[:1])[0]
+        return load_cases(model.tokenizer, model.spec, case_ids(free_running=True)[:1])[0]
 
     def stage(self, stage: str, variant: str, threads: int) -> Timed:
         """A variant's calls of a stage, raced against those of all others that have it."""

@@ -18,7 +18,7 @@ from parity.measure.verdict import json_number
 from reference.spec.errors import InputError
 from reference.spec.files import sha256_of
 
-FORMAT = 1  # of kits and of answers
+FORMAT = 2  # of kits and of answers
 MANIFEST, ARRAYS, BUNDLES, RECORDER = "manifest.json", "arrays", "bundles", "record.pyz"
 CASE, DRAWN, CHANGES = "case", "drawn", "changes"  # what questions are: the truth's own inputs, drawn ones, changed ones
 
