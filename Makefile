@@ -46,7 +46,7 @@ THREADS ?= 1,2
 # Processes the tests are shared out to, each of some 1.5 GB.
 JOBS ?= 2
 
-.PHONY: gate gate-open1 headroom gate-full headline test looked-over mixes rounded oracle faults faults-test bench lock goldens tiny-model emulator onnx2tf clean
+.PHONY: gate gate-open1 headroom gate-full headline test looked-over mixes rounded oracle open1-test faults faults-test bench lock goldens tiny-model emulator onnx2tf clean
 
 gate: $(GATE_STAMP) ## convert the embedded tiny model for every variant and judge it; onnx2tf's where it is installed
 	$(BIN)/python -m parity gate --report $(REPORT) --force
@@ -103,6 +103,9 @@ rounded: $(STAMP) ## judge bundles converted from weights that upstream's loader
 
 oracle: $(STAMP) $(ORACLE_STAMP) $(ORACLE_SAME_STAMP) $(DIFFUSERS_STAMP) ## compare all drawn configurations with their oracles, of which `make test` has a part
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest reference --benchmark-disable -n $(JOBS) --dist loadgroup -m oracle
+
+open1-test: $(STAMP) ## judge bundles of the tiny Stable Audio Open 1.0, of which `make test` judges the reference
+	$(BIN)/python -m pytest parity/meta_tests/open1 --benchmark-disable -m open1
 
 faults: $(GATE_STAMP) ## inject every fault and write docs/faults.md
 	$(BIN)/python -m parity faults --out docs/faults.md --force

@@ -1,4 +1,4 @@
-"""The seeded tiny model of Stable Audio Open 1.0, its bundles and a judge of them, for all tests of this folder."""
+"""The seeded tiny model of Stable Audio Open 1.0, judges of it and of its bundles, for all tests of this folder."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,8 +15,7 @@ from parity.judge.judge import Judge
 from parity.truth.store import Store
 
 CONFIG = "open1-tiny"
-# What `make test` judges: ONNX exports in a tenth of the time. `make gate-open1` judges LiteRT's as well.
-QUICK = {"onnx_fp32", "onnx_int8"}
+RECIPES = {"fp32", "int8", "onnx_fp32", "onnx_int8"}
 
 
 @pytest.fixture(scope="session")
@@ -28,22 +27,31 @@ def open1(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def open1_bundles(
-    open1: Path, tmp_path_factory: pytest.TempPathFactory, conversions: Conversions, one_at_a_time: OneAtATime
-) -> Mapping[str, Bundle]:
-    """Bundles by recipe."""
-    with one_at_a_time(CONFIG):
-        return make_bundles(open1, tmp_path_factory.mktemp("open1") / "bundles", QUICK, lambda _: None, conversions)
-
-
-@pytest.fixture(scope="session")
-def open1_judge(open1: Path, open1_bundles: Mapping[str, Bundle]) -> Iterator[Judge]:
-    """A judge of them; truths and opened stages are shared by all tests."""
-    with Judge.of(open1, open1_bundles.values(), store=Store.of_user()) as judge:
+def open1_judge(open1: Path, own_cache: None) -> Iterator[Judge]:
+    """A judge of the model dir alone: nothing is converted for it."""
+    with Judge.of(open1, [], store=Store.of_user()) as judge:
         yield judge
 
 
 @pytest.fixture(scope="session")
 def open1_bench(open1: Path, open1_judge: Judge, tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    """The judge, ready for faults to be injected."""
+    """The same, ready for faults to be injected."""
     return Bench(judge=open1_judge, model=open1, folder=tmp_path_factory.mktemp("faults"))
+
+
+@pytest.fixture(scope="session")
+def open1_bundles(
+    open1: Path, tmp_path_factory: pytest.TempPathFactory, conversions: Conversions, one_at_a_time: OneAtATime
+) -> Mapping[str, Bundle]:
+    """Bundles by recipe; they take a minute or two."""
+    with one_at_a_time(CONFIG):
+        return make_bundles(open1, tmp_path_factory.mktemp("open1") / "bundles", RECIPES, lambda _: None, conversions)
+
+
+@pytest.fixture(scope="session")
+def open1_files(
+    open1: Path, open1_judge: Judge, open1_bundles: Mapping[str, Bundle], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Bench]:
+    """A judge of the bundles, ready for faults to be injected."""
+    with open1_judge.of_others(open1_bundles.values()) as judge:
+        yield Bench(judge=judge, model=open1, folder=tmp_path_factory.mktemp("faults"))
