@@ -24,18 +24,22 @@ from reference.spec.stages import GENERATION
 
 pytestmark = [pytest.mark.xdist_group("open1"), pytest.mark.open1]
 ONNX = "onnx_fp32"
+COARSE = "onnx_int8"  # layers' feeds are rounded by the tensor: where guidance of 7 may lead with that is for a policy to say
 TWO_FLOAT_RUNS = 1e-4  # of latents between two float32 runs of 4 steps, guided by 7
 
 
-def test_sound_bundles_are_published_and_the_report_says_how_they_were_sampled(
+def test_sound_bundles_are_faithful_and_the_report_says_how_they_were_sampled(
     open1: Path, open1_bundles: Mapping[str, Bundle], tmp_path: Path
 ) -> None:
     report = tmp_path / "report"
     bundles = [word for bundle in open1_bundles.values() for word in ("--bundle", bundle.folder)]
     asked = ("--cases", "drums,empty", "--policy", "preview", "--variants", ",".join(VARIANTS))
     code, output = gate("--model", open1, *bundles, *asked, "--report", report)
-    assert code == 0, output
     content = json.loads((report / "report.json").read_text())
+    verdicts = {bundle["name"]: bundle for bundle in content["bundles"]}
+    assert all(verdict["faithful"] for verdict in verdicts.values()), output
+    assert all(verdict["close_enough"] for name, verdict in verdicts.items() if name != COARSE), output
+    assert code == (0 if verdicts[COARSE]["close_enough"] else 1)
     assert content["model"]["spec"] == V0_0_19.name
     assert content["model"]["sampled"] == "dpmpp-3m-sde, 4 steps, cfg 7"
     seen = {(check["stage"], check["variant"], check["ladder"]) for check in content["checks"]}
