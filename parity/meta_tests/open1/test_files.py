@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 import litert_pipeline.__main__
+import parity.__main__
 import reference.__main__
 from litert_pipeline.bundle import MANIFEST_NAME, Bundle
 from parity.measure import metrics
@@ -72,6 +73,22 @@ def test_a_bundle_made_for_another_release_is_told(open1: Path, open1_bundles: M
     code, output = gate("--model", open1, "--bundle", folder, "--cases", "empty", "--variants", ONNX)
     assert code == 1
     assert f"sampler.spec is {V0_0_20.name}, expected {V0_0_19.name}" in " ".join(output.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(("command", "words"), [
+    ("pack", "the model is sampled with guidance, whose second call and negative prompt a kit does not ask for yet"),
+    ("headline", "is sampled with guidance; the headline counts one call of the DiT a step"),
+])  # fmt: skip
+def test_what_does_not_know_guidance_yet_says_so(
+    open1: Path, open1_bundles: Mapping[str, Bundle], tmp_path: Path, command: str, words: str
+) -> None:
+    report, out = tmp_path / "report.json", tmp_path / "out"
+    report.write_text(json.dumps({"checks": [], "environment": {}, "model": {}, "artifacts": []}))
+    extra = ("--report", report) if command == "headline" else ()
+    line = (command, "--model", open1, "--bundle", open1_bundles["int8"].folder, "--out", out, *extra)
+    result = CliRunner().invoke(parity.__main__.app, [str(word) for word in line])
+    assert (result.exit_code, words in " ".join(result.output.split())) == (2, True), result.output
+    assert not out.exists()
 
 
 def rename_inputs(path: Path, names: Mapping[str, str]) -> None:
