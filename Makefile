@@ -37,6 +37,10 @@ FULL ?= out/full
 MODEL ?= $(FULL)/model
 FULL_VARIANTS ?= litert_fp32,litert_fp16,litert_int8
 
+# The tiny model of Stable Audio Open 1.0, and what is judged of it.
+OPEN1 ?= out/open1
+OPEN1_VARIANTS ?= litert_fp32,litert_int8,onnx_fp32,onnx_int8
+
 # Bundles of the headline, and the numbers of threads it times them with.
 HEADLINE := plain windowed int8 int8_fast
 THREADS ?= 1,2
@@ -47,10 +51,17 @@ SHARED := -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 # Of the product's tests: prompts and seconds of each kind. All cases are judged by `make gate`, and by `pytest parity/` without this.
 CASES ?= drums,exactly_full,unicode,seconds_zero,seconds_beyond
 
-.PHONY: gate headroom gate-full headline test looked-over mixes rounded oracle registry mlx peers faults faults-test bench lock goldens tiny-model emulator onnx2tf clean
+.PHONY: gate gate-open1 headroom gate-full headline test looked-over mixes rounded oracle registry mlx peers open1-test faults faults-test bench lock goldens tiny-model emulator onnx2tf clean
 
 gate: $(GATE_STAMP) ## convert the embedded tiny model for every variant and judge it; onnx2tf's where it is installed
 	$(BIN)/python -m parity gate --report $(REPORT) --force
+
+gate-open1: $(OPEN1)/model/model_config.json ## the same for the tiny model of Stable Audio Open 1.0, in LiteRT and ONNX, FP32 and INT8
+	$(BIN)/python -m parity gate --model $(OPEN1)/model --variants $(OPEN1_VARIANTS) \
+		--report $(OPEN1)/gate --force || test $$? -eq 1 # what the policy says of INT8 under guidance is an answer, too
+
+$(OPEN1)/model/model_config.json: | $(GATE_STAMP)
+	$(BIN)/python -m fixtures make-model --config open1-tiny --seed 0 --out $(OPEN1)/model --force
 
 headroom: $(GATE_STAMP) ## hold what the last `make gate` measured to the ledger of limits
 	$(BIN)/python -m parity headroom $(REPORT) --whole
@@ -108,6 +119,9 @@ mlx: $(STAMP) ## the product's tests of the MLX variants, of which `make test` h
 peers: $(STAMP) ## judge other people's ports by their own code (see docs/peers.md)
 	$(BIN)/python $(INSTALL) --no-deps $(PEERS)
 	$(BIN)/python -m pytest parity/meta_tests/runtimes/test_mlx_audiogen.py --benchmark-disable -m peers
+
+open1-test: $(STAMP) ## judge bundles of the tiny Stable Audio Open 1.0, of which `make test` judges the reference
+	$(BIN)/python -m pytest parity/meta_tests/open1 --benchmark-disable -m open1
 
 faults: $(GATE_STAMP) ## inject every fault and write docs/faults.md
 	$(BIN)/python -m parity faults --out docs/faults.md --force

@@ -1,7 +1,7 @@
 """The gate: all checks over all cases and contenders, one verdict for each bundle."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from parity.judge.licence import licence_checks
 from parity.judge.lineup import chosen, labelled
 from parity.judge.plan import Plan
 from parity.judge.weights import stage_arithmetics
-from parity.measure.cases import load_cases
+from parity.measure.cases import Case, load_cases
 from parity.measure.policy import Policy
 from parity.measure.sweep import Sweep
 from parity.report.artifact import artifacts_of
@@ -31,7 +31,6 @@ from reference.pipeline import Model
 from reference.progress import Say
 from reference.spec.files import new_folder
 from reference.spec.replaced import require_apart
-from reference.spec.sampling.samplers import SamplerSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +89,7 @@ def _judged(judge: Judge, asked: list[str], options: GateOptions, say: Say) -> R
         for path, noise in drawing(bundle):
             say(f"{path}: draws its {noise} itself; judged with the truth's handed in")
     say(f"model: {spec.objective}, {spec.window_s:.2f} s at {spec.sample_rate_hz} Hz, coded {spec.coding}")
-    cases = load_cases(judge.model.tokenizer, spec.seconds, options.cases)
+    cases = load_cases(judge.model.tokenizer, spec, options.cases)
     plan = Plan.of(judge, variants, cases, options.sweep)
     checks = [check for label, bundle in bundles if options.require_license for check in licence_checks(bundle, label)]
     checks += plan.checks(say)
@@ -98,7 +97,7 @@ def _judged(judge: Judge, asked: list[str], options: GateOptions, say: Say) -> R
     return Report(
         checks=checks,
         evidence=(gather if options.report else gather_for_terminal)(judge, checks, plan.variants, cases, say),
-        model=described(judge.model),
+        model=described(judge.model, cases),
         environment=environment(
             options.threads, "; ".join(map(str, kernels)), fp16_compute(asked, judge.contenders),
             computed_with(variants, judge.contenders),
@@ -139,9 +138,9 @@ def judged_bundles(judge: Judge, asked: list[str], judged: list[Bundle], *, made
     return found
 
 
-def described(model: Model) -> JudgedModel:
-    """What was judged, for the report."""
-    spec = model.spec
+def described(model: Model, cases: Sequence[Case]) -> JudgedModel:
+    """What was judged, for the report; all cases are sampled alike."""
+    spec, request = model.spec, cases[0].request
     return JudgedModel(
         weights_sha256=model.files.weights_sha256(),
         objective=spec.objective,
@@ -149,5 +148,6 @@ def described(model: Model) -> JudgedModel:
         window_s=spec.window_s,
         latent_frames=spec.latent_frames,
         coded=spec.coding,
-        spec=SamplerSpec().release.name,  # of every case
+        spec=request.sampler.release.name,
+        sampled=f"{request.sampler.name}, {request.sampler.steps} steps, cfg {request.guidance.scale:g}",
     )

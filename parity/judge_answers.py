@@ -91,14 +91,14 @@ def _judged(judge: Judge, received: Sequence[Received], options: AnswersOptions,
     variants = [name for name in judge.contenders if name not in {one.variant for one in left_out}]
     if variants == [YARDSTICK]:
         raise InputError(f"nothing can be judged: {'; '.join(map(str, left_out))}")
-    cases = load_cases(judge.model.tokenizer, judge.model.spec.seconds, list(kit.cases))
+    cases = load_cases(judge.model.tokenizer, judge.model.spec, list(kit.cases))
     plan = Plan.of(judge, variants, cases, Sweep(draws=kit.draws, seed=kit.seed))
     checks = list(plan.checks(say))
     used = [bundle for _, bundle in labelled({name: judge.contenders[name] for name in variants})]
     return Report(
         checks=checks,
         evidence=Evidence() if options.report is None else gather_recorded(judge, variants, cases),
-        model=described(judge.model),
+        model=described(judge.model, cases),
         environment=environment(judge.threads, "", fp16_compute([YARDSTICK], judge.contenders)),
         artifacts=artifacts_of(used),
         left_out=left_out,

@@ -18,7 +18,9 @@ from parity.truth.store import Store
 from reference.pipeline import Model
 from reference.progress import Say
 from reference.spec.generation import Request
-from reference.spec.sampling.samplers import SamplerSpec
+from reference.spec.sampling.guidance import Guidance
+from reference.spec.sampling.objective import OBJECTIVES
+from reference.spec.sampling.samplers import usual_sampler
 
 WORDS = (
     "warm", "tight", "drum", "loop", "90 BPM", "analog", "pad", "übersteuert", "rain on a roof", "雨", "🥁", "!!", "dry",
@@ -73,14 +75,14 @@ def drawn_variants(variants: list[str], count: int, rng: random.Random) -> list[
 
 
 def drawn_case(model: Model, rng: random.Random, name: str) -> Case:
-    """A case with drawn words, seconds, seed and steps."""
+    """A case with drawn words, seconds, seed and steps, guided as is usual."""
+    prompt = " ".join(rng.choices(WORDS, k=rng.randint(0, MOST_WORDS)))
+    seconds = round(rng.uniform(model.spec.seconds.min_s, BEYOND * model.spec.seconds.max_s), 3)
+    sampler = usual_sampler(OBJECTIVES[model.spec.objective], rng.randint(1, MOST_STEPS))
+    guidance = Guidance(scale=sampler.usual.cfg_scale)
     return Case(
         id=name,
-        request=Request(
-            prompt=" ".join(rng.choices(WORDS, k=rng.randint(0, MOST_WORDS))),
-            seconds=round(rng.uniform(model.spec.seconds.min_s, BEYOND * model.spec.seconds.max_s), 3),
-            sampler=SamplerSpec(steps=rng.randint(1, MOST_STEPS)),
-        ),
+        request=Request(prompt=prompt, seconds=seconds, sampler=sampler, guidance=guidance),
         seed=rng.randrange(2**31),
         free_running=True,
     )

@@ -9,7 +9,7 @@ from parity.measure.verdict import Verdict
 
 
 def case_called(judge: Judge, name: str) -> Case:
-    return load_cases(judge.model.tokenizer, judge.model.spec.seconds, [name])[0]
+    return load_cases(judge.model.tokenizer, judge.model.spec, [name])[0]
 
 
 def assert_ok(verdicts: list[Verdict]) -> None:

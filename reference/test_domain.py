@@ -1,5 +1,7 @@
 """Every input of every stage has a domain, drawn from a seed, whose places cover it; what was asked and answered is a trace."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,8 +11,13 @@ from fixtures import TINY_MODEL_DIR
 from reference.model_files import locate
 from reference.spec.config import read_model_spec
 from reference.spec.domain import BEYOND, QUIET, SCHEDULES, Place
+from reference.spec.model import SECONDS_START, SECONDS_TOTAL, ModelSpec
+from reference.spec.ports import Port
+from reference.spec.sampling.objective import V
+from reference.spec.sampling.samplers import usual_sampler
+from reference.spec.sampling.scale import SIGMA_MAX
 from reference.spec.sampling.schedule import logsnr_levels
-from reference.spec.stages import ALL_STAGES, CONDITIONER, DECODER, DIT, ENCODER, STAGE_TABLE, Port
+from reference.spec.stages import ALL_STAGES, CONDITIONER, DECODER, DIT, ENCODER, STAGE_TABLE
 from reference.spec.tensors import Array, Tensors
 
 FILES = locate(TINY_MODEL_DIR)
@@ -18,6 +25,7 @@ SPEC = read_model_spec(FILES.config, FILES.t5_folder)
 COUNT = 16  # as many as the gate draws
 # Of six latents of 0.5 to 3 sigma: the highest sixth begins at 2.58, and so few values are spread by some 8 %.
 HIGHEST_AT_LEAST = 2.3
+APART_S = 0.05  # the least that two numbers of a place differ by
 SEEDS = st.integers(0, 2**63)
 
 
@@ -25,11 +33,11 @@ def port_of(stage: str, name: str) -> Port:
     return next(port for port in STAGE_TABLE[stage].inputs if port.name == name)
 
 
-def values(stage: str, name: str, seed: int, count: int = COUNT) -> list[Array]:
+def values(stage: str, name: str, seed: int, count: int = COUNT, spec: ModelSpec = SPEC) -> list[Array]:
     port = port_of(stage, name)
     assert port.domain is not None
-    tensor = port.tensor(SPEC)
-    places = (Place(index=index, count=count, seed=seed, spec=SPEC) for index in range(count))
+    tensor = port.tensor(spec)
+    places = (Place(index=index, count=count, seed=seed, spec=spec) for index in range(count))
     return [tensor.check(port.domain.value(place, tensor)) for place in places]
 
 
@@ -42,7 +50,8 @@ def feeds(stage: str, seed: int = 0) -> list[Tensors]:
 def trace_of_nothing(stage: str) -> Tensors:
     """A trace of one call in which all inputs are zero."""
     row = STAGE_TABLE[stage]
-    zeros = {port.name: np.zeros(port.tensor(SPEC).shape, port.dtype) for port in (*row.inputs, *row.outputs)}
+    ports = [port for port in (*row.inputs, *row.outputs) if port.belongs(SPEC.number_names)]
+    zeros = {port.name: np.zeros(port.tensor(SPEC).shape, port.dtype) for port in ports}
     return row.kept([zeros], [zeros])
 
 
@@ -68,6 +77,25 @@ def test_seconds_reach_from_the_least_to_beyond_the_most(seed: int) -> None:
     assert seconds.max() == BEYOND * most
     inside = seconds[(seconds > 0.25 * most) & (seconds < 0.9 * most)]
     assert inside.size >= 2  # a stretch that is half of an octave and more
+
+
+@given(SEEDS)
+def test_levels_of_the_v_objective_are_those_of_its_usual_schedules(seed: int) -> None:
+    """That of the highest sigma first."""
+    levels = np.concatenate(values(DIT, "t", seed, spec=replace(SPEC, objective="v")))
+    assert set(levels[::2]) <= {np.float32(level) for steps in SCHEDULES for level in usual_sampler(V, steps).levels()}
+    assert levels[0] == np.float32(2 * np.arctan(SIGMA_MAX) / np.pi)
+    assert levels.min() > 0
+    assert levels.max() <= 1
+
+
+@given(SEEDS)
+def test_two_numbers_are_nowhere_alike(seed: int) -> None:
+    """So that one cannot be taken for the other anywhere in a sweep; each has the same values in another order."""
+    numbers = tuple(replace(SPEC.seconds, name=name) for name in (SECONDS_START, SECONDS_TOTAL))
+    start, total = (np.concatenate(values(CONDITIONER, one.name, seed, spec=replace(SPEC, numbers=numbers))) for one in numbers)
+    assert sorted(start) == sorted(total) == sorted(np.concatenate(values(CONDITIONER, SECONDS_TOTAL, seed)))
+    assert (np.abs(start - total) > APART_S).all()
 
 
 @given(SEEDS)

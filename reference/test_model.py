@@ -185,7 +185,7 @@ def test_shared_spec_and_litert_run_need_no_torch() -> None:
 def test_cases_cover_the_edges(tiny: Model) -> None:
     from parity.measure.cases import load_cases
 
-    cases = {case.id: case for case in load_cases(tiny.tokenizer, tiny.spec.seconds)}
+    cases = {case.id: case for case in load_cases(tiny.tokenizer, tiny.spec)}
     assert len(cases) >= 12, PROMPTS_FILE
     length = tiny.spec.prompt.max_length
     tokens = {name: tiny.tokenizer.count(case.request.prompt) for name, case in cases.items()}

@@ -15,7 +15,7 @@ from torch import Tensor
 from fixtures.oracle.agreement import LIMITS, Agreement
 from fixtures.oracle.comparisons import compare
 from fixtures.oracle.family import Member
-from fixtures.oracle.open1_family import open1_members
+from fixtures.oracle.open1_family import asked_of_one_model, open1_members
 from reference.model import attention, conditioner
 from reference.spec import torch_noise
 from reference.spec.generation import Request
@@ -27,8 +27,9 @@ from reference.spec.torch_noise import BrownianTree
 from reference.spec.trace import crossed
 from reference.test_oracle import DRAWING, tiled_kv_heads
 
-SHARDS = 6  # no configuration is in two of them
-EACH = 20  # configurations; one shard stands for them in `make test`, `make oracle` compares all
+SHARDS = 6  # no model is in two of them
+EACH = 20  # models; one shard stands for them in `make test`, `make oracle` compares all
+TIMES = 5  # that each of them is asked for something
 SDE = "prompt to audio, dpmpp-3m-sde"
 
 
@@ -38,21 +39,24 @@ def shard_of(member: Member) -> int:
 
 @pytest.mark.parametrize("shard", [0, *(pytest.param(shard, marks=pytest.mark.oracle) for shard in range(1, SHARDS))])
 def test_every_module_and_generation_agrees(agreement: Agreement, tmp_path: Path, shard: int) -> None:
-    apart, own = [], Agreement()
+    apart, own, models = [], Agreement(), set[str]()
 
     @settings(DRAWING, max_examples=4 * EACH)
-    @given(open1_members().filter(lambda member: shard_of(member) == shard))
-    def each(member: Member) -> None:
-        if member.key in own.configurations or len(own.configurations) == EACH:
+    @given(asked_of_one_model(TIMES).filter(lambda members: shard_of(members[0]) == shard))
+    def each(members: list[Member]) -> None:
+        member, *more = members
+        if member.key in own.configurations or len(models) == EACH:
             return
+        models.add(member.key)
         with TemporaryDirectory(dir=tmp_path) as folder:
-            found = compare(member, Path(folder), own)
+            found = compare(member, Path(folder), own, more)
         apart.extend((module, error, member.key) for module, error in found.items())
 
     each()
     agreement.merge(own)
     assert not apart
-    assert len(own.configurations) == EACH
+    assert len(models) == EACH
+    assert len(own.configurations) == EACH * TIMES
     assert all(own.worst[key] <= LIMITS[key[1]] for key in own.worst)
 
 

@@ -18,7 +18,6 @@ from reference.spec.families.table import samplers_of
 from reference.spec.files import new_folder, sha256_of
 from reference.spec.model import ModelSpec
 from reference.spec.replaced import require_apart
-from reference.spec.sampling.objective import FLOW, OBJECTIVES
 from reference.spec.sampling.releases import SPEC
 from reference.spec.sampling.samplers import SamplerSpec
 from reference.spec.stages import signatures
@@ -38,13 +37,11 @@ def convert(
     converted one by one in processes of their own.
 
     Where the recipe has a route of its own for some stages, the others are copied from `base` so far as it has them.
-    Raises InputError for a bad model dir, a model that nothing judges yet, an existing `out` without `force`, or a base of
-    another model or recipe.
+    Raises InputError for a bad model dir, an existing `out` without `force`, or a base of another model or recipe.
     """
     require_apart(out, [model_dir] if base is None else [model_dir, base.folder])
     with new_folder(out, force) as folder:
         model = load_model(model_dir)
-        _check_judged(model)
         declared = signatures(model.spec)
         if base is not None:
             _check_base(base, recipe, model)
@@ -87,15 +84,6 @@ def copy_model(path: Path, folder: Path) -> None:
         shutil.copyfile(part, target)
 
 
-def _check_judged(model: Model) -> None:
-    """Raise InputError for a model the gate has no cases for: what nobody can judge is not made."""
-    if OBJECTIVES[model.spec.objective] != FLOW:
-        raise InputError(
-            f"{model.files.config}: the objective is '{model.spec.objective}', whose bundles are not judged yet, so none are "
-            "made; 'python -m reference generate' runs the model"
-        )
-
-
 def _check_base(base: Bundle, recipe: Recipe, model: Model) -> None:
     """Raise InputError if stages of `base` may not stand beside those of `recipe` made from `model`."""
     if not recipe.routes or base.manifest.recipe != recipe.source:
@@ -107,9 +95,14 @@ def _check_base(base: Bundle, recipe: Recipe, model: Model) -> None:
 
 
 def declared_sampler(spec: ModelSpec) -> dict[str, Any]:
-    """The sampler a bundle says it is made for: the usual one of its model, with its levels, and whose they are."""
-    sampler = SamplerSpec(name=samplers_of(spec)[0])
-    described = {"name": sampler.name, "steps": sampler.steps, "sigma_max": sampler.highest}
+    """The sampler a bundle says it is made for: the usual one of its model, with its levels, and whose they are; its last stop
+    and its guidance where there is any."""
+    name = samplers_of(spec)[0]
+    usual = SamplerSpec(name=name).usual
+    sampler = SamplerSpec(name=name, steps=usual.steps)
+    described: dict[str, Any] = {"name": sampler.name, "steps": sampler.steps, "sigma_max": sampler.highest}
+    described |= {"sigma_min": sampler.lowest} if sampler.lowest else {}
+    described |= {"cfg_scale": usual.cfg_scale} if usual.cfg_scale != 1 else {}
     return {SPEC: sampler.release.name, **described, "levels": list(sampler.levels())}
 
 

@@ -119,7 +119,12 @@ def _asked(options: PackOptions, judge: Judge) -> GatePlan:
     """The gate's own plan for what is asked on the device."""
     contenders = chosen(options.variants, judge.contenders)
     own = [name for name in contenders if name not in REFERENCES]
-    cases = load_cases(judge.model.tokenizer, judge.model.spec.seconds, options.cases)
+    cases = load_cases(judge.model.tokenizer, judge.model.spec, options.cases)
+    if any(case.request.guidance.scale != 1 for case in cases):
+        raise InputError(
+            f"{judge.model.files.config}: the model is sampled with guidance, whose second call and negative prompt a kit does "
+            "not ask for yet; judge its bundles here, with 'python -m parity gate'"
+        )
     plan = GatePlan.of(judge, own, cases, options.sweep)
     if plan.refused:
         raise InputError(f"{', '.join(plan.refused)}: its operators are refused, 'python -m parity gate' says which; not packed")

@@ -15,18 +15,16 @@ from parity.explain.activation import Activation
 from parity.explain.inside.hooks import hooked
 from reference.model.t5 import RMSNorm
 from reference.pipeline import Model
-from reference.spec.generation import conditioner_feed
-from reference.spec.model import SECONDS_TOTAL
 from reference.spec.stages import CONDITIONER
 
 T5 = "t5"
 
 
-def t5_activations(model: Model, prompts: Iterable[tuple[str, str, float]]) -> list[Activation]:
-    """The largest activation of each block over `prompts`, which are (case, text, seconds)."""
+def t5_activations(model: Model, prompts: Iterable[tuple[str, str]]) -> list[Activation]:
+    """The largest activation of each block over `prompts`, which are (case, text)."""
     t5 = model.modules[CONDITIONER].get_submodule(T5)
     largest: dict[str, Activation] = {}
-    for case, text, seconds in prompts:
+    for case, text in prompts:
 
         def note(path: str, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor, case: str = case) -> None:
             value = float((inputs[0].square() if isinstance(module, RMSNorm) else output.abs()).max())
@@ -34,9 +32,8 @@ def t5_activations(model: Model, prompts: Iterable[tuple[str, str, float]]) -> l
             if block not in largest or _sortable(value) > _sortable(largest[block].largest):
                 largest[block] = Activation(block=block, module=f"{T5}.{path}", case=case, largest=value)
 
-        feed = conditioner_feed(model.tokenizer, text, {SECONDS_TOTAL: seconds})
         with hooked(t5, note), torch.inference_mode():
-            t5(*(torch.from_numpy(feed[name]) for name in ("input_ids", "attention_mask")))
+            t5(*map(torch.from_numpy, model.tokenizer(text)))
     return list(largest.values())
 
 

@@ -10,7 +10,7 @@ from parity.measure.cases import Case
 from parity.measure.teacher_forcing import stage_feed
 from parity.measure.verdict import TEACHER_FORCED, Verdict
 from reference.progress import Say
-from reference.spec.stages import DIT
+from reference.spec.stages import DIT, STAGE_TABLE
 
 
 def localized(judge: Judge, checks: list[Verdict], cases: list[Case], say: Say) -> Layers:
@@ -50,7 +50,8 @@ def module_errors(judge: Judge, stage: str, variant: str, case: Case, step: int 
     if bundle.manifest.source is None or opened is None:  # made elsewhere: nothing inside is named after our modules
         return []
     signature = bundle.manifest.stages[stage].signature
-    inputs = signature.bind(stage_feed(stage, judge.truth(case), step))
+    truth = judge.truth(case)
+    inputs = signature.bind(stage_feed(stage, truth, STAGE_TABLE[stage].call_in(truth, step)))
     judge.release()  # the graph is run by another interpreter
     exact, rounded = judge.model.modules[stage], as_converted(judge.model, stage, bundle.path(stage))
     graph = opened(bundle.path(stage), signature, rounded)

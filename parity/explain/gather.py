@@ -45,16 +45,18 @@ def gather_for_terminal(judge: Judge, checks: list[Verdict], variants: list[str]
     """As much of it as is told where no report is written: what is wrong inside, and warnings."""
     return Evidence(
         layers=dit_layers(judge, variants, cases[0], say) | localized(judge, checks, cases, say),
-        activations=t5_activations(judge.model, [(case.id, case.request.prompt, case.request.seconds) for case in cases]),
+        activations=t5_activations(judge.model, [(case.id, case.request.prompt) for case in cases]),
     )
 
 
 def _steps(judge: Judge, variants: list[str], case: Case) -> Iterable[StepFigures]:
-    """Per-step figures beside the judged ones: velocity cosine and SNR."""
-    truth = judge.truth(case)
+    """Per-step figures beside the judged ones: velocity cosine and SNR, of a guided step that of the prompt's own."""
+    truth, row = judge.truth(case), STAGE_TABLE[DIT]
+    asked = [(call, place.step) for call, place in enumerate(row.places(truth)) if place.step is not None and not place.away]
     for variant in variants:
-        for step, output in enumerate(judge.answers(DIT, variant, case)):
-            velocity, other = STAGE_TABLE[DIT].truth(truth, step)["velocity"], output["velocity"]
+        answers = judge.answers(DIT, variant, case)
+        for call, step in asked:
+            velocity, other = row.truth(truth, call)["velocity"], answers[call]["velocity"]
             yield StepFigures(
                 variant=variant,
                 case=case.id,

@@ -155,7 +155,7 @@ def _swept(judge: Judge, variant: str, cases: list[Case], touched: set[str]) -> 
 
 def _of_all_cases(judge: Judge, variant: str, cases: list[Case], touched: set[str]) -> Iterator[Verdict]:
     """The graph beside the file's own weights on all the cases there are, as a gate that is asked for no fewer looks at it."""
-    every = load_cases(judge.model.tokenizer, judge.model.spec.seconds)
+    every = load_cases(judge.model.tokenizer, judge.model.spec)
     for stage in own_stages(judge, variant, touched):
         yield from judge.structure(stage, variant, every)
 

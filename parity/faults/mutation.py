@@ -76,7 +76,7 @@ class Pair:
 def cases_for(bench: Bench, faults: Iterable[Fault]) -> list[Case]:
     """The usual cases and those the faults want."""
     names = dict.fromkeys([*CASES, *(case for fault in faults for case in fault.cases)])
-    return load_cases(bench.judge.model.tokenizer, bench.judge.model.spec.seconds, list(names))
+    return load_cases(bench.judge.model.tokenizer, bench.judge.model.spec, list(names))
 
 
 def run_fault(bench: Bench, fault: Fault, variant: str) -> Row:

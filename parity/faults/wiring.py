@@ -10,6 +10,7 @@ from parity.measure.replay import Generate
 from reference.spec.generation import Pipeline, Request, Stage
 from reference.spec.prompt import Tokenizer
 from reference.spec.sampling.objective import State
+from reference.spec.stages import DIT
 from reference.spec.tensors import Array, Tensors
 
 Change = Callable[[Array], Array]
@@ -146,6 +147,23 @@ def _mixed_noise(
         while len(drawn) <= index:
             drawn.append(next(right))
         yield (drawn[index] + share * (array - drawn[index])).astype(np.float32)
+
+
+def handed(name: str, change: Change) -> Callable[[Generate, float], Generate]:
+    """A pipeline whose DiT is handed a `name` that is `share` of the way to what `change` makes of it."""
+
+    def wrong(generate: Generate, share: float) -> Generate:
+        def mixed(array: Array) -> Array:
+            moved: Array = (array + share * (change(array) - array)).astype(array.dtype)
+            return moved
+
+        def run(pipeline: Pipeline, request: Request, noise: Iterator[State]) -> Tensors:
+            stages = {**pipeline.stages, DIT: fed(name, mixed)(pipeline.stages[DIT])}
+            return generate(replace(pipeline, stages=stages), request, noise)
+
+        return run
+
+    return wrong
 
 
 def asked_for(change: Callable[[Request, float], Request]) -> Callable[[Generate, float], Generate]:

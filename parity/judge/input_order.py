@@ -14,6 +14,7 @@ from parity.measure.verdict import ARTIFACT, Verdict
 NAMES: dict[str, tuple[str, ...]] = {
     "input_ids": ("input_ids", "ids", "tokens"),
     "attention_mask": ("attention_mask", "mask"),
+    "seconds_start": ("seconds_start", "start"),
     "seconds_total": ("seconds_total", "seconds", "audio_len"),
     "x": ("x", "sample", "noisy_latents"),
     "t": ("t", "timestep", "time", "sigma"),

@@ -45,7 +45,7 @@ from parity.truth.store import Store
 from parity.truth.traces import Truth
 from reference.pipeline import load_model
 from reference.spec.generation import Stage, generate
-from reference.spec.stages import CONDITIONER, GENERATION
+from reference.spec.stages import CONDITIONER, GENERATION, STAGE_TABLE
 from reference.spec.tensors import Tensors
 
 REPEATS = 3
@@ -195,8 +195,8 @@ class Judge(Panel):
 
     def _conditioned_alike(self, variant: str, case: Case, generated: Tensors) -> Verdict:
         """A generation starts from the same tokens, so its conditioning has to be the very one that was judged."""
-        (answer,) = self.answers(CONDITIONER, variant, case)
-        value = unequal_numbers(answer, generated)
+        answers, row = self.answers(CONDITIONER, variant, case), STAGE_TABLE[CONDITIONER]
+        value = sum(unequal_numbers(answer, row.truth(generated, call)) for call, answer in enumerate(answers))
         found = Measurement(metric="unequal_conditioning", value=value)
         return held(CONDITIONER, variant, case.id, found, SAME_CONDITIONING, 0.0, FREE_RUNNING)
 

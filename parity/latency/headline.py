@@ -92,7 +92,9 @@ def run_headline(options: HeadlineOptions, store: Store, say: Say) -> Headline:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         judge = stack.enter_context(Judge.of(options.model, bundles, max(options.threads), store))
-        (case,) = load_cases(judge.model.tokenizer, judge.model.spec.seconds, [options.case])
+        (case,) = load_cases(judge.model.tokenizer, judge.model.spec, [options.case])
+        if case.request.guidance.scale != 1:
+            raise InputError(f"{options.model}: is sampled with guidance; the headline counts one call of the DiT a step")
         laps = {threads: _generations(judge, names, case, threads, options.rounds, say) for threads in options.threads}
         rows = [_row(judge, name, content, {threads: found[name] for threads, found in laps.items()}, say) for name in names]
         against = _against_peers(judge, case, options, folder, say) if options.peers else {}

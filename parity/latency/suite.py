@@ -44,7 +44,7 @@ class Suite:
     def case(self) -> Case:
         """What everybody is given."""
         model = self.judge.model
-        return load_cases(model.tokenizer, model.spec.seconds, case_ids(free_running=True)[:1])[0]
+        return load_cases(model.tokenizer, model.spec, case_ids(free_running=True)[:1])[0]
 
     @property
     def audio_s(self) -> float:

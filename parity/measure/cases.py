@@ -12,14 +12,16 @@ from typing import Any
 from fixtures import PROMPTS_FILE
 from reference.spec.errors import InputError
 from reference.spec.generation import Request
-from reference.spec.model import SecondsSpec
+from reference.spec.model import SECONDS_START, SECONDS_TOTAL, ModelSpec
 from reference.spec.noise import open_noise
 from reference.spec.prompt import Tokenizer
-from reference.spec.sampling.objective import State
-from reference.spec.sampling.samplers import SamplerSpec
+from reference.spec.sampling.guidance import Guidance
+from reference.spec.sampling.objective import OBJECTIVES, State
+from reference.spec.sampling.samplers import usual_sampler
 from reference.spec.tensors import Tensors
 
-REQUIRED, OPTIONAL = {"text", "seconds", "seed"}, {"tokens", "free_running"}
+REQUIRED = {"text", "seconds", "seed"}
+OPTIONAL = {"tokens", "free_running", "start", "negative", "negative_seconds", "negative_start"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,17 +65,14 @@ def case_ids(asked: list[str] | None = None, *, free_running: bool = False) -> l
     return [name for name in _asked(asked) if not free_running or _read()[name].get("free_running", False)]
 
 
-def load_cases(tokenizer: Tokenizer, seconds: SecondsSpec, ids: list[str] | None = None, steps: int = 8) -> list[Case]:
-    """The cases called `ids` (all of them by default). Raises InputError for an unknown one, listing the valid."""
+def load_cases(tokenizer: Tokenizer, spec: ModelSpec, ids: list[str] | None = None) -> list[Case]:
+    """The cases called `ids` (all of them by default), as a model is asked them: sampled in few steps as it usually is, with
+    usual guidance, and told what it is told. Raises InputError for an unknown one, listing the valid."""
     table, chosen = _read(), _asked(ids)
     return [
         Case(
             id=name,
-            request=Request(
-                prompt=_prompt(table[name], tokenizer),
-                seconds=_seconds(table[name]["seconds"], seconds),
-                sampler=SamplerSpec(steps=steps),
-            ),
+            request=_request(table[name], tokenizer, spec),
             seed=table[name]["seed"],
             free_running=table[name].get("free_running", False),
         )
@@ -87,6 +86,28 @@ def _asked(ids: list[str] | None) -> list[str]:
     if unknown:
         raise InputError(f"case {', '.join(unknown)} is unknown; valid cases: {', '.join(table)}")
     return list(table) if ids is None else ids
+
+
+def _request(entry: dict[str, Any], tokenizer: Tokenizer, spec: ModelSpec) -> Request:
+    objective = OBJECTIVES[spec.objective]
+    usual = usual_sampler(objective, 1).usual
+    told = {"seconds": SECONDS_TOTAL, "start": SECONDS_START, "negative_seconds": SECONDS_TOTAL, "negative_start": SECONDS_START}
+    numbers = {
+        key: _number(entry[key], spec, number) for key, number in told.items() if key in entry and number in spec.number_names
+    }
+    guidance = Guidance(scale=usual.cfg_scale)
+    if guidance.scale != 1 and "negative" in entry:
+        guidance = Guidance(
+            scale=usual.cfg_scale, negative_prompt=entry["negative"],
+            negative_seconds=numbers.get("negative_seconds"), negative_start=numbers.get("negative_start"),
+        )  # fmt: skip
+    return Request(
+        prompt=_prompt(entry, tokenizer),
+        seconds=numbers["seconds"],
+        seconds_start=numbers.get("start", 0.0),
+        sampler=usual_sampler(objective, usual.few_steps),
+        guidance=guidance,
+    )
 
 
 def _read(path: Path = PROMPTS_FILE) -> dict[str, dict[str, Any]]:
@@ -122,8 +143,10 @@ def _prompt(entry: dict[str, Any], tokenizer: Tokenizer) -> str:
     return prompt
 
 
-def _seconds(value: float | str, spec: SecondsSpec) -> float:
-    return _relative(value, {"min": spec.min_s, "max": spec.max_s}) if isinstance(value, str) else float(value)
+def _number(value: float | str, spec: ModelSpec, name: str) -> float:
+    """A number, or one relative to what the model says of the number called `name`."""
+    number = spec.number(name)
+    return _relative(value, {"min": number.min_s, "max": number.max_s}) if isinstance(value, str) else float(value)
 
 
 def _relative(text: str, names: dict[str, float]) -> float:

@@ -34,6 +34,7 @@ from reference.spec.stages import ALL_STAGES, CONDITIONER, DECODER, DIT, ENCODER
 
 SAME_BITS = Fixed(limit=0.0, why="the levels are the same bits in every pipeline")
 SAME_TOKENS = Fixed(limit=0.0, why="the pipeline must hand the conditioner the ids, mask and seconds of the reference")
+HANDED_ON = Fixed(limit=0.0, why="each call of the DiT gets the conditioning that the conditioner answered for it, or zeros")
 SAME_CONDITIONING = Fixed(limit=0.0, why="a generation starts from the very conditioning that was judged")
 ANSWERED = Fixed(limit=0.0, why="whatever changes in an input changes the answer; measured 0 of every sound mix")
 FLOAT = Rounding(factor=4.0, why="4x the reference's own rounding; another order of the same arithmetic was measured up to 2.6x")
@@ -55,6 +56,7 @@ BETWEEN: dict[str, StageBudget] = {
     CONDITIONER: {"unequal_inputs": SAME_TOKENS},
     "sampler": {
         "level_error": SAME_BITS,
+        "unequal_conditioning": HANDED_ON,
         "state_error": Fixed(limit=16 * UNIT_ROUNDOFF, why="16 float32 roundings: another order of the same arithmetic"),
     },
 }

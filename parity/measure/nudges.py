@@ -8,7 +8,8 @@ import numpy as np
 
 from reference.spec.domain import Levels, Normal, Seconds, Sounds, TokenIds
 from reference.spec.model import ModelSpec
-from reference.spec.stages import Port, StageRow
+from reference.spec.ports import Port
+from reference.spec.stages import StageRow
 from reference.spec.tensors import Array, Tensors
 
 # Of a level or duration: right files of every mix have answered all changes of this size, and one whose levels are rounded to
@@ -33,9 +34,9 @@ class Nudge:
 def nudges(row: StageRow, feed: Tensors, spec: ModelSpec, *, half: bool) -> Iterator[Nudge]:
     """Every input of a stage changed, one at a time, but for those a change of which means nothing; `half`: a stage that computes
     in float16 may round its inputs to it."""
-    for port in row.inputs:
+    for port in (port for port in row.inputs if port.name in feed):
         change = NUDGES.get(_domain(port))
-        value = None if change is None else change(feed[port.name], COARSE if half else FINE, spec)
+        value = None if change is None else change(feed[port.name], COARSE if half else FINE, spec, port.name)
         if value is not None:
             yield Nudge(port=port.name, feed={**feed, port.name: value})
 
@@ -44,22 +45,22 @@ def _domain(port: Port) -> type | None:
     return None if port.domain is None else type(port.domain)
 
 
-def _level(value: Array, step: float, spec: ModelSpec) -> Array:
+def _level(value: Array, step: float, spec: ModelSpec, name: str) -> Array:
     """A level a little nearer to the middle."""
     inwards = np.where(value < MIDDLE, 1, -1)
     return np.asarray(value + inwards * step * np.maximum(value, LEAST_LEVEL), value.dtype)
 
 
-def _seconds(value: Array, step: float, spec: ModelSpec) -> Array | None:
+def _seconds(value: Array, step: float, spec: ModelSpec, name: str) -> Array | None:
     """A duration a little nearer to the middle; beyond the range all are taken for its end."""
-    least, most = spec.seconds.min_s, spec.seconds.max_s
+    least, most = spec.number(name).min_s, spec.number(name).max_s
     if not least <= float(value[0]) <= most:
         return None
     inwards = 1 if float(value[0]) < (least + most) / 2 else -1
     return (value + inwards * step * (most - least)).astype(value.dtype)
 
 
-def _token(value: Array, step: float, spec: ModelSpec) -> Array:
+def _token(value: Array, step: float, spec: ModelSpec, name: str) -> Array:
     """The next id in the place of the one in the middle of the prompt."""
     changed = value.copy()
     middle = np.count_nonzero(value) // 2
@@ -67,13 +68,13 @@ def _token(value: Array, step: float, spec: ModelSpec) -> Array:
     return changed
 
 
-def _peaks(value: Array, step: float, spec: ModelSpec) -> Array | None:
+def _peaks(value: Array, step: float, spec: ModelSpec, name: str) -> Array | None:
     """The peaks a little lower, so that what is quantized by its range is quantized otherwise; of silence nothing is."""
     most = value.dtype.type((1 - PEAK) * np.abs(value).max())
     return np.clip(value, -most, most) if most else None
 
 
 # An input without a domain is what another stage answers. A mask is zeros and ones.
-NUDGES: Mapping[type | None, Callable[[Array, float, ModelSpec], Array | None]] = {
+NUDGES: Mapping[type | None, Callable[[Array, float, ModelSpec, str], Array | None]] = {
     Levels: _level, Seconds: _seconds, TokenIds: _token, Normal: _peaks, Sounds: _peaks, None: _peaks,
 }  # fmt: skip

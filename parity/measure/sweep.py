@@ -8,9 +8,9 @@ import numpy as np
 from parity.measure.cases import Drawn
 from parity.measure.teacher_forcing import NONFINITE, Measurement
 from parity.measure.verdict import DOMAIN, Verdict
-from reference.spec.domain import Place
+from reference.spec.domain import Domain, Place
 from reference.spec.model import ModelSpec
-from reference.spec.stages import STAGE_TABLE
+from reference.spec.stages import STAGE_TABLE, StageRow
 from reference.spec.tensors import Array, Tensors
 
 DRAWS, LARGE_DRAWS = 16, 4  # places of a stage, of a model held whole and of a large one
@@ -42,7 +42,8 @@ def drawn(stage: str, spec: ModelSpec, trace: Mapping[str, Array], *, count: int
     row = STAGE_TABLE[stage]
     places = [Place(index=index, count=count, seed=seed, spec=spec) for index in range(count)]
     feeds = [row.drawn(place, trace) for place in places]
-    told = [", ".join(filter(None, (port.domain.told(feed[port.name]) for port in row.inputs if port.domain))) for feed in feeds]
+    ports = _drawn_ports(row, feeds)
+    told = [", ".join(filter(None, (domain.told(feed[name]) for name, domain in ports.items()))) for feed in feeds]
     if row.per_step:
         return [Drawn(stage=stage, feeds=feeds, places=told)] if feeds else []
     return [Drawn(stage=stage, feeds=[feed], places=[words]) for feed, words in zip(feeds, told, strict=True)]
@@ -80,5 +81,10 @@ def _apart_from_mean(calls: list[Tensors]) -> Array:
 def covered(sweeps: list[Drawn]) -> str:
     """What the inputs of one stage cover, in words."""
     feeds = [feed for one in sweeps for feed in one.feeds]
-    ports = STAGE_TABLE[sweeps[0].stage].inputs if sweeps else ()
-    return ", ".join(filter(None, (port.domain.covered([feed[port.name] for feed in feeds]) for port in ports if port.domain)))
+    ports = _drawn_ports(STAGE_TABLE[sweeps[0].stage], feeds) if sweeps else {}
+    return ", ".join(filter(None, (domain.covered([feed[name] for feed in feeds]) for name, domain in ports.items())))
+
+
+def _drawn_ports(row: StageRow, feeds: Sequence[Tensors]) -> dict[str, Domain]:
+    """The domains of those inputs that were drawn, by name."""
+    return {port.name: port.domain for port in row.inputs if port.domain and all(port.name in feed for feed in feeds)}

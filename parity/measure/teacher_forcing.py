@@ -1,6 +1,6 @@
 """The two ladders: what a stage answers when fed the truth, and what a listener gets when the variant feeds itself."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,7 +11,7 @@ from reference.spec.generation import Stage
 from reference.spec.sampling.objective import Objective
 from reference.spec.stages import CONDITIONER, DECODER, DIT, ENCODER, STAGE_TABLE, StageRow
 from reference.spec.tensors import Array, Tensors
-from reference.spec.trace import LEVELS, at_step
+from reference.spec.trace import LEVELS
 
 CONDITIONING = tuple(port.name for port in STAGE_TABLE[CONDITIONER].outputs)
 NONFINITE = "nonfinite_values"
@@ -54,34 +54,55 @@ def measure(
 
 
 def _conditioner(truth: Tensors, outputs: list[Tensors], _: Objective) -> list[Measurement]:
-    """The rows of the cross-attention conditioning apart: a fault in one kind drowns among the others."""
-    exact, other = truth["cross_attention_cond"], outputs[0]["cross_attention_cond"]
-    valid = truth["attention_mask"][0] == 1
-    prompt, seconds = slice(0, valid.size), slice(valid.size, None)
-    text = metrics.relative_l2(exact[0, prompt][valid], other[0, prompt][valid])
-    # One number, embedded once and handed over twice.
-    embedded = metrics.relative_l2(exact[0, seconds], other[0, seconds])
-    handed_over = metrics.relative_l2(truth["global_cond"], outputs[0]["global_cond"])
-    padding = float(np.abs(other[0, prompt][~valid]).max(initial=0.0))
-    return [
-        Measurement(metric="relative_l2.prompt_rows", value=text),
-        Measurement(metric="relative_l2.seconds", value=float(np.maximum(embedded, handed_over))),  # keeps NaN
-        Measurement(metric="padding_peak", value=padding),
-    ]
+    """The rows of the cross-attention conditioning apart: a fault in one kind drowns among the others. Of the prompt and the
+    negative prompt the worse."""
+    found = [_conditioned(truth, call, output) for call, output in enumerate(outputs)]
+    return [Measurement(metric=name, value=_worst(one[name] for one in found)) for name in found[0]]
+
+
+def _conditioned(truth: Tensors, call: int, output: Tensors) -> dict[str, float]:
+    """The same of one call."""
+    row = STAGE_TABLE[CONDITIONER]
+    answer, valid = row.truth(truth, call), row.value(truth, "attention_mask", call)[0] == 1
+    exact, other = answer["cross_attention_cond"], output["cross_attention_cond"]
+    prompt = slice(0, valid.size)
+    # Each number is embedded once and handed over twice.
+    embedded = zip(exact[0, valid.size :], other[0, valid.size :], strict=True)
+    numbers = exact.shape[1] - valid.size
+    handed_over = zip(*(np.split(each["global_cond"], numbers, axis=-1) for each in (answer, output)), strict=True)
+    return {
+        "relative_l2.prompt_rows": metrics.relative_l2(exact[0, prompt][valid], other[0, prompt][valid]),
+        "relative_l2.seconds": _worst(metrics.relative_l2(*pair) for pair in (*embedded, *handed_over)),
+        "padding_peak": float(np.abs(other[0, prompt][~valid]).max(initial=0.0)),
+    }
 
 
 def _dit(truth: Tensors, outputs: list[Tensors], objective: Objective) -> list[Measurement]:
-    """Step by step how far the clean estimate moves, and the shape of that over all steps."""
-    found, exact, moved = [], [], []
-    for step, output in enumerate(outputs):
-        reach, velocity = objective.reach(float(truth[LEVELS][step])), STAGE_TABLE[DIT].truth(truth, step)["velocity"]
-        denoised = truth[at_step("denoised", step)]
-        error = metrics.denoised_error(denoised, reach, velocity, output["velocity"])
-        found.append(Measurement(metric="denoised_error", value=error, step=step))
+    """Step by step how far the clean estimate moves, of a guided step's two the one that moves further, and the shape of that
+    over all calls."""
+    row = STAGE_TABLE[DIT]
+    errors: dict[int, list[float]] = {}
+    exact, moved = [], []
+    for call, (place, output) in enumerate(zip(row.places(truth), outputs, strict=True)):
+        assert place.step is not None, "every call is one of the sampler's"
+        level, velocity = float(truth[LEVELS][place.step]), row.truth(truth, call)["velocity"]
+        reach, denoised = objective.reach(level), _denoised(objective, level, row.value(truth, "x", call), velocity)
+        errors.setdefault(place.step, []).append(metrics.denoised_error(denoised, reach, velocity, output["velocity"]))
         scale = reach / np.sqrt(np.mean(np.square(denoised, dtype=np.float64)))
         exact.append(scale * velocity[0].astype(np.float64))
         moved.append(scale * output["velocity"][0].astype(np.float64))
+    found = [Measurement(metric="denoised_error", value=_worst(both), step=step) for step, both in errors.items()]
     return [*found, *_shape(OF_LATENTS, np.stack(exact), np.stack(moved))]
+
+
+def _denoised(objective: Objective, level: float, x: Array, output: Array) -> Array:
+    """The clean estimate that one answer leads to."""
+    return objective.clean(x.astype(output.dtype), level, output)
+
+
+def _worst(values: Iterable[float]) -> float:
+    """The largest; NaN stays NaN."""
+    return float(np.max(list(values)))
 
 
 def _decoder(truth: Tensors, outputs: list[Tensors], _: Objective) -> list[Measurement]:
@@ -105,9 +126,9 @@ def _every_output(row: StageRow, truth: Tensors, outputs: list[Tensors]) -> list
         Measurement(
             metric=f"relative_l2.{name}" if several else "relative_l2",
             value=metrics.relative_l2(exact, output[name]),
-            step=row.step(call),
+            step=place.step,
         )
-        for call, output in enumerate(outputs)
+        for call, (place, output) in enumerate(zip(row.places(truth), outputs, strict=True))
         for name, exact in row.truth(truth, call).items()
     ]
 

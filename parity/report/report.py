@@ -20,7 +20,8 @@ from reference.spec.errors import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class JudgedModel:
-    """The model dir that everything was held to, and the state of stable-audio-tools its sampling follows (`spec`)."""
+    """The model dir that everything was held to, how its cases are `sampled`, and the state of stable-audio-tools that this
+    follows (`spec`)."""
 
     weights_sha256: str
     objective: str
@@ -29,6 +30,7 @@ class JudgedModel:
     latent_frames: int
     coded: str
     spec: str
+    sampled: str
 
     def in_words(self) -> dict[str, str]:
         """All of it, for a person."""

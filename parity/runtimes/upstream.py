@@ -32,18 +32,20 @@ class UpstreamConditioner:
             # Cast after loading, as upstream does: asked for float16, transformers keeps some layers in float32.
             loaded: Any = T5EncoderModel.from_pretrained(model.t5_folder, dtype=torch.float32)
         self.t5 = loaded.half()
-        self.number = model.modules[CONDITIONER].get_submodule("conditioners.seconds_total")
+        embedders = model.modules[CONDITIONER].get_submodule("conditioners")
+        self.numbers = {name: embedders.get_submodule(name) for name in model.spec.number_names}
         self.signature = signatures(model.spec)[CONDITIONER]
 
     def __call__(self, feed: Mapping[str, Array]) -> Tensors:
         import torch
 
-        ids, mask, seconds = (torch.from_numpy(array) for array in self.signature.bind(feed).values())
+        fed = {name: torch.from_numpy(array) for name, array in self.signature.bind(feed).items()}
+        ids, mask = fed["input_ids"], fed["attention_mask"]
         with torch.inference_mode():
             text = self.t5(input_ids=ids, attention_mask=mask).last_hidden_state * mask[:, :, None].float()
-            number = self.number(seconds)
-            cross = torch.cat([text, number[:, None, :]], dim=1)
-        return {"cross_attention_cond": cross.numpy(), "global_cond": number.numpy()}
+            numbers = [embed(fed[name]) for name, embed in self.numbers.items()]
+            cross = torch.cat([text, *(number[:, None, :] for number in numbers)], dim=1)
+        return {"cross_attention_cond": cross.numpy(), "global_cond": torch.cat(numbers, dim=-1).numpy()}
 
 
 def open_stage(

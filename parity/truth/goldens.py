@@ -18,7 +18,7 @@ from parity.measure.teacher_forcing import teacher_forced
 from reference.pipeline import Model, load_model
 from reference.spec.errors import InputError
 from reference.spec.files import new_folder, sha256_of
-from reference.spec.generation import Pipeline, generate
+from reference.spec.generation import Pipeline, conditioner_feed, generate
 from reference.spec.noise import ENCODER_NOISE, STREAMS, philox
 from reference.spec.section import read_json
 from reference.spec.stages import CONDITIONER, DECODER, DIT, ENCODER, STAGE_TABLE
@@ -97,10 +97,10 @@ def _arrays(model: Model) -> Tensors:
 def _recomputed(exact: Pipeline, case: Case, truth: Tensors) -> Tensors:
     """Every float64 array of a case from its recorded inputs, and the exact ones anew."""
     input_ids, attention_mask = exact.tokenizer(case.request.prompt)
-    seconds = np.array([case.request.seconds], np.float32)
     again: dict[str, Any] = {"input_ids": input_ids, "attention_mask": attention_mask}
     again["levels"] = np.array(case.request.sampler.levels(), np.float32)
-    again |= exact.stages[CONDITIONER](again | {"seconds_total": seconds})
+    told = exact.told(case.request.numbers)
+    again |= exact.stages[CONDITIONER](conditioner_feed(exact.tokenizer, case.request.prompt, told))
     velocities = teacher_forced(DIT, exact.stages[DIT], truth)
     again |= {at_step("v", step): output["velocity"] for step, output in enumerate(velocities)}
     audio = exact.stages[DECODER](STAGE_TABLE[DECODER].feed(truth))["audio"]
@@ -123,4 +123,4 @@ def _noise() -> Tensors:
 
 
 def _cases(model: Model) -> list[Case]:
-    return load_cases(model.tokenizer, model.spec.seconds, list(CASES))
+    return load_cases(model.tokenizer, model.spec, list(CASES))

@@ -29,12 +29,12 @@ def own_errors(
     for stage, answers in outputs.items():
         checks = None if judged is None else {(check.metric, check.step): check for check in judged[stage]}
         row = STAGE_TABLE[stage]
-        exact = [row.truth(truth, call) for call in range(len(answers))]
+        exact, places = [row.truth(truth, call) for call in range(len(answers))], row.places(truth)
         for name in answers[0]:
             errors = [_finite(answer[name] - wanted[name]) for answer, wanted in zip(answers, exact, strict=True)]
             arrays[name] = errors
             sizes[name] = [
-                relative_l2(wanted[name], wanted[name] + error) * _share(checks, name, row.step(call))
+                relative_l2(wanted[name], wanted[name] + error) * _share(checks, name, places[call].step)
                 for call, (error, wanted) in enumerate(zip(errors, exact, strict=True))
             ]
     return OwnErrors(arrays=arrays, sizes=sizes)

@@ -16,9 +16,8 @@ from reference.spec.files import sha256_of
 from reference.spec.generation import Pipeline, generate
 from reference.spec.noise import philox
 from reference.spec.sampling.objective import OBJECTIVES, Objective
-from reference.spec.stages import STAGE_TABLE, StageRow
+from reference.spec.stages import STAGE_TABLE
 from reference.spec.tensors import Tensors
-from reference.spec.trace import LEVELS, at_step
 
 ENCODER_SEED_OFFSET = 2**31  # the encoder is judged on noise no generation of the same case uses
 
@@ -85,24 +84,16 @@ class Truth:
         return trace
 
     def _answered(self, drawn: Drawn) -> Tensors:
-        """The stage's own answers and, where it is one of the sampler, the clean estimates these lead to."""
+        """The stage's own answers."""
         row, run = STAGE_TABLE[drawn.stage], self.model.exact(drawn.stage)
-        return self._with_estimates(row, row.kept(drawn.feeds, [run(feed) for feed in drawn.feeds]))
+        return row.kept(drawn.feeds, [run(feed) for feed in drawn.feeds])
 
     def _reloaded(self, stage: str, loading: str, trace: Tensors) -> Tensors:
         """What of a trace is otherwise where a stage has weights as a loader leaves them."""
         row, run = STAGE_TABLE[stage], as_loaded(self.model, stage, loading).exact(stage)
         answered: Tensors = {}
-        for call in range(row.calls(trace)):
+        for call, place in enumerate(row.places(trace)):
             answer = run(row.feed(trace, call))
             for port in row.outputs:
-                port.keep(answered, call, answer[port.name])
-        found = self._with_estimates(row, {**trace, **answered})
-        return {name: array for name, array in found.items() if array is not trace.get(name)}
-
-    def _with_estimates(self, row: StageRow, trace: Tensors) -> Tensors:
-        """A trace of one stage and, where that is one of the sampler, the clean estimates its answers lead to."""
-        for step in range(row.calls(trace)) if row.per_step else ():
-            x, output, level = trace[at_step("x", step)], trace[at_step("v", step)], float(trace[LEVELS][step])
-            trace[at_step("denoised", step)] = self.objective.clean(x.astype(output.dtype), level, output)
-        return trace
+                port.keep(answered, place, answer[port.name])
+        return answered

@@ -4,7 +4,7 @@ A domain gives a value for every place, so spread that few places leave no wide 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -12,7 +12,8 @@ import numpy as np
 from numpy.random import Generator, Philox
 
 from reference.spec.model import ModelSpec
-from reference.spec.sampling.schedule import logsnr_levels
+from reference.spec.sampling.objective import OBJECTIVES
+from reference.spec.sampling.samplers import usual_sampler
 from reference.spec.tensors import Array, Tensor
 
 SCHEDULES = (1, 4, 50, 100)  # numbers of steps whose levels are drawn from, too
@@ -44,6 +45,10 @@ class Place:
         """A number in [0, 1), from a part of its own for each place from `after` on."""
         return float((self.index - after + self.own.random()) / max(self.count - after, 1))
 
+    def turned(self, share: float) -> "Place":
+        """The place that share of a round further on."""
+        return replace(self, index=(self.index + int(share * self.count)) % self.count)
+
 
 class Domain(Protocol):
     """The values of one input."""
@@ -60,12 +65,13 @@ class Domain(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Levels:
-    """Levels of noise: 1, then from all over (0, 1), every other one the nearest of the `SCHEDULES`."""
+    """Levels of noise: 1, then from all over (0, 1), every other one the nearest of the `SCHEDULES` of the usual sampler."""
 
     def value(self, place: Place, tensor: Tensor) -> Array:
         level = 1.0 if place.index == 0 else 1 - place.spread(after=1)
         if (place.count - place.index) % 2 == 0:  # never the last, which is below all schedules
-            scheduled = np.array([level for steps in SCHEDULES for level in logsnr_levels(steps, 1.0) if level])
+            objective = OBJECTIVES[place.spec.objective]
+            scheduled = np.array([t for steps in SCHEDULES for t in usual_sampler(objective, steps).levels() if t])
             level = float(scheduled[np.argmin(np.abs(scheduled - level))])
         return np.full(tensor.shape, level, tensor.dtype)
 
@@ -78,10 +84,12 @@ class Levels:
 
 @dataclass(frozen=True, kw_only=True)
 class Seconds:
-    """The least, the most, beyond it, and the rest from everywhere between, evenly on a logarithmic scale."""
+    """The least, the most, beyond it, and the rest from everywhere between, evenly on a logarithmic scale. Each of several
+    numbers is elsewhere in its range, so that none stands for another."""
 
     def value(self, place: Place, tensor: Tensor) -> Array:
-        number = place.spec.number(tensor.name)
+        number, names = place.spec.number(tensor.name), place.spec.number_names[::-1]
+        place = place.turned(names.index(tensor.name) / len(names))
         least, most = number.min_s, number.max_s
         edges = (least, most, BEYOND * most)
         low = max(least, LEAST_SECONDS)

@@ -19,7 +19,7 @@ from reference.spec.sampling.samplers import SAMPLERS, SamplerSpec, fitting
 from reference.spec.sampling.schedule import LevelShift
 from reference.spec.stages import CONDITIONER, DECODER, DIT, ENCODER
 from reference.spec.tensors import Array, Tensors
-from reference.spec.trace import LEVELS, at_step, crossed, crossing
+from reference.spec.trace import LEVELS, at_step, away, crossed, crossing
 
 Stage = Callable[[Mapping[str, Array]], Tensors]  # named tensors in, named tensors out
 Stages = Mapping[str, Stage]  # by stage name
@@ -103,7 +103,9 @@ def generate(pipeline: Pipeline, request: Request, noise: Iterator[State]) -> Te
     Keys: input_ids attention_mask seconds_total cross_attention_cond global_cond levels latents audio, and per
     step i noise_i x_i v_i denoised_i (`noise_0` is the start, `noise_i` the re-noise after step i - 1's estimate, `x_i`
     the state as the DiT takes it, at `levels[i]`); seconds_start where the model is told it; audio-to-audio also
-    init_audio encoder_noise init_latents, guidance negative_cross_attention_cond.
+    init_audio encoder_noise init_latents. Guidance adds negative_cross_attention_cond and, per guided step, `u_i`, what the DiT
+    answers with that (`denoised_i` is the guided estimate); a negative prompt all that the conditioner is told and answers of
+    it, under negative_ and the same names.
     Stage outputs keep the precision they were computed in; what is passed on is float32.
     Raises InputError for a sampler that is not the model's.
     """
@@ -119,7 +121,7 @@ def generate(pipeline: Pipeline, request: Request, noise: Iterator[State]) -> Te
     trace["latents"] = start
     for step in sampler.walk(velocity, drawn, start):
         trace[at_step("x", step.index)] = step.x
-        trace[at_step("v", step.index)] = velocity.first()
+        trace |= {at_step(name, step.index): array for name, array in velocity.first().items()}
         trace[at_step("denoised", step.index)] = step.denoised
         trace["latents"] = step.following
     trace["audio"] = pipeline.stages[DECODER](trace)["audio"]
@@ -148,33 +150,35 @@ class _Velocity:
 
     def __init__(self, pipeline: Pipeline, request: Request, trace: Tensors) -> None:
         self.dit, self.guidance, self.objective = pipeline.stages[DIT], request.guidance, request.sampler.objective
-        self._found = list[Array]()
+        self._found = list[Tensors]()
         self.conditioning = {name: trace[name] for name in ("cross_attention_cond", "global_cond")}
         if request.guidance.scale != 1:
-            trace["negative_cross_attention_cond"] = self._negative(pipeline, request)
-            self.unconditioning = self.conditioning | {"cross_attention_cond": trace["negative_cross_attention_cond"]}
+            trace |= self._negative(pipeline, request)
+            self.unconditioning = self.conditioning | {"cross_attention_cond": trace[away("cross_attention_cond")]}
 
     def __call__(self, x: State, level: float) -> State:
         velocity = self.dit(dit_feed(x, level, self.conditioning))["velocity"]
+        answers = {"v": velocity}
         if self.guidance.active(self.objective.noise_share(level)):
             unconditional = self.dit(dit_feed(x, level, self.unconditioning))["velocity"]
+            answers["u"] = unconditional
             clean = self.objective.clean(x.astype(velocity.dtype), level, velocity)
             velocity = self.guidance.combine(velocity, unconditional, clean)
-        self._found.append(velocity)
+        self._found.append(answers)
         return crossed(velocity)
 
-    def first(self) -> Array:
-        """The first answer since the last call of this: a step's own, where a rule asks several times a step."""
+    def first(self) -> Tensors:
+        """The DiT's first answers since the last call of this: a step's own, where a rule asks several times a step."""
         found, self._found = self._found[0], []
         return found
 
-    def _negative(self, pipeline: Pipeline, request: Request) -> Array:
-        """What guidance leads away from: the negative prompt's tokens, or zeros."""
+    def _negative(self, pipeline: Pipeline, request: Request) -> Tensors:
+        """What guidance leads away from, as a trace holds it: the negative prompt and its conditioning, or zeros."""
         if self.guidance.negative_prompt is None:
-            return np.zeros_like(self.conditioning["cross_attention_cond"])
+            return {away("cross_attention_cond"): np.zeros_like(self.conditioning["cross_attention_cond"])}
         told = pipeline.told(request.negative_numbers)
         feed = conditioner_feed(pipeline.tokenizer, self.guidance.negative_prompt, told)
-        return pipeline.stages[CONDITIONER](feed)["cross_attention_cond"]
+        return {away(name): array for name, array in (feed | pipeline.stages[CONDITIONER](feed)).items()}
 
 
 def save_trace(path: Path, trace: Tensors, force: bool = False) -> None:

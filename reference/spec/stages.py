@@ -1,62 +1,17 @@
 """The stage table: which tensors a stage takes and gives, how often a generation calls it, where a trace holds their
 values. Whatever depends on the stage asks its row; the names of stages are written here only, and in the faults."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Protocol
-
-import numpy as np
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from reference.spec.domain import Domain, Levels, Normal, Place, Seconds, Sounds, TokenIds, TokenMask
-from reference.spec.model import SECONDS_TOTAL, ModelSpec
+from reference.spec.model import SECONDS_START, SECONDS_TOTAL, ModelSpec
 from reference.spec.noise import ENCODER_NOISE
-from reference.spec.tensors import Array, Signature, Tensor, Tensors
-from reference.spec.trace import LEVELS, at_step, crossed, steps
+from reference.spec.ports import Axes, Call, Level, Port, of_step, told
+from reference.spec.tensors import Array, Signature, Tensors
+from reference.spec.trace import crossed, steps
 
 CONDITIONER, DIT, DECODER, ENCODER = "conditioner", "dit", "decoder", "encoder"
-
-Axes = Callable[[ModelSpec], Mapping[str, int]]
-
-
-class Held(Protocol):
-    """Where a trace holds a value that it has once per sampler step."""
-
-    def __call__(self, trace: Mapping[str, Array], call: int) -> Array:
-        """The value at a call."""
-
-    def keep(self, trace: Tensors, call: int, value: Array) -> None:
-        """Put a value there. Calls are kept in order."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Port:
-    """A tensor a stage takes or gives. `held` finds its value in a trace; without it the trace has it by its name.
-
-    `drawn`: it is noise, taken from the generation's stream and not from another stage. `domain` is what an input may be;
-    without one it is only what another stage answers.
-    """
-
-    name: str
-    axes: Axes
-    dtype: str = "float32"
-    held: Held | None = None
-    drawn: bool = False
-    domain: Domain | None = None
-
-    def tensor(self, spec: ModelSpec) -> Tensor:
-        """The port of a model, at batch 1."""
-        return Tensor(name=self.name, axes=self.axes(spec), dtype=self.dtype)
-
-    def value(self, trace: Mapping[str, Array], call: int) -> Array:
-        """What it was at a call of the generation, as stored. Raises KeyError where the trace lacks it."""
-        return trace[self.name] if self.held is None else self.held(trace, call)
-
-    def keep(self, trace: Tensors, call: int, value: Array) -> None:
-        """Put what it was at a call into a trace."""
-        if self.held is None:
-            trace[self.name] = value
-        else:
-            self.held.keep(trace, call, value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,66 +36,67 @@ class StageRow:
 
     def signature(self, spec: ModelSpec) -> Signature:
         """Its tensors in a model, at batch 1."""
-        inputs, outputs = (tuple(port.tensor(spec) for port in ports) for ports in (self.inputs, self.outputs))
-        return Signature(inputs=inputs, outputs=outputs)
+        inputs = tuple(port.tensor(spec) for port in self.inputs if port.belongs(spec.number_names))
+        return Signature(inputs=inputs, outputs=tuple(port.tensor(spec) for port in self.outputs))
+
+    def places(self, trace: Mapping[str, Array]) -> list[Call]:
+        """Every call of the generation that left `trace`, in order; one of a sampler's several evaluations a step counts.
+
+        A stage is called twice where guidance leads away from something: for that the trace has its inputs and outputs, too.
+        """
+        at = range(steps(trace)) if self.per_step else (None,)
+        every = (Call(step=step, away=led_away) for step in at for led_away in (False, True))
+        return [call for call in every if not call.away or self._led_away(trace, call)]
+
+    def _led_away(self, trace: Mapping[str, Array], call: Call) -> bool:
+        plain = Call(step=call.step)
+        ports = [port for port in (*self.inputs, *self.outputs) if port.belongs(trace)]
+        keys = [port.key_at(call) for port in ports if port.key_at(call) != port.key_at(plain)]
+        return bool(keys) and all(key in trace for key in keys)
 
     def calls(self, trace: Mapping[str, Array]) -> int:
-        """How often the generation that left `trace` called it; one of a sampler's several evaluations a step counts."""
-        return self.calls_in(steps(trace)) if self.per_step else 1
+        """How many these are."""
+        return len(self.places(trace))
+
+    def call_in(self, trace: Mapping[str, Array], step: int) -> int:
+        """Its first call in a sampler step; of a stage that is not the sampler's its first one."""
+        return next((call for call, place in enumerate(self.places(trace)) if place.step == step), 0)
 
     def calls_in(self, sampler_steps: int) -> int:
-        """The same for a generation of so many sampler steps."""
+        """The same for an unguided generation of so many sampler steps."""
         return sampler_steps if self.per_step else 1
-
-    def step(self, call: int) -> int | None:
-        """The sampler step a call belongs to, None for a stage that is called once."""
-        return call if self.per_step else None
 
     def feed(self, trace: Mapping[str, Array], call: int = 0) -> Tensors:
         """Its inputs at that call, float32 and int32 as they cross between stages."""
-        return {port.name: crossed(port.value(trace, call)) for port in self.inputs}
+        at = self.places(trace)[call]
+        return {port.name: crossed(port.value(trace, at)) for port in self.inputs if port.belongs(trace)}
 
     def drawn(self, place: Place, trace: Mapping[str, Array]) -> Tensors:
         """Inputs drawn from their domains; those that have none are the trace's, at its first call."""
         fed = self.feed(trace)
-        drawn = [port for port in self.inputs if port.domain is not None]
+        drawn = [port for port in self.inputs if port.domain is not None and port.name in fed]
         return fed | {port.name: port.domain.value(place, port.tensor(place.spec)) for port in drawn if port.domain}
 
     def kept(self, feeds: list[Tensors], answers: list[Tensors]) -> Tensors:
-        """The trace that holds what the stage was fed and what it answered, call by call: `feed` and `truth` backwards."""
+        """The trace that holds what the stage was fed and what it answered, call by call, as if in a generation without
+        guidance: `feed` and `truth` backwards."""
         trace: Tensors = {}
-        for call, (fed, answer) in enumerate(zip(feeds, answers, strict=True)):
+        for index, (fed, answer) in enumerate(zip(feeds, answers, strict=True)):
+            at, held = Call(step=index if self.per_step else None), {**fed, **answer}
             for port in (*self.inputs, *self.outputs):
-                port.keep(trace, call, {**fed, **answer}[port.name])
+                if port.belongs(held):
+                    port.keep(trace, at, held[port.name])
         return trace
+
+    def value(self, trace: Mapping[str, Array], name: str, call: int = 0) -> Array:
+        """One of its inputs at that call, as stored."""
+        port = next(port for port in self.inputs if port.name == name)
+        return port.value(trace, self.places(trace)[call])
 
     def truth(self, trace: Mapping[str, Array], call: int = 0) -> Tensors:
         """Its outputs at that call, by output name, in the precision the trace holds."""
-        return {port.name: port.value(trace, call) for port in self.outputs}
-
-
-@dataclass(frozen=True, kw_only=True)
-class OfStep:
-    """A value the trace holds under `name` once per sampler step."""
-
-    name: str
-
-    def __call__(self, trace: Mapping[str, Array], call: int) -> Array:
-        return trace[at_step(self.name, call)]
-
-    def keep(self, trace: Tensors, call: int, value: Array) -> None:
-        trace[at_step(self.name, call)] = value
-
-
-class Level:
-    """The level at a step, (batch 1)."""
-
-    def __call__(self, trace: Mapping[str, Array], call: int) -> Array:
-        return trace[LEVELS][call : call + 1]
-
-    def keep(self, trace: Tensors, call: int, value: Array) -> None:
-        before = trace[LEVELS][:call] if call else np.zeros(0, value.dtype)
-        trace[LEVELS] = np.concatenate([before, value, np.zeros(1, value.dtype)])  # ends at 0, as all do
+        at = self.places(trace)[call]
+        return {port.name: port.value(trace, at) for port in self.outputs}
 
 
 def _batch(spec: ModelSpec) -> Mapping[str, int]:
@@ -167,35 +123,40 @@ def _sound(spec: ModelSpec) -> Mapping[str, int]:
     return {"batch": 1, "audio_channel": spec.audio_channels, "sample": spec.sample_size}
 
 
-CROSS = Port(name="cross_attention_cond", axes=_cross)
-GLOBAL = Port(name="global_cond", axes=_global)
+CROSS = Port(name="cross_attention_cond", axes=_cross, key=told("cross_attention_cond"))
+GLOBAL = Port(name="global_cond", axes=_global)  # of the DiT, which is told the prompt's own in every call
 AUDIO = Port(name="audio", axes=_sound, domain=Sounds())
 
 
-def _conditioner(numbers: tuple[str, ...]) -> StageRow:
+def _told(name: str, axes: Axes, domain: Domain, dtype: str = "float32", optional: bool = False) -> Port:
+    """An input of the conditioner, told of the prompt and of the negative prompt."""
+    return Port(name=name, axes=axes, dtype=dtype, key=told(name), domain=domain, optional=optional)
+
+
+def _conditioner(numbers: Sequence[str], optional: Sequence[str] = ()) -> StageRow:
     """The conditioner of models that are told these numbers beside the prompt."""
     return StageRow(
         name=CONDITIONER,
         inputs=(
-            Port(name="input_ids", axes=_tokens, dtype="int32", domain=TokenIds()),
-            Port(name="attention_mask", axes=_tokens, dtype="int32", domain=TokenMask()),
-            *(Port(name=number, axes=_batch, domain=Seconds()) for number in numbers),
+            _told("input_ids", _tokens, TokenIds(), "int32"),
+            _told("attention_mask", _tokens, TokenMask(), "int32"),
+            *(_told(number, _batch, Seconds(), optional=number in optional) for number in numbers),
         ),
-        outputs=(CROSS, GLOBAL),
+        outputs=(CROSS, replace(GLOBAL, key=told(GLOBAL.name))),
     )
 
 
 ROWS = (
-    _conditioner((SECONDS_TOTAL,)),
+    _conditioner((SECONDS_START, SECONDS_TOTAL), optional=(SECONDS_START,)),
     StageRow(
         name=DIT,
         inputs=(
-            Port(name="x", axes=_latent, held=OfStep(name="x"), domain=Normal(low=1.5, high=1.5, same=True)),
+            Port(name="x", axes=_latent, key=of_step("x"), domain=Normal(low=1.5, high=1.5, same=True)),
             Port(name="t", axes=_batch, held=Level(), domain=Levels()),
             CROSS,
             GLOBAL,
         ),
-        outputs=(Port(name="velocity", axes=_latent, held=OfStep(name="v")),),
+        outputs=(Port(name="velocity", axes=_latent, key=of_step("v", other="u")),),
         per_step=True,
     ),
     StageRow(
@@ -213,7 +174,7 @@ ROWS = (
     ),
 )
 
-# In the order a generation runs them, of models that are told how long the sound is and no more.
+# In the order a generation runs them. Which numbers a conditioner is told, and in which order, is the model's: `stage_rows`.
 STAGE_TABLE: dict[str, StageRow] = {row.name: row for row in ROWS}
 GENERATION = tuple(row.name for row in ROWS if not row.optional)  # what every generation runs
 ALL_STAGES = tuple(STAGE_TABLE)

@@ -2,7 +2,8 @@
 
 A trace maps names to arrays. Most names stand once; what happens in every sampler step stands once per step, under
 `at_step`: the state `x`, the model's output `v`, the clean estimate `denoised`, and `noise`. `levels` has one more
-entry than there are steps.
+entry than there are steps. In a guided step there is also `u`, the output for what guidance leads away from; what the
+conditioner was told of that, and answered, stands under `away`.
 """
 
 from collections.abc import Mapping
@@ -17,6 +18,11 @@ LEVELS = "levels"
 def at_step(name: str, step: int) -> str:
     """Under which name a trace holds the `name` of a sampler step, counted from 0: `v_3`."""
     return f"{name}_{step}"
+
+
+def away(name: str) -> str:
+    """Under which name a trace holds the `name` of what guidance leads away from."""
+    return f"negative_{name}"
 
 
 def steps(trace: Mapping[str, NDArray[Any]]) -> int:

@@ -16,7 +16,7 @@ from parity.measure.bound import Bound
 from parity.measure.verdict import json_number
 from reference.spec.errors import InputError
 
-FORMAT = 2  # of kits and of answers
+FORMAT = 3  # of kits and of answers
 MANIFEST = "manifest.json"
 CASE, DRAWN, CHANGES = "case", "drawn", "changes"  # what questions are: the truth's own inputs, drawn ones, changed ones
 

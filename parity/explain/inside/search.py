@@ -21,6 +21,7 @@ from parity.truth.store import Store
 from reference.progress import Say
 from reference.spec.errors import InputError
 from reference.spec.files import check_free
+from reference.spec.stages import STAGE_TABLE
 from reference.spec.tensors import Tensors
 
 
@@ -73,11 +74,13 @@ def _loaded(
     """The stage in float64, in float32, and what the truth feeds it; all other stages are let go of on return."""
     stage = options.stage
     with Judge.of(options.model, [bundle], torch.get_num_threads(), store) as judge:
-        (case,) = load_cases(judge.model.tokenizer, judge.model.spec.seconds, [options.case])
+        (case,) = load_cases(judge.model.tokenizer, judge.model.spec, [options.case])
         if not 0 <= options.step < case.request.sampler.steps:
             raise InputError(f"step is {options.step}, expected 0 to {case.request.sampler.steps - 1}")
         say(f"the truth of case {case.id}")
-        inputs = bundle.manifest.stages[stage].signature.bind(stage_feed(stage, judge.truth(case), options.step))
+        truth = judge.truth(case)
+        call = STAGE_TABLE[stage].call_in(truth, options.step)
+        inputs = bundle.manifest.stages[stage].signature.bind(stage_feed(stage, truth, call))
         rounded = as_converted(judge.model, stage, bundle.path(stage))
         return judge.model.modules[stage], rounded, inputs
 

@@ -55,7 +55,7 @@ def nan_on_silence(run: Stage) -> Stage:
 def unused_rows_zeroed(module: nn.Module) -> nn.Module:
     """Of the embeddings only the rows are left that some case has a token of."""
     model = load_model(TINY_MODEL_DIR)  # all seeded models have its tokenizer
-    cases = load_cases(model.tokenizer, model.spec.seconds)
+    cases = load_cases(model.tokenizer, model.spec)
     used = np.concatenate([model.tokenizer(case.request.prompt)[0][0] for case in cases])
     rows = module.get_parameter("t5.shared.weight")
     kept = torch.zeros(len(rows), 1, dtype=rows.dtype)

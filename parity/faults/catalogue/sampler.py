@@ -8,7 +8,7 @@ import numpy as np
 
 from parity.faults.fault import DERIVED, Fault
 from parity.faults.injection import InPipeline
-from parity.faults.wiring import asked_for, noise, sampled_by
+from parity.faults.wiring import asked_for, handed, noise, sampled_by
 from parity.faults.wrong_sampler import Move
 from reference.spec.generation import Request
 from reference.spec.sampling.guidance import Guidance
@@ -114,6 +114,11 @@ SAMPLER = (
         name="guided_by_default", stage="sampler", site="wiring", sentence="upstream's default guidance of 6 is left on",
         source="stable-audio-tools inference/generation.py: cfg_scale; comfyui-mcp#1458",
         inject=InPipeline(wrong=asked_for(guided)),
+    ),
+    Fault(
+        name="global_not_handed_on", stage="sampler", site="wiring",
+        sentence="the DiT is handed zeros for the global conditioning", source=DERIVED,
+        inject=InPipeline(wrong=handed("global_cond", np.zeros_like)),
     ),
     Fault(
         name="one_renoise", stage="sampler", site="noise", sentence="every step adds the same noise",

@@ -13,7 +13,7 @@ from parity.judge.judge import Judge
 from parity.measure.cases import load_cases
 from reference.pipeline import Model
 
-PROMPTS = [("drums", "tight drum loop", 1.0), ("empty", "", 0.0)]
+PROMPTS = [("drums", "tight drum loop"), ("empty", "")]
 ABOUT = 0.2  # the gain is extrapolated
 WEIGHT = "t5.encoder.block.1.layer.1.DenseReluDense.wo.weight"  # T5's feed-forward is where FP16 is known to overflow
 
@@ -72,7 +72,7 @@ def test_the_watch_sees_what_half_precision_does(judge: Judge) -> None:
 
 
 def test_cases_reach_the_edges_of_the_prompt(judge: Judge) -> None:
-    cases = load_cases(judge.model.tokenizer, judge.model.spec.seconds)
+    cases = load_cases(judge.model.tokenizer, judge.model.spec)
     most = judge.model.tokenizer.max_length
     lengths = {judge.model.tokenizer.count(case.request.prompt) for case in cases}
     assert {1, most - 1, most, most + 1, 2 * most} <= lengths  # 1: nothing but EOS

@@ -35,6 +35,7 @@ NEEDED: dict[tuple[str, str, str], tuple[str, str, float]] = {
     (REPLAYED, "conditioner", "unequal_inputs"): ("eos_missing", "litert_fp32", WHOLE),
     (REPLAYED, "sampler", "level_error"): ("level_told_in_float16", "litert_fp32", WHOLE),
     (REPLAYED, "sampler", "state_error"): ("euler_for_pingpong", "litert_fp32", WHOLE),
+    (REPLAYED, "sampler", "unequal_conditioning"): ("global_not_handed_on", "litert_fp32", WHOLE),
     (TEACHER_FORCED, "conditioner", "padding_peak"): ("padding_not_zeroed", "litert_fp32", WHOLE),
     (TEACHER_FORCED, "conditioner", "relative_l2.prompt_rows"): ("t5_mask_ignored", "litert_fp32", 5e-6),
     (TEACHER_FORCED, "conditioner", "pooled_error"): ("t5_bfloat16", "litert_fp16", 0.4),

@@ -1,5 +1,7 @@
 """Small changes of inputs: every input that can change is changed, and by more than the format it is held in."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,9 @@ from reference.spec.stages import ALL_STAGES, CONDITIONER, DIT, ENCODER, STAGE_T
 from reference.spec.tensors import Tensors
 
 FILES = locate(TINY_MODEL_DIR)
-SPEC = read_model_spec(FILES.config, FILES.t5_folder)
+TINY = read_model_spec(FILES.config, FILES.t5_folder)
+# Told a second number, whose range is another.
+SPEC = replace(TINY, numbers=(replace(TINY.seconds, name="seconds_start", max_s=3 * TINY.seconds.max_s), TINY.seconds))
 COUNT = 16
 LEAST_CHANGE = 1e-4  # of a level: a hundredth of an INT8 step of a sine that turns once, and there are hundreds
 NEVER = {"attention_mask"}  # zeros and ones, which follow from the ids
@@ -62,8 +66,8 @@ def test_what_is_changed_is_what_a_stage_may_be_asked(stage: str, half: bool) ->
             value = nudge.feed[nudge.port]
             if nudge.port == "t":
                 assert 0 < value[0] <= 1
-            elif nudge.port == "seconds_total":
-                assert SPEC.seconds.min_s <= value[0] <= SPEC.seconds.max_s
+            elif nudge.port in SPEC.number_names:
+                assert SPEC.number(nudge.port).min_s <= value[0] <= SPEC.number(nudge.port).max_s
             elif nudge.port == "input_ids":
                 assert np.array_equal(value != PAD_ID, feed[nudge.port] != PAD_ID)
             else:
@@ -78,9 +82,10 @@ def test_low_levels_are_changed_by_no_less_than_sines_of_them_are_rounded() -> N
 
 
 def test_seconds_beyond_the_range_and_silence_are_left_alone() -> None:
-    beyond = {"seconds_total": np.array([2 * SPEC.seconds.max_s], np.float32)}
-    row = STAGE_TABLE[CONDITIONER]
-    assert "seconds_total" not in {nudge.port for nudge in nudges(row, feeds(CONDITIONER)[0] | beyond, SPEC, half=False)}
+    """Each number's own range."""
+    beyond = {name: np.array([2 * SPEC.seconds.max_s], np.float32) for name in SPEC.number_names}
+    changed = {nudge.port for nudge in nudges(STAGE_TABLE[CONDITIONER], feeds(CONDITIONER)[0] | beyond, SPEC, half=False)}
+    assert changed & set(SPEC.number_names) == {"seconds_start"}
     silent = feeds(ENCODER)[0]
     assert not silent["audio"].any()
     assert "audio" not in {nudge.port for nudge in nudges(STAGE_TABLE[ENCODER], silent, SPEC, half=False)}

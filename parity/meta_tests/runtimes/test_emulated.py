@@ -55,7 +55,7 @@ def run_on(cpu: str, *arguments: str) -> str:
 @pytest.fixture(scope="module")
 def emulated(judge: Judge, bundles: Mapping[str, Bundle], tmp_path_factory: pytest.TempPathFactory) -> Emulated:
     """One emulated process: starting it takes longer than what it does."""
-    case = load_cases(judge.model.tokenizer, judge.model.spec.seconds, ["drums"])[0]
+    case = load_cases(judge.model.tokenizer, judge.model.spec, ["drums"])[0]
     truth, row = judge.truth(case), STAGE_TABLE[DIT]
     folder = tmp_path_factory.mktemp("emulated")
     feeds = {f"{call}/{name}": array for call in range(row.calls(truth)) for name, array in row.feed(truth, call).items()}

@@ -15,15 +15,19 @@ from reference.spec.sampling.schedule import LevelShift, linear_levels, logsnr_l
 
 @dataclass(frozen=True, kw_only=True)
 class Usual:
-    """What a model of an objective is mostly run with: by its makers' cards and scripts."""
+    """What a model of an objective is mostly run with: by its makers' cards and scripts.
+
+    `few_steps` are as many as there is time for where every step is looked at; their levels are among those of `steps`.
+    """
 
     steps: int
+    few_steps: int
     cfg_scale: float
 
 
 LEVELS, V_LEVELS = Shares(objective=FLOW), Shares(objective=V)
-DISTILLED = Usual(steps=8, cfg_scale=1.0)
-GUIDED = Usual(steps=100, cfg_scale=7.0)
+DISTILLED = Usual(steps=8, few_steps=8, cfg_scale=1.0)
+GUIDED = Usual(steps=100, few_steps=4, cfg_scale=7.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +139,11 @@ class SamplerSpec:
         self._sampler.scale.check(self.lowest, self.highest)
 
     @property
+    def usual(self) -> Usual:
+        """What it is mostly run with."""
+        return self._sampler.usual
+
+    @property
     def _sampler(self) -> Sampler:
         sampler = sampler_called(self.name)
         return sampler.newer if self.release == V0_0_20 and sampler.newer is not None else sampler
@@ -162,6 +171,10 @@ class SamplerSpec:
     def levels(self) -> tuple[float, ...]:
         """What the model is told at the stops, from 1 (noise alone) to 0 (clean)."""
         return tuple(self._sampler.scale.level(stop) for stop in self.stops())
+
+    def stop_at(self, level: float) -> float:
+        """The stop in the sampler's scale at which the model is told a level below 1."""
+        return self._sampler.scale.stop(level)
 
     @property
     def objective(self) -> Objective:
@@ -193,3 +206,9 @@ class SamplerSpec:
 def fitting(names: tuple[str, ...], objective: Objective) -> tuple[str, ...]:
     """Those of the samplers that take a model's outputs for what they are."""
     return tuple(name for name in names if SAMPLERS[name].objective == objective)
+
+
+def usual_sampler(objective: Objective, steps: int) -> SamplerSpec:
+    """The sampler that models of an objective are mostly run with; more steps than `steps` where it takes no fewer."""
+    name = fitting(tuple(SAMPLERS), objective)[0]
+    return SamplerSpec(name=name, steps=max(steps, SAMPLERS[name].least_steps))

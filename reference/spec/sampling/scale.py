@@ -35,6 +35,10 @@ class Scale(Protocol):
         """The level the model is told at a stop."""
         ...
 
+    def stop(self, level: float) -> float:
+        """The stop at which the model is told a level below 1: `level` backwards."""
+        ...
+
     def start(self, noise: State, init: State | None, high: float, first: float) -> State:
         """The state to walk from, of noise alone or of noise and the latents `init`: `high` is asked for, `first` is the
         stop that came of it."""
@@ -61,6 +65,9 @@ class Shares:
 
     def level(self, stop: float) -> float:
         return stop
+
+    def stop(self, level: float) -> float:
+        return level
 
     def start(self, noise: State, init: State | None, high: float, first: float) -> State:
         return noise if init is None else self.objective.mixed(init, noise, high)
@@ -93,6 +100,9 @@ class Sigmas:
     def level(self, stop: float) -> float:
         """2 atan(stop) / pi, rounded to float32, which is how it crosses to the model."""
         return float(np.float32(2 * math.atan(stop) / math.pi))
+
+    def stop(self, level: float) -> float:
+        return math.tan(math.pi * level / 2)
 
     def start(self, noise: State, init: State | None, high: float, first: float) -> State:
         scaled = noise * first
