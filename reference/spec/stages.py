@@ -3,19 +3,20 @@ values. Whatever depends on the stage asks its row; the names of stages are writ
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from reference.spec.domain import Domain, Levels, Normal, Place, Seconds, Sounds, TokenIds, TokenMask
-from reference.spec.model import SECONDS_TOTAL, ModelSpec
+from reference.spec.domain import Domain, Levels, Normal, Place, Present, Seconds, Sounds, TokenIds, TokenMask
+from reference.spec.model import SECONDS_TOTAL, ModelSpec, StageSpec
 from reference.spec.noise import ENCODER_NOISE
 from reference.spec.tensors import Array, Signature, Tensor, Tensors
 from reference.spec.trace import LEVELS, at_step, crossed, steps
 
 CONDITIONER, DIT, DECODER, ENCODER = "conditioner", "dit", "decoder", "encoder"
+SAME_ENCODER, SAME_DECODER = "same_encoder", "same_decoder"
 
-Axes = Callable[[ModelSpec], Mapping[str, int]]
+Axes = Callable[[Any], Mapping[str, int]]  # of a StageSpec; what reads text or numbers, of a ModelSpec
 
 
 class Held(Protocol):
@@ -43,7 +44,7 @@ class Port:
     drawn: bool = False
     domain: Domain | None = None
 
-    def tensor(self, spec: ModelSpec) -> Tensor:
+    def tensor(self, spec: StageSpec) -> Tensor:
         """The port of a model, at batch 1."""
         return Tensor(name=self.name, axes=self.axes(spec), dtype=self.dtype)
 
@@ -64,7 +65,7 @@ class StageRow:
     """One stage. `per_step`: the sampler calls it in every step, not once per generation.
 
     `optional`: only audio-to-audio runs it, so a bundle may do without. `whole_sound`: a call of it takes or gives one, and
-    is slow.
+    is slow. `joined` makes inputs that were drawn apart fit together.
     """
 
     name: str
@@ -73,13 +74,14 @@ class StageRow:
     per_step: bool = False
     optional: bool = False
     whole_sound: bool = False
+    joined: Callable[[Tensors], Tensors] = lambda feed: feed
 
     @property
     def draws(self) -> tuple[str, ...]:
         """Its inputs that are noise."""
         return tuple(port.name for port in self.inputs if port.drawn)
 
-    def signature(self, spec: ModelSpec) -> Signature:
+    def signature(self, spec: StageSpec) -> Signature:
         """Its tensors in a model, at batch 1."""
         inputs, outputs = (tuple(port.tensor(spec) for port in ports) for ports in (self.inputs, self.outputs))
         return Signature(inputs=inputs, outputs=outputs)
@@ -104,7 +106,7 @@ class StageRow:
         """Inputs drawn from their domains; those that have none are the trace's, at its first call."""
         fed = self.feed(trace)
         drawn = [port for port in self.inputs if port.domain is not None]
-        return fed | {port.name: port.domain.value(place, port.tensor(place.spec)) for port in drawn if port.domain}
+        return self.joined(fed | {port.name: port.domain.value(place, port.tensor(place.spec)) for port in drawn if port.domain})
 
     def kept(self, feeds: list[Tensors], answers: list[Tensors]) -> Tensors:
         """The trace that holds what the stage was fed and what it answered, call by call: `feed` and `truth` backwards."""
@@ -143,7 +145,7 @@ class Level:
         trace[LEVELS] = np.concatenate([before, value, np.zeros(1, value.dtype)])  # ends at 0, as all do
 
 
-def _batch(spec: ModelSpec) -> Mapping[str, int]:
+def _batch(spec: StageSpec) -> Mapping[str, int]:
     return {"batch": 1}
 
 
@@ -159,17 +161,23 @@ def _global(spec: ModelSpec) -> Mapping[str, int]:
     return {"batch": 1, "cond_channel": spec.dit.global_cond_dim}
 
 
-def _latent(spec: ModelSpec) -> Mapping[str, int]:
+def _latent(spec: StageSpec) -> Mapping[str, int]:
     return {"batch": 1, "latent_channel": spec.latent_channels, "frame": spec.latent_frames}
 
 
-def _sound(spec: ModelSpec) -> Mapping[str, int]:
+def _sound(spec: StageSpec) -> Mapping[str, int]:
     return {"batch": 1, "audio_channel": spec.audio_channels, "sample": spec.sample_size}
+
+
+def _frames(spec: StageSpec) -> Mapping[str, int]:
+    return {"batch": 1, "frame": spec.latent_frames}
 
 
 CROSS = Port(name="cross_attention_cond", axes=_cross)
 GLOBAL = Port(name="global_cond", axes=_global)
 AUDIO = Port(name="audio", axes=_sound, domain=Sounds())
+LATENTS = Port(name="latents", axes=_latent, domain=Normal(low=0.5, high=3.0, what="latents"))
+PRESENT = Port(name="present", axes=_frames, domain=Present())  # 1 for the window's frames that there are, then 0
 
 
 def _conditioner(numbers: tuple[str, ...]) -> StageRow:
@@ -200,7 +208,7 @@ ROWS = (
     ),
     StageRow(
         name=DECODER,
-        inputs=(Port(name="latents", axes=_latent, domain=Normal(low=0.5, high=3.0, what="latents")),),
+        inputs=(LATENTS,),
         outputs=(AUDIO,),
         whole_sound=True,
     ),
@@ -213,18 +221,35 @@ ROWS = (
     ),
 )
 
-# In the order a generation runs them, of models that are told how long the sound is and no more.
-STAGE_TABLE: dict[str, StageRow] = {row.name: row for row in ROWS}
+def _cut(feed: Tensors) -> Tensors:
+    """Zeros in the frames that are not there."""
+    (sound,) = feed.keys() - {PRESENT.name}
+    there = np.repeat(feed[PRESENT.name], feed[sound].shape[-1] // feed[PRESENT.name].shape[-1], axis=-1)
+    return {**feed, sound: feed[sound] * there[:, None]}
+
+
+# The two halves of a codec that stands alone, each over one window of whatever it codes.
+CODEC_ROWS = (
+    StageRow(
+        name=SAME_ENCODER, inputs=(AUDIO, PRESENT), outputs=(Port(name="latents", axes=_latent),), whole_sound=True, joined=_cut
+    ),
+    StageRow(name=SAME_DECODER, inputs=(LATENTS, PRESENT), outputs=(AUDIO,), whole_sound=True, joined=_cut),
+)
+
+# In the order a generation runs them, of models that are told how long the sound is and no more; then those of codecs.
+STAGE_TABLE: dict[str, StageRow] = {row.name: row for row in (*ROWS, *CODEC_ROWS)}
 GENERATION = tuple(row.name for row in ROWS if not row.optional)  # what every generation runs
-ALL_STAGES = tuple(STAGE_TABLE)
+ALL_STAGES = tuple(row.name for row in ROWS)  # of a model that generates
+CODEC_STAGES = tuple(row.name for row in CODEC_ROWS)
 
 
-def stage_rows(spec: ModelSpec) -> dict[str, StageRow]:
+def stage_rows(spec: StageSpec) -> dict[str, StageRow]:
     """The rows of the model's stages."""
-    rows = STAGE_TABLE | {CONDITIONER: _conditioner(spec.number_names)}
+    told = {CONDITIONER: _conditioner(spec.number_names)} if isinstance(spec, ModelSpec) else {}
+    rows = STAGE_TABLE | told
     return {name: rows[name] for name in spec.stages}
 
 
-def signatures(spec: ModelSpec) -> dict[str, Signature]:
+def signatures(spec: StageSpec) -> dict[str, Signature]:
     """The signature of every stage of the model `spec` describes, at batch 1."""
     return {name: row.signature(spec) for name, row in stage_rows(spec).items()}
