@@ -13,8 +13,9 @@ from litert_pipeline.build.export import write_litert, write_onnx
 from litert_pipeline.build.onnx2tf import write_onnx2tf
 from litert_pipeline.build.recipes import Recipe
 from litert_pipeline.build.rewrites import fold_oobleck, freeze_rope
-from reference.pipeline import Model
-from reference.spec.stages import DECODER, DIT, ENCODER, signatures
+from litert_pipeline.build.same import fixed_window
+from reference.pipeline import Model, StageModel
+from reference.spec.stages import CODEC_STAGES, DECODER, DIT, ENCODER, signatures
 from reference.spec.tensors import Signature
 
 PLAIN, CHANNELS_LAST, WINDOWED = "plain", "channels_last", "windowed"
@@ -40,10 +41,13 @@ ROUTES: dict[str, Route] = {
 }
 
 
-def exportable(model: Model, stage: str, form: str = CHANNELS_LAST) -> nn.Module:
+def exportable(model: StageModel, stage: str, form: str = CHANNELS_LAST) -> nn.Module:
     """The stage's module, rewritten for conversion; `form` is that of the VAE."""
     module = model.modules[stage]
+    if stage in CODEC_STAGES:
+        return fixed_window(module, model.spec.latent_frames)
     if stage == DIT:
+        assert isinstance(model, Model)
         return freeze_rope(module, model.spec.dit.positions(model.spec.latent_frames))
     folded = fold_oobleck(module)
     if form == PLAIN or stage not in (DECODER, ENCODER):
@@ -52,7 +56,7 @@ def exportable(model: Model, stage: str, form: str = CHANNELS_LAST) -> nn.Module
     return windowed(last) if form == WINDOWED and stage == DECODER else last
 
 
-def as_converted(model: Model, stage: str, path: Path) -> nn.Module:
+def as_converted(model: StageModel, stage: str, path: Path) -> nn.Module:
     """The module that the stage's file was made of: a converter names what it writes by its parts.
 
     Windows are left out: what runs once for every window has no one output to compare.
@@ -71,7 +75,7 @@ def stage_name(stage: str, recipe: Recipe) -> str:
     return f"{stage}{_route(stage, recipe).suffix}"
 
 
-def write_stage(model: Model, stage: str, recipe: Recipe, path: Path) -> None:
+def write_stage(model: StageModel, stage: str, recipe: Recipe, path: Path) -> None:
     """Convert one stage to a file."""
     route = _route(stage, recipe)
     route.write(exportable(model, stage, route.form), signatures(model.spec)[stage], path)
