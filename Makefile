@@ -35,6 +35,11 @@ FULL ?= out/full
 MODEL ?= $(FULL)/model
 FULL_VARIANTS ?= litert_fp32,litert_fp16,litert_int8
 
+# The codec at the size of Stable Audio 3's small one; without a real checkpoint (CODEC_MODEL=DIR) a seeded one is made.
+CODEC ?= out/codec
+CODEC_MODEL ?= $(CODEC)/model
+CODEC_BUNDLES := fp32 int8 int8_weight_only
+
 # Bundles of the headline, and the numbers of threads it times them with.
 HEADLINE := plain windowed int8 int8_fast
 THREADS ?= 1,2
@@ -42,10 +47,14 @@ THREADS ?= 1,2
 # Processes the tests are shared out to, each of some 1.5 GB.
 JOBS ?= 2
 
-.PHONY: gate headroom gate-full headline test looked-over mixes rounded oracle faults faults-test bench lock goldens tiny-model emulator onnx2tf clean
+.PHONY: gate gate-codec codec-full headroom gate-full headline test looked-over mixes rounded oracle faults faults-test bench lock goldens tiny-model emulator onnx2tf clean
 
 gate: $(GATE_STAMP) ## convert the embedded tiny model for every variant and judge it; onnx2tf's where it is installed
 	$(BIN)/python -m parity gate --report $(REPORT) --force
+
+gate-codec: $(GATE_STAMP) ## the same for Stable Audio 3's codec, with a tiny seeded one
+	$(BIN)/python -m fixtures make-model --config same-tiny --seed 0 --out out/same-tiny --force
+	$(BIN)/python -m parity gate --model out/same-tiny --report out/gate-codec --force
 
 headroom: $(GATE_STAMP) ## hold what the last `make gate` measured to the ledger of limits
 	$(BIN)/python -m parity headroom $(REPORT) --whole
@@ -59,6 +68,19 @@ headline: $(HEADLINE:%=$(FULL)/%/manifest.json) ## time FP32, the mission's mix 
 		--cases drums --threads 2 --report $(FULL)/headline-gate --force || test $$? -eq 1
 	$(BIN)/python -m parity headline --model $(MODEL) $(HEADLINE:%=--bundle $(FULL)/%) \
 		--report $(FULL)/headline-gate --threads $(THREADS) --out $(FULL)/headline.md --force
+
+codec-full: $(CODEC_BUNDLES:%=$(CODEC)/%/manifest.json) ## measure the codec at full size: fidelity, speed beside PyTorch, memory
+	$(BIN)/python -m parity codec --model $(CODEC_MODEL) $(CODEC_BUNDLES:%=--bundle $(CODEC)/%) \
+		--threads 2 --memory 30,1800 --out $(CODEC)/measured.md --force
+
+$(CODEC)/model/model_config.json: | $(GATE_STAMP)
+	$(BIN)/python -m fixtures make-model --config same-s --seed 0 --out $(CODEC)/model --force
+
+$(CODEC)/fp32/manifest.json: $(CODEC_MODEL)/model_config.json | $(GATE_STAMP)
+	$(BIN)/python -m litert_pipeline convert --model $(CODEC_MODEL) --out $(CODEC)/fp32 --force
+
+$(CODEC)/int8/manifest.json $(CODEC)/int8_weight_only/manifest.json: $(CODEC)/%/manifest.json: $(CODEC)/fp32/manifest.json
+	$(BIN)/python -m litert_pipeline quantize $(CODEC)/fp32 --recipe $* --out $(CODEC)/$* --force
 
 $(FULL)/model/model_config.json: | $(GATE_STAMP)
 	$(BIN)/python -m fixtures make-model --config small --seed 0 --out $(FULL)/model --force

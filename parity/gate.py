@@ -10,26 +10,23 @@ from litert_pipeline.build.conversions import Conversions
 from litert_pipeline.bundle import Bundle
 from parity.bundles.assignment_table import assigned, drawing
 from parity.bundles.given import chosen_bundles
-from parity.explain.gather import gather, gather_for_terminal
 from parity.judge.judge import Judge
 from parity.judge.left_out import examined_kernels, fp16_compute, without_unable
 from parity.judge.licence import licence_checks
 from parity.judge.lineup import chosen, labelled
 from parity.judge.plan import Plan
 from parity.judge.weights import stage_arithmetics
-from parity.measure.cases import load_cases
 from parity.measure.policy import Policy
 from parity.measure.sweep import Sweep
 from parity.report.artifact import artifacts_of
 from parity.report.bundle_verdict import JudgedBundle, Shared
 from parity.report.folder import write_report
-from parity.report.report import JudgedModel, Report
+from parity.report.report import Report
 from parity.runtimes.environment import environment
+from parity.subject import subject_of
 from parity.truth.store import Store
-from reference.pipeline import Model
 from reference.progress import Say
 from reference.spec.files import new_folder
-from reference.spec.sampling.samplers import SamplerSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +73,8 @@ def _judged(judge: Judge, asked: list[str], options: GateOptions, say: Say) -> R
     for found in kernels:
         if found.wrong:
             say(str(found))
-    spec = judge.model.spec
+    subject = subject_of(judge.stage_model)
+    model = subject.described(judge.stage_model)
     run = [judge.contenders[name].bundle for name in variants]
     bundles = [(label, bundle) for label, bundle in labelled(judge.contenders) if any(bundle is other for other in run)]
     for label, bundle in bundles:
@@ -84,16 +82,15 @@ def _judged(judge: Judge, asked: list[str], options: GateOptions, say: Say) -> R
             say(f"{bundle.folder}: has no manifest; judged as made elsewhere, and called '{label}' for what its files store")
         for path, noise in drawing(bundle):
             say(f"{path}: draws its {noise} itself; judged with the truth's handed in")
-    say(f"model: {spec.objective}, {spec.window_s:.2f} s at {spec.sample_rate_hz} Hz, coded {spec.coding}")
-    cases = load_cases(judge.model.tokenizer, spec.seconds, options.cases)
-    plan = Plan.of(judge, variants, cases, options.sweep)
+    say(f"model: {model.objective}, {model.window_s:.2f} s at {model.sample_rate_hz} Hz, coded {model.coded}")
+    plan = subject.plan(judge, variants, options.cases, options.sweep)
     checks = [check for label, bundle in bundles if options.require_license for check in licence_checks(bundle, label)]
     checks += plan.checks(say)
     used = [bundle for _, bundle in bundles]
     return Report(
         checks=checks,
-        evidence=(gather if options.report else gather_for_terminal)(judge, checks, plan.variants, cases, say),
-        model=described(judge.model),
+        evidence=subject.evidence(judge, checks, plan, options.report is not None, say),
+        model=model,
         environment=environment(options.threads, "; ".join(map(str, kernels)), fp16_compute(asked, judge.contenders)),
         artifacts=artifacts_of(used),
         assignments=assigned(used),
@@ -129,17 +126,3 @@ def judged_bundles(judge: Judge, asked: list[str], judged: list[Bundle], *, made
             )
         )
     return found
-
-
-def described(model: Model) -> JudgedModel:
-    """What was judged, for the report."""
-    spec = model.spec
-    return JudgedModel(
-        weights_sha256=model.files.weights_sha256(),
-        objective=spec.objective,
-        sample_rate_hz=spec.sample_rate_hz,
-        window_s=spec.window_s,
-        latent_frames=spec.latent_frames,
-        coded=spec.coding,
-        spec=SamplerSpec().release.name,  # of every case
-    )

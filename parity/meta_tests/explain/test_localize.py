@@ -43,7 +43,7 @@ FAULTS = {
 }
 # Every file there is: unquantized ones, and of a quantized bundle the stages its recipe changes.
 CLEAN = [(recipe, stage) for recipe in ("fp32", "onnx_fp32") for stage in ALL_STAGES]
-CLEAN += [(recipe.name, stage) for recipe in RECIPES.values() for stage in recipe.quantize]
+CLEAN += [(recipe.name, stage) for recipe in RECIPES.values() for stage in recipe.quantize if stage in ALL_STAGES]
 
 
 def spoiled(path: Path, module: nn.Module, target: Path) -> Path:

@@ -1,0 +1,116 @@
+"""The gate on a codec: sound bundles are published, two dozen ways to get one wrong are refused, and the right half is blamed."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fixtures.make_codec import make_codec
+from litert_pipeline.build.convert import convert
+from litert_pipeline.build.quantize import quantize
+from litert_pipeline.build.recipes import RECIPES
+from litert_pipeline.bundle import read_bundle
+from parity.explain.suspects import suspects
+from parity.faults.codec import CODEC_FAULTS, converted, injected
+from parity.faults.injection import of_bundle
+from parity.judge.codec_plan import CodecPlan
+from parity.judge.judge import Judge
+from parity.measure.budget import YARDSTICK
+from parity.measure.sweep import Sweep
+from parity.measure.verdict import Verdict
+from parity.test_parity import assert_ok
+from parity.truth.store import Store
+from reference.spec.errors import InputError
+from reference.spec.stages import CODEC_STAGES
+
+FLOAT, INT8 = "litert_fp32", "litert_int8"
+FEW = Sweep(draws=9)
+IN_EVERY_RUN = ("queries and keys in pairs", "the window's end for the sound's end", "zeros before the linear layer")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny codec `model` and its bundles, `fp32` and `int8`."""
+    folder = tmp_path_factory.mktemp("codec")
+    make_codec(folder / "model", "same-tiny", seed=0)
+    convert(folder / "model", folder / "fp32", RECIPES["fp32"])
+    quantize(folder / "fp32", folder / "int8", RECIPES["int8"])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def judge(folder: Path) -> Iterator[Judge]:
+    with Judge.of(folder / "model", [read_bundle(folder / name) for name in ("fp32", "int8")], store=Store()) as found:
+        yield found
+
+
+def checks(judge: Judge, *variants: str) -> list[Verdict]:
+    return list(CodecPlan.of_codec(judge, list(variants), sweep=FEW).checks(lambda _: None))
+
+
+def blamed(found: list[Verdict]) -> set[str]:
+    return {check.stage for check in suspects(found)}
+
+
+def test_sound_bundles_pass_whoever_runs_them(judge: Judge) -> None:
+    found = checks(judge, *judge.contenders)
+    assert_ok(found)
+    assert {check.stage for check in found} - {"bundle"} == set(CODEC_STAGES)
+
+
+@pytest.mark.parametrize("name", [
+    pytest.param(name, marks=() if name in IN_EVERY_RUN else pytest.mark.faults) for name in CODEC_FAULTS
+])  # fmt: skip
+def test_a_wrong_answer_is_refused_and_the_right_half_blamed(judge: Judge, name: str) -> None:
+    fault = CODEC_FAULTS[name]
+    found = checks(injected(judge, fault, FLOAT), FLOAT)
+    assert blamed(found) == {fault.stage}
+    assert {check.stage for check in found if not check.ok} == {fault.stage}
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("variant", [FLOAT, INT8])
+@pytest.mark.parametrize("name", CODEC_FAULTS)
+def test_a_wrong_file_is_refused_and_the_right_half_blamed(judge: Judge, tmp_path: Path, name: str, variant: str) -> None:
+    fault = CODEC_FAULTS[name]
+    with converted(judge, fault, variant, tmp_path) as wrong:
+        assert blamed(checks(wrong, variant)) == {fault.stage}
+
+
+def change_manifest(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    path = folder / "manifest.json"
+    told = json.loads(path.read_text())
+    change(told)
+    path.write_text(json.dumps(told))
+
+
+CLAIMS: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
+    "a reach of nothing": (lambda told: told["codec"].update(decode_reach=0), "false_claims"),
+    "another rate": (lambda told: told["codec"].update(sample_rate_hz=48000), "false_claims"),
+    "another checkpoint": (lambda told: told["source"].update(weights_sha256="0" * 64), "foreign_model"),
+    "another recipe": (lambda told: told.update(recipe="int8"), "other_arithmetic"),
+}
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_a_false_claim_is_refused(judge: Judge, folder: Path, tmp_path: Path, name: str) -> None:
+    change, metric = CLAIMS[name]
+    shutil.copytree(folder / "fp32", tmp_path / "fp32")
+    change_manifest(tmp_path / "fp32", change)
+    with of_bundle(judge, FLOAT, read_bundle(tmp_path / "fp32")) as other:
+        bundle = other.source(FLOAT).bundle
+        assert bundle is not None
+        assert metric in {check.metric for check in other.artifacts(bundle, FLOAT) if not check.ok}
+
+
+def test_a_case_that_is_none_is_told(judge: Judge) -> None:
+    with pytest.raises(InputError, match="case drums is unknown; valid cases of a codec: music, silence"):
+        CodecPlan.of_codec(judge, [YARDSTICK], ["drums"])
+
+
+def test_what_only_a_generating_model_does_is_refused(judge: Judge) -> None:
+    with pytest.raises(InputError, match="is of a codec, which generates nothing"):
+        _ = judge.model
