@@ -12,7 +12,7 @@ from parity.measure.arithmetic import AS_SAVED
 from parity.truth.interpreted import Uses, uses_of
 from parity.truth.loading import as_loaded, loadings
 from reference.pipeline import StageModel
-from reference.spec.stages import signatures
+from reference.spec.stages import CODEC_STAGES, signatures
 from reference.spec.tensors import Signature
 
 
@@ -45,8 +45,10 @@ class Form:
 
 
 def forms(model: StageModel, stage: str) -> tuple[Form, ...]:
-    """The reference's own, and what our converter is given."""
-    return Form(model, stage, _as_it_is), Form(model, stage, exportable)
+    """The reference's own, and what our converter is given. A codec's own has a length that follows from what it is fed, which is
+    no one graph."""
+    converted = Form(model, stage, exportable)
+    return (converted,) if stage in CODEC_STAGES else (Form(model, stage, _as_it_is), converted)
 
 
 def _as_it_is(model: StageModel, stage: str) -> nn.Module:
