@@ -46,7 +46,7 @@ from reference import command
 from reference.spec.errors import InputError
 from reference.spec.stages import CONDITIONER, ENCODER
 
-pytest_plugins = ["fixtures.processes"]
+pytest_plugins = ["fixtures.processes", "fixtures.codec_bundles"]
 OneAtATime = Callable[[str], AbstractContextManager[None]]
 COLLECTION = pytest.StashKey[Collection]()
 POLICY = pytest.StashKey[Policy]()

@@ -8,7 +8,6 @@ import pytest
 import soundfile
 from typer.testing import CliRunner, Result
 
-from fixtures.make_codec import make_codec
 from litert_pipeline.__main__ import app
 from litert_pipeline.build.convert import convert
 from litert_pipeline.build.quantize import quantize
@@ -26,12 +25,11 @@ WINDOWS = {"chunked": True, "chunk_size": 24, "overlap": 8}
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny codec `model`, its bundles `fp32` and `int8`, `in.wav`."""
-    folder = tmp_path_factory.mktemp("codec")
-    make_codec(folder / "model", "same-tiny", seed=0)
-    convert(folder / "model", folder / "fp32", RECIPES["fp32"])
-    quantize(folder / "fp32", folder / "int8", RECIPES["int8"])
+def folder(codec_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny codec `model`, its bundles `fp32` and `int8`, and `in.wav`."""
+    folder = tmp_path_factory.mktemp("coding")
+    for name in ("model", "bundles/fp32", "bundles/int8"):
+        (folder / Path(name).name).symlink_to(codec_folder / name)
     soundfile.write(folder / "in.wav", np.random.default_rng(0).normal(0, 0.1, (12000, 2)), 48000, subtype="FLOAT")
     return folder
 

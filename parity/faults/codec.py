@@ -128,14 +128,18 @@ def injected(judge: Judge, fault: CodecFault, variant: str) -> Judge:
 
 
 def converted(judge: Judge, fault: CodecFault, variant: str, folder: Path) -> Judge:
-    """A judge of a contender's bundle with the wrong module converted in the place of its file, quantized as its recipe says."""
+    """A judge of a contender's bundle with the wrong module converted in the place of its file, quantized as its recipe says.
+
+    What is converted stays in `folder`, for the next contender.
+    """
     bundle = judge.contenders[variant].bundle
     assert bundle is not None, "only files are converted"
-    path = folder / bundle.manifest.stages[fault.stage].file
-    write_litert(wrong_module(judge, fault), signatures(judge.stage_model.spec)[fault.stage], path)
-    quantizer = RECIPES[bundle.manifest.recipe].quantize.get(fault.stage)
-    if quantizer is not None:
-        path = path.rename(path.with_suffix(".float.tflite"))
-        QUANTIZERS["litert"](path, folder / "quantized.tflite", quantizer, bundle.manifest.recipe)
-        path = folder / "quantized.tflite"
-    return of_bundle(judge, variant, with_file(bundle, fault.stage, path))
+    plain, recipe = folder / bundle.manifest.stages[fault.stage].file, bundle.manifest.recipe
+    if not plain.exists():
+        write_litert(wrong_module(judge, fault), signatures(judge.stage_model.spec)[fault.stage], plain)
+    quantizer = RECIPES[recipe].quantize.get(fault.stage)
+    if quantizer is None:
+        return of_bundle(judge, variant, with_file(bundle, fault.stage, plain))
+    quantized = folder / f"{recipe}.tflite"
+    QUANTIZERS["litert"](plain, quantized, quantizer, recipe)
+    return of_bundle(judge, variant, with_file(bundle, fault.stage, quantized))

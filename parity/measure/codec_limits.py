@@ -22,11 +22,11 @@ from reference.spec.stages import SAME_DECODER, SAME_ENCODER
 
 FLOAT = Rounding(factor=4.0, why="4x the reference's own rounding; another order of the same arithmetic was measured up to 1.4x")
 FLOAT_SHAPE = Rounding(factor=6.0, why="6x the reference's own rounding, a largest value spreads more; measured up to 2.8x")
-# Between windows that begin elsewhere. A chunk's positions begin with the chunk; in a band they begin with the window, and sines of
-# other positions round otherwise.
+# Between windows that begin elsewhere. A chunk's positions begin with the chunk; in a band they begin with the window, and sines
+# of other positions round otherwise.
 SEAMS = Fixed(limit=16 * UNIT_ROUNDOFF, why="16 float32 roundings: where a window begins changes no number; measured 0")
 MOVED = 2.0
-MOVED_WHY = f"{MOVED:g}x what the error itself may be: positions count from where a window begins, and round otherwise; measured 0.25x"
+MOVED_WHY = f"{MOVED:g}x what the error itself may be: positions count from a window's start, and round otherwise; measured 0.25x"
 
 
 def codec(whole: Budget, shape: Budget, pooled: Budget) -> dict[str, StageBudget]:
