@@ -12,9 +12,9 @@ from litert_pipeline.build.rewrites import FrozenRope, PlainConv, replaced
 from reference.model.attention import RotaryEmbedding
 from reference.model.oobleck import Conv
 from reference.model.same import from_patches, to_patches
-from reference.model.same_attention import Attend, Band
+from reference.model.same_attention import Band
 from reference.model.same_blocks import chunk_by_chunk, in_turn
-from reference.model.same_halves import Resampling
+from reference.model.same_halves import Gather, Resampling, SameDecoder, SameEncoder, Spread
 from reference.model.same_window import DecoderWindow, EncoderWindow
 from reference.spec.codec.same import BandSpec, ChunkedSpec
 
@@ -54,9 +54,9 @@ class FixedBand:
         self.added = unseen.to(whole.dtype) + UNSEEN * (1.0 - self._windows(there).reshape(self.frames, 1, -1))
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        queries, keys, values = (part[0].unflatten(1, (self.frames, self.group)) for part in (q, k, v))
+        queries, keys, values = (torch.unflatten(part[0], 1, (self.frames, self.group)) for part in (q, k, v))
         scores = (queries * q.shape[-1] ** -0.5) @ self._windows(keys).transpose(-1, -2) + self.added
-        return (scores.softmax(-1) @ self._windows(values)).flatten(1, 2)[None]
+        return (scores.softmax(-1) @ self._windows(values)).flatten(1, 2)[None]  # type: ignore[no-any-return]
 
     def _windows(self, x: Tensor) -> Tensor:
         """(head, frame, token, channel), each frame's tokens with those of its neighbours; zeros beyond the ends."""
@@ -74,14 +74,10 @@ def through_blocks(part: Resampling, groups: Tensor, whole: Tensor) -> Tensor:
     """(1, frame, token, dim) through all blocks of a half."""
     x, attention = groups.flatten(1, 2), part.spec.attention
     if isinstance(attention, BandSpec):
-        done = in_turn(part.transformers, x, _band(attention, part.spec.group, whole))
+        done = in_turn(part.transformers, x, FixedBand(attention, part.spec.group, whole))
     else:
         done = _in_chunks(part.transformers, x, part.spec.group, attention, whole)
-    return done.unflatten(1, groups.shape[1:3])
-
-
-def _band(band: BandSpec, group: int, whole: Tensor) -> Attend:
-    return FixedBand(band, group, whole)
+    return torch.unflatten(done, 1, groups.shape[1:3])
 
 
 def _in_chunks(blocks: nn.ModuleList, x: Tensor, group: int, chunks: ChunkedSpec, whole: Tensor) -> Tensor:
@@ -96,11 +92,27 @@ def _in_chunks(blocks: nn.ModuleList, x: Tensor, group: int, chunks: ChunkedSpec
 
 def _end_repeated(x: Tensor, whole: Tensor, frames: int) -> Tensor:
     """(1, token, dim): half a chunk, of so many frames, behind the end is what is before it; nothing if the window is full."""
-    halves = x.unflatten(1, (whole.shape[1] // frames, -1))
+    halves = torch.unflatten(x, 1, (whole.shape[1] // frames, -1))
     there = whole.reshape(1, -1, frames)[..., :1, None]
     end = there[:, :-1] - there[:, 1:]
     rest = end * halves[:, :-1] + (1.0 - end) * halves[:, 1:]
     return torch.cat([halves[:, :1], rest], dim=1).flatten(1, 2)
+
+
+def encoder_parts(encoder: SameEncoder) -> tuple[Gather, nn.Linear]:
+    """What an encoder has weights in."""
+    gather, linear = encoder.layers[0], encoder.layers[2]
+    assert isinstance(gather, Gather)
+    assert isinstance(linear, nn.Linear)
+    return gather, linear
+
+
+def decoder_parts(decoder: SameDecoder) -> tuple[nn.Linear, Spread]:
+    """What a decoder has weights in."""
+    linear, spread = decoder.layers[1], decoder.layers[3]
+    assert isinstance(linear, nn.Linear)
+    assert isinstance(spread, Spread)
+    return linear, spread
 
 
 class FixedEncoder(nn.Module):
@@ -111,9 +123,9 @@ class FixedEncoder(nn.Module):
         self.spec, self.bottleneck, self.encoder = window.spec, window.bottleneck, window.encoder
 
     def forward(self, audio: Tensor, present: Tensor) -> dict[str, Tensor]:
-        gather, linear = self.encoder.layers[0], self.encoder.layers[2]
+        gather, linear = encoder_parts(self.encoder)
         whole = whole_groups(present, self.spec.encoder.alignment)
-        patches = to_patches(_cut(audio, present), self.spec.patch_size)
+        patches = to_patches(cut(audio, present), self.spec.patch_size)
         groups = gather.groups(gather.mapping(patches).transpose(1, 2), None)
         frames = linear(through_blocks(gather, groups, whole)[:, :, -1]).transpose(1, 2)
         return {"latents": self.bottleneck.encode(frames) * whole[:, None]}
@@ -127,18 +139,18 @@ class FixedDecoder(nn.Module):
         self.spec, self.bottleneck, self.decoder = window.spec, window.bottleneck, window.decoder
 
     def forward(self, latents: Tensor, present: Tensor) -> dict[str, Tensor]:
-        linear, spread = self.decoder.layers[1], self.decoder.layers[3]
+        linear, spread = decoder_parts(self.decoder)
         whole = whole_groups(present, self.spec.decoder.alignment)
         scaled = self.bottleneck.decode(latents * present[:, None], None)
         groups = spread.groups(linear(scaled.transpose(1, 2)) * present[..., None], None)
         learned = through_blocks(spread, groups, whole)[:, :, -spread.new :] * whole[..., None, None]
         patches = spread.mapping(learned.flatten(1, 2).transpose(1, 2))
-        return {"audio": _cut(from_patches(patches, self.spec.audio_channels), whole)}
+        return {"audio": cut(from_patches(patches, self.spec.audio_channels), whole)}
 
 
-def _cut(audio: Tensor, there: Tensor) -> Tensor:
+def cut(audio: Tensor, there: Tensor) -> Tensor:
     """(1, audio channel, sample) with silence in the frames that are not there."""
-    return (audio.unflatten(2, (there.shape[1], -1)) * there[:, None, :, None]).flatten(2)
+    return (torch.unflatten(audio, 2, (there.shape[1], -1)) * there[:, None, :, None]).flatten(2)
 
 
 def fixed_window(module: nn.Module, frames: int) -> nn.Module:
@@ -147,7 +159,6 @@ def fixed_window(module: nn.Module, frames: int) -> nn.Module:
     encodes = isinstance(module, EncoderWindow)
     half = module.spec.encoder if encodes else module.spec.decoder
     positions = half.group * (half.attention.frames if isinstance(half.attention, ChunkedSpec) else frames)
-    table = {Conv: Taps, RotaryEmbedding: lambda rope: FrozenRope(rope, positions)}
-    changed = replaced(module, table)
+    changed = replaced(module, {Conv: Taps, RotaryEmbedding: lambda rope: FrozenRope(rope, positions)})
     fixed = FixedEncoder(changed) if isinstance(changed, EncoderWindow) else FixedDecoder(changed)  # type: ignore[arg-type]
     return fixed.eval().requires_grad_(False)

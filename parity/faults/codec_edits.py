@@ -11,7 +11,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from litert_pipeline.build.same import FixedDecoder, FixedEncoder, Taps, through_blocks, whole_groups
+from litert_pipeline.build.same import (
+    FixedDecoder,
+    FixedEncoder,
+    Taps,
+    cut,
+    decoder_parts,
+    encoder_parts,
+    through_blocks,
+    whole_groups,
+)
 from parity.faults.bench import Edit
 from parity.faults.edits import at, override, overriding
 from reference.model.same import SoftNorm
@@ -30,7 +39,7 @@ def method(path: str, name: str, function: Callable[..., Any]) -> Edit:
 
 
 def _attended(self: DifferentialAttention, parts: Any, turn: Any, turn_keys: Any, attend: Attend) -> tuple[Tensor, Tensor]:
-    q, k, v, q2, k2 = (part.unflatten(-1, (-1, self.head_dim)).transpose(1, 2) for part in parts)
+    q, k, v, q2, k2 = (torch.unflatten(part, -1, (-1, self.head_dim)).transpose(1, 2) for part in parts)
     first = attend(turn(self.q_norm(q)), turn_keys(self.k_norm(k)), v)
     return first, attend(turn(self.q_norm(q2)), turn_keys(self.k_norm(k2)), v)
 
@@ -60,7 +69,7 @@ def keys_not_turned(self: DifferentialAttention, x: Tensor, turn: Any, attend: A
 
 
 def learned_first(self: Resampling, x: Tensor, draw: Any) -> Tensor:
-    own = x.unflatten(1, (-1, self.spec.group - self.new))
+    own = torch.unflatten(x, 1, (-1, self.spec.group - self.new))
     learned = self.new_tokens[None].expand(*own.shape[:2], self.new, -1)
     return torch.cat([learned, own], dim=2)
 
@@ -94,8 +103,8 @@ def scaling_undone(self: SoftNorm, latents: Tensor, draw: Any) -> Tensor:
 
 def _encoded(self: FixedEncoder, audio: Tensor, whole: Tensor, **wrong: Any) -> dict[str, Tensor]:
     """The encoder's forward, with one step of it in another way."""
-    gather, linear, size = self.encoder.layers[0], self.encoder.layers[2], self.spec.patch_size
-    patches = audio.unflatten(2, (-1, size))  # (1, audio channel, patch, sample)
+    (gather, linear), size = encoder_parts(self.encoder), self.spec.patch_size
+    patches = torch.unflatten(audio, 2, (-1, size))  # (1, audio channel, patch, sample)
     order = (0, 3, 1, 2) if wrong.get("samples_first") else (0, 1, 3, 2)
     tokens = gather.mapping(patches.permute(order).reshape(1, self.spec.patch_channels, -1)).transpose(1, 2)
     tokens = wrong.get("mapped", lambda tokens: tokens)(tokens)
@@ -104,24 +113,20 @@ def _encoded(self: FixedEncoder, audio: Tensor, whole: Tensor, **wrong: Any) -> 
     return {"latents": self.bottleneck.encode(frames) * whole[:, None]}
 
 
-def _cut(audio: Tensor, there: Tensor) -> Tensor:
-    return (audio.unflatten(2, (there.shape[1], -1)) * there[:, None, :, None]).flatten(2)
-
-
 def silence_after_mapping(self: FixedEncoder, audio: Tensor, present: Tensor) -> dict[str, Tensor]:
     whole = whole_groups(present, self.spec.encoder.alignment)
     there = present.repeat_interleave(self.spec.encoder.stride, dim=1)[..., None]
-    return _encoded(self, _cut(audio, present), whole, mapped=lambda tokens: tokens * there)
+    return _encoded(self, cut(audio, present), whole, mapped=lambda tokens: tokens * there)
 
 
 def end_of_the_window_for_the_end_of_the_sound(self: FixedEncoder, audio: Tensor, present: Tensor) -> dict[str, Tensor]:
-    answer = _encoded(self, _cut(audio, present), torch.ones_like(present))
+    answer = _encoded(self, cut(audio, present), torch.ones_like(present))
     return {"latents": answer["latents"] * whole_groups(present, self.spec.encoder.alignment)[:, None]}
 
 
 def _decoded(self: FixedDecoder, latents: Tensor, present: Tensor, **wrong: Any) -> dict[str, Tensor]:
     """The decoder's forward, with one step of it in another way."""
-    linear, spread, size = self.decoder.layers[1], self.decoder.layers[3], self.spec.patch_size
+    (linear, spread), size = decoder_parts(self.decoder), self.spec.patch_size
     whole = whole_groups(present, self.spec.decoder.alignment)
     scaled = self.bottleneck.decode(latents * present[:, None], None)
     frames = linear(scaled.transpose(1, 2)) * (1 if wrong.get("zeros_before") else present[..., None])
@@ -130,17 +135,17 @@ def _decoded(self: FixedDecoder, latents: Tensor, present: Tensor, **wrong: Any)
     learned = through(spread, spread.groups(frames, None), end)[:, :, -spread.new :] * end[..., None, None]
     patches = spread.mapping(learned.flatten(1, 2).transpose(1, 2))
     if wrong.get("samples_first"):
-        audio = patches.unflatten(1, (size, -1)).permute(0, 2, 3, 1).flatten(2)
+        audio = torch.unflatten(patches, 1, (size, -1)).permute(0, 2, 3, 1).flatten(2)
     else:
-        audio = patches.unflatten(1, (-1, size)).transpose(2, 3).flatten(2)
-    return {"audio": _cut(audio, whole)}
+        audio = torch.unflatten(patches, 1, (-1, size)).transpose(2, 3).flatten(2)
+    return {"audio": cut(audio, whole)}
 
 
 def encoding(**wrong: Any) -> Edit:
     """An encoder of which one step is wrong."""
 
     def forward(self: FixedEncoder, audio: Tensor, present: Tensor) -> dict[str, Tensor]:
-        return _encoded(self, _cut(audio, present), whole_groups(present, self.spec.encoder.alignment), **wrong)
+        return _encoded(self, cut(audio, present), whole_groups(present, self.spec.encoder.alignment), **wrong)
 
     return whole_module(forward)
 
@@ -192,7 +197,7 @@ def _whole_chunks(part: Resampling) -> int:
 def unshifted(part: Resampling, groups: Tensor, whole: Tensor) -> Tensor:
     """All blocks over the same chunks."""
     done = chunk_by_chunk(part.transformers, groups.flatten(1, 2), _whole_chunks(part))
-    return done.unflatten(1, groups.shape[1:3])
+    return torch.unflatten(done, 1, groups.shape[1:3])
 
 
 def copied_too_early(part: Resampling, groups: Tensor, whole: Tensor) -> Tensor:
@@ -200,7 +205,7 @@ def copied_too_early(part: Resampling, groups: Tensor, whole: Tensor) -> Tensor:
     blocks, x, tokens = part.transformers, groups.flatten(1, 2), _whole_chunks(part)
     split, shift = len(blocks) // 2, tokens // 2
     done = torch.cat([x[:, :shift], chunk_by_chunk(blocks[:split], x, tokens), x[:, -shift:]], dim=1)
-    return chunk_by_chunk(blocks[split:], done, tokens)[:, shift:-shift].unflatten(1, groups.shape[1:3])
+    return torch.unflatten(chunk_by_chunk(blocks[split:], done, tokens)[:, shift:-shift], 1, groups.shape[1:3])
 
 
 def shifted_a_token_less(part: Resampling, groups: Tensor, whole: Tensor) -> Tensor:
@@ -209,4 +214,5 @@ def shifted_a_token_less(part: Resampling, groups: Tensor, whole: Tensor) -> Ten
     split, shift = len(blocks) // 2, tokens // 2
     x = chunk_by_chunk(blocks[:split], x, tokens)
     x = torch.cat([x[:, : shift - 1], x, x[:, -shift - 1 :]], dim=1)
-    return chunk_by_chunk(blocks[split:], x, tokens)[:, shift - 1 : -shift - 1].unflatten(1, groups.shape[1:3])
+    done = chunk_by_chunk(blocks[split:], x, tokens)
+    return torch.unflatten(done[:, shift - 1 : -shift - 1], 1, groups.shape[1:3])

@@ -169,15 +169,12 @@ def _sound(spec: StageSpec) -> Mapping[str, int]:
     return {"batch": 1, "audio_channel": spec.audio_channels, "sample": spec.sample_size}
 
 
-def _frames(spec: StageSpec) -> Mapping[str, int]:
-    return {"batch": 1, "frame": spec.latent_frames}
-
-
 CROSS = Port(name="cross_attention_cond", axes=_cross)
 GLOBAL = Port(name="global_cond", axes=_global)
 AUDIO = Port(name="audio", axes=_sound, domain=Sounds())
 LATENTS = Port(name="latents", axes=_latent, domain=Normal(low=0.5, high=3.0, what="latents"))
-PRESENT = Port(name="present", axes=_frames, domain=Present())  # 1 for the window's frames that there are, then 0
+# 1 for the frames of a window that there are, then 0.
+PRESENT = Port(name="present", axes=lambda spec: {"batch": 1, "frame": spec.latent_frames}, domain=Present())
 
 
 def _conditioner(numbers: tuple[str, ...]) -> StageRow:
@@ -229,11 +226,9 @@ def _cut(feed: Tensors) -> Tensors:
 
 
 # The two halves of a codec that stands alone, each over one window of whatever it codes.
-CODEC_ROWS = (
-    StageRow(
-        name=SAME_ENCODER, inputs=(AUDIO, PRESENT), outputs=(Port(name="latents", axes=_latent),), whole_sound=True, joined=_cut
-    ),
-    StageRow(name=SAME_DECODER, inputs=(LATENTS, PRESENT), outputs=(AUDIO,), whole_sound=True, joined=_cut),
+CODEC_ROWS = tuple(
+    StageRow(name=name, inputs=(given, PRESENT), outputs=(made,), whole_sound=True, joined=_cut)
+    for name, given, made in ((SAME_ENCODER, AUDIO, Port(name="latents", axes=_latent)), (SAME_DECODER, LATENTS, AUDIO))
 )
 
 # In the order a generation runs them, of models that are told how long the sound is and no more; then those of codecs.
