@@ -150,7 +150,7 @@ def _read_recipe(top: Section) -> Recipe:
         section.done()
     if not recipe.quantize:
         raise InputError(f"{top.file}: 'quantize' names no stage; expected one of {', '.join(STAGE_TABLE)}")
-    if recipe.name in RECIPES or not re.fullmatch(r"[\w.-]+", recipe.name):
+    if recipe_called(recipe.name) or not re.fullmatch(r"[\w.-]+", recipe.name):
         raise InputError(
             f"{top.file}: 'name' is '{recipe.name}', expected letters, digits, '_', '.' or '-' and none of "
             f"{', '.join(RECIPES)}; give the recipe a name of its own"
