@@ -99,20 +99,53 @@ def _end_repeated(x: Tensor, whole: Tensor, frames: int) -> Tensor:
     return torch.cat([halves[:, :1], rest], dim=1).flatten(1, 2)
 
 
-def encoder_parts(encoder: SameEncoder) -> tuple[Gather, nn.Linear]:
-    """What an encoder has weights in."""
-    gather, linear = encoder.layers[0], encoder.layers[2]
-    assert isinstance(gather, Gather)
-    assert isinstance(linear, nn.Linear)
-    return gather, linear
+class FixedGather(Gather):
+    """`Gather` over a window, of which `whole` says what there is."""
+
+    def __init__(self, gather: Gather) -> None:
+        nn.Module.__init__(self)
+        self.spec, self.new, self.new_tokens = gather.spec, gather.new, gather.new_tokens
+        self.mapping, self.transformers = gather.mapping, gather.transformers
+
+    def forward(self, patches: Tensor, whole: Tensor) -> Tensor:  # type: ignore[override]
+        groups = self.groups(self.mapping(patches).transpose(1, 2), None)
+        return through_blocks(self, groups, whole)[:, :, -1]
 
 
-def decoder_parts(decoder: SameDecoder) -> tuple[nn.Linear, Spread]:
-    """What a decoder has weights in."""
-    linear, spread = decoder.layers[1], decoder.layers[3]
-    assert isinstance(linear, nn.Linear)
-    assert isinstance(spread, Spread)
-    return linear, spread
+class FixedSpread(Spread):
+    """`Spread` over a window, of which `whole` says what there is."""
+
+    def __init__(self, spread: Spread) -> None:
+        nn.Module.__init__(self)
+        self.spec, self.new, self.new_tokens = spread.spec, spread.new, spread.new_tokens
+        self.mapping, self.transformers = spread.mapping, spread.transformers
+
+    def forward(self, frames: Tensor, whole: Tensor) -> Tensor:  # type: ignore[override]
+        learned = through_blocks(self, self.groups(frames, None), whole)[:, :, -self.new :] * whole[..., None, None]
+        return self.mapping(learned.flatten(1, 2).transpose(1, 2))  # type: ignore[no-any-return]
+
+
+class FixedSameEncoder(SameEncoder):
+    """`SameEncoder` over a window."""
+
+    def __init__(self, encoder: SameEncoder) -> None:
+        nn.Module.__init__(self)
+        self.layers = encoder.layers
+
+    def forward(self, patches: Tensor, whole: Tensor) -> Tensor:  # type: ignore[override]
+        return self.layers[2](self.layers[0](patches, whole)).transpose(1, 2)  # type: ignore[no-any-return]
+
+
+class FixedSameDecoder(SameDecoder):
+    """`SameDecoder` over a window; a frame that is not there is zeros behind the first layer."""
+
+    def __init__(self, decoder: SameDecoder) -> None:
+        nn.Module.__init__(self)
+        self.layers = decoder.layers
+
+    def forward(self, latents: Tensor, present: Tensor, whole: Tensor) -> Tensor:  # type: ignore[override]
+        frames = self.layers[1](latents.transpose(1, 2)) * present[..., None]
+        return self.layers[3](frames, whole)  # type: ignore[no-any-return]
 
 
 class FixedEncoder(nn.Module):
@@ -123,12 +156,9 @@ class FixedEncoder(nn.Module):
         self.spec, self.bottleneck, self.encoder = window.spec, window.bottleneck, window.encoder
 
     def forward(self, audio: Tensor, present: Tensor) -> dict[str, Tensor]:
-        gather, linear = encoder_parts(self.encoder)
         whole = whole_groups(present, self.spec.encoder.alignment)
         patches = to_patches(cut(audio, present), self.spec.patch_size)
-        groups = gather.groups(gather.mapping(patches).transpose(1, 2), None)
-        frames = linear(through_blocks(gather, groups, whole)[:, :, -1]).transpose(1, 2)
-        return {"latents": self.bottleneck.encode(frames) * whole[:, None]}
+        return {"latents": self.bottleneck.encode(self.encoder(patches, whole)) * whole[:, None]}
 
 
 class FixedDecoder(nn.Module):
@@ -139,12 +169,9 @@ class FixedDecoder(nn.Module):
         self.spec, self.bottleneck, self.decoder = window.spec, window.bottleneck, window.decoder
 
     def forward(self, latents: Tensor, present: Tensor) -> dict[str, Tensor]:
-        linear, spread = decoder_parts(self.decoder)
         whole = whole_groups(present, self.spec.decoder.alignment)
         scaled = self.bottleneck.decode(latents * present[:, None], None)
-        groups = spread.groups(linear(scaled.transpose(1, 2)) * present[..., None], None)
-        learned = through_blocks(spread, groups, whole)[:, :, -spread.new :] * whole[..., None, None]
-        patches = spread.mapping(learned.flatten(1, 2).transpose(1, 2))
+        patches = self.decoder(scaled, present, whole)
         return {"audio": cut(from_patches(patches, self.spec.audio_channels), whole)}
 
 
@@ -159,6 +186,7 @@ def fixed_window(module: nn.Module, frames: int) -> nn.Module:
     encodes = isinstance(module, EncoderWindow)
     half = module.spec.encoder if encodes else module.spec.decoder
     positions = half.group * (half.attention.frames if isinstance(half.attention, ChunkedSpec) else frames)
-    changed = replaced(module, {Conv: Taps, RotaryEmbedding: lambda rope: FrozenRope(rope, positions)})
+    parts = {SameEncoder: FixedSameEncoder, SameDecoder: FixedSameDecoder, Gather: FixedGather, Spread: FixedSpread}
+    changed = replaced(module, {**parts, Conv: Taps, RotaryEmbedding: lambda rope: FrozenRope(rope, positions)})
     fixed = FixedEncoder(changed) if isinstance(changed, EncoderWindow) else FixedDecoder(changed)  # type: ignore[arg-type]
     return fixed.eval().requires_grad_(False)

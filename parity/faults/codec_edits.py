@@ -11,22 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from litert_pipeline.build.same import (
-    FixedDecoder,
-    FixedEncoder,
-    Taps,
-    cut,
-    decoder_parts,
-    encoder_parts,
-    through_blocks,
-    whole_groups,
-)
+from litert_pipeline.build.same import FixedDecoder, FixedEncoder, Taps, cut, through_blocks, whole_groups
 from parity.faults.bench import Edit
 from parity.faults.edits import at, override, overriding
 from reference.model.same import SoftNorm
 from reference.model.same_attention import Attend, DifferentialAttention, DyT
 from reference.model.same_blocks import Gated, chunk_by_chunk, sine
-from reference.model.same_halves import Resampling
+from reference.model.same_halves import Gather, Resampling, Spread
 from reference.spec.codec.same import ChunkedSpec
 
 GATHER, SPREAD = "encoder.layers.0", "decoder.layers.3"
@@ -103,7 +94,8 @@ def scaling_undone(self: SoftNorm, latents: Tensor, draw: Any) -> Tensor:
 
 def _encoded(self: FixedEncoder, audio: Tensor, whole: Tensor, **wrong: Any) -> dict[str, Tensor]:
     """The encoder's forward, with one step of it in another way."""
-    (gather, linear), size = encoder_parts(self.encoder), self.spec.patch_size
+    gather, linear, size = self.encoder.layers[0], self.encoder.layers[2], self.spec.patch_size
+    assert isinstance(gather, Gather), "the part that gathers"
     patches = torch.unflatten(audio, 2, (-1, size))  # (1, audio channel, patch, sample)
     order = (0, 3, 1, 2) if wrong.get("samples_first") else (0, 1, 3, 2)
     tokens = gather.mapping(patches.permute(order).reshape(1, self.spec.patch_channels, -1)).transpose(1, 2)
@@ -126,7 +118,8 @@ def end_of_the_window_for_the_end_of_the_sound(self: FixedEncoder, audio: Tensor
 
 def _decoded(self: FixedDecoder, latents: Tensor, present: Tensor, **wrong: Any) -> dict[str, Tensor]:
     """The decoder's forward, with one step of it in another way."""
-    (linear, spread), size = decoder_parts(self.decoder), self.spec.patch_size
+    linear, spread, size = self.decoder.layers[1], self.decoder.layers[3], self.spec.patch_size
+    assert isinstance(spread, Spread), "the part that spreads"
     whole = whole_groups(present, self.spec.decoder.alignment)
     scaled = self.bottleneck.decode(latents * present[:, None], None)
     frames = linear(scaled.transpose(1, 2)) * (1 if wrong.get("zeros_before") else present[..., None])
