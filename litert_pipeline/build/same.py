@@ -21,26 +21,23 @@ from reference.spec.codec.same import BandSpec, ChunkedSpec
 UNSEEN = -3e4  # added to a score: its exponential is zero, and float16 holds twice as much
 
 
-class Taps(nn.Module):
-    """A convolution over (batch, channel, patch) as one dense layer over neighbouring patches."""
+def dense(conv: Conv) -> nn.Linear:
+    """A convolution over patches as a dense layer over what `neighbours` puts beside each other."""
+    plain = PlainConv(conv)
+    c_out, c_in, taps = plain.weight.shape
+    with torch.device("meta"):
+        layer = nn.Linear(taps * c_in, c_out)
+    assert plain.bias is not None, "a mapping has one"
+    layer.load_state_dict({"weight": plain.weight.permute(0, 2, 1).flatten(1), "bias": plain.bias}, assign=True)
+    return layer
 
-    def __init__(self, conv: Conv) -> None:
-        super().__init__()
-        plain = PlainConv(conv)
-        c_out, c_in, self.taps = plain.weight.shape
-        self.padding = plain.padding
-        with torch.device("meta"):
-            self.dense = nn.Linear(self.taps * c_in, c_out)
-        assert plain.bias is not None, "a mapping has one"
-        kernel = plain.weight.permute(0, 2, 1).flatten(1)
-        self.dense.load_state_dict({"weight": kernel, "bias": plain.bias}, assign=True)
 
-    def forward(self, x: Tensor) -> Tensor:
-        last, length = x.transpose(1, 2), x.shape[2]
-        if self.taps > 1:
-            padded = F.pad(last, (0, 0, self.padding, self.padding))
-            last = torch.cat([padded[:, tap : tap + length] for tap in range(self.taps)], dim=-1)
-        return self.dense(last).transpose(1, 2)  # type: ignore[no-any-return]
+def neighbours(x: Tensor, taps: int) -> Tensor:
+    """(1, patch, channel): each patch with those before and behind it, as many as a kernel of so many taps sees; zeros beyond."""
+    if taps == 1:
+        return x
+    padded, length = F.pad(x, (0, 0, taps // 2, taps // 2)), x.shape[1]
+    return torch.cat([padded[:, tap : tap + length] for tap in range(taps)], dim=-1)
 
 
 class FixedBand:
@@ -99,16 +96,21 @@ def _end_repeated(x: Tensor, whole: Tensor, frames: int) -> Tensor:
     return torch.cat([halves[:, :1], rest], dim=1).flatten(1, 2)
 
 
+def _own(tensor: nn.Parameter) -> nn.Parameter:
+    """A copy: this one may run while the reference, inside the very part that holds the tensor, computes in float64."""
+    return nn.Parameter(tensor.detach().clone(), requires_grad=False)
+
+
 class FixedGather(Gather):
     """`Gather` over a window, of which `whole` says what there is."""
 
     def __init__(self, gather: Gather) -> None:
         nn.Module.__init__(self)
-        self.spec, self.new, self.new_tokens = gather.spec, gather.new, gather.new_tokens
+        self.spec, self.new, self.new_tokens = gather.spec, gather.new, _own(gather.new_tokens)
         self.mapping, self.transformers = gather.mapping, gather.transformers
 
     def forward(self, patches: Tensor, whole: Tensor) -> Tensor:  # type: ignore[override]
-        groups = self.groups(self.mapping(patches).transpose(1, 2), None)
+        groups = self.groups(self.mapping(neighbours(patches.transpose(1, 2), self.spec.mapping_taps)), None)
         return through_blocks(self, groups, whole)[:, :, -1]
 
 
@@ -117,12 +119,12 @@ class FixedSpread(Spread):
 
     def __init__(self, spread: Spread) -> None:
         nn.Module.__init__(self)
-        self.spec, self.new, self.new_tokens = spread.spec, spread.new, spread.new_tokens
+        self.spec, self.new, self.new_tokens = spread.spec, spread.new, _own(spread.new_tokens)
         self.mapping, self.transformers = spread.mapping, spread.transformers
 
     def forward(self, frames: Tensor, whole: Tensor) -> Tensor:  # type: ignore[override]
         learned = through_blocks(self, self.groups(frames, None), whole)[:, :, -self.new :] * whole[..., None, None]
-        return self.mapping(learned.flatten(1, 2).transpose(1, 2))  # type: ignore[no-any-return]
+        return self.mapping(neighbours(learned.flatten(1, 2), self.spec.mapping_taps)).transpose(1, 2)  # type: ignore[no-any-return]
 
 
 class FixedSameEncoder(SameEncoder):
@@ -187,6 +189,6 @@ def fixed_window(module: nn.Module, frames: int) -> nn.Module:
     half = module.spec.encoder if encodes else module.spec.decoder
     positions = half.group * (half.attention.frames if isinstance(half.attention, ChunkedSpec) else frames)
     parts = {SameEncoder: FixedSameEncoder, SameDecoder: FixedSameDecoder, Gather: FixedGather, Spread: FixedSpread}
-    changed = replaced(module, {**parts, Conv: Taps, RotaryEmbedding: lambda rope: FrozenRope(rope, positions)})
+    changed = replaced(module, {**parts, Conv: dense, RotaryEmbedding: lambda rope: FrozenRope(rope, positions)})
     fixed = FixedEncoder(changed) if isinstance(changed, EncoderWindow) else FixedDecoder(changed)  # type: ignore[arg-type]
     return fixed.eval().requires_grad_(False)

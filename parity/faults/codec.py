@@ -10,7 +10,6 @@ import torch
 from litert_pipeline.build.export import write_litert
 from litert_pipeline.build.quantize import QUANTIZERS
 from litert_pipeline.build.recipes import RECIPES
-from litert_pipeline.build.same import Taps
 from litert_pipeline.build.stage import exportable
 from parity.faults.bench import Edit
 from parity.faults.codec_edits import (
@@ -89,7 +88,7 @@ CODEC_FAULTS = {
                 "no second softmax": attended(one_softmax),
                 "learned tokens first": method(SPREAD, "groups", learned_first),
                 "zeros before the linear layer": decoding(zeros_before=True),
-                "edges repeated for three taps": overriding(Taps, edges_repeated),
+                "edges repeated for three taps": decoding(neighbours=edges_repeated),
                 "copies from before the first half": decoding(through=copied_too_early),
                 "shifted by a token less": decoding(through=shifted_a_token_less),
                 "beta inside the tanh": overriding(DyT, beta_inside),

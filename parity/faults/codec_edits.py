@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from litert_pipeline.build.same import FixedDecoder, FixedEncoder, Taps, cut, through_blocks, whole_groups
+from litert_pipeline.build.same import FixedDecoder, FixedEncoder, cut, neighbours, through_blocks, whole_groups
 from parity.faults.bench import Edit
 from parity.faults.edits import at, override, overriding
 from reference.model.same import SoftNorm
@@ -74,10 +74,9 @@ def gate_first(self: Gated, x: Tensor) -> Tensor:
     return value * self.activation(gate)  # type: ignore[no-any-return]
 
 
-def edges_repeated(self: Taps, x: Tensor) -> Tensor:
-    last, length = x.transpose(1, 2), x.shape[2]
-    padded = torch.cat([last[:, :1], last, last[:, -1:]], dim=1)
-    return self.dense(torch.cat([padded[:, tap : tap + length] for tap in range(3)], dim=-1)).transpose(1, 2)  # type: ignore[no-any-return]
+def edges_repeated(x: Tensor, taps: int) -> Tensor:
+    padded, length = torch.cat([x[:, :1], x, x[:, -1:]], dim=1), x.shape[1]
+    return torch.cat([padded[:, tap : tap + length] for tap in range(taps)], dim=-1)
 
 
 def times_the_deviation(self: SoftNorm, x: Tensor) -> Tensor:
@@ -98,7 +97,8 @@ def _encoded(self: FixedEncoder, audio: Tensor, whole: Tensor, **wrong: Any) -> 
     assert isinstance(gather, Gather), "the part that gathers"
     patches = torch.unflatten(audio, 2, (-1, size))  # (1, audio channel, patch, sample)
     order = (0, 3, 1, 2) if wrong.get("samples_first") else (0, 1, 3, 2)
-    tokens = gather.mapping(patches.permute(order).reshape(1, self.spec.patch_channels, -1)).transpose(1, 2)
+    channels = patches.permute(order).reshape(1, self.spec.patch_channels, -1)
+    tokens = gather.mapping(neighbours(channels.transpose(1, 2), gather.spec.mapping_taps))
     tokens = wrong.get("mapped", lambda tokens: tokens)(tokens)
     through = wrong.get("through", through_blocks)
     frames = linear(through(gather, gather.groups(tokens, None), whole)[:, :, -1]).transpose(1, 2)
@@ -126,7 +126,8 @@ def _decoded(self: FixedDecoder, latents: Tensor, present: Tensor, **wrong: Any)
     end = torch.ones_like(whole) if wrong.get("end_ignored") else whole
     through = wrong.get("through", through_blocks)
     learned = through(spread, spread.groups(frames, None), end)[:, :, -spread.new :] * end[..., None, None]
-    patches = spread.mapping(learned.flatten(1, 2).transpose(1, 2))
+    beside = wrong.get("neighbours", neighbours)
+    patches = spread.mapping(beside(learned.flatten(1, 2), spread.spec.mapping_taps)).transpose(1, 2)
     if wrong.get("samples_first"):
         audio = torch.unflatten(patches, 1, (size, -1)).permute(0, 2, 3, 1).flatten(2)
     else:
