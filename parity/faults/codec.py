@@ -52,15 +52,20 @@ from reference.spec.tensors import Array, Tensors
 
 @dataclass(frozen=True, kw_only=True)
 class CodecFault:
-    """What went wrong in the module that one half was converted from."""
+    """What went wrong in the module that one half was converted from. `below_int8`: on the tiny codec it moves less than INT8
+    rounds anyway, so that a file so stored cannot be told from a right one by its answers."""
 
     name: str
     stage: str
     edit: Edit
+    below_int8: bool = False
+
+
+BELOW_INT8 = ("silence after the mapping",)
 
 
 def _all(stage: str, edits: Mapping[str, Edit]) -> list[CodecFault]:
-    return [CodecFault(name=name, stage=stage, edit=edit) for name, edit in edits.items()]
+    return [CodecFault(name=name, stage=stage, edit=edit, below_int8=name in BELOW_INT8) for name, edit in edits.items()]
 
 
 CODEC_FAULTS = {

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from litert_pipeline.bundle import read_bundle
+from parity.explain.blame import module_errors
+from parity.explain.inside.module_error import first_fault
 from parity.explain.suspects import suspects
 from parity.faults.codec import CODEC_FAULTS, converted, injected
 from parity.faults.injection import of_bundle
@@ -20,10 +22,11 @@ from parity.measure.verdict import Verdict
 from parity.test_parity import assert_ok
 from parity.truth.store import Store
 from reference.spec.errors import InputError
-from reference.spec.stages import CODEC_STAGES
+from reference.spec.stages import CODEC_STAGES, SAME_DECODER, SAME_ENCODER
 
 FLOAT, INT8 = "litert_fp32", "litert_int8"
 FEW = Sweep(draws=9)
+BLOCKS = {SAME_ENCODER: "encoder.layers.0.transformers", SAME_DECODER: "decoder.layers.3.transformers"}
 IN_EVERY_RUN = ("queries and keys in pairs", "the window's end for the sound's end", "zeros before the linear layer")
 
 
@@ -64,7 +67,29 @@ def test_a_wrong_file_is_refused_and_the_right_half_blamed(judge: Judge, tmp_pat
     fault = CODEC_FAULTS[name]
     for run_by in (FLOAT, INT8):
         with converted(judge, fault, run_by, tmp_path) as wrong:
-            assert blamed(checks(wrong, run_by)) == {fault.stage}, run_by
+            bundle = wrong.source(run_by).bundle
+            assert bundle is not None, "what is converted is a file"
+            found = blamed([*checks(wrong, run_by), *wrong.artifacts(bundle, run_by)])
+            assert found == (set() if run_by == INT8 and fault.below_int8 else {fault.stage}), run_by
+
+
+@pytest.mark.parametrize("run_by", [FLOAT, INT8])
+@pytest.mark.parametrize("half", CODEC_STAGES)
+def test_nothing_inside_a_sound_file_is_at_fault(judge: Judge, half: str, run_by: str) -> None:
+    case = CodecPlan.of_codec(judge, [run_by]).cases_of(half)[0]
+    errors = module_errors(judge, half, run_by, case)
+    assert {error.path for error in errors} > {f"{BLOCKS[half]}.{block}" for block in (0, 1)}
+    assert [error.path for error in errors if not error.ok] == []
+
+
+@pytest.mark.faults
+def test_the_block_at_fault_is_found(judge: Judge, tmp_path: Path) -> None:
+    fault = CODEC_FAULTS["one block with a sine"]
+    with converted(judge, fault, FLOAT, tmp_path) as wrong:
+        case = CodecPlan.of_codec(judge, [FLOAT]).cases_of(fault.stage)[0]
+        found = first_fault(module_errors(wrong, fault.stage, FLOAT, case))
+    assert found is not None
+    assert found.path == f"{BLOCKS[fault.stage]}.2.ff.ff.0"
 
 
 def change_manifest(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
