@@ -40,6 +40,10 @@ FULL_VARIANTS ?= litert_fp32,litert_fp16,litert_int8
 # The tiny model of Stable Audio Open 1.0, and what is judged of it.
 OPEN1 ?= out/open1
 OPEN1_VARIANTS ?= litert_fp32,litert_int8,onnx_fp32,onnx_int8
+# The codec at the size of Stable Audio 3's small one; without a real checkpoint (CODEC_MODEL=DIR) a seeded one is made.
+CODEC ?= out/codec
+CODEC_MODEL ?= $(CODEC)/model
+CODEC_BUNDLES := fp32 int8 int8_weight_only
 
 # Bundles of the headline, and the numbers of threads it times them with.
 HEADLINE := plain windowed int8 int8_fast
@@ -51,7 +55,7 @@ SHARED := -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 # Of the product's tests: prompts and seconds of each kind. All cases are judged by `make gate`, and by `pytest parity/` without this.
 CASES ?= drums,exactly_full,unicode,seconds_zero,seconds_beyond
 
-.PHONY: gate gate-open1 headroom gate-full headline test looked-over mixes rounded oracle registry mlx peers open1-test faults faults-test bench lock goldens tiny-model emulator onnx2tf clean
+.PHONY: gate gate-open1 gate-codec codec-full headroom gate-full headline test looked-over mixes rounded oracle registry mlx peers open1-test faults faults-test bench lock goldens tiny-model emulator onnx2tf clean
 
 gate: $(GATE_STAMP) ## convert the embedded tiny model for every variant and judge it; onnx2tf's where it is installed
 	$(BIN)/python -m parity gate --report $(REPORT) --force
@@ -62,6 +66,9 @@ gate-open1: $(OPEN1)/model/model_config.json ## the same for the tiny model of S
 
 $(OPEN1)/model/model_config.json: | $(GATE_STAMP)
 	$(BIN)/python -m fixtures make-model --config open1-tiny --seed 0 --out $(OPEN1)/model --force
+gate-codec: $(GATE_STAMP) ## the same for Stable Audio 3's codec, with a tiny seeded one
+	$(BIN)/python -m fixtures make-model --config same-tiny --seed 0 --out out/same-tiny --force
+	$(BIN)/python -m parity gate --model out/same-tiny --report out/gate-codec --force
 
 headroom: $(GATE_STAMP) ## hold what the last `make gate` measured to the ledger of limits
 	$(BIN)/python -m parity headroom $(REPORT) --whole
@@ -75,6 +82,19 @@ headline: $(HEADLINE:%=$(FULL)/%/manifest.json) ## time FP32, the mission's mix 
 		--cases drums --threads 2 --report $(FULL)/headline-gate --force || test $$? -eq 1
 	$(BIN)/python -m parity headline --model $(MODEL) $(HEADLINE:%=--bundle $(FULL)/%) \
 		--report $(FULL)/headline-gate --threads $(THREADS) --out $(FULL)/headline.md --force
+
+codec-full: $(CODEC_BUNDLES:%=$(CODEC)/%/manifest.json) ## measure the codec at full size: fidelity, speed beside PyTorch, memory
+	$(BIN)/python -m parity codec --model $(CODEC_MODEL) $(CODEC_BUNDLES:%=--bundle $(CODEC)/%) \
+		--threads 2 --memory 30,1800 --out $(CODEC)/measured.md --force
+
+$(CODEC)/model/model_config.json: | $(GATE_STAMP)
+	$(BIN)/python -m fixtures make-model --config same-s --seed 0 --out $(CODEC)/model --force
+
+$(CODEC)/fp32/manifest.json: $(CODEC_MODEL)/model_config.json | $(GATE_STAMP)
+	$(BIN)/python -m litert_pipeline convert --model $(CODEC_MODEL) --out $(CODEC)/fp32 --force
+
+$(CODEC)/int8/manifest.json $(CODEC)/int8_weight_only/manifest.json: $(CODEC)/%/manifest.json: $(CODEC)/fp32/manifest.json
+	$(BIN)/python -m litert_pipeline quantize $(CODEC)/fp32 --recipe $* --out $(CODEC)/$* --force
 
 $(FULL)/model/model_config.json: | $(GATE_STAMP)
 	$(BIN)/python -m fixtures make-model --config small --seed 0 --out $(FULL)/model --force

@@ -1,4 +1,4 @@
-"""`python -m litert_pipeline`: convert, quantize, generate."""
+"""`python -m litert_pipeline`: convert, quantize, generate, code audio."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -7,14 +7,15 @@ from typing import Annotated
 import typer
 
 from fixtures import TINY_MODEL_DIR
+from litert_pipeline import codec_command
 from litert_pipeline.build.installed import require_installed
-from litert_pipeline.build.recipes import RECIPES
+from litert_pipeline.build.recipes import CODEC_RECIPES, RECIPES
 from litert_pipeline.extras import naming_missing
 from reference import command
 from reference.command_line import command_line, takes_options
 from reference.progress import plain_console, show_progress
 
-CONVERSIONS = [name for name, recipe in RECIPES.items() if not recipe.quantize]
+CONVERSIONS = [name for name, recipe in (RECIPES | CODEC_RECIPES).items() if not recipe.quantize]
 QUANTIZATIONS = [name for name, recipe in RECIPES.items() if recipe.quantize]
 SOURCES = "; ".join(
     f"{source} for {', '.join(name for name in QUANTIZATIONS if RECIPES[name].source == source)}"
@@ -84,6 +85,7 @@ app = command_line(
     at_fault="the LiteRT pipeline",
     commands={name: naming_missing(command) for name, command in COMMANDS.items()},
 )
+app.add_typer(codec_command.app, name="codec")
 
 if __name__ == "__main__":
     app(prog_name="python -m litert_pipeline")

@@ -1,7 +1,7 @@
 """The gate: all checks over all cases and contenders, one verdict for each bundle."""
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,23 +11,21 @@ from litert_pipeline.bundle import Bundle
 from parity.bundles.assignment_table import assigned, drawing
 from parity.bundles.foreign import left_aside
 from parity.bundles.given import chosen_bundles
-from parity.explain.gather import gather, gather_for_terminal
 from parity.judge.judge import Judge
 from parity.judge.left_out import computed_with, examined_kernels, fp16_compute, without_unable
 from parity.judge.licence import licence_checks
 from parity.judge.lineup import chosen, labelled
 from parity.judge.plan import Plan
 from parity.judge.weights import stage_arithmetics
-from parity.measure.cases import Case, load_cases
 from parity.measure.policy import Policy
 from parity.measure.sweep import Sweep
 from parity.report.artifact import artifacts_of
 from parity.report.bundle_verdict import JudgedBundle, Shared
 from parity.report.folder import write_report
-from parity.report.report import JudgedModel, Report
+from parity.report.report import Report
 from parity.runtimes.environment import environment
+from parity.subject import subject_of
 from parity.truth.store import Store
-from reference.pipeline import Model
 from reference.progress import Say
 from reference.spec.files import new_folder
 from reference.spec.replaced import require_apart
@@ -78,7 +76,8 @@ def _judged(judge: Judge, asked: list[str], options: GateOptions, say: Say) -> R
     for found in kernels:
         if found.wrong:
             say(str(found))
-    spec = judge.model.spec
+    subject = subject_of(judge.stage_model)
+    model = subject.described(judge.stage_model)
     run = [judge.contenders[name].bundle for name in variants]
     bundles = [(label, bundle) for label, bundle in labelled(judge.contenders) if any(bundle is other for other in run)]
     for label, bundle in bundles:
@@ -88,16 +87,15 @@ def _judged(judge: Judge, asked: list[str], options: GateOptions, say: Say) -> R
                 say(f"{bundle.folder}: not looked at: {', '.join(names)}")
         for path, noise in drawing(bundle):
             say(f"{path}: draws its {noise} itself; judged with the truth's handed in")
-    say(f"model: {spec.objective}, {spec.window_s:.2f} s at {spec.sample_rate_hz} Hz, coded {spec.coding}")
-    cases = load_cases(judge.model.tokenizer, spec, options.cases)
-    plan = Plan.of(judge, variants, cases, options.sweep)
+    say(f"model: {model.objective}, {model.window_s:.2f} s at {model.sample_rate_hz} Hz, coded {model.coded}")
+    plan = subject.plan(judge, variants, options.cases, options.sweep)
     checks = [check for label, bundle in bundles if options.require_license for check in licence_checks(bundle, label)]
     checks += plan.checks(say)
     used = [bundle for _, bundle in bundles]
     return Report(
         checks=checks,
-        evidence=(gather if options.report else gather_for_terminal)(judge, checks, plan.variants, cases, say),
-        model=described(judge.model, cases),
+        evidence=subject.evidence(judge, checks, plan, options.report is not None, say),
+        model=model,
         environment=environment(
             options.threads, "; ".join(map(str, kernels)), fp16_compute(asked, judge.contenders),
             computed_with(variants, judge.contenders),
@@ -136,18 +134,3 @@ def judged_bundles(judge: Judge, asked: list[str], judged: list[Bundle], *, made
             )
         )
     return found
-
-
-def described(model: Model, cases: Sequence[Case]) -> JudgedModel:
-    """What was judged, for the report; all cases are sampled alike."""
-    spec, request = model.spec, cases[0].request
-    return JudgedModel(
-        weights_sha256=model.files.weights_sha256(),
-        objective=spec.objective,
-        sample_rate_hz=spec.sample_rate_hz,
-        window_s=spec.window_s,
-        latent_frames=spec.latent_frames,
-        coded=spec.coding,
-        spec=request.sampler.release.name,
-        sampled=f"{request.sampler.name}, {request.sampler.steps} steps, cfg {request.guidance.scale:g}",
-    )

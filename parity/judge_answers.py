@@ -11,7 +11,7 @@ from parity.device.device import Device, agreement, device_of, differences
 from parity.device.received import Received, receive
 from parity.explain.evidence import Evidence
 from parity.explain.gather import gather_recorded
-from parity.gate import described, judged_bundles, shared_files
+from parity.gate import judged_bundles, shared_files
 from parity.judge.judge import Judge
 from parity.judge.left_out import LeftOut, fp16_compute
 from parity.judge.lineup import labelled
@@ -25,6 +25,7 @@ from parity.report.artifact import artifacts_of
 from parity.report.folder import write_report
 from parity.report.report import Report
 from parity.runtimes.environment import environment
+from parity.subject import subject_of
 from parity.truth.store import Store
 from reference.progress import Say
 from reference.spec.errors import InputError
@@ -98,7 +99,7 @@ def _judged(judge: Judge, received: Sequence[Received], options: AnswersOptions,
     return Report(
         checks=checks,
         evidence=Evidence() if options.report is None else gather_recorded(judge, variants, cases),
-        model=described(judge.model, cases),
+        model=subject_of(judge.model).described(judge.model),
         environment=environment(judge.threads, "", fp16_compute([YARDSTICK], judge.contenders)),
         artifacts=artifacts_of(used),
         left_out=left_out,

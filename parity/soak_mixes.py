@@ -157,7 +157,7 @@ class _Models:
         model = self.folder_of(name)
         if name not in self._kitchens:
             truths = Truth(model=load_model(model), store=Store())
-            case = load_cases(truths.model.tokenizer, truths.model.spec, [CALIBRATED])[0]
+            case = load_cases(truths.generator.tokenizer, truths.generator.spec, [CALIBRATED])[0]
             self._kitchens[name] = Kitchen(
                 model=model, sources={}, folder=self.folder / name / "mixes", fed=calibrated_with(truths, case)
             )

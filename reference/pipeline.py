@@ -15,7 +15,7 @@ from reference.modules import build_modules, checkpoint_parts
 from reference.spec.config import read_model_spec
 from reference.spec.families.table import samplers_of
 from reference.spec.generation import Pipeline, Stage
-from reference.spec.model import ModelSpec
+from reference.spec.model import ModelSpec, StageSpec
 from reference.spec.prompt import Tokenizer
 from reference.spec.stages import CONDITIONER, signatures
 from reference.spec.tensors import Array, Signature, Tensors
@@ -24,29 +24,19 @@ HELD_BYTES = 2**30  # of float32 weights: all stages of a small model, one of a 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Model:
-    """A loaded model dir. Modules are in evaluation mode; `modules` has one per stage, the encoder among them.
+class StageModel:
+    """Loaded stages, whatever they are good for together. Modules are in evaluation mode; `modules` has one per stage.
 
     Where they are too large to be held together (`StageModules`), keep a module only as long as it is needed.
     """
 
     files: ModelFiles
-    spec: ModelSpec
-    tokenizer: Tokenizer
+    spec: StageSpec
     modules: Mapping[str, nn.Module]
 
-    def to(self, dtype: torch.dtype, stages: tuple[str, ...] = ()) -> "Model":
-        """A copy computing in `dtype` from the same stored weights, with `stages` only or, if none is named, all."""
-        with torch.device("meta"):
-            built = build_modules(self.spec)
-        fresh = {name: built[name] for name in stages or self.spec.stages}
-        for name, module in fresh.items():
-            module.load_state_dict({k: v.to(dtype) for k, v in self.modules[name].state_dict().items()}, assign=True)
-        return Model(files=self.files, spec=self.spec, tokenizer=self.tokenizer, modules=frozen(fresh))
-
-    @property
-    def t5_folder(self) -> Path:
-        return t5_folder(self.files, self.spec)
+    def text_files(self) -> Mapping[str, Path]:
+        """What it reads text with, beside its own files: "t5" weights and "tokenizer", or nothing."""
+        return {}
 
     def stage(self, name: str) -> Stage:
         """A stage as a function of named numpy arrays; its module is looked up when it is called."""
@@ -72,6 +62,30 @@ class Model:
     def weight_bytes(self, name: str) -> int:
         """How large the stage's weights are."""
         return sum(tensor.nbytes for tensor in self.modules[name].state_dict().values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model(StageModel):
+    """A loaded model dir of a model that generates."""
+
+    spec: ModelSpec
+    tokenizer: Tokenizer
+
+    def to(self, dtype: torch.dtype, stages: tuple[str, ...] = ()) -> "Model":
+        """A copy computing in `dtype` from the same stored weights, with `stages` only or, if none is named, all."""
+        with torch.device("meta"):
+            built = build_modules(self.spec)
+        fresh = {name: built[name] for name in stages or self.spec.stages}
+        for name, module in fresh.items():
+            module.load_state_dict({k: v.to(dtype) for k, v in self.modules[name].state_dict().items()}, assign=True)
+        return Model(files=self.files, spec=self.spec, tokenizer=self.tokenizer, modules=frozen(fresh))
+
+    @property
+    def t5_folder(self) -> Path:
+        return t5_folder(self.files, self.spec)
+
+    def text_files(self) -> Mapping[str, Path]:
+        return {"t5": find_t5_weights(self.t5_folder), "tokenizer": self.t5_folder / SPIECE_NAME}
 
     def pipeline(self) -> Pipeline:
         """All stages, ready to generate."""

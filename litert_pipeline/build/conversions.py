@@ -13,10 +13,10 @@ from litert_pipeline.build.convert import declared_sampler
 from litert_pipeline.build.onnx2tf import find_onnx2tf
 from litert_pipeline.build.recipes import RECIPES, Recipe
 from litert_pipeline.versions import installed_versions
-from reference.model.weights import find_t5_weights
-from reference.pipeline import read_outline, t5_folder
+from reference.codec_stages import outline_of
 from reference.spec.entries import Entries
 from reference.spec.files import new_folder, sha256_of
+from reference.spec.model import ModelSpec
 from reference.spec.sources import hash_of, imported
 from reference.spec.stages import signatures
 
@@ -81,14 +81,12 @@ def described(model: Path, modules: Iterable[str], extra_code: Iterable[Path] = 
 
     Raises InputError for a bad model dir.
     """
-    files, spec, _ = read_outline(model)
-    t5 = t5_folder(files, spec)
-    of_t5 = {path.name: sha256_of(path) for path in sorted(t5.iterdir()) if path.is_file() and path.suffix in (".json", ".model")}
+    files, spec, text = outline_of(model)
     return {
         "config": sha256_of(files.config),
         "weights": files.weights_sha256(),
-        "t5": {**of_t5, "weights": sha256_of(find_t5_weights(t5))},
-        "spec": repr((spec, signatures(spec), declared_sampler(spec))),
+        "t5": {name: sha256_of(path) for name, path in text.items()},
+        "spec": repr((spec, signatures(spec), declared_sampler(spec) if isinstance(spec, ModelSpec) else None)),
         "code": hash_of((*code_of(tuple(modules)), *extra_code)),
         "versions": installed_versions(),
     }

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from litert_pipeline.build.own_process import convert_in_own_process
-from litert_pipeline.build.recipes import Recipe
+from litert_pipeline.build.recipes import Recipe, require_fitting
 from litert_pipeline.build.stage import stage_name, write_stage
 from litert_pipeline.bundle import Bundle, Manifest, Source, StageFile, write_manifest
 from litert_pipeline.model_file import parts_of, sha256_of_model, size_of_model
-from reference.model.weights import find_t5_weights
+from reference.codec_stages import CodecStages, load_stages
 from reference.model_files import SPIECE_NAME
-from reference.pipeline import Model, load_model
+from reference.pipeline import Model, StageModel
 from reference.progress import Say
 from reference.spec.errors import InputError
 from reference.spec.families.table import samplers_of
@@ -41,8 +41,9 @@ def convert(
     """
     require_apart(out, [model_dir] if base is None else [model_dir, base.folder])
     with new_folder(out, force) as folder:
-        model = load_model(model_dir)
+        model = load_stages(model_dir)
         declared = signatures(model.spec)
+        require_fitting(recipe, declared)
         if base is not None:
             _check_base(base, recipe, model)
         stages = {}
@@ -59,21 +60,31 @@ def convert(
             else:
                 write_stage(model, stage, recipe, path)
             stages[stage] = stage_file(path, signature, recipe.compute.get(stage, "fp32"))
-        shutil.copyfile(model.t5_folder / SPIECE_NAME, folder / SPIECE_NAME)
         write_manifest(
             folder,
             Manifest(
                 recipe=recipe.name,
                 format=recipe.format,
                 source=source_of(model),
-                sampler=declared_sampler(model.spec),
-                level_shift=model.spec.level_shift,
                 sample_rate_hz=model.spec.sample_rate_hz,
-                tokenizer_file=SPIECE_NAME,
-                tokenizer_sha256=sha256_of(folder / SPIECE_NAME),
                 stages=stages,
+                **_declared(model, folder),
             ),
         )
+
+
+def _declared(model: StageModel, folder: Path) -> dict[str, Any]:
+    """What else a manifest says, of a model that generates or of a codec; the tokenizer goes into the folder."""
+    if isinstance(model, CodecStages):
+        return {"codec": model.spec.codec.shape}
+    assert isinstance(model, Model)
+    shutil.copyfile(model.text_files()["tokenizer"], folder / SPIECE_NAME)
+    return {
+        "sampler": declared_sampler(model.spec),
+        "level_shift": model.spec.level_shift,
+        "tokenizer_file": SPIECE_NAME,
+        "tokenizer_sha256": sha256_of(folder / SPIECE_NAME),
+    }
 
 
 def copy_model(path: Path, folder: Path) -> None:
@@ -84,7 +95,7 @@ def copy_model(path: Path, folder: Path) -> None:
         shutil.copyfile(part, target)
 
 
-def _check_base(base: Bundle, recipe: Recipe, model: Model) -> None:
+def _check_base(base: Bundle, recipe: Recipe, model: StageModel) -> None:
     """Raise InputError if stages of `base` may not stand beside those of `recipe` made from `model`."""
     if not recipe.routes or base.manifest.recipe != recipe.source:
         takes = f"starts from a '{recipe.source}' bundle" if recipe.routes else "converts every stage itself"
@@ -106,12 +117,13 @@ def declared_sampler(spec: ModelSpec) -> dict[str, Any]:
     return {SPEC: sampler.release.name, **described, "levels": list(sampler.levels())}
 
 
-def source_of(model: Model) -> Source:
+def source_of(model: StageModel) -> Source:
     """The hashes that identify a model dir."""
+    t5 = model.text_files().get("t5")
     return Source(
         config_sha256=sha256_of(model.files.config),
         weights_sha256=model.files.weights_sha256(),
-        t5_sha256=sha256_of(find_t5_weights(model.t5_folder)),
+        t5_sha256=None if t5 is None else sha256_of(t5),
     )
 
 

@@ -25,10 +25,10 @@ def main(arguments: Sequence[str]) -> None:
     with exit_with_one_line():
         from litert_pipeline.build.recipes import conversion_recipe
         from litert_pipeline.build.stage import write_stage
-        from reference.pipeline import load_model
+        from reference.codec_stages import load_stages
 
         model_dir, recipe, stage, path = arguments
-        write_stage(load_model(Path(model_dir)), stage, conversion_recipe(recipe), Path(path))
+        write_stage(load_stages(Path(model_dir)), stage, conversion_recipe(recipe), Path(path))
     print(peak_resident_bytes())
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from litert_pipeline.build.convert import copy_model, stage_file
 from litert_pipeline.build.export import quiet
 from litert_pipeline.build.mlx import quantize_mlx
-from litert_pipeline.build.recipes import RECIPES, QuantizerRecipe, Recipe
+from litert_pipeline.build.recipes import QuantizerRecipe, Recipe, recipe_called, require_fitting
 from litert_pipeline.bundle import StageFile, read_bundle, write_manifest
 from litert_pipeline.mlx_file import MLX
 from reference.progress import Say
@@ -24,12 +24,13 @@ def quantize(source: Path, out: Path, recipe: Recipe, *, force: bool = False, sa
     """
     require_apart(out, [source])
     bundle = read_bundle(source)
-    made_by = RECIPES.get(bundle.manifest.recipe)  # one that is not here quantizes
+    made_by = recipe_called(bundle.manifest.recipe)  # one that is not here quantizes
     if bundle.manifest.format != recipe.format or made_by is None or made_by.quantize:
         raise InputError(
             f"{source}: is a '{bundle.manifest.recipe}' bundle; recipe '{recipe.name}' starts from an "
             f"unquantized {recipe.format} bundle, such as '{recipe.source}'"
         )
+    require_fitting(recipe, bundle.manifest.stages)
     bundle.require_intact()
     with new_folder(out, force) as folder:
         stages: dict[str, StageFile] = {}
@@ -44,7 +45,8 @@ def quantize(source: Path, out: Path, recipe: Recipe, *, force: bool = False, sa
             else:
                 copy_model(bundle.path(stage), folder)
                 stages[stage] = dataclasses.replace(entry, compute=compute)
-        shutil.copyfile(bundle.tokenizer_path, folder / bundle.manifest.tokenizer_file)
+        if bundle.manifest.codec is None:
+            shutil.copyfile(bundle.tokenizer_path, folder / bundle.manifest.tokenizer_file)
         write_manifest(folder, dataclasses.replace(bundle.manifest, recipe=recipe.name, stages=stages))
 
 

@@ -1,7 +1,7 @@
 """Recipes: which format a bundle is in, what is quantized, and which arithmetic each stage is run with."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from litert_pipeline.bundle import COMPUTES, FORMATS
 from litert_pipeline.mlx_file import MLX
 from reference.spec.errors import InputError
 from reference.spec.section import Section, read_json
-from reference.spec.stages import ALL_STAGES, CONDITIONER, DECODER, DIT, ENCODER
+from reference.spec.stages import CODEC_STAGES, CONDITIONER, DECODER, DIT, ENCODER, STAGE_TABLE
 
 QuantizerRecipe = list[dict[str, Any]]  # as the format's quantizer reads it
 
@@ -52,7 +52,8 @@ MLX_INT4: QuantizerRecipe = [{"modules": r"layers\.\d+\.", "bits": 4, "group_siz
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """`quantize` maps a stage to its quantizer recipe, `compute` a stage to its arithmetic (fp32 where absent).
+    """`quantize` maps a stage to its quantizer recipe, `compute` a stage to its arithmetic (fp32 where absent). Of one that names
+    stages of several kinds of model, a model takes what names its own.
 
     `routes` maps a stage to the converter that writes it where that is not the format's own. `source` is the recipe of the
     bundle that is quantized, or whose other stages are taken.
@@ -69,6 +70,11 @@ class Recipe:
     def derived(self) -> bool:
         """Whether a bundle starts from another one, of recipe `source`."""
         return bool(self.quantize or self.routes)
+
+    def fits(self, stages: Collection[str]) -> bool:
+        """Whether it does to a model of these stages what it is called for: it names some of them, or none at all."""
+        named = {*self.routes, *self.quantize, *self.compute}
+        return not named or not named.isdisjoint(stages)
 
     @property
     def multiplies_integers(self) -> bool:
@@ -94,9 +100,11 @@ RECIPES = {
         ),
         Recipe(name="mlx_int8", format=MLX, source="mlx_fp32", quantize={DIT: MLX_INT8}),
         Recipe(name="mlx_int4", format=MLX, source="mlx_fp32", quantize={DIT: MLX_INT4}),
-        Recipe(name="fp16_weights", quantize=dict.fromkeys(ALL_STAGES, FP16_WEIGHTS)),
-        Recipe(name="int8", quantize={DIT: DYNAMIC_INT8}, compute={DECODER: "fp16", ENCODER: "fp16"}),
-        Recipe(name="int8_weight_only", quantize={DIT: INT8_WEIGHTS}),
+        Recipe(name="fp16_weights", quantize=dict.fromkeys(STAGE_TABLE, FP16_WEIGHTS)),
+        Recipe(
+            name="int8", quantize=dict.fromkeys((DIT, *CODEC_STAGES), DYNAMIC_INT8), compute={DECODER: "fp16", ENCODER: "fp16"}
+        ),
+        Recipe(name="int8_weight_only", quantize=dict.fromkeys((DIT, *CODEC_STAGES), INT8_WEIGHTS)),
         Recipe(name="int8_decoder", quantize={DECODER: INT8_DECODER}, source="windowed"),
         Recipe(name="int8_fast", quantize={DIT: DYNAMIC_INT8, DECODER: INT8_DECODER}, source="windowed"),
         Recipe(name="int4_blockwise", quantize={DIT: INT4_BLOCKS}),
@@ -106,13 +114,29 @@ RECIPES = {
 }
 
 
+# What only a codec is made by: a generating model's int8 has the arithmetic of its autoencoder in it.
+CODEC_RECIPES = {recipe.name: recipe for recipe in (Recipe(name="fp16", compute=dict.fromkeys(CODEC_STAGES, "fp16")),)}
+
+
+def recipe_called(name: str) -> Recipe | None:
+    """One of ours by its name; None for somebody's own."""
+    return RECIPES.get(name) or CODEC_RECIPES.get(name)
+
+
+def require_fitting(recipe: Recipe, stages: Collection[str]) -> None:
+    """Raise InputError if a recipe names no stage of a model: the result would only be called after it."""
+    if not recipe.fits(stages):
+        named = ", ".join(dict.fromkeys((*recipe.routes, *recipe.quantize, *recipe.compute)))
+        raise InputError(f"recipe '{recipe.name}' is about {named}, but the model has {', '.join(stages)}; choose another recipe")
+
+
 def conversion_recipe(name: str) -> Recipe:
     """A recipe `convert` can follow. Raises InputError for an unknown one, or one that needs `quantize`."""
-    valid = [recipe.name for recipe in RECIPES.values() if not recipe.quantize]
+    valid = {recipe.name: recipe for recipe in (*RECIPES.values(), *CODEC_RECIPES.values()) if not recipe.quantize}
     if name not in valid:
         hint = "; make an fp32 bundle first, then use 'quantize'" if name in RECIPES else ""
         raise InputError(f"recipe '{name}' cannot be converted to; valid recipes: {', '.join(valid)}{hint}")
-    return RECIPES[name]
+    return valid[name]
 
 
 def quantization_recipe(name: str) -> Recipe:
@@ -131,14 +155,14 @@ def _read_recipe(top: Section) -> Recipe:
     recipe = Recipe(
         name=top.take("name", str),
         format=top.choice("format", FORMATS[:1], FORMATS[0]),
-        quantize={stage: quantize.take(stage, list) for stage in ALL_STAGES if quantize.has(stage)},
-        compute={stage: compute.choice(stage, COMPUTES) for stage in ALL_STAGES if compute.has(stage)},
+        quantize={stage: quantize.take(stage, list) for stage in STAGE_TABLE if quantize.has(stage)},
+        compute={stage: compute.choice(stage, COMPUTES) for stage in STAGE_TABLE if compute.has(stage)},
     )
     for section in (quantize, compute, top):
         section.done()
     if not recipe.quantize:
-        raise InputError(f"{top.file}: 'quantize' names no stage; expected one of {', '.join(ALL_STAGES)}")
-    if recipe.name in RECIPES or not re.fullmatch(r"[\w.-]+", recipe.name):
+        raise InputError(f"{top.file}: 'quantize' names no stage; expected one of {', '.join(STAGE_TABLE)}")
+    if recipe_called(recipe.name) or not re.fullmatch(r"[\w.-]+", recipe.name):
         raise InputError(
             f"{top.file}: 'name' is '{recipe.name}', expected letters, digits, '_', '.' or '-' and none of "
             f"{', '.join(RECIPES)}; give the recipe a name of its own"

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -14,15 +15,15 @@ from litert_pipeline.build.mlx import write_mlx
 from litert_pipeline.build.onnx2tf import write_onnx2tf
 from litert_pipeline.build.recipes import Recipe
 from litert_pipeline.build.rewrites import fold_oobleck, freeze_rope
+from litert_pipeline.build.same import fixed_window
 from litert_pipeline.mlx_file import MLX, SUFFIX
-from reference.pipeline import Model
-from reference.spec.model import ModelSpec
-from reference.spec.stages import DECODER, DIT, ENCODER, signatures
+from reference.pipeline import Model, StageModel
+from reference.spec.stages import CODEC_STAGES, DECODER, DIT, ENCODER, signatures
 from reference.spec.tensors import Signature
 
 # `WEIGHTS`: plain, and RoPE left as frequencies, for a runtime that has the graph as code.
 PLAIN, CHANNELS_LAST, WINDOWED, WEIGHTS = "plain", "channels_last", "windowed", "weights"
-Write = Callable[[nn.Module, ModelSpec, str, Path], None]  # a stage's module, the model, which stage, the file to write
+Write = Callable[[nn.Module, Any, str, Path], None]  # a stage's module, the model, which stage, the file to write
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,10 +52,13 @@ ROUTES: dict[str, Route] = {
 }
 
 
-def exportable(model: Model, stage: str, form: str = CHANNELS_LAST) -> nn.Module:
-    """The stage's module, rewritten for conversion."""
+def exportable(model: StageModel, stage: str, form: str = CHANNELS_LAST) -> nn.Module:
+    """The stage's module, rewritten for conversion; `form` is that of the VAE."""
     module = model.modules[stage]
+    if stage in CODEC_STAGES:
+        return fixed_window(module, model.spec.latent_frames)
     if stage == DIT:
+        assert isinstance(model, Model)
         return module if form == WEIGHTS else freeze_rope(module, model.spec.dit.positions(model.spec.latent_frames))
     folded = fold_oobleck(module)
     if form in (PLAIN, WEIGHTS) or stage not in (DECODER, ENCODER):
@@ -63,7 +67,7 @@ def exportable(model: Model, stage: str, form: str = CHANNELS_LAST) -> nn.Module
     return windowed(last) if form == WINDOWED and stage == DECODER else last
 
 
-def as_converted(model: Model, stage: str, path: Path) -> nn.Module:
+def as_converted(model: StageModel, stage: str, path: Path) -> nn.Module:
     """The module that the stage's file was made of: a converter names what it writes by its parts.
 
     Windows are left out: what runs once for every window has no one output to compare.
@@ -82,7 +86,7 @@ def stage_name(stage: str, recipe: Recipe) -> str:
     return f"{stage}{_route(stage, recipe).suffix}"
 
 
-def write_stage(model: Model, stage: str, recipe: Recipe, path: Path) -> None:
+def write_stage(model: StageModel, stage: str, recipe: Recipe, path: Path) -> None:
     """Convert one stage to a file."""
     route = _route(stage, recipe)
     route.write(exportable(model, stage, route.form), model.spec, stage, path)

@@ -15,6 +15,7 @@ from parity.bundles.model_name import named
 from parity.bundles.probe import probe_feed, probed
 from parity.measure.arithmetic import FP32_COMPUTE, SINGLE, Arithmetic
 from parity.runtimes.onnxruntime_ import OnnxStage
+from reference.codec_stages import GENERATOR, kind_of
 from reference.model_files import SPIECE_NAME
 from reference.pipeline import TorchStage, read_modules, read_outline, t5_folder
 from reference.spec.errors import InputError
@@ -61,6 +62,8 @@ def read_foreign(folder: Path, model_dir: Path) -> Bundle:
             f"{folder}: has neither manifest.json nor a .tflite or .onnx file; expected a bundle, such as "
             "'python -m litert_pipeline convert' makes"
         )
+    if kind_of(model_dir) is not GENERATOR:
+        raise InputError(f"{folder}: has no manifest.json; files of a codec that were made elsewhere are not judged yet")
     model = _Model(model_dir)
     interfaces = [interface for path in paths for interface in read_interfaces(path)]
     found = {stage: _stage_of(stage, interfaces, model) for stage in ALL_STAGES}

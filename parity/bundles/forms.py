@@ -11,8 +11,8 @@ from litert_pipeline.build.stage import exportable
 from parity.measure.arithmetic import AS_SAVED
 from parity.truth.interpreted import Uses, uses_of
 from parity.truth.loading import as_loaded, loadings
-from reference.pipeline import Model
-from reference.spec.stages import signatures
+from reference.pipeline import StageModel
+from reference.spec.stages import CODEC_STAGES, signatures
 from reference.spec.tensors import Signature
 
 
@@ -20,9 +20,9 @@ from reference.spec.tensors import Signature
 class Form:
     """A stage's module as `rewrite` makes it of loaded weights. It is made, and looked through, when it is first asked for."""
 
-    model: Model
+    model: StageModel
     stage: str
-    rewrite: Callable[[Model, str], nn.Module]
+    rewrite: Callable[[StageModel, str], nn.Module]
     loading: str = AS_SAVED
 
     @property
@@ -44,10 +44,12 @@ class Form:
         return tuple(replace(self, loading=loading) for loading in loadings(self.model.modules[self.stage]))
 
 
-def forms(model: Model, stage: str) -> tuple[Form, ...]:
-    """The reference's own, and what our converter is given."""
-    return Form(model, stage, _as_it_is), Form(model, stage, exportable)
+def forms(model: StageModel, stage: str) -> tuple[Form, ...]:
+    """The reference's own, and what our converter is given. A codec's own has a length that follows from what it is fed, which is
+    no one graph."""
+    converted = Form(model, stage, exportable)
+    return (converted,) if stage in CODEC_STAGES else (Form(model, stage, _as_it_is), converted)
 
 
-def _as_it_is(model: Model, stage: str) -> nn.Module:
+def _as_it_is(model: StageModel, stage: str) -> nn.Module:
     return model.modules[stage]

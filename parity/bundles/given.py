@@ -14,6 +14,7 @@ from litert_pipeline.run.probe import require_loadable
 from parity.bundles.foreign import is_foreign, read_foreign
 from parity.bundles.interface import read_interface
 from parity.runtimes import REFERENCES, names_of
+from reference.codec_stages import outline_of
 from reference.progress import Say
 from reference.spec.errors import InputError
 
@@ -36,7 +37,9 @@ def chosen_bundles(
     """
     if given:
         return given_bundles(given, model)
-    wanted = makeable(set(RECIPES), say) if names is None else recipes_run_by(names)
+    stages = outline_of(model)[1].stages
+    fitting = {name for name, recipe in RECIPES.items() if recipe.fits(stages)}
+    wanted = makeable(fitting, say) if names is None else recipes_run_by(names)
     return list(make_bundles(model, folder, wanted, say, conversions).values())
 
 

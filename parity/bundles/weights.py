@@ -10,14 +10,14 @@ from parity.bundles.forms import Form, forms
 from parity.bundles.rebuilt import Rebuilt, rebuilt
 from parity.bundles.requantized import requantized
 from parity.measure.contents import Contents
-from reference.pipeline import Model
+from reference.pipeline import StageModel
 
 
 @dataclass
 class Weights:
     """What the files of bundles of one model hold. Of a large model nothing but the contents is kept."""
 
-    model: Model
+    model: StageModel
     files: Files
     _forms: dict[str, tuple[Form, ...]] = field(default_factory=dict)
     _found: dict[tuple[str, str], Contents] = field(default_factory=dict)

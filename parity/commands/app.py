@@ -7,7 +7,7 @@ from parity.commands.contents import contents_command
 from parity.commands.device import contract_command, judge_command, pack_command, verify_wav_command
 from parity.commands.faults import faults_command
 from parity.commands.gate import gate_command, soak_command
-from parity.commands.latency import bench_report_command, headline_command
+from parity.commands.latency import bench_report_command, codec_command, headline_command
 from parity.commands.localize import localize_command
 from parity.commands.recorded import goldens_command, headroom_command
 from reference.command_line import command_line
@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "headroom": headroom_command,
     "goldens": goldens_command,
     "headline": headline_command,
+    "codec": codec_command,
     "bench-report": bench_report_command,
     "pack": pack_command,
     "judge": judge_command,

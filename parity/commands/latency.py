@@ -1,5 +1,6 @@
 """Commands about speed."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -46,6 +47,43 @@ def headline_command(
     show(found, console)
     for path in paths:
         console.print(f"wrote {path}", highlight=False)
+
+
+def codec_command(
+    model: ModelDir,
+    bundle: Annotated[list[Path], typer.Option(help="LiteRT bundle of the codec; repeatable.")],
+    seconds: Annotated[float, typer.Option(min=0.1, help="Seconds of sound to code.")] = 10.0,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each codes it, one after the other.")] = 3,
+    threads: Annotated[int, typer.Option(min=1, max=command.MOST_THREADS, help="CPU threads of every runtime.")] = 1,
+    memory: Annotated[
+        str | None, typer.Option(help="Also the peak memory of coding so many seconds, comma-separated, such as 30,1800.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the tables as Markdown; printed all the same.")] = None,
+    no_cache: NoCache = False,
+    force: command.Force = False,
+) -> None:
+    """Measure a codec's bundles: SNR to the float64 truth, speed beside PyTorch, in turns, and memory."""
+    from parity.latency.codec import CodecOptions, markdown, measure_codec
+
+    console = wide_console()
+    lengths = _lengths(memory)
+    with nullcontext() if out is None else new_file(out, force) as file:
+        options = CodecOptions(model=model, bundles=bundle, seconds=seconds, rounds=rounds, threads=threads, lengths_s=lengths)
+        with show_progress(console) as say:
+            text = markdown(measure_codec(options, user_store(no_cache), say))
+        if file is not None:
+            file.write_text(text, encoding="utf-8")
+    console.print(text, highlight=False, soft_wrap=True)
+
+
+def _lengths(told: str | None) -> list[float]:
+    try:
+        lengths = [float(one) for one in told.split(",")] if told else []
+    except ValueError:
+        lengths = [0.0]
+    if any(not length > 0 for length in lengths):
+        raise InputError(f"memory is '{told}', expected seconds with commas between them, such as 30,1800")
+    return lengths
 
 
 def bench_report_command(

@@ -44,7 +44,7 @@ def gather_recorded(judge: Judge, variants: list[str], cases: list[Case]) -> Evi
 def gather_for_terminal(judge: Judge, checks: list[Verdict], variants: list[str], cases: list[Case], say: Say) -> Evidence:
     """As much of it as is told where no report is written: what is wrong inside, and warnings."""
     return Evidence(
-        layers=dit_layers(judge, variants, cases[0], say) | localized(judge, checks, cases, say),
+        layers=dit_layers(judge, variants, cases[0], say) | localized(judge, checks, lambda _: cases, say),
         activations=t5_activations(judge.model, [(case.id, case.request.prompt) for case in cases]),
     )
 

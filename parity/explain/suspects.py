@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from parity.measure.verdict import FREE_RUNNING, Verdict
-from reference.spec.stages import CONDITIONER, DECODER, DIT, ENCODER
+from reference.spec.stages import CODEC_STAGES, CONDITIONER, DECODER, DIT, ENCODER
 
-PIPELINE_ORDER = ("bundle", CONDITIONER, DIT, "sampler", DECODER, ENCODER)
+PIPELINE_ORDER = ("bundle", CONDITIONER, DIT, "sampler", DECODER, ENCODER, *CODEC_STAGES)
 
 
 def suspects(checks: Iterable[Verdict]) -> list[Verdict]:

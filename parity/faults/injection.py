@@ -132,7 +132,7 @@ def of_bundle(judge: Judge, variant: str, bundle: Bundle) -> Judge:
     """A judge that sees another bundle in the place of a variant's own, and closes its stages when it is left."""
     contender, open_stages = dataclasses.replace(judge.contenders[variant], bundle=bundle), OpenStages()
     source = Run(
-        contender=contender, model=judge.model, threads=judge.threads, open_stages=open_stages, files=judge.files
+        contender=contender, model=judge.stage_model, threads=judge.threads, open_stages=open_stages, files=judge.files
     )
     other = judge.instead(variant, source)
     other.when_left(open_stages.close)

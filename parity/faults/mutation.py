@@ -94,7 +94,7 @@ def run_fault(bench: Bench, fault: Fault, variant: str) -> Row:
 
 def _module(judge: Judge, found: Finding, fault: Fault, variant: str, cases: list[Case]) -> str | None:
     """What is named inside the file."""
-    inside = localized(judge, found.failed, cases, lambda _: None).get((variant, fault.stage), [])
+    inside = localized(judge, found.failed, lambda _: cases, lambda _: None).get((variant, fault.stage), [])
     named = first_fault(inside)
     return None if named is None else named.path
 

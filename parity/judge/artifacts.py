@@ -2,14 +2,13 @@
 
 from collections.abc import Iterable
 
-from litert_pipeline.build.recipes import RECIPES
+from litert_pipeline.build.recipes import recipe_called
 from litert_pipeline.bundle import Bundle
 from parity.bundles.arithmetic import claimed
 from parity.bundles.files import Files
 from parity.judge.claims import Claim, bundle_claims, sampler_claims, source_claims, stage_claims
 from parity.measure.verdict import ARTIFACT, Verdict
-from reference.model_files import SPIECE_NAME
-from reference.pipeline import Model
+from reference.pipeline import Model, StageModel
 from reference.spec.files import sha256_of
 from reference.spec.stages import CONDITIONER
 
@@ -24,19 +23,19 @@ REASONS = {
 }
 
 
-def artifact_checks(bundle: Bundle, model: Model, label: str, files: Files) -> list[Verdict]:
+def artifact_checks(bundle: Bundle, model: StageModel, label: str, files: Files) -> list[Verdict]:
     """One verdict per file and claim; the bundle is called `label`."""
     manifest = bundle.manifest
-    told = f"; tokenizer.file is {manifest.tokenizer_file}" if (another := _another_tokenizer(bundle, model)) else ""
-    found = [_verdict(label, CONDITIONER, "foreign_tokenizer", another, told)]
+    found = [_tokenizer(bundle, model, label)] if isinstance(model, Model) else []
     found += [_purity(bundle, stage, label, files) for stage in manifest.stages]
     if manifest.source is None:  # what a bundle made elsewhere does not claim cannot be wrong
         return found
     found += [
         _claims(label, "bundle", "foreign_model", source_claims(bundle, model)),
         _claims(label, "bundle", "false_claims", bundle_claims(bundle, model)),
-        _claims(label, "sampler", "foreign_sampler", sampler_claims(bundle, model)),
     ]
+    if isinstance(model, Model):
+        found.append(_claims(label, "sampler", "foreign_sampler", sampler_claims(bundle, model)))
     for stage, entry in manifest.stages.items():
         altered = files.sha256(bundle, stage) != entry.sha256
         found += [
@@ -60,13 +59,15 @@ def _purity(bundle: Bundle, stage: str, label: str, files: Files) -> Verdict:
     return _verdict(label, stage, "impure_operators", operators.count, told)
 
 
-def _another_tokenizer(bundle: Bundle, model: Model) -> bool:
-    return sha256_of(bundle.tokenizer_path) != sha256_of(model.t5_folder / SPIECE_NAME)
+def _tokenizer(bundle: Bundle, model: Model, label: str) -> Verdict:
+    another = sha256_of(bundle.tokenizer_path) != sha256_of(model.text_files()["tokenizer"])
+    told = f"; tokenizer.file is {bundle.manifest.tokenizer_file}" if another else ""
+    return _verdict(label, CONDITIONER, "foreign_tokenizer", another, told)
 
 
 def _arithmetic(bundle: Bundle, stage: str, label: str, files: Files) -> Verdict:
     """Whether the file stores what its recipe says; the name of somebody's own recipe says nothing."""
-    recipe, found = RECIPES.get(bundle.manifest.recipe), files.arithmetic(bundle, stage)
+    recipe, found = recipe_called(bundle.manifest.recipe), files.arithmetic(bundle, stage)
     if recipe is None or found == claimed(recipe, stage):
         return _verdict(label, stage, "other_arithmetic", 0)
     told = f"; found {found}, expected {claimed(recipe, stage)} of recipe {recipe.name}"

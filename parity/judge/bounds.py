@@ -23,7 +23,7 @@ def stage_bounds(panel: Panel, stage: str, variant: str, case: Case | Drawn, fou
         yield Bound.of(budget, beside.get((found.metric, found.step), math.nan))
 
 
-def pooled_bounds(panel: Panel, stage: str, variant: str, cases: Sequence[Case]) -> Iterator[Bound]:
+def pooled_bounds(panel: Panel, stage: str, variant: str, cases: Sequence[Case | Drawn]) -> Iterator[Bound]:
     """Of the errors over all of `cases` as one number."""
     for budget in _budgets(panel, stage, variant, POOLED):
         beside = pooled([panel.beside(stage, variant, budget.yardstick, case) for case in cases])

@@ -1,7 +1,7 @@
 """Whether the graph of a file that static quantization made is the model's: run without the rounding in between, beside the
 reference that holds the file's own weights."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +17,7 @@ from parity.judge.same_graph import MOST_CASES, STRIDE, compared
 from parity.judge.structure import Beside
 from parity.measure.arithmetic import STATIC
 from parity.measure.budget import YARDSTICK
-from parity.measure.cases import Case
+from parity.measure.cases import Case, Drawn
 from parity.measure.file_limits import BARE_STRUCTURE
 from parity.measure.teacher_forcing import stage_feed
 from parity.measure.verdict import TEACHER_FORCED, Verdict
@@ -28,12 +28,12 @@ from reference.spec.stages import STAGE_TABLE
 ONNX = "onnx"
 
 
-def calibrated_checks(panel: Panel, stage: str, variant: str, cases: list[Case]) -> GraphFound:
+def calibrated_checks(panel: Panel, stage: str, variant: str, cases: Sequence[Case | Drawn]) -> GraphFound:
     """One verdict on a file some of whose layers' feeds are rounded to calibrated ranges; nothing of others."""
     bundle = panel.source(variant).bundle
     if bundle is None or panel.arithmetic(variant, stage).activations != STATIC:
         return GraphFound()
-    if bundle.manifest.format != ONNX or panel.model.large:
+    if bundle.manifest.format != ONNX or panel.stage_model.large:
         return GraphFound(unseen="calibrated rounding is taken out of small ONNX files only")
     chosen = cases[:MOST_CASES]
     with _unrounded(panel, bundle, stage) as run:
@@ -60,7 +60,7 @@ def _unrounded(panel: Panel, bundle: Bundle, stage: str) -> Iterator[Stage | Non
             yield None
 
 
-def _share(panel: Panel, rebuilt: Rebuilt, run: Stage, stage: str, case: Case, place: int) -> float:
+def _share(panel: Panel, rebuilt: Rebuilt, run: Stage, stage: str, case: Case | Drawn, place: int) -> float:
     """How much of the room between the two one answer takes: that of floats."""
     truth = panel.truth(case)
     call = STRIDE * place % STAGE_TABLE[stage].calls(truth)

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from litert_pipeline.build.convert import declared_sampler, source_of
-from litert_pipeline.build.recipes import RECIPES
+from litert_pipeline.build.recipes import recipe_called
 from litert_pipeline.bundle import Bundle
 from parity.bundles.model_name import named
 from parity.measure.arithmetic import FP32_COMPUTE
-from reference.pipeline import Model
+from reference.codec_stages import CodecStages
+from reference.pipeline import Model, StageModel
 from reference.spec.errors import InputError
 from reference.spec.files import sha256_of
 from reference.spec.sampling.releases import SPEC, V0_0_19
@@ -37,7 +38,7 @@ class Claim:
         return f"the manifest's {self.field} is {self.says}, expected {self.truth}"
 
 
-def source_claims(bundle: Bundle, model: Model) -> Iterator[Claim]:
+def source_claims(bundle: Bundle, model: StageModel) -> Iterator[Claim]:
     """Which model the bundle was converted from."""
     truth = vars(source_of(model))
     for name, says in vars(bundle.manifest.source).items():
@@ -52,19 +53,23 @@ def sampler_claims(bundle: Bundle, model: Model) -> Iterator[Claim]:
     yield Claim(field="level_shift", says=bundle.manifest.level_shift, truth=model.spec.level_shift)
 
 
-def bundle_claims(bundle: Bundle, model: Model) -> Iterator[Claim]:
+def bundle_claims(bundle: Bundle, model: StageModel) -> Iterator[Claim]:
     """What else is said of the bundle as a whole."""
     manifest = bundle.manifest
     yield Claim(field="sample_rate_hz", says=manifest.sample_rate_hz, truth=model.spec.sample_rate_hz)
-    yield Claim(field="tokenizer.sha256", says=manifest.tokenizer_sha256, truth=sha256_of(bundle.tokenizer_path))
-    if (recipe := RECIPES.get(manifest.recipe)) is not None:
+    if manifest.codec is None:
+        yield Claim(field="tokenizer.sha256", says=manifest.tokenizer_sha256, truth=sha256_of(bundle.tokenizer_path))
+    else:
+        truth = model.spec.codec.shape if isinstance(model, CodecStages) else None
+        yield Claim(field="codec", says=manifest.codec, truth=truth)
+    if (recipe := recipe_called(manifest.recipe)) is not None:
         yield Claim(field="format", says=manifest.format, truth=recipe.format)
 
 
-def stage_claims(bundle: Bundle, stage: str, model: Model) -> Iterator[Claim]:
+def stage_claims(bundle: Bundle, stage: str, model: StageModel) -> Iterator[Claim]:
     """How a stage is run, and its tensors: their order and the names of their axes, too. What somebody's own recipe asks to be
     computed in is how it is judged."""
-    entry, recipe = bundle.manifest.stages[stage], RECIPES.get(bundle.manifest.recipe)
+    entry, recipe = bundle.manifest.stages[stage], recipe_called(bundle.manifest.recipe)
     if recipe is not None:
         yield Claim(field=f"stages.{stage}.compute", says=entry.compute, truth=recipe.compute.get(stage, FP32_COMPUTE))
     says, truth = _told(entry.signature), _told(signatures(model.spec)[stage])
@@ -72,8 +77,14 @@ def stage_claims(bundle: Bundle, stage: str, model: Model) -> Iterator[Claim]:
         yield Claim(field=f"stages.{stage}.{kind}", says=says[kind], truth=truth[kind])
 
 
-def require_same_tensors(bundle: Bundle, model: Model) -> None:
+def require_same_tensors(bundle: Bundle, model: StageModel) -> None:
     """Raise InputError for a stage whose tensors are not the model's by name, shape and dtype: nobody could feed it."""
+    foreign = [stage for stage in bundle.manifest.stages if stage not in model.spec.stages]
+    if foreign:
+        raise InputError(
+            f"{bundle.folder}: has stage {', '.join(foreign)}, {model.files.config.parent} has {', '.join(model.spec.stages)}; "
+            "judge it with the model it was converted from"
+        )
     for stage, entry in bundle.manifest.stages.items():
         declared = signatures(model.spec)[stage]
         if not entry.signature.same_tensors(declared):

@@ -1,6 +1,6 @@
 """Judge: what contenders answer, held to its limits. The gate asks for everything, a test for one thing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -43,7 +43,7 @@ from parity.truth.envelope import Distances, draws, envelope
 from parity.truth.own_errors import own_errors
 from parity.truth.store import Store
 from parity.truth.traces import Truth
-from reference.pipeline import load_model
+from reference.codec_stages import load_stages
 from reference.spec.generation import Stage, generate
 from reference.spec.stages import CONDITIONER, GENERATION, STAGE_TABLE
 from reference.spec.tensors import Tensors
@@ -59,10 +59,11 @@ class Judge(Panel):
     @classmethod
     def of(cls, model_dir: Path, bundles: Iterable[Bundle], threads: int = 1, store: Store | None = None) -> "Judge":
         """Load the model. Raises InputError for a bad model dir, and for a bundle of a model of another shape."""
-        model, bundles = load_model(model_dir), list(bundles)
+        model, bundles = load_stages(model_dir), list(bundles)
         for bundle in bundles:
             require_same_tensors(bundle, model)
-        return cls(truths=Truth(model=model, store=store or Store()), contenders=contenders_of(bundles), threads=threads)
+        truths, contenders = Truth(model=model, store=store or Store()), contenders_of(bundles, model.spec.stages)
+        return cls(truths=truths, contenders=contenders, threads=threads)
 
     def __enter__(self) -> "Judge":
         """Every runtime gets `threads`; torch's and numpy's are settings of the process, so they last as long as the judge."""
@@ -86,10 +87,10 @@ class Judge(Panel):
         """A judge of other bundles of the same model; each knows what the other has computed. Raises InputError as `of`."""
         bundles = list(bundles)
         for bundle in bundles:
-            require_same_tensors(bundle, self.model)
+            require_same_tensors(bundle, self.stage_model)
         return Judge(
-            truths=self.truths, contenders=contenders_of(bundles), threads=self.threads, files=self.files,
-            _answers=self.answered, _weights=self.weights,
+            truths=self.truths, contenders=contenders_of(bundles, self.stage_model.spec.stages), threads=self.threads,
+            files=self.files, _answers=self.answered, _weights=self.weights,
         )  # fmt: skip
 
     def on_threads(self, threads: int) -> "Judge":
@@ -99,18 +100,18 @@ class Judge(Panel):
             _weights=self.weights,
         )  # fmt: skip
 
-    def held(self, stage: str, variant: str, case: Case, answers: list[Tensors]) -> list[Verdict]:
+    def held(self, stage: str, variant: str, case: Case | Drawn, answers: list[Tensors]) -> list[Verdict]:
         """Somebody's answers to what the truth feeds the stage, against the limits of `variant`."""
         truth = self.truths.as_loaded(case, stage, self.loading(variant, stage))
         return [self._held(stage, variant, case, found) for found in measure(stage, truth, answers, self.truths.objective)]
 
-    def teacher_forced(self, stage: str, variant: str, case: Case) -> list[Verdict]:
+    def teacher_forced(self, stage: str, variant: str, case: Case | Drawn) -> list[Verdict]:
         """The stage fed with the truth's inputs, against its limits."""
         found = self.measured(stage, variant, case, self.loading(variant, stage))
         verdicts = self._with_distances([self._held(stage, variant, case, one) for one in found], stage, variant, case)
-        return half_precision_t5(verdicts, self.model, lambda: self.stage(variant, stage), self.truth(case))
+        return half_precision_t5(verdicts, self.stage_model, lambda: self.stage(variant, stage), self.truth(case))
 
-    def pooled(self, stage: str, variant: str, cases: list[Case]) -> list[Verdict]:
+    def pooled(self, stage: str, variant: str, cases: Sequence[Case | Drawn]) -> list[Verdict]:
         """The stage's errors over all steps of `cases` as one number; nothing of a stage of which none is pooled."""
         loading = self.loading(variant, stage)
         found = pooled([self.measured(stage, variant, case, loading) for case in cases])
@@ -119,10 +120,10 @@ class Judge(Panel):
         under = partial(Bound.verdict, found=found, stage=stage, variant=variant, case=of_cases(cases))
         return [under_any(pooled_bounds(self, stage, variant, cases), under)]
 
-    def drawn(self, stage: str, case: Case, sweep: Sweep) -> list[Drawn]:
+    def drawn(self, stage: str, case: Case | Drawn, sweep: Sweep) -> list[Drawn]:
         """What a sweep asks of a stage; what it draws nothing of is the case's."""
-        count = sweep.count(stage, large=self.model.large)
-        return drawn(stage, self.model.spec, self.truth(case), count=count, seed=sweep.seed) if count else []
+        count = sweep.count(stage, large=self.stage_model.large)
+        return drawn(stage, self.stage_model.spec, self.truth(case), count=count, seed=sweep.seed) if count else []
 
     def swept(self, variant: str, drawn: Drawn) -> list[Verdict]:
         """The stage fed with what was drawn over its inputs' domains, against the limits of the same errors on the truth."""
@@ -136,13 +137,13 @@ class Judge(Panel):
         """Whether the stage answers to small changes of what was drawn; nothing where nothing was."""
         return response_checks(self, stage, variant, drawn)
 
-    def graph(self, stage: str, variant: str, cases: list[Case]) -> GraphFound:
+    def graph(self, stage: str, variant: str, cases: Sequence[Case | Drawn]) -> GraphFound:
         """Whether the graph of a file that is quantized, or computed in FP16, is the model's; of other files nothing."""
         if self.arithmetic(variant, stage).activations == STATIC:
             return calibrated_checks(self, stage, variant, cases)
         return structure_checks(self, stage, variant, cases)
 
-    def structure(self, stage: str, variant: str, cases: list[Case]) -> list[Verdict]:
+    def structure(self, stage: str, variant: str, cases: Sequence[Case | Drawn]) -> list[Verdict]:
         """The verdicts of `graph`."""
         return self.graph(stage, variant, cases).checks
 
@@ -174,9 +175,9 @@ class Judge(Panel):
         ]  # fmt: skip
         return [self._conditioned_alike(variant, case, generated), *verdicts]
 
-    def determinism(self, stage: str, variant: str, case: Case) -> Verdict:
+    def determinism(self, stage: str, variant: str, case: Case | Drawn) -> Verdict:
         """Identical runs on the truth's inputs must agree bit for bit."""
-        repeats = LARGE_REPEATS if self.model.large else REPEATS
+        repeats = LARGE_REPEATS if self.stage_model.large else REPEATS
 
         def again(run: Stage) -> int:
             answers = self.answers(stage, variant, case)
@@ -190,7 +191,7 @@ class Judge(Panel):
 
     def artifacts(self, bundle: Bundle, label: str) -> list[Verdict]:
         """Whether a bundle's files are those its manifest and the model dir say; `label` is what it is called."""
-        claims = artifact_checks(bundle, self.model, label, self.files) + order_checks(bundle, label)
+        claims = artifact_checks(bundle, self.stage_model, label, self.files) + order_checks(bundle, label)
         return claims + weight_checks(bundle, label, self.weights)
 
     def _conditioned_alike(self, variant: str, case: Case, generated: Tensors) -> Verdict:
@@ -205,7 +206,7 @@ class Judge(Panel):
         under = partial(Bound.verdict, found=found, stage=stage, variant=variant, case=case.id)
         return under_any(stage_bounds(self, stage, variant, case, found), under)
 
-    def _with_distances(self, verdicts: list[Verdict], stage: str, variant: str, case: Case) -> list[Verdict]:
+    def _with_distances(self, verdicts: list[Verdict], stage: str, variant: str, case: Case | Drawn) -> list[Verdict]:
         """Verdicts about weights that a loader rounded, with how far they are from the checkpoint's own answers besides."""
         if self.loading(variant, stage) == AS_SAVED:
             return verdicts

@@ -7,7 +7,7 @@ from parity.measure import metrics
 from parity.measure.arithmetic import T5_AT_LOAD
 from parity.measure.verdict import Verdict
 from parity.truth.loading import as_loaded
-from reference.pipeline import Model
+from reference.pipeline import StageModel
 from reference.spec.generation import Stage
 from reference.spec.stages import CONDITIONER, STAGE_TABLE
 from reference.spec.tensors import Tensors
@@ -19,7 +19,7 @@ HALF_T5 = (
 )
 
 
-def half_precision_t5(verdicts: list[Verdict], model: Model, opened: Callable[[], Stage], truth: Tensors) -> list[Verdict]:
+def half_precision_t5(verdicts: list[Verdict], model: StageModel, opened: Callable[[], Stage], truth: Tensors) -> list[Verdict]:
     """Verdicts about a stage, those of failed prompt rows explained where T5 in float16 would pass them."""
     failed = [verdict for verdict in verdicts if verdict.metric == PROMPT and not verdict.ok]
     if not failed:
@@ -32,7 +32,7 @@ def half_precision_t5(verdicts: list[Verdict], model: Model, opened: Callable[[]
     return [_explained(verdict, HALF_T5) if verdict in failed else verdict for verdict in verdicts]
 
 
-def half_t5(model: Model) -> Stage:
+def half_t5(model: StageModel) -> Stage:
     """The conditioner in float64 with T5's weights rounded to float16: what a float32 export of upstream's T5 holds."""
     return as_loaded(model, CONDITIONER, T5_AT_LOAD).exact(CONDITIONER)
 

@@ -1,7 +1,7 @@
 """The line-up of a run: which contenders there are, what they are called, and which of them are judged."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,10 +9,12 @@ from litert_pipeline.bundle import Bundle
 from parity.measure.budget import YARDSTICK
 from parity.runtimes import Contender, names_of, reference_contenders
 from reference.spec.errors import InputError
+from reference.spec.stages import ALL_STAGES
 
 
-def contenders_of(bundles: Iterable[Bundle]) -> dict[str, Contender]:
-    """Everything that can be judged, by name: the model dir itself, and each bundle under every runtime that runs it.
+def contenders_of(bundles: Iterable[Bundle], stages: Collection[str] = ALL_STAGES) -> dict[str, Contender]:
+    """Everything that can be judged, by name: the model dir itself, which has `stages`, and each bundle under every runtime that
+    runs it.
 
     Where two bundles would be called the same, their folders are part of the name.
     """
@@ -23,7 +25,7 @@ def contenders_of(bundles: Iterable[Bundle]) -> dict[str, Contender]:
     ]
     names = _told_apart([contender.name for contender in found], [_folder(contender) for contender in found])
     named = {name: replace(contender, name=name) for name, contender in zip(names, found, strict=True)}
-    return reference_contenders() | named
+    return reference_contenders(stages) | named
 
 
 def labelled(contenders: Mapping[str, Contender]) -> list[tuple[str, Bundle]]:

@@ -20,7 +20,7 @@ from parity.measure.teacher_forcing import Measurement, stage_feed
 from parity.runtimes import Contender
 from parity.truth.precision import PRECISIONS
 from parity.truth.traces import Truth
-from reference.pipeline import Model
+from reference.pipeline import Model, StageModel
 from reference.spec.generation import Pipeline, Stage
 from reference.spec.tensors import Tensors
 
@@ -48,8 +48,8 @@ class Panel:
     structures: Structure = field(default_factory=Structure)
 
     def __post_init__(self) -> None:
-        self._weights = self._weights or Weights(model=self.model, files=self.files)
-        self.open_stages.held_bytes = ONE_AT_A_TIME if self.model.large else HELD_BYTES
+        self._weights = self._weights or Weights(model=self.stage_model, files=self.files)
+        self.open_stages.held_bytes = ONE_AT_A_TIME if self.stage_model.large else HELD_BYTES
 
     def when_left(self, close: Callable[[], None]) -> None:
         """Call `close` when this judge is left."""
@@ -61,9 +61,14 @@ class Panel:
             self.open_stages.close()
 
     @property
-    def model(self) -> Model:
-        """The reference in float32."""
+    def stage_model(self) -> StageModel:
+        """The reference in float32, whatever it is good for."""
         return self.truths.model
+
+    @property
+    def model(self) -> Model:
+        """The same of a model that generates. Raises InputError for a codec."""
+        return self.truths.generator
 
     @cached_property
     def answered(self) -> Answers:
@@ -76,7 +81,7 @@ class Panel:
         assert self._weights is not None, "made with the panel"
         return self._weights
 
-    def truth(self, case: Case) -> Tensors:
+    def truth(self, case: Case | Drawn) -> Tensors:
         """The float64 trace of a case, and the encoding of its audio."""
         return self.truths.trace(case)
 
@@ -85,7 +90,7 @@ class Panel:
         if name in self.replaced:
             return self.replaced[name]
         return Run(
-            contender=self.contenders[name], model=self.model, threads=self.threads,
+            contender=self.contenders[name], model=self.stage_model, threads=self.threads,
             open_stages=self.open_stages, files=self.files,
         )  # fmt: skip
 
@@ -93,12 +98,12 @@ class Panel:
         """Who answers for a contender or, at one of `PRECISIONS` or with weights loaded otherwise, the reference."""
         reference = name in PRECISIONS or (name == YARDSTICK and loading != AS_SAVED)
         if reference and name not in self.replaced:
-            return Yardstick(precision=name, model=self.model, open_stages=self.open_stages, loading=loading)
+            return Yardstick(precision=name, model=self.stage_model, open_stages=self.open_stages, loading=loading)
         return self.source(name)
 
     def whole(self, variant: str) -> bool:
         """Whether all is judged. A large model's reference is not run to the end: it is nobody's to publish, only a yardstick."""
-        return self.contenders[variant].bundle is not None or not self.model.large
+        return self.contenders[variant].bundle is not None or not self.stage_model.large
 
     def stages(self, variant: str) -> list[str]:
         """The stages a contender has: all of them, but its bundle may lack the encoder."""
@@ -143,13 +148,13 @@ class Panel:
         follows = variant not in self.replaced and (isinstance(source, Yardstick) or source.bundle is None)
         return self.answered.of(self._key(stage, variant, case, loading), case, lambda: source.stage(stage), keep=follows)
 
-    def in_float32(self, stage: str, variant: str, case: Case, call: int) -> Tensors:
+    def in_float32(self, stage: str, variant: str, case: Case | Drawn, call: int) -> Tensors:
         """The answer to one call of a contender's file computed in float32, in whatever it is asked for otherwise. Of a large
         model nothing is computed but that."""
         own = self.source(variant)
         source = float32_source(own, stage)
         assert source is not None, "asked only where there is one"
-        if self.model.large and source is not own:
+        if self.stage_model.large and source is not own:
             return source.stage(stage)(stage_feed(stage, self.truth(case), call))
         key = stage, source.identity(stage), case.id
         return self.answered.of(key, case, lambda: source.stage(stage), keep=False)[call]

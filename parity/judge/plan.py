@@ -1,6 +1,6 @@
 """The plan of a run: every check once, in which order, and under whose name a file that several contenders share is judged."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -11,7 +11,7 @@ from parity.measure.cases import Case, Drawn
 from parity.measure.sweep import Sweep, covered
 from parity.measure.verdict import Verdict
 from reference.progress import Say
-from reference.spec.stages import ALL_STAGES, ENCODER
+from reference.spec.stages import ENCODER, STAGE_TABLE
 
 Shared = Mapping[tuple[str, str], str]  # (contender, stage) to the contender under whose name the stage is judged
 
@@ -65,11 +65,15 @@ class Plan:
         shared = shared_stages(judge, run)
         return cls(judge=judge, variants=run, cases=cases, shared=shared, sweep=sweep or Sweep(), refused=refused)
 
+    def cases_of(self, stage: str) -> Sequence[Case | Drawn]:
+        """What a stage is fed that the truth leads to."""
+        return self.cases
+
     @cached_property
     def drawn(self) -> dict[str, list[Drawn]]:
         """What every stage is asked beside the cases, over the domains of its inputs."""
-        stages = [stage for stage in ALL_STAGES if any(stage in self.judge.stages(variant) for variant in self.variants)]
-        return {stage: self.judge.drawn(stage, self.cases[0], self.sweep) for stage in stages}
+        stages = [stage for stage in STAGE_TABLE if any(stage in self.judge.stages(variant) for variant in self.variants)]
+        return {stage: self.judge.drawn(stage, self.cases_of(stage)[0], self.sweep) for stage in stages}
 
     @property
     def covered(self) -> dict[str, str]:
@@ -85,13 +89,11 @@ class Plan:
         for variant in self.refused:
             say(f"{variant} is not run: its bundle is refused for its operators")
         for case in self.cases:
-            if self.judge.model.large:
+            if self.judge.stage_model.large:
                 say(f"the truth of {case.id}, in float64")
             self.judge.truth(case)
         for variant in self.variants:
             say(f"judging {variant}")
-            if ENCODER not in self.judge.stages(variant):
-                say(f"{variant}: its bundle has no encoder, so audio-to-audio is not judged")
             yield from self._of_stages(variant, say)
             yield from self._of_the_whole(variant, say)
 
@@ -100,23 +102,26 @@ class Plan:
         for stage in self.judge.stages(variant):
             if (variant, stage) in self.shared:
                 continue
-            if self.judge.model.large:
+            if self.judge.stage_model.large:
                 say(f"{variant}: {stage} fed the truth")
-            for case in self.cases:
+            cases = self.cases_of(stage)
+            for case in cases:
                 yield from self.judge.teacher_forced(stage, variant, case)
-            yield from self.judge.pooled(stage, variant, self.cases)
+            yield from self.judge.pooled(stage, variant, cases)
             for drawn in self.drawn[stage]:
                 yield from self.judge.swept(variant, drawn)
-            graph = self.judge.graph(stage, variant, self.cases)
+            graph = self.judge.graph(stage, variant, cases)
             yield from graph.checks
             if graph.unseen:
                 self.unseen.append(UnseenGraph(variant=variant, stage=stage, why=graph.unseen))
             if self.judge.whole(variant):
                 yield from self.judge.responses(stage, variant, self.drawn[stage])
-                yield self.judge.determinism(stage, variant, self.cases[0])
+                yield self.judge.determinism(stage, variant, cases[0])
 
     def _of_the_whole(self, variant: str, say: Say) -> Iterator[Verdict]:
         """What leads from stage to stage, and what comes out in the end."""
+        if ENCODER not in self.judge.stages(variant):
+            say(f"{variant}: its bundle has no encoder, so audio-to-audio is not judged")
         for case in self.cases:
             yield from self.judge.replayed(variant, case)
         yield from self.judge.replayed(variant, self.cases[0], from_audio=True)

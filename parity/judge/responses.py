@@ -10,7 +10,7 @@ from parity.measure.limits import ANSWERED
 from parity.measure.nudges import nudges
 from parity.measure.teacher_forcing import unequal_values
 from parity.measure.verdict import DOMAIN, Verdict
-from reference.pipeline import Model
+from reference.pipeline import StageModel
 from reference.spec.stages import STAGE_TABLE
 from reference.spec.tensors import Tensors
 
@@ -41,19 +41,19 @@ def _unanswered(panel: Panel, stage: str, variant: str, drawn: Sequence[Drawn]) 
     answered = [asked for one in drawn for asked in zip(one.places, one.feeds, panel.answers(stage, variant, one), strict=True)]
     half = panel.arithmetic(variant, stage).compute == FP16_COMPUTE
     run = panel.stage(variant, stage)
-    for place, feed, answer in few(answered, panel.model):
-        for nudge in nudges(STAGE_TABLE[stage], feed, panel.model.spec, half=half):
+    for place, feed, answer in few(answered, panel.stage_model):
+        for nudge in nudges(STAGE_TABLE[stage], feed, panel.stage_model.spec, half=half):
             if _same(answer, run(nudge.feed)):
                 yield f"{nudge.port} at {place}"
 
 
-def changed_feeds(model: Model, stage: str, drawn: Sequence[Drawn], *, half: bool) -> list[Tensors]:
+def changed_feeds(model: StageModel, stage: str, drawn: Sequence[Drawn], *, half: bool) -> list[Tensors]:
     """All that `response_checks` feeds a stage besides, `half` where it computes in float16."""
     feeds = few([feed for one in drawn for feed in one.feeds], model)
     return [nudge.feed for feed in feeds for nudge in nudges(STAGE_TABLE[stage], feed, model.spec, half=half)]
 
 
-def few(places: list[Place], model: Model) -> list[Place]:
+def few(places: list[Place], model: StageModel) -> list[Place]:
     """The places whose inputs are changed: all, or as many as there is time for."""
     return places[-LARGE_PLACES:] if model.large else places
 

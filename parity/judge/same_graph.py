@@ -16,7 +16,7 @@ from parity.judge.sources import float32_source
 from parity.judge.structure import Beside
 from parity.measure.arithmetic import AS_SAVED, FLOAT32, FP32_COMPUTE
 from parity.measure.budget import UNIT_ROUNDOFF, YARDSTICK
-from parity.measure.cases import Case
+from parity.measure.cases import Case, Drawn
 from parity.measure.contents import Contents
 from parity.measure.file_limits import CALM, FEED_ROOM, FLOAT_ROOM, LEAN, STRUCTURE
 from parity.measure.metrics import relative_l2
@@ -32,7 +32,7 @@ MOST_VALUES = 2**18
 LIMITS = {"structure_share": STRUCTURE, "structure_lean": LEAN}
 
 
-def structure_checks(panel: Panel, stage: str, variant: str, cases: list[Case]) -> GraphFound:
+def structure_checks(panel: Panel, stage: str, variant: str, cases: Sequence[Case | Drawn]) -> GraphFound:
     """Verdicts on the answers to some of the cases of a file that is quantized or is computed in FP16, in which it then is not:
     float32 shows a graph. Of a large model each case is looked at in another step. Nothing of what is stored and computed in
     float32."""
@@ -72,7 +72,7 @@ def obstacle(panel: Panel, stage: str, rebuilt: Rebuilt) -> str:
     """Why the rebuilt stage cannot stand beside the file; empty where it can."""
     if not rebuilt.emulated:
         return "how all its layers round what they are fed is not known well enough"
-    if not _fits(signatures(panel.model.spec)[stage], large=panel.model.large, rounds=rebuilt.rounds):
+    if not _fits(signatures(panel.stage_model.spec)[stage], large=panel.stage_model.large, rounds=rebuilt.rounds):
         return "rounding what its layers are fed takes too much memory at this size"
     return ""
 
@@ -128,13 +128,13 @@ def _standard_errors(one: Compared, name: str, calls: int) -> float:
 
 
 def _compared(
-    panel: Panel, rebuilt: Rebuilt | None, bundle: Bundle, stage: str, variant: str, case: Case, place: int
+    panel: Panel, rebuilt: Rebuilt | None, bundle: Bundle, stage: str, variant: str, case: Case | Drawn, place: int
 ) -> Iterator[Compared]:
     """The file's answers to a case's calls, of a large model to one of them, beside those of the reference, which is `rebuilt`
     where it has to be."""
     truth, count = panel.truth(case), STAGE_TABLE[stage].calls(panel.truth(case))
     own = panel.answers(stage, YARDSTICK, case)
-    for call in [STRIDE * place % count] if panel.model.large else range(count):
+    for call in [STRIDE * place % count] if panel.stage_model.large else range(count):
         key = (stage, panel.files.sha256(bundle, stage), case.id, call)
         if rebuilt is None:
             beside = Beside(answers=own[call], moved=dict.fromkeys(own[call], 0.0))
@@ -144,7 +144,7 @@ def _compared(
         yield compared(beside, answer, STAGE_TABLE[stage].truth(truth, call), own[call])
 
 
-def _verdict(stage: str, variant: str, cases: list[Case], metric: str, value: float, in_half: bool) -> Verdict:
+def _verdict(stage: str, variant: str, cases: Sequence[Case | Drawn], metric: str, value: float, in_half: bool) -> Verdict:
     of, limit = cases[0].id if len(cases) == 1 else f"{len(cases)} cases", LIMITS[metric]
     return Verdict(
         stage=stage, variant=variant, case=of, ladder=TEACHER_FORCED, metric=metric,

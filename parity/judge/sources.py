@@ -17,7 +17,7 @@ from parity.truth.precision import reduced
 from reference.spec.generation import Stage, generate
 
 if TYPE_CHECKING:
-    from reference.pipeline import Model
+    from reference.pipeline import StageModel
 
 
 class AnswerSource(Protocol):
@@ -61,7 +61,7 @@ class Run:
     """A contender's runtime opens its files."""
 
     contender: Contender
-    model: "Model"
+    model: "StageModel"
     threads: int
     open_stages: OpenStages
     files: Files
@@ -107,7 +107,7 @@ class Yardstick:
     large an error is to be expected of a file of that arithmetic."""
 
     precision: str
-    model: "Model"
+    model: "StageModel"
     open_stages: OpenStages
     loading: str = AS_SAVED
 

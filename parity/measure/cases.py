@@ -47,14 +47,30 @@ class Drawn:
     feeds: list[Tensors] = field(repr=False)
     places: list[str]
 
-    @cached_property
+    @property
     def id(self) -> str:
+        """What it is called."""
+        return self.digest
+
+    @cached_property
+    def digest(self) -> str:
         """Equal for equal inputs only."""
         digest = hashlib.sha256()
         for feed in self.feeds:
             for name in sorted(feed):
                 digest.update(f"{name} {feed[name].dtype} {feed[name].shape}".encode() + feed[name].tobytes())
         return f"{self.stage} {digest.hexdigest()}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fed(Drawn):
+    """A call of one stage that has a name: what it is fed is no place of a sweep, but what some sound leads to."""
+
+    name: str
+
+    @property
+    def id(self) -> str:
+        return self.name
 
 
 def case_ids(asked: list[str] | None = None, *, free_running: bool = False) -> list[str]:

@@ -6,19 +6,19 @@ from dataclasses import dataclass
 
 from parity.measure.teacher_forcing import NONFINITE
 from parity.measure.verdict import FREE_RUNNING, TEACHER_FORCED, Verdict
-from reference.spec.stages import CONDITIONER, DECODER, DIT, ENCODER
+from reference.spec.stages import CONDITIONER, DECODER, DIT, ENCODER, SAME_DECODER, SAME_ENCODER
 
 
 @dataclass(frozen=True, kw_only=True)
 class Distance:
-    """One number: which checks of a stage it is the worst of, and how it is told.
+    """One number: which checks of some stages it is the worst of, and how it is told.
 
     `of` takes it from a check; larger is further away. `told` turns it into what a policy says, dB for instance;
     `larger_is_closer` there.
     """
 
     name: str
-    stage: str
+    stages: tuple[str, ...]
     metrics: tuple[str, ...]
     ladder: str = TEACHER_FORCED
     of: Callable[[Verdict], float] = lambda check: check.from_checkpoint
@@ -27,7 +27,7 @@ class Distance:
 
     def worst(self, checks: Iterable[Verdict]) -> tuple[float, Verdict] | None:
         """The largest of all checks it is about, and that check; None where nothing of the kind was measured."""
-        own = [check for check in checks if check.stage == self.stage and check.ladder == self.ladder]
+        own = [check for check in checks if check.stage in self.stages and check.ladder == self.ladder]
         found = [(self.of(check), check) for check in own if check.metric in self.metrics]
         found += [(math.inf, check) for check in own if check.metric == NONFINITE and not check.ok]
         return max(found, key=lambda one: math.inf if math.isnan(one[0]) else one[0], default=None)
@@ -42,14 +42,18 @@ DISTANCES: Mapping[str, Distance] = {
     distance.name: distance
     for distance in (
         Distance(
-            name="conditioner_error", stage=CONDITIONER, metrics=("relative_l2.prompt_rows", "relative_l2.seconds")
+            name="conditioner_error", stages=(CONDITIONER,), metrics=("relative_l2.prompt_rows", "relative_l2.seconds")
         ),
-        Distance(name="dit_denoised_error", stage=DIT, metrics=("denoised_error",)),
-        Distance(name="decoder_snr_db", stage=DECODER, metrics=("relative_l2",), told=_snr_db, larger_is_closer=True),
-        Distance(name="encoder_snr_db", stage=ENCODER, metrics=("relative_l2",), told=_snr_db, larger_is_closer=True),
+        Distance(name="dit_denoised_error", stages=(DIT,), metrics=("denoised_error",)),
+        Distance(
+            name="decoder_snr_db", stages=(DECODER, SAME_DECODER), metrics=("relative_l2",), told=_snr_db, larger_is_closer=True
+        ),
+        Distance(
+            name="encoder_snr_db", stages=(ENCODER, SAME_ENCODER), metrics=("relative_l2",), told=_snr_db, larger_is_closer=True
+        ),
         # What the errors of the file's own may lead to: a wide envelope holds anything.
         Distance(
-            name="latents_envelope", stage=DIT, ladder=FREE_RUNNING, metrics=("latents_relative_l2",),
+            name="latents_envelope", stages=(DIT,), ladder=FREE_RUNNING, metrics=("latents_relative_l2",),
             of=lambda check: check.limit,
         ),
     )

@@ -28,9 +28,10 @@ from parity.measure.arithmetic import (
     Arithmetic,
 )
 from parity.measure.budget import AS_STORED, UNIT_ROUNDOFF, Budget, Fixed, Rounding
+from parity.measure.codec_limits import CODEC_LIMITS, CODEC_STORED
 from parity.measure.stage_budgets import StageBudget, conditioner, decoder, dit, encoder, lent, like, reference, shaped
 from parity.measure.sweep import RESPONSE
-from reference.spec.stages import ALL_STAGES, CONDITIONER, DECODER, DIT, ENCODER
+from reference.spec.stages import CONDITIONER, DECODER, DIT, ENCODER, STAGE_TABLE
 
 SAME_BITS = Fixed(limit=0.0, why="the levels are the same bits in every pipeline")
 SAME_TOKENS = Fixed(limit=0.0, why="the pipeline must hand the conditioner the ids, mask and seconds of the reference")
@@ -128,13 +129,13 @@ STORED: Mapping[str, StageBudget] = {
     DIT: dit(*_STORED),
     DECODER: decoder(*_STORED[:3]),
     ENCODER: encoder(*_STORED[:3]),
+    **CODEC_STORED,
 }
 
 # A calibrated range is as wide as the widest that was looked at, and what layers answer is rounded, too.
 _CALIBRATED, _CALIBRATED_SHAPE = shaped(AS_STORED, 5.0, "1.2 to 3.2"), shaped(AS_STORED, 7.0, "0.6 to 3.5")
 
-# What a stage is held to, by its arithmetic and name.
-LIMITS: Mapping[Arithmetic, dict[str, StageBudget]] = {
+_GENERATORS: Mapping[Arithmetic, dict[str, StageBudget]] = {
     REFERENCE: {
         CONDITIONER: conditioner(reference(32), reference(32), reference(32)),
         DIT: dit(reference(64), reference(256), reference(64), None),
@@ -193,11 +194,16 @@ LIMITS: Mapping[Arithmetic, dict[str, StageBudget]] = {
     INT4_GROUPS: lent({DIT: dit(*_GROUPS["int4_groups"])}, *_GROUPS["int4_groups"][:2]),
 }  # fmt: skip
 
+# What a stage is held to, by its arithmetic and name.
+LIMITS: Mapping[Arithmetic, dict[str, StageBudget]] = {
+    arithmetic: {**stages, **CODEC_LIMITS[arithmetic]} for arithmetic, stages in _GENERATORS.items()
+}
+
 
 def as_stored(stage: str, metric: str) -> list[Budget]:
     """What a number about a stage may be, too, where its file stores the layers in ways that no named arithmetic stands for: what
     is stored so errs, and floats round. Nothing where the arithmetic makes no difference."""
-    found = [STORED[stage][metric], _FLOAT[stage][metric]]
+    found = [STORED[stage][metric], LIMITS[SINGLE][stage][metric]]
     return [budget for budget in found if not isinstance(budget, Fixed)]
 
 # Of the reference each call is held to 64 roundings of the whole answer. What they are worth of its response depends on the
@@ -235,6 +241,6 @@ def nearest(arithmetic: Arithmetic) -> Arithmetic:
 
 def check_complete() -> None:
     """Raise KeyError if any arithmetic lacks limits for a stage; called before a single test is collected."""
-    missing = [f"{stage} at {arithmetic}" for arithmetic, stages in LIMITS.items() for stage in ALL_STAGES if stage not in stages]
+    missing = [f"{stage} at {arithmetic}" for arithmetic, found in LIMITS.items() for stage in STAGE_TABLE if stage not in found]
     if missing:
         raise KeyError(f"no limits for {'; '.join(missing)}: add them to LIMITS in parity/measure/limits.py, with a reason")

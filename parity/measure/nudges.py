@@ -3,11 +3,12 @@ answers none of them. No precision hides that, for answers are compared bit for 
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from reference.spec.domain import Levels, Normal, Seconds, Sounds, TokenIds
-from reference.spec.model import ModelSpec
+from reference.spec.model import ModelSpec, StageSpec
 from reference.spec.ports import Port
 from reference.spec.stages import StageRow
 from reference.spec.tensors import Array, Tensors
@@ -31,7 +32,7 @@ class Nudge:
     feed: Tensors
 
 
-def nudges(row: StageRow, feed: Tensors, spec: ModelSpec, *, half: bool) -> Iterator[Nudge]:
+def nudges(row: StageRow, feed: Tensors, spec: StageSpec, *, half: bool) -> Iterator[Nudge]:
     """Every input of a stage changed, one at a time, but for those a change of which means nothing; `half`: a stage that computes
     in float16 may round its inputs to it."""
     for port in (port for port in row.inputs if port.name in feed):
@@ -45,7 +46,7 @@ def _domain(port: Port) -> type | None:
     return None if port.domain is None else type(port.domain)
 
 
-def _level(value: Array, step: float, spec: ModelSpec, name: str) -> Array:
+def _level(value: Array, step: float, spec: StageSpec, name: str) -> Array:
     """A level a little nearer to the middle."""
     inwards = np.where(value < MIDDLE, 1, -1)
     return np.asarray(value + inwards * step * np.maximum(value, LEAST_LEVEL), value.dtype)
@@ -68,13 +69,13 @@ def _token(value: Array, step: float, spec: ModelSpec, name: str) -> Array:
     return changed
 
 
-def _peaks(value: Array, step: float, spec: ModelSpec, name: str) -> Array | None:
+def _peaks(value: Array, step: float, spec: StageSpec, name: str) -> Array | None:
     """The peaks a little lower, so that what is quantized by its range is quantized otherwise; of silence nothing is."""
     most = value.dtype.type((1 - PEAK) * np.abs(value).max())
     return np.clip(value, -most, most) if most else None
 
 
 # An input without a domain is what another stage answers. A mask is zeros and ones.
-NUDGES: Mapping[type | None, Callable[[Array, float, ModelSpec, str], Array | None]] = {
+NUDGES: Mapping[type | None, Callable[[Array, float, Any, str], Array | None]] = {
     Levels: _level, Seconds: _seconds, TokenIds: _token, Normal: _peaks, Sounds: _peaks, None: _peaks,
 }  # fmt: skip

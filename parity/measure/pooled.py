@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from parity.measure.budget import UNIT_ROUNDOFF
-from parity.measure.cases import Case
+from parity.measure.cases import Case, Drawn
 from parity.measure.teacher_forcing import NONFINITE, Measurement
 
 POOLED = "pooled_error"
@@ -21,6 +21,6 @@ def pooled(cases: Sequence[Sequence[Measurement]]) -> Measurement | None:
     return Measurement(metric=POOLED, value=float(np.exp(np.mean(np.log(np.maximum(values, UNIT_ROUNDOFF))))))
 
 
-def of_cases(cases: Sequence[Case]) -> str:
+def of_cases(cases: Sequence[Case | Drawn]) -> str:
     """What all of them together are called."""
     return cases[0].id if len(cases) == 1 else f"{len(cases)} cases"

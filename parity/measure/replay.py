@@ -16,7 +16,7 @@ from parity.measure.teacher_forcing import CONDITIONING, Measurement
 from reference.spec.generation import Pipeline, Request, Stage
 from reference.spec.noise import philox
 from reference.spec.sampling.objective import State
-from reference.spec.stages import CONDITIONER, DECODER, DIT, STAGE_TABLE, StageRow
+from reference.spec.stages import ALL_STAGES, CONDITIONER, DECODER, DIT, STAGE_TABLE, StageRow
 from reference.spec.tensors import Array, Tensors
 from reference.spec.trace import crossing
 
@@ -47,8 +47,8 @@ def audio_to_audio(request: Request, truth: Tensors) -> Request:
 def asked(pipeline: Pipeline, generate: Generate, request: Request, seed: int, truth: Tensors) -> Asked:
     """Run `generate` around stand-ins for the stages; `truth` is the case's trace from pure noise."""
     answers = crossing(truth)
-    feeds: dict[str, list[Tensors]] = {name: [] for name in STAGE_TABLE}
-    stand_ins = {name: _stand_in(row, answers, feeds[name]) for name, row in STAGE_TABLE.items()}
+    feeds: dict[str, list[Tensors]] = {name: [] for name in ALL_STAGES}
+    stand_ins = {name: _stand_in(STAGE_TABLE[name], answers, feeds[name]) for name in ALL_STAGES}
     generate(replace(pipeline, stages=stand_ins), request, philox(pipeline.latent_shape, seed))
     return Asked(
         inputs=feeds[CONDITIONER],

@@ -9,7 +9,7 @@ from parity.measure.cases import Drawn
 from parity.measure.teacher_forcing import NONFINITE, Measurement
 from parity.measure.verdict import DOMAIN, Verdict
 from reference.spec.domain import Domain, Place
-from reference.spec.model import ModelSpec
+from reference.spec.model import StageSpec
 from reference.spec.stages import STAGE_TABLE, StageRow
 from reference.spec.tensors import Array, Tensors
 
@@ -34,7 +34,7 @@ class Sweep:
         return -(-draws // SOUND_SHARE) if STAGE_TABLE[stage].whole_sound else draws
 
 
-def drawn(stage: str, spec: ModelSpec, trace: Mapping[str, Array], *, count: int, seed: int) -> list[Drawn]:
+def drawn(stage: str, spec: StageSpec, trace: Mapping[str, Array], *, count: int, seed: int) -> list[Drawn]:
     """What is to be asked of a stage at `count` places: all as one for a stage of the sampler, one by one for any other.
 
     `trace` has what no domain is known of: what other stages answer.

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from parity.measure import metrics, shape
 from reference.spec.generation import Stage
 from reference.spec.sampling.objective import Objective
-from reference.spec.stages import CONDITIONER, DECODER, DIT, ENCODER, STAGE_TABLE, StageRow
+from reference.spec.stages import CONDITIONER, DECODER, DIT, ENCODER, SAME_DECODER, SAME_ENCODER, STAGE_TABLE, StageRow
 from reference.spec.tensors import Array, Tensors
 from reference.spec.trace import LEVELS
 
@@ -38,11 +39,11 @@ def teacher_forced(stage: str, run: Stage, truth: Tensors) -> list[Tensors]:
 
 
 def measure(
-    stage: str, truth: Tensors, outputs: list[Tensors], objective: Objective
+    stage: str, truth: Tensors, outputs: list[Tensors], objective: Objective | None
 ) -> list[Measurement]:
     """Every judged number about a stage's teacher-forced outputs; where some are not finite, how many, and no distance.
 
-    `objective` is the model's.
+    `objective` is the model's, None of a codec.
     """
     bad = sum(int(np.count_nonzero(~np.isfinite(array))) for output in outputs for array in output.values())
     counted = Measurement(metric=NONFINITE, value=bad)
@@ -53,7 +54,7 @@ def measure(
     return [counted, *_every_output(STAGE_TABLE[stage], truth, outputs)]
 
 
-def _conditioner(truth: Tensors, outputs: list[Tensors], _: Objective) -> list[Measurement]:
+def _conditioner(truth: Tensors, outputs: list[Tensors], _: object) -> list[Measurement]:
     """The rows of the cross-attention conditioning apart: a fault in one kind drowns among the others. Of the prompt and the
     negative prompt the worse."""
     found = [_conditioned(truth, call, output) for call, output in enumerate(outputs)]
@@ -105,12 +106,12 @@ def _worst(values: Iterable[float]) -> float:
     return float(np.max(list(values)))
 
 
-def _decoder(truth: Tensors, outputs: list[Tensors], _: Objective) -> list[Measurement]:
+def _decoder(truth: Tensors, outputs: list[Tensors], _: object) -> list[Measurement]:
     return _shape(OF_SOUND, truth["audio"][0], outputs[0]["audio"][0])
 
 
-def _encoder(truth: Tensors, outputs: list[Tensors], _: Objective) -> list[Measurement]:
-    exact, other = truth["init_latents"], outputs[0]["init_latents"]
+def _encoder(truth: Tensors, outputs: list[Tensors], _: object, *, name: str = "init_latents") -> list[Measurement]:
+    exact, other = truth[name], outputs[0][name]
     whole = Measurement(metric="relative_l2", value=metrics.relative_l2(exact, other))
     return [whole, *_shape(OF_LATENTS, exact[0], other[0])]
 
@@ -154,11 +155,13 @@ OF_LATENTS: dict[str, Distance] = {
 }
 
 # Of stages whose outputs have more to them than a distance.
-MEASURES: dict[str, Callable[[Tensors, list[Tensors], Objective], list[Measurement]]] = {
+MEASURES: dict[str, Callable[[Tensors, list[Tensors], Any], list[Measurement]]] = {
     CONDITIONER: _conditioner,
     DIT: _dit,
     DECODER: _decoder,
     ENCODER: _encoder,
+    SAME_ENCODER: partial(_encoder, name="latents"),
+    SAME_DECODER: _decoder,
 }
 
 

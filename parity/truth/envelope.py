@@ -62,13 +62,13 @@ def envelope(
     described = {
         **truths.described(case),
         "kind": "envelope",
-        "draws": draws(truths.model),
+        "draws": draws(truths.generator),
         "measured": measured,
         "sizes": dict(errors.sizes),
         "errors": {name: [_hash(array) for array in arrays] for name, arrays in errors.arrays.items()},
     }
-    distances = measure or Distances(truths.trace(case), truths.model.spec.sample_rate_hz)
-    drawn = truths.store.kept(described, lambda: _drawn(truths.model, case, distances, errors))
+    distances = measure or Distances(truths.trace(case), truths.generator.spec.sample_rate_hz)
+    drawn = truths.store.kept(described, lambda: _drawn(truths.generator, case, distances, errors))
     cloud: Found = {}
     for name, found in drawn.items():
         stage, _, metric = name.partition(".")

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from parity.measure.arithmetic import ALL_AT_LOAD, T5_AT_LOAD
 from parity.truth.precision import half
-from reference.pipeline import Model
+from reference.pipeline import StageModel
 
 # Which tensors of a stage's module each loading rounds, by name: a regular expression.
 LOADINGS: Mapping[str, str] = {
@@ -22,7 +22,7 @@ LOADINGS: Mapping[str, str] = {
 }
 
 
-def as_loaded(model: Model, stage: str, loading: str) -> Model:
+def as_loaded(model: StageModel, stage: str, loading: str) -> StageModel:
     """The model of one stage alone, its weights rounded as the loading called so does; the model itself where none is."""
     if loading not in LOADINGS:
         return model

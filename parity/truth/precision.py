@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from litert_pipeline.build.channels_last import LastConv, LastUpConv, Pointwise
 from litert_pipeline.build.stage import exportable
 from reference.model.dit import Layer
-from reference.pipeline import Model, TorchStage
+from reference.pipeline import StageModel, TorchStage
 from reference.spec.stages import signatures
 
 Round = Callable[[Tensor], Tensor]
@@ -142,7 +142,7 @@ PRECISIONS: Mapping[str, Precision] = {
 }
 
 
-def reduced(model: Model, stage: str, name: str) -> TorchStage:
+def reduced(model: StageModel, stage: str, name: str) -> TorchStage:
     """A stage of the float32 reference at one of `PRECISIONS`."""
     module = PRECISIONS[name].applied(exportable(model, stage))
     return TorchStage(module, signatures(model.spec)[stage], torch.float32)

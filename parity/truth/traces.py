@@ -10,13 +10,13 @@ from parity.measure.arithmetic import AS_SAVED
 from parity.measure.cases import Case, Drawn
 from parity.truth.loading import as_loaded
 from parity.truth.store import Store
-from reference.model_files import SPIECE_NAME
-from reference.pipeline import Model
+from reference.pipeline import Model, StageModel
+from reference.spec.errors import InputError
 from reference.spec.files import sha256_of
 from reference.spec.generation import Pipeline, generate
 from reference.spec.noise import philox
 from reference.spec.sampling.objective import OBJECTIVES, Objective
-from reference.spec.stages import STAGE_TABLE
+from reference.spec.stages import STAGE_TABLE, stage_rows
 from reference.spec.tensors import Tensors
 
 ENCODER_SEED_OFFSET = 2**31  # the encoder is judged on noise no generation of the same case uses
@@ -26,18 +26,26 @@ ENCODER_SEED_OFFSET = 2**31  # the encoder is judged on noise no generation of t
 class Truth:
     """A model's float64 traces, each computed once and kept in `store`."""
 
-    model: Model
+    model: StageModel
     store: Store
     _traces: dict[str, Tensors] = field(default_factory=dict)
 
     @property
-    def objective(self) -> Objective:
-        """What the model was trained to answer."""
-        return OBJECTIVES[self.model.spec.objective]
+    def generator(self) -> Model:
+        """The model, which generates. Raises InputError for a codec."""
+        if not isinstance(self.model, Model):
+            raise InputError(f"{self.model.files.config}: is of a codec, which generates nothing; judge it with 'parity gate'")
+        return self.model
+
+    @property
+    def objective(self) -> Objective | None:
+        """What the model was trained to answer; None of a codec."""
+        return OBJECTIVES[self.model.spec.objective] if isinstance(self.model, Model) else None
 
     def pipeline(self) -> Pipeline:
         """All stages in float64, ready to generate."""
-        return replace(self.model.pipeline(), stages={stage: self.model.exact(stage) for stage in STAGE_TABLE})
+        model = self.generator
+        return replace(model.pipeline(), stages={stage: model.exact(stage) for stage in model.spec.stages})
 
     def trace(self, case: Case | Drawn) -> Tensors:
         """The float64 trace of a case, and what the optional stages make of it: the encoding of its audio; or that of what
@@ -60,7 +68,7 @@ class Truth:
     def described(self, case: Case | Drawn) -> dict[str, Any]:
         """Everything a case's trace follows from but the code. Not the CPU: in float64 they differ by 1e-15."""
         if isinstance(case, Drawn):
-            return {"kind": "truth of what was drawn", "model": self._source, "drawn": case.id}
+            return {"kind": "truth of what was drawn", "model": self._source, "drawn": case.digest}
         request = asdict(case.request)
         init_audio = request.pop("init_audio")
         request["init_audio_sha256"] = None if init_audio is None else sha256(init_audio.tobytes()).hexdigest()
@@ -68,8 +76,9 @@ class Truth:
 
     @cached_property
     def _source(self) -> dict[str, str]:
-        tokenizer_sha256 = sha256_of(self.model.t5_folder / SPIECE_NAME)
-        return {**asdict(source_of(self.model)), "tokenizer_sha256": tokenizer_sha256, "spec": repr(self.model.spec)}
+        tokenizer = self.model.text_files().get("tokenizer")
+        read_with = {} if tokenizer is None else {"tokenizer_sha256": sha256_of(tokenizer)}
+        return {**asdict(source_of(self.model)), **read_with, "spec": repr(self.model.spec)}
 
     def _computed(self, case: Case | Drawn) -> Tensors:
         if isinstance(case, Drawn):
@@ -77,10 +86,10 @@ class Truth:
         pipeline = self.pipeline()
         trace = generate(pipeline, case.request, case.draws(pipeline.latent_shape))
         noise = philox(pipeline.latent_shape, case.seed + ENCODER_SEED_OFFSET)
-        for name, row in STAGE_TABLE.items():
+        for row in stage_rows(self.model.spec).values():
             if row.optional:
                 trace |= dict(zip(row.draws, noise, strict=False))
-                trace |= pipeline.stages[name](row.feed(trace))
+                trace |= pipeline.stages[row.name](row.feed(trace))
         return trace
 
     def _answered(self, drawn: Drawn) -> Tensors:

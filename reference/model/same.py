@@ -31,6 +31,17 @@ class SoftNorm(nn.Module):
         return scaled if draw is None else scaled + draw(tuple(scaled.shape)) * self.running_std * LATENT_NOISE
 
 
+def to_patches(audio: Tensor, size: int) -> Tensor:
+    """(batch, audio channel, sample) to (batch, channel, patch): `size` samples of each audio channel, then silence."""
+    patches = torch.unflatten(pad_to_multiple(audio, size, dim=-1), 2, (-1, size))
+    return patches.transpose(2, 3).flatten(1, 2)
+
+
+def from_patches(patches: Tensor, audio_channels: int) -> Tensor:
+    """The inverse, but for the silence."""
+    return torch.unflatten(patches, 1, (audio_channels, -1)).transpose(2, 3).flatten(2)
+
+
 class Same(nn.Module):
     """Both halves and what is between them."""
 
@@ -43,12 +54,9 @@ class Same(nn.Module):
 
     def encode(self, audio: Tensor, draw: Draw | None = None) -> Tensor:
         """(batch, audio channel, sample) -> (batch, latent channel, frame), whole groups of frames: silence is added."""
-        patches = pad_to_multiple(audio, self.spec.patch_size, dim=-1)
-        patches = torch.unflatten(patches, 2, (-1, self.spec.patch_size)).transpose(2, 3).flatten(1, 2)
-        return self.bottleneck.encode(self.encoder(patches, draw))
+        return self.bottleneck.encode(self.encoder(to_patches(audio, self.spec.patch_size), draw))
 
     def decode(self, latents: Tensor, draw: Draw | None = None) -> Tensor:
         """(batch, latent channel, frame) -> (batch, audio channel, sample), of whole groups of frames; not clipped."""
         scaled = self.bottleneck.decode(latents, draw if self.spec.regularized else None)
-        patches = torch.unflatten(self.decoder(scaled, draw), 1, (self.spec.audio_channels, self.spec.patch_size))
-        return patches.transpose(2, 3).flatten(2)
+        return from_patches(self.decoder(scaled, draw), self.spec.audio_channels)

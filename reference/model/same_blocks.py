@@ -74,7 +74,7 @@ def blocks_of(spec: SameHalfSpec) -> nn.ModuleList:
 def run_blocks(blocks: nn.ModuleList, x: Tensor, spec: SameHalfSpec) -> Tensor:
     """(batch, token, dim) through all blocks; as many tokens as whole groups of frames have."""
     if isinstance(spec.attention, BandSpec):
-        return _in_turn(blocks, x, Band(spec.group, spec.attention.left, spec.attention.right))
+        return in_turn(blocks, x, Band(spec.group, spec.attention.left, spec.attention.right))
     return _in_chunks(blocks, x, spec.group, spec.attention)
 
 
@@ -85,20 +85,22 @@ def _in_chunks(blocks: nn.ModuleList, x: Tensor, group: int, chunks: ChunkedSpec
     """
     tokens = chunks.frames * group
     if not chunks.shifted:
-        return _chunk_by_chunk(blocks, x, tokens)
+        return chunk_by_chunk(blocks, x, tokens)
     split, shift = len(blocks) // 2, tokens // 2
-    x = _chunk_by_chunk(blocks[:split], x, tokens)
+    x = chunk_by_chunk(blocks[:split], x, tokens)
     x = torch.cat([x[:, :shift], x, x[:, -shift:]], dim=1)
-    return _chunk_by_chunk(blocks[split:], x, tokens)[:, shift:-shift]
+    return chunk_by_chunk(blocks[split:], x, tokens)[:, shift:-shift]
 
 
-def _chunk_by_chunk(blocks: Iterable[nn.Module], x: Tensor, tokens: int) -> Tensor:
+def chunk_by_chunk(blocks: Iterable[nn.Module], x: Tensor, tokens: int) -> Tensor:
+    """(batch, token, dim) through blocks that see `tokens` of it at a time."""
     chunks = torch.unflatten(x, 1, (-1, tokens))
-    done = _in_turn(blocks, chunks.flatten(0, 1), attend)
+    done = in_turn(blocks, chunks.flatten(0, 1), attend)
     return torch.unflatten(done, 0, chunks.shape[:2]).flatten(1, 2)
 
 
-def _in_turn(blocks: Iterable[nn.Module], x: Tensor, attend: Attend) -> Tensor:
+def in_turn(blocks: Iterable[nn.Module], x: Tensor, attend: Attend) -> Tensor:
+    """Through one block after the other."""
     for block in blocks:
         x = block(x, attend)
     return x

@@ -2,6 +2,8 @@
 
 import os
 import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ _IEEE_FLOAT = 3
 UNFINISHED = (0, 0xFFFFFFFF)  # what writers put where they do not know yet how long it gets
 PCM_SUBTYPES = {"pcm16": "PCM_16", "pcm24": "PCM_24"}
 ENCODINGS = ("float32", *PCM_SUBTYPES)
+Append = Callable[[Array], object]  # takes (channel, sample) audio
 
 
 def write_wav(path: Path, audio: Array, sample_rate_hz: int, force: bool = False, encoding: str = "float32") -> None:
@@ -22,28 +25,40 @@ def write_wav(path: Path, audio: Array, sample_rate_hz: int, force: bool = False
 
     Float keeps what exceeds full scale; PCM clips it, and rounds to the nearest step.
     """
+    channels, samples = audio.shape
+    with new_wav(path, channels, samples, sample_rate_hz, force, encoding) as append:
+        append(audio)
+
+
+@contextmanager
+def new_wav(
+    path: Path, channels: int, samples: int, sample_rate_hz: int, force: bool = False, encoding: str = "float32"
+) -> Iterator[Append]:
+    """A WAV of so many samples to be, written piece after piece; nothing is left of it if the block ends badly."""
     with new_file(path, force) as temporary:
         if encoding == "float32":
-            temporary.write_bytes(_float_wav(audio, sample_rate_hz))
+            with temporary.open("wb") as stream:
+                stream.write(_float_header(channels, samples, sample_rate_hz))
+                yield lambda audio: stream.write(np.ascontiguousarray(audio.T, dtype="<f4").data)
         else:
-            soundfile.write(temporary, audio.T, sample_rate_hz, subtype=PCM_SUBTYPES[encoding], format="WAV")
+            subtype = PCM_SUBTYPES[encoding]
+            with soundfile.SoundFile(temporary, "w", sample_rate_hz, channels, subtype, format="WAV") as sound:
+                yield lambda audio: sound.write(audio.T)
 
 
-def _float_wav(audio: Array, sample_rate_hz: int) -> bytes:
-    """A 32-bit float WAV with the plain 44-byte header.
+def _float_header(channels: int, samples: int, sample_rate_hz: int) -> bytes:
+    """The plain 44 bytes before the samples of a 32-bit float WAV.
 
     Made by hand because libsndfile puts the time of day into float WAVs (a PEAK chunk), and equal audio must give
     equal files.
     """
-    data = np.ascontiguousarray(audio.T, dtype="<f4")
-    channels = data.shape[1]
-    header = struct.pack(
+    size = channels * samples * 4
+    return struct.pack(
         "<4sI4s4sIHHIIHH4sI",
-        *(b"RIFF", 36 + data.nbytes, b"WAVE"),
+        *(b"RIFF", 36 + size, b"WAVE"),
         *(b"fmt ", 16, _IEEE_FLOAT, channels, sample_rate_hz, sample_rate_hz * channels * 4, channels * 4, 32),
-        *(b"data", data.nbytes),
+        *(b"data", size),
     )
-    return header + data.tobytes()
 
 
 def read_wav(path: Path) -> tuple[Array, int]:

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.random import Generator, Philox
 
-from reference.spec.model import ModelSpec
+from reference.spec.model import ModelSpec, StageSpec
 from reference.spec.sampling.objective import OBJECTIVES
 from reference.spec.sampling.samplers import usual_sampler
 from reference.spec.tensors import Array, Tensor
@@ -29,7 +29,13 @@ class Place:
     index: int
     count: int
     seed: int
-    spec: ModelSpec
+    spec: StageSpec
+
+    @property
+    def generates(self) -> ModelSpec:
+        """The spec of a model that generates: only such a one is told numbers and reads text."""
+        assert isinstance(self.spec, ModelSpec)
+        return self.spec
 
     @cached_property
     def own(self) -> Generator:
@@ -70,7 +76,7 @@ class Levels:
     def value(self, place: Place, tensor: Tensor) -> Array:
         level = 1.0 if place.index == 0 else 1 - place.spread(after=1)
         if (place.count - place.index) % 2 == 0:  # never the last, which is below all schedules
-            objective = OBJECTIVES[place.spec.objective]
+            objective = OBJECTIVES[place.generates.objective]
             scheduled = np.array([t for steps in SCHEDULES for t in usual_sampler(objective, steps).levels() if t])
             level = float(scheduled[np.argmin(np.abs(scheduled - level))])
         return np.full(tensor.shape, level, tensor.dtype)
@@ -88,7 +94,7 @@ class Seconds:
     numbers is elsewhere in its range, so that none stands for another."""
 
     def value(self, place: Place, tensor: Tensor) -> Array:
-        number, names = place.spec.number(tensor.name), place.spec.number_names[::-1]
+        number, names = place.generates.number(tensor.name), place.generates.number_names[::-1]
         place = place.turned(names.index(tensor.name) / len(names))
         least, most = number.min_s, number.max_s
         edges = (least, most, BEYOND * most)
@@ -138,7 +144,7 @@ class TokenMask:
 
 def _prompt(place: Place, length: int) -> Array:
     """Ids of the place's prompt."""
-    order = place.common.permutation(place.spec.t5.vocab_size)
+    order = place.common.permutation(place.generates.t5.vocab_size)
     chunks = -(-order.size // length)
     chunk: Array = order[place.index % chunks * length :][:length]
     return chunk if place.index < chunks else chunk[: int(place.own.integers(1, length + 1))]
@@ -193,3 +199,23 @@ class Sounds:
     def covered(self, values: Sequence[Array]) -> str:
         peaks = [float(np.abs(value).max()) for value in values]
         return f"{len(values)} sounds of peak {min(peaks):.2g} to {max(peaks):.2g}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Present:
+    """Which frames of a window there are, the first of them: all, one, all but the last, then any number."""
+
+    def value(self, place: Place, tensor: Tensor) -> Array:
+        frames = tensor.shape[-1]
+        edges = (frames, 1, frames - 1)
+        count = edges[place.index] if place.index < len(edges) else 1 + int(place.spread(after=len(edges)) * frames)
+        there = np.zeros(tensor.shape, tensor.dtype)
+        there[..., :count] = 1
+        return there
+
+    def told(self, value: Array) -> str:
+        return f"{np.count_nonzero(value)} of {value.size} frames"
+
+    def covered(self, values: Sequence[Array]) -> str:
+        counts = [np.count_nonzero(value) for value in values]
+        return f"windows of {min(counts)} to {max(counts)} frames"

@@ -2,11 +2,41 @@
 
 from dataclasses import dataclass
 from math import prod
+from typing import Protocol
 
 from reference.spec.sampling.schedule import LevelShift
 
 WHOLE = "whole"  # not chunked
 SECONDS_START, SECONDS_TOTAL = "seconds_start", "seconds_total"  # the numbers a model may be told beside the prompt
+
+
+class StageSpec(Protocol):
+    """What every model says of itself that is run stage by stage, whether it generates or codes."""
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Rows of the stage table."""
+
+    @property
+    def number_names(self) -> tuple[str, ...]:
+        """The numbers it is told; none of a codec."""
+
+    @property
+    def sample_rate_hz(self) -> int: ...
+
+    @property
+    def audio_channels(self) -> int: ...
+
+    @property
+    def sample_size(self) -> int:
+        """Samples that a stage of sound takes or gives."""
+
+    @property
+    def latent_channels(self) -> int: ...
+
+    @property
+    def latent_frames(self) -> int:
+        """Frames of the latents that a stage takes or gives."""
 
 
 @dataclass(frozen=True, kw_only=True)

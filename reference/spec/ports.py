@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from reference.spec.domain import Domain
-from reference.spec.model import ModelSpec
+from reference.spec.model import StageSpec
 from reference.spec.tensors import Array, Tensor, Tensors
 from reference.spec.trace import LEVELS, at_step, away
 
-Axes = Callable[[ModelSpec], Mapping[str, int]]
+Axes = Callable[[Any], Mapping[str, int]]  # of a StageSpec; what reads text or numbers, of a ModelSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +80,7 @@ class Port:
     domain: Domain | None = None
     optional: bool = False
 
-    def tensor(self, spec: ModelSpec) -> Tensor:
+    def tensor(self, spec: StageSpec) -> Tensor:
         """The port of a model, at batch 1."""
         return Tensor(name=self.name, axes=self.axes(spec), dtype=self.dtype)
 

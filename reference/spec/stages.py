@@ -1,17 +1,20 @@
 """The stage table: which tensors a stage takes and gives, how often a generation calls it, where a trace holds their
 values. Whatever depends on the stage asks its row; the names of stages are written here only, and in the faults."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from reference.spec.domain import Domain, Levels, Normal, Place, Seconds, Sounds, TokenIds, TokenMask
-from reference.spec.model import SECONDS_START, SECONDS_TOTAL, ModelSpec
+import numpy as np
+
+from reference.spec.domain import Domain, Levels, Normal, Place, Present, Seconds, Sounds, TokenIds, TokenMask
+from reference.spec.model import SECONDS_START, SECONDS_TOTAL, ModelSpec, StageSpec
 from reference.spec.noise import ENCODER_NOISE
 from reference.spec.ports import Axes, Call, Level, Port, of_step, told
 from reference.spec.tensors import Array, Signature, Tensors
 from reference.spec.trace import crossed, steps
 
 CONDITIONER, DIT, DECODER, ENCODER = "conditioner", "dit", "decoder", "encoder"
+SAME_ENCODER, SAME_DECODER = "same_encoder", "same_decoder"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +22,7 @@ class StageRow:
     """One stage. `per_step`: the sampler calls it in every step, not once per generation.
 
     `optional`: only audio-to-audio runs it, so a bundle may do without. `whole_sound`: a call of it takes or gives one, and
-    is slow.
+    is slow. `joined` makes inputs that were drawn apart fit together.
     """
 
     name: str
@@ -28,13 +31,14 @@ class StageRow:
     per_step: bool = False
     optional: bool = False
     whole_sound: bool = False
+    joined: Callable[[Tensors], Tensors] = lambda feed: feed
 
     @property
     def draws(self) -> tuple[str, ...]:
         """Its inputs that are noise."""
         return tuple(port.name for port in self.inputs if port.drawn)
 
-    def signature(self, spec: ModelSpec) -> Signature:
+    def signature(self, spec: StageSpec) -> Signature:
         """Its tensors in a model, at batch 1."""
         inputs = tuple(port.tensor(spec) for port in self.inputs if port.belongs(spec.number_names))
         return Signature(inputs=inputs, outputs=tuple(port.tensor(spec) for port in self.outputs))
@@ -75,7 +79,7 @@ class StageRow:
         """Inputs drawn from their domains; those that have none are the trace's, at its first call."""
         fed = self.feed(trace)
         drawn = [port for port in self.inputs if port.domain is not None and port.name in fed]
-        return fed | {port.name: port.domain.value(place, port.tensor(place.spec)) for port in drawn if port.domain}
+        return self.joined(fed | {port.name: port.domain.value(place, port.tensor(place.spec)) for port in drawn if port.domain})
 
     def kept(self, feeds: list[Tensors], answers: list[Tensors]) -> Tensors:
         """The trace that holds what the stage was fed and what it answered, call by call, as if in a generation without
@@ -99,7 +103,7 @@ class StageRow:
         return {port.name: port.value(trace, at) for port in self.outputs}
 
 
-def _batch(spec: ModelSpec) -> Mapping[str, int]:
+def _batch(spec: StageSpec) -> Mapping[str, int]:
     return {"batch": 1}
 
 
@@ -115,17 +119,20 @@ def _global(spec: ModelSpec) -> Mapping[str, int]:
     return {"batch": 1, "cond_channel": spec.dit.global_cond_dim}
 
 
-def _latent(spec: ModelSpec) -> Mapping[str, int]:
+def _latent(spec: StageSpec) -> Mapping[str, int]:
     return {"batch": 1, "latent_channel": spec.latent_channels, "frame": spec.latent_frames}
 
 
-def _sound(spec: ModelSpec) -> Mapping[str, int]:
+def _sound(spec: StageSpec) -> Mapping[str, int]:
     return {"batch": 1, "audio_channel": spec.audio_channels, "sample": spec.sample_size}
 
 
 CROSS = Port(name="cross_attention_cond", axes=_cross, key=told("cross_attention_cond"))
 GLOBAL = Port(name="global_cond", axes=_global)  # of the DiT, which is told the prompt's own in every call
 AUDIO = Port(name="audio", axes=_sound, domain=Sounds())
+LATENTS = Port(name="latents", axes=_latent, domain=Normal(low=0.5, high=3.0, what="latents"))
+# 1 for the frames of a window that there are, then 0.
+PRESENT = Port(name="present", axes=lambda spec: {"batch": 1, "frame": spec.latent_frames}, domain=Present())
 
 
 def _told(name: str, axes: Axes, domain: Domain, dtype: str = "float32", optional: bool = False) -> Port:
@@ -161,7 +168,7 @@ ROWS = (
     ),
     StageRow(
         name=DECODER,
-        inputs=(Port(name="latents", axes=_latent, domain=Normal(low=0.5, high=3.0, what="latents")),),
+        inputs=(LATENTS,),
         outputs=(AUDIO,),
         whole_sound=True,
     ),
@@ -174,18 +181,34 @@ ROWS = (
     ),
 )
 
-# In the order a generation runs them. Which numbers a conditioner is told, and in which order, is the model's: `stage_rows`.
-STAGE_TABLE: dict[str, StageRow] = {row.name: row for row in ROWS}
+def _cut(feed: Tensors) -> Tensors:
+    """Zeros in the frames that are not there."""
+    (sound,) = feed.keys() - {PRESENT.name}
+    there = np.repeat(feed[PRESENT.name], feed[sound].shape[-1] // feed[PRESENT.name].shape[-1], axis=-1)
+    return {**feed, sound: feed[sound] * there[:, None]}
+
+
+# The two halves of a codec that stands alone, each over one window of whatever it codes.
+CODEC_ROWS = tuple(
+    StageRow(name=name, inputs=(given, PRESENT), outputs=(made,), whole_sound=True, joined=_cut)
+    for name, given, made in ((SAME_ENCODER, AUDIO, Port(name="latents", axes=_latent)), (SAME_DECODER, LATENTS, AUDIO))
+)
+
+# In the order a generation runs them, then those of codecs. Which numbers a conditioner is told, and in which order, is the
+# model's: `stage_rows`.
+STAGE_TABLE: dict[str, StageRow] = {row.name: row for row in (*ROWS, *CODEC_ROWS)}
 GENERATION = tuple(row.name for row in ROWS if not row.optional)  # what every generation runs
-ALL_STAGES = tuple(STAGE_TABLE)
+ALL_STAGES = tuple(row.name for row in ROWS)  # of a model that generates
+CODEC_STAGES = tuple(row.name for row in CODEC_ROWS)
 
 
-def stage_rows(spec: ModelSpec) -> dict[str, StageRow]:
+def stage_rows(spec: StageSpec) -> dict[str, StageRow]:
     """The rows of the model's stages."""
-    rows = STAGE_TABLE | {CONDITIONER: _conditioner(spec.number_names)}
+    told = {CONDITIONER: _conditioner(spec.number_names)} if isinstance(spec, ModelSpec) else {}
+    rows = STAGE_TABLE | told
     return {name: rows[name] for name in spec.stages}
 
 
-def signatures(spec: ModelSpec) -> dict[str, Signature]:
+def signatures(spec: StageSpec) -> dict[str, Signature]:
     """The signature of every stage of the model `spec` describes, at batch 1."""
     return {name: row.signature(spec) for name, row in stage_rows(spec).items()}

@@ -9,6 +9,7 @@ At full size the values do not fit into memory together; both runtimes run again
 """
 
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping
 from functools import partial
 
@@ -93,21 +94,23 @@ def conversion_errors(
 def output_shapes(module: nn.Module, inputs: Mapping[str, Array]) -> dict[str, tuple[int, ...]]:
     """The shape of what every inner module with an operation of its own puts out, in the order they finish.
 
-    Left out are modules that hand on what a part of theirs returned, and norms: the converter folds their gain into
-    the next linear layer, where a wrong gain shows.
+    Left out are modules that hand on what a part of theirs returned, those that are called more than once, of which one output
+    tells nothing, and norms: the converter folds their gain into the next linear layer, where a wrong gain shows.
     """
     shapes: dict[str, tuple[int, ...]] = {}
+    calls: Counter[str] = Counter()
     last: list[Tensor] = []
 
     def note(path: str, part: nn.Module, args: object, output: Tensor) -> None:
         handed_on = any(output is other for other in last)
+        calls[path] += 1
         if not handed_on and not type(part).__name__.endswith("Norm"):
             shapes[path] = tuple(output.shape)
         last[:] = [output]  # a part's output is handed on right after it was made
 
     with hooked(module, note):
         _run(module, inputs)
-    return shapes
+    return {path: shape for path, shape in shapes.items() if calls[path] == 1}
 
 
 def _expected(module: nn.Module, rounding: Mapping[str, float], isolated: Mapping[str, float]) -> dict[str, float]:

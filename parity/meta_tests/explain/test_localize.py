@@ -44,7 +44,8 @@ FAULTS = {
 }
 # Every file there is: unquantized ones, and of a quantized bundle the stages its recipe changes.
 CLEAN = [(recipe, stage) for recipe in ("fp32", "onnx_fp32") for stage in ALL_STAGES]
-CLEAN += [(recipe.name, stage) for recipe in RECIPES.values() for stage in recipe.quantize if recipe.format != "mlx"]
+QUANTIZED = [recipe for recipe in RECIPES.values() if recipe.format != "mlx"]
+CLEAN += [(recipe.name, stage) for recipe in QUANTIZED for stage in recipe.quantize if stage in ALL_STAGES]
 if mlx_.missing() is None:  # slow on a CPU, so a few
     CLEAN += [("mlx_fp16", "conditioner"), ("mlx_int4", "dit")]
 

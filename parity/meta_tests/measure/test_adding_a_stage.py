@@ -22,7 +22,7 @@ from parity.truth.traces import Truth
 from reference.modules import MODULES, StageModule, build_modules
 from reference.pipeline import load_model
 from reference.spec.model import ModelSpec
-from reference.spec.stages import AUDIO, DECODER, STAGE_TABLE, Port, StageRow, signatures
+from reference.spec.stages import ALL_STAGES, AUDIO, DECODER, STAGE_TABLE, Port, StageRow, signatures
 
 METER = "meter"
 ROW = StageRow(
@@ -68,7 +68,7 @@ def metered(monkeypatch: pytest.MonkeyPatch) -> Iterator[Judge]:
 
 def test_a_stage_with_a_row_is_teacher_forced_and_judged(metered: Judge) -> None:
     case = case_called(metered, "drums")
-    assert list(signatures(metered.model.spec)) == list(STAGE_TABLE)
+    assert list(signatures(metered.model.spec)) == [*ALL_STAGES, METER]
     checks = metered.teacher_forced(METER, YARDSTICK, case)
     assert {check.metric for check in checks} == LIMITS[REFERENCE][METER].keys()
     assert_ok([*checks, metered.determinism(METER, YARDSTICK, case)])

@@ -10,6 +10,7 @@ from reference.spec.codec.shape import CodecShape
 from reference.spec.codec.waveforms import Rates, Waveforms, batched
 from reference.spec.codec.windows import CHUNK_SIZE, OVERLAP, Half, Side, checked_chunks, in_windows, sides
 from reference.spec.errors import InputError
+from reference.spec.model import ChunkSpec
 from reference.spec.tensors import Array
 
 
@@ -27,12 +28,14 @@ class Encoded:
 class Codec:
     """`encoder` takes audio of whole groups of frames, `decoder` latents of any length; both (batch, channel, length).
 
-    Of a last group that is not whole the decoder answers for the whole group.
+    Of a last group that is not whole the decoder answers for the whole group. `windows` are those that a half runs in whatever it
+    is asked, to encode and to decode; None where it takes all at once.
     """
 
     shape: CodecShape
     encoder: Half
     decoder: Half
+    windows: tuple[ChunkSpec, ChunkSpec] | None = None
 
     def encode(
         self,
@@ -59,7 +62,7 @@ class Codec:
             latents = np.concatenate(list(in_windows(self.encoder, side, chunks, frames, batch.audio)), axis=2)
         wanted = (len(batch.lengths), self.shape.latent_channels, frames)
         own = tuple(self.shape.frames(length) for length in batch.lengths)
-        return Encoded(latents=_sound(latents, wanted, side), lengths=batch.lengths, frames=own)
+        return Encoded(latents=sound_answer(latents, wanted, side), lengths=batch.lengths, frames=own)
 
     def decode(
         self,
@@ -79,21 +82,22 @@ class Codec:
         chunks = checked_chunks(self.shape, side, chunk_size, overlap) if chunked else None
         latents = checked_latents(latents, self.shape)
         frames = latents.shape[2]
-        samples = _samples(length, frames * self.shape.ratio)
+        samples = checked_length(length, frames * self.shape.ratio)
         if chunks is None:
             audio = self.decoder(latents)
         else:
             pieces = in_windows(self.decoder, side, chunks, self.shape.aligned(frames), latents)
             audio = np.concatenate(list(pieces), axis=2)
         whole = (latents.shape[0], self.shape.audio_channels, self.shape.aligned(frames) * self.shape.ratio)
-        return _sound(audio, whole, side)[..., :samples]
+        return sound_answer(audio, whole, side)[..., :samples]
 
     def trimmed(self, audio: Array, lengths: Sequence[int]) -> list[Array]:
         """Each item of decoded audio cut to its own length, such as `Encoded.lengths`; (audio channel, sample) each."""
-        return [item[:, : _samples(length, item.shape[1])] for item, length in zip(audio, lengths, strict=True)]
+        return [item[:, : checked_length(length, item.shape[1])] for item, length in zip(audio, lengths, strict=True)]
 
 
-def _samples(length: int | None, most: int) -> int:
+def checked_length(length: int | None, most: int) -> int:
+    """How many samples to keep of so many; all for None. Raises InputError for more than there are."""
     if length is None:
         return most
     if isinstance(length, bool) or not isinstance(length, (int, np.integer)) or not 1 <= length <= most:
@@ -101,7 +105,7 @@ def _samples(length: int | None, most: int) -> int:
     return int(length)
 
 
-def _sound(answer: Array, shape: tuple[int, ...], side: Side) -> Array:
+def sound_answer(answer: Array, shape: tuple[int, ...], side: Side) -> Array:
     """A half's answer, which must be of this shape and finite."""
     if answer.shape != shape:
         raise InputError(f"to {side.name} gave shape {list(answer.shape)}, expected {list(shape)}; the model does not fit")

@@ -1,6 +1,8 @@
 """Latents checked, and as files: .npy of float32 (latent channel, frame), as Stable Audio 3's documentation stores them."""
 
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +32,20 @@ def checked_latents(latents: Any, shape: CodecShape) -> Array:
     return latents if latents.ndim == 3 else latents[None]
 
 
+@contextmanager
+def new_latents(path: Path, channels: int, frames: int, force: bool = False) -> Iterator[Array]:
+    """A .npy file to be of float32 (latent channel, frame), as an array to fill; nothing is left if the block ends badly."""
+    with new_file(path, force) as temporary:
+        stored = np.lib.format.open_memmap(temporary, "w+", np.float32, (channels, frames))
+        yield stored
+        stored.flush()
+
+
 def write_latents(path: Path, latents: Array, force: bool = False) -> None:
     """Write (latent channel, frame) latents as float32."""
-    with new_file(path, force) as temporary, temporary.open("wb") as stream:
-        np.save(stream, np.ascontiguousarray(latents, np.float32))
+    channels, frames = latents.shape
+    with new_latents(path, channels, frames, force) as stored:
+        stored[:] = latents
 
 
 def read_latents(path: Path, shape: CodecShape) -> Array:

@@ -1,22 +1,22 @@
 """What a codec does with files: encode, decode, there and back. Whoever runs it; every verb says what it wrote."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from reference.spec.audio import ENCODINGS, read_wav, write_wav
-from reference.spec.codec.codec import Codec, Encoded
-from reference.spec.codec.latents import read_latents, write_latents
-from reference.spec.codec.limiter import limited
-from reference.spec.codec.resample import resampled
+from reference.spec.audio import ENCODINGS, new_wav
+from reference.spec.codec.codec import Codec, Encoded, checked_length
+from reference.spec.codec.latents import new_latents, read_latents
 from reference.spec.codec.shape import CodecShape
-from reference.spec.codec.waveforms import with_channels
+from reference.spec.codec.sound_file import SoundFile, open_sound_file
+from reference.spec.codec.streams import audio_of, latents_of, limited_pieces
 from reference.spec.codec.windows import CHUNK_SIZE, OVERLAP, checked_chunks, sides
 from reference.spec.errors import InputError
 from reference.spec.files import check_free
+from reference.spec.model import ChunkSpec
 from reference.spec.tensors import Array
 
 Say = Callable[[str], None]
@@ -39,14 +39,18 @@ class Windows:
         if self.chunked:
             checked_chunks(shape, sides(shape)[0], self.chunk_size, self.overlap)
 
+    def of(self, codec: Codec) -> tuple[ChunkSpec | None, ChunkSpec | None]:
+        """Those to encode and to decode in: as asked for, else as the codec runs anyway, else none. Raises InputError for windows
+        whose result would not equal coding at once."""
+        if not self.chunked:
+            return codec.windows or (None, None)
+        encode, decode = sides(codec.shape)
+        asked = (self.chunk_size, self.overlap)
+        return checked_chunks(codec.shape, encode, *asked), checked_chunks(codec.shape, decode, *asked)
+
     def encode(self, codec: Codec, audio: Array, rate_hz: int) -> Encoded:
         """Audio to latents."""
         return codec.encode(audio, rate_hz, chunked=self.chunked, chunk_size=self.chunk_size, overlap=self.overlap)
-
-    def decode(self, codec: Codec, latents: Array, length: int | None) -> Array:
-        """Latents to (audio channel, sample) audio."""
-        options = {"chunk_size": self.chunk_size, "overlap": self.overlap}
-        return np.asarray(codec.decode(latents, chunked=self.chunked, length=length, **options)[0])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,47 +68,72 @@ class Output:
         if self.encoding not in ENCODINGS:
             raise InputError(f"encoding '{self.encoding}' is unknown; valid encodings: {', '.join(ENCODINGS)}")
 
-    def write(self, audio: Array, rate_hz: int, say: Say) -> None:
-        """Write (audio channel, sample) audio and say so, and how loud it is."""
-        audio = np.asarray(limited(audio) if self.limit else audio, np.float32)
-        write_wav(self.path, audio, rate_hz, self.force, self.encoding)
-        peak = float(np.abs(audio).max())
+    def write(self, pieces: Iterable[Array], length: int, shape: CodecShape, say: Say) -> None:
+        """Write (audio channel, sample) pieces of so many samples in all, and say so, and how loud they are."""
+        peak, rate_hz = 0.0, shape.sample_rate_hz
+        with new_wav(self.path, shape.audio_channels, length, rate_hz, self.force, self.encoding) as append:
+            for piece in limited_pieces(pieces) if self.limit else pieces:
+                audio = np.asarray(piece, np.float32)
+                append(audio)
+                peak = max(peak, float(np.abs(audio).max()))
         clipped = ", clipped" if peak > 1 and self.encoding != "float32" else ""
-        say(f"wrote {self.path} ({audio.shape[1] / rate_hz:.2f} s, {rate_hz} Hz, peak {_db(peak**2)} dBFS{clipped})")
+        say(f"wrote {self.path} ({length / rate_hz:.2f} s, {rate_hz} Hz, peak {_db(peak**2)} dBFS{clipped})")
 
 
 def encode_file(codec: Codec, sound: Path, out: Path, windows: Windows, force: bool, say: Say) -> None:
     """A sound file to latents in a .npy file."""
-    encoded, _ = _encoded(codec, sound, windows, say)
-    write_latents(out, encoded.latents[0], force)
-    channels, frames = encoded.latents.shape[1:]
-    say(f"wrote {out} ({channels} channels x {frames} frames; decode with --length {encoded.lengths[0]} for the input's length)")
+    chunks, _ = windows.of(codec)
+    opened = _opened(codec, sound, say)
+    channels, frames = codec.shape.latent_channels, codec.shape.aligned(codec.shape.frames(opened.length))
+    with new_latents(out, channels, frames, force) as stored:
+        _fill(stored, latents_of(codec, opened, chunks))
+    say(f"wrote {out} ({channels} channels x {frames} frames; decode with --length {opened.length} for the input's length)")
 
 
 def decode_file(codec: Codec, latents: Path, output: Output, windows: Windows, length: int | None, say: Say) -> None:
     """Latents in a .npy file to a sound file."""
-    audio = windows.decode(codec, read_latents(latents, codec.shape), length)
-    output.write(audio, codec.shape.sample_rate_hz, say)
+    _, chunks = windows.of(codec)
+    stored = read_latents(latents, codec.shape)
+    samples = checked_length(length, stored.shape[2] * codec.shape.ratio)
+    output.write(audio_of(codec, stored, chunks, samples), samples, codec.shape, say)
 
 
 def roundtrip_file(codec: Codec, sound: Path, output: Output, windows: Windows, say: Say) -> None:
     """A sound file through latents to a sound file of the same length, and how far the two are apart."""
-    encoded, audio = _encoded(codec, sound, windows, say)
-    heard = windows.decode(codec, encoded.latents, encoded.lengths[0])
-    output.write(heard, codec.shape.sample_rate_hz, say)
-    signal, error = np.square(audio, dtype=float).mean(), np.square(audio - heard, dtype=float).mean()
-    say(f"signal over error: {_db(signal / error) if error else 'inf'} dB, at {encoded.latents.shape[2]} frames")
+    encoding, decoding = windows.of(codec)
+    opened = _opened(codec, sound, say)
+    latents = np.concatenate(list(latents_of(codec, opened, encoding)), axis=1)[None]
+    powers = [0.0, 0.0]
+    heard = _compared(audio_of(codec, latents, decoding, opened.length), opened, powers)
+    output.write(heard, opened.length, codec.shape, say)
+    say(f"signal over error: {_db(powers[0] / powers[1]) if powers[1] else 'inf'} dB, at {latents.shape[2]} frames")
 
 
-def _encoded(codec: Codec, sound: Path, windows: Windows, say: Say) -> tuple[Encoded, Array]:
-    """A sound file's latents, and what was encoded: its audio at the codec's rate and channels."""
-    audio, rate_hz = read_wav(sound)
-    shape = codec.shape
-    if audio.shape[0] > 2:
-        used = "their mean is" if shape.audio_channels == 1 else "the first two are"
-        say(f"{sound} has {audio.shape[0]} channels; {used} encoded")
-    fitted = with_channels(resampled(audio, rate_hz, shape.sample_rate_hz), shape.audio_channels)
-    return windows.encode(codec, fitted, shape.sample_rate_hz), fitted
+def _compared(pieces: Iterable[Array], sound: SoundFile, powers: list[float]) -> Iterator[Array]:
+    """The pieces as they are; to `powers` is added what the sound has, and what they are apart from it."""
+    done = 0
+    for piece in pieces:
+        audio = sound.read(done, done + piece.shape[1])
+        powers[0] += float(np.square(audio, dtype=float).sum())
+        powers[1] += float(np.square(audio - piece, dtype=float).sum())
+        done += piece.shape[1]
+        yield piece
+
+
+def _fill(stored: Array, pieces: Iterable[Array]) -> None:
+    done = 0
+    for piece in pieces:
+        stored[:, done : done + piece.shape[1]] = piece
+        done += piece.shape[1]
+
+
+def _opened(codec: Codec, path: Path, say: Say) -> SoundFile:
+    """A sound file, with a word on channels that are not coded."""
+    sound = open_sound_file(path, codec.shape)
+    if sound.file_channels > 2:
+        used = "their mean is" if codec.shape.audio_channels == 1 else "the first two are"
+        say(f"{path} has {sound.file_channels} channels; {used} encoded")
+    return sound
 
 
 def _db(power: float) -> str:

@@ -1,0 +1,120 @@
+"""A bundle of a codec: it codes any length as the reference does, by the same verbs, and says so where it cannot."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from typer.testing import CliRunner, Result
+
+from litert_pipeline.__main__ import app
+from litert_pipeline.build.convert import convert
+from litert_pipeline.build.quantize import quantize
+from litert_pipeline.build.recipes import RECIPES
+from litert_pipeline.bundle import read_bundle
+from litert_pipeline.run.codec import open_codec
+from reference.codec import load_codec
+from reference.spec.codec.codec import Codec
+from reference.spec.errors import InputError
+
+RATE_HZ, RATIO, CHANNELS = 44100, 272, 20
+FLOAT, INT8 = 3e-6, 0.05  # relative L2 error; measured 5e-7 and 0.02
+FRAMES = (1, 2, 31, 32, 33, 75)  # of windows of 32
+WINDOWS = {"chunked": True, "chunk_size": 24, "overlap": 8}
+
+
+@pytest.fixture(scope="module")
+def folder(codec_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny codec `model`, its bundles `fp32` and `int8`, and `in.wav`."""
+    folder = tmp_path_factory.mktemp("coding")
+    for name in ("model", "bundles/fp32", "bundles/int8"):
+        (folder / Path(name).name).symlink_to(codec_folder / name)
+    soundfile.write(folder / "in.wav", np.random.default_rng(0).normal(0, 0.1, (12000, 2)), 48000, subtype="FLOAT")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def reference(folder: Path) -> Codec:
+    return load_codec(folder / "model").codec()
+
+
+def apart(expected: np.ndarray, found: np.ndarray) -> float:
+    assert found.shape == expected.shape
+    return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
+
+
+@pytest.mark.parametrize("recipe", [pytest.param(("fp32", FLOAT), id="fp32"), pytest.param(("int8", INT8), id="int8")])
+@pytest.mark.parametrize("frames", FRAMES)
+def test_any_length_is_coded_as_the_reference_does(folder: Path, reference: Codec, recipe: tuple, frames: int) -> None:
+    name, most = recipe
+    rng = np.random.default_rng(frames)
+    audio = rng.normal(0, 0.1, (2, frames * RATIO - 5)).astype(np.float32)
+    latents = rng.normal(size=(CHANNELS, frames)).astype(np.float32)
+    with open_codec(read_bundle(folder / name)) as codec:
+        assert codec.shape == reference.shape
+        encoded, expected = codec.encode(audio, RATE_HZ), reference.encode(audio, RATE_HZ)
+        assert (encoded.lengths, encoded.frames) == (expected.lengths, expected.frames)
+        assert apart(expected.latents, encoded.latents) <= most
+        assert apart(reference.decode(latents), codec.decode(latents)) <= most
+
+
+def test_windows_of_a_caller_and_a_batch_change_nothing(folder: Path) -> None:
+    rng = np.random.default_rng(7)
+    audio, latents = rng.normal(0, 0.1, (2, 90 * RATIO)).astype(np.float32), rng.normal(size=(3, CHANNELS, 75)).astype(np.float32)
+    with open_codec(read_bundle(folder / "fp32")) as codec:
+        whole = codec.decode(latents)
+        assert apart(whole, codec.decode(latents, **WINDOWS)) <= FLOAT
+        np.testing.assert_array_equal(codec.decode(latents[1]), whole[1:2])
+        assert apart(codec.encode(audio, RATE_HZ).latents, codec.encode(audio, RATE_HZ, **WINDOWS).latents) <= FLOAT
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["codec", *map(str, arguments)])
+
+
+@pytest.mark.parametrize("verb", ["encode", "decode", "roundtrip"])
+def test_verbs_are_those_of_the_reference(folder: Path, tmp_path: Path, verb: str) -> None:
+    from reference.__main__ import app as reference_app
+
+    np.save(tmp_path / "in.npy", np.random.default_rng(1).normal(size=(CHANNELS, 41)).astype(np.float32))
+    given = tmp_path / "in.npy" if verb == "decode" else folder / "in.wav"
+    suffix = "npy" if verb == "encode" else "wav"
+    ours = run(verb, given, tmp_path / f"ours.{suffix}", "--bundle", folder / "fp32")
+    arguments = [verb, given, tmp_path / f"theirs.{suffix}", "--model", folder / "model"]
+    theirs = CliRunner().invoke(reference_app, ["codec", *map(str, arguments)])
+    assert (ours.exit_code, theirs.exit_code) == (0, 0)
+    assert ours.output == theirs.output.replace("theirs", "ours")
+    read = np.load if verb == "encode" else lambda path: soundfile.read(path)[0]
+    assert apart(*(read(tmp_path / f"{name}.{suffix}") for name in ("theirs", "ours"))) <= FLOAT
+
+
+def test_a_recipe_for_other_stages_is_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="recipe 'plain' is about decoder, encoder, but the model has same_encoder"):
+        convert(folder / "model", tmp_path / "plain", RECIPES["plain"])
+    with pytest.raises(InputError, match="recipe 'int4_blockwise' is about dit"):
+        quantize(folder / "fp32", tmp_path / "int4", RECIPES["int4_blockwise"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bundle_says_which_codec_it_is_of(folder: Path) -> None:
+    told = json.loads((folder / "fp32" / "manifest.json").read_text())
+    assert told["codec"]["ratio"] == RATIO
+    assert not told.keys() & {"sampler", "tokenizer", "level_shift"}
+    assert read_bundle(folder / "fp32").manifest.codec == load_codec(folder / "model").spec.shape
+
+
+MISTAKES = {
+    "no bundle": (("--bundle", "gone"), "gone: no such folder"),
+    "odd windows": (("--chunked", "--chunk-size", "9"), "chunk_size is 9 latent frames"),
+    "windows of no effect": (("--overlap", "8"), "chunk_size and overlap have no effect"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_one_line_and_leaves_nothing(folder: Path, tmp_path: Path, name: str) -> None:
+    options, words = MISTAKES[name]
+    result = run("roundtrip", folder / "in.wav", tmp_path / "out.wav", "--bundle", folder / "fp32", *options)
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert result.stderr.startswith(f"error: {words}")
+    assert list(tmp_path.iterdir()) == []

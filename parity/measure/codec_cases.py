@@ -1,0 +1,50 @@
+"""What the stages of a codec are fed besides a sweep: windows of sounds, and the latents that the truth makes of them."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from parity.measure.cases import Fed
+from parity.measure.sounds import SOUNDS
+from reference.spec.errors import InputError
+from reference.spec.generation import Stage
+from reference.spec.model import StageSpec
+from reference.spec.stages import SAME_DECODER, SAME_ENCODER
+from reference.spec.tensors import Array
+from reference.spec.trace import crossed
+
+# By name: the sound, and of how many frames; what is not positive counts from the end of a window.
+WINDOWS: Mapping[str, tuple[str, int]] = {
+    **{name: (name, 0) for name in SOUNDS},
+    "music of an odd number of frames": ("music", -1),
+    "a frame of music": ("music", 1),
+}
+
+
+def codec_cases(spec: StageSpec, encode: Stage, names: list[str] | None = None) -> dict[str, list[Fed]]:
+    """By stage; `encode` is the truth's encoder. Raises InputError for an unknown name, listing the valid."""
+    unknown = [name for name in names or () if name not in WINDOWS]
+    if unknown:
+        raise InputError(f"case {', '.join(unknown)} is unknown; valid cases of a codec: {', '.join(WINDOWS)}")
+    found: dict[str, list[Fed]] = {SAME_ENCODER: [], SAME_DECODER: []}
+    for name in WINDOWS if names is None else names:
+        sound, frames = WINDOWS[name]
+        there = _present(spec.latent_frames, frames)
+        feed = {"audio": _audio(spec, sound, there), "present": there}
+        latents = crossed(encode(feed)["latents"])
+        found[SAME_ENCODER].append(Fed(stage=SAME_ENCODER, feeds=[feed], places=[name], name=name))
+        told = f"latents of {name}"
+        fed = {"latents": latents * there[:, None], "present": there}
+        found[SAME_DECODER].append(Fed(stage=SAME_DECODER, feeds=[fed], places=[told], name=told))
+    return found
+
+
+def _present(frames: int, count: int) -> Array:
+    return (np.arange(frames) < (count if count > 0 else frames + count)).astype(np.float32)[None]
+
+
+def _audio(spec: StageSpec, sound: str, there: Array) -> Array:
+    """(1, audio channel, sample), silent where nothing is."""
+    audio = SOUNDS[sound](spec.audio_channels, spec.sample_size, spec.sample_rate_hz)
+    silent: Array = audio * np.repeat(there, spec.sample_size // there.size, axis=1)
+    return silent[None]
