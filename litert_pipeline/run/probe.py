@@ -15,7 +15,7 @@ from reference.spec.files import require_content
 
 def require_loadable(folder: Path) -> None:
     """Raise InputError if any LiteRT file of a bundle cannot be opened, a crash of the runtime included."""
-    for path in model_files(folder, SUFFIXES.values()) if folder.is_dir() else ():
+    for path in model_files(folder, SUFFIXES.values()):
         require_content(path)
     command = [sys.executable, "-m", "litert_pipeline.run.probe", str(folder)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)

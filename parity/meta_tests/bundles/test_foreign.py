@@ -20,16 +20,14 @@ from litert_pipeline.bundle import Bundle
 from parity.__main__ import app
 from parity.bundles.app import REVISIONS
 from parity.bundles.assign import assignments
-from parity.bundles.foreign import left_aside, read_foreign
+from parity.bundles.foreign import read_foreign
 from parity.bundles.interface import FileTensor, Interface, read_interface
-from parity.bundles.model_name import named
 from parity.judge.input_order import swapped_inputs
 from parity.judge.judge import Judge
 from parity.judge.lineup import contenders_of
 from parity.measure.metrics import relative_l2
 from parity.meta_tests.test_gate import FEW_DRAWS
 from parity.test_parity import case_called
-from reference.spec.files import POINTER
 from reference.spec.stages import signatures
 from reference.spec.tensors import Signature, Tensor
 
@@ -245,27 +243,3 @@ def test_wide_integers_answer_the_same(positional: Path, tmp_path: Path, judge: 
     assert bundle.manifest.stages["conditioner"].own_signature.inputs[0].dtype == "int64"
     for answer in found[1:]:
         assert all(np.array_equal(found[0][name], answer[name]) for name in answer)
-
-
-def test_what_is_no_model_is_left_aside_and_named(positional: Path, tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(positional, tmp_path / "theirs"))
-    for name in ("._dit_model.tflite", "encoder.TFLITE", "demo.mp3", "README.md", "tokenizer.model"):
-        (folder / name).write_bytes(b"\0\5\26\7 no model")
-    (folder / "old.tflite").mkdir()
-    bundle = read_foreign(folder, TINY_MODEL_DIR)
-    assert bundle.manifest.stages.keys() == read_foreign(positional, TINY_MODEL_DIR).manifest.stages.keys()
-    names = {"._dit_model.tflite", "encoder.TFLITE", "demo.mp3", "README.md", "tokenizer.model", "old.tflite"}
-    assert set(left_aside(bundle)) == names
-    assert left_aside(read_foreign(positional, TINY_MODEL_DIR)) == []
-
-
-def test_a_pointer_is_named_before_a_runtime_sees_it(positional: Path, tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(positional, tmp_path / "theirs"))
-    (folder / FILES["dit"]).write_bytes(POINTER + b"/spec/v1\n")
-    code, output = run("gate", "--bundle", folder)
-    assert (code, f"{FILES['dit']}: is a pointer to a file in Git LFS" in output) == (2, True), output
-
-
-def test_files_of_another_model_ask_for_the_model(tmp_path: Path) -> None:
-    assert "--model was left out; give the model dir they were converted from" in named(TINY_MODEL_DIR)
-    assert named(tmp_path) == str(tmp_path)

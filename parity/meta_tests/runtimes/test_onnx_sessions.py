@@ -111,5 +111,5 @@ def test_nothing_is_kept_about_the_models_that_are_judged(bundles: Mapping[str, 
 
 def test_every_command_forbids_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(NO_TELEMETRY)
-    CliRunner().invoke(app, ["contract", "nowhere"])
+    CliRunner().invoke(app, ["contract", "--bundle", "nowhere"])
     assert os.environ[NO_TELEMETRY] == "1"
