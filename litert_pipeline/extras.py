@@ -14,10 +14,12 @@ EXTRAS: Mapping[str, str] = {
         "threadpoolctl", "psutil", "matplotlib", "platformdirs", "cpuinfo", "tomli",
     ), "judge"),
     **dict.fromkeys(("litert_torch", "litert_converter", "ai_edge_quantizer", "onnxscript"), "build"),
-    **dict.fromkeys(("openvino", "executorch"), "peers"),
+    "mlx": "mlx",
+    **dict.fromkeys(("openvino", "executorch", "mlx_audiogen"), "peers"),
 }  # fmt: skip
 DOES: Mapping[str, str] = {
-    "run": "running a bundle", "judge": "judging", "build": "converting and quantizing", "peers": "racing other runtimes",
+    "run": "running a bundle", "judge": "judging", "build": "converting and quantizing", "mlx": "running MLX files",
+    "peers": "racing other runtimes, and judging others' ports,",
 }  # fmt: skip
 CONVERTERS = ("litert_torch", "litert_converter")
 CANNOT_CONVERT = (("Linux", "aarch64"),)  # systems and machines that litert-converter has no wheel for

@@ -40,8 +40,8 @@ class External:
 
 
 def model_files(folder: Path, suffixes: Collection[str]) -> list[Path]:
-    """The files of a folder with one of these endings, in order: no folders, and nothing hidden, such as `._dit.tflite`. None where
-    there is no folder."""
+    """The files of a folder with one of these endings, in order: no folders, and nothing hidden, such as `._dit.tflite`. Where
+    there is no folder, none."""
     named = (path for path in sorted(folder.glob("*")) if path.suffix in suffixes and not path.name.startswith("."))
     return [path for path in named if path.is_file()]
 

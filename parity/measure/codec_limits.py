@@ -7,8 +7,10 @@ from parity.measure.arithmetic import (
     HALF_CONSTANTS,
     HALF_T5,
     HALF_WEIGHTS,
+    INT4_GROUPS,
     INT4_WEIGHTS,
     INT8_CALIBRATED,
+    INT8_GROUPS,
     INT8_PER_ROW,
     INT8_PER_TENSOR,
     INT8_WEIGHTS,
@@ -64,4 +66,6 @@ CODEC_LIMITS: Mapping[Arithmetic, dict[str, StageBudget]] = {
     ),
     INT8_CALIBRATED: lent(AS_STORED, 5.0, 7.0, 5.0),
     INT4_WEIGHTS: lent("int4_weights", 2.2, 2.8, 1.8),
+    INT8_GROUPS: lent("int8_groups", 2.0, 2.6, 1.8),
+    INT4_GROUPS: lent("int4_groups", 2.0, 2.6, 1.8),
 }  # fmt: skip

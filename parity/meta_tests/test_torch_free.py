@@ -56,8 +56,8 @@ show(report, Console())
 
 def modules(room: str) -> list[str]:
     path = ROOT / room
-    files = [path] if path.suffix else sorted(path.rglob("*.py"))
-    files = [file for file in files if not file.name.startswith("test_") and not _in_want(file)]
+    files = [path] if path.suffix else [file for file in sorted(path.rglob("*.py")) if not file.name.startswith("test_")]
+    files = [file for file in files if not _in_want(file)]
     names = [".".join(file.relative_to(ROOT).with_suffix("").parts) for file in files]
     return [name.removesuffix(".__init__") for name in names]
 
