@@ -62,7 +62,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     """Tests of the gate itself are collected where they are asked for; `pytest parity/` means the product's, and of those a kit
     answers its own."""
     if config.getoption("--kit") is not None:
-        return True if collection_path.parent == PARITY and collection_path not in OF_BOTH else None
+        others = collection_path.suffix == ".py" or collection_path.parent == PARITY
+        return True if others and collection_path not in OF_BOTH else None
     asked = [Path(config.invocation_params.dir, argument.partition("::")[0]).resolve() for argument in config.args]
     wanted = any(path == META_TESTS or META_TESTS in path.parents for path in asked)
     return True if collection_path == OF_KITS or (collection_path == META_TESTS and not wanted) else None

@@ -111,7 +111,9 @@ def verify_wav_command(
     prompt: Annotated[str, typer.Option(help="Prompt it was asked for.")],
     seed: Annotated[int, typer.Option(min=0, help="Seed it was given.")],
     model: ModelDir = TINY_MODEL_DIR,
-    seconds: Annotated[float, typer.Option(min=0, help="Seconds it was asked for; Arm's app always asks for 10.")] = 10.0,
+    seconds: Annotated[
+        float, typer.Option("--seconds", "-l", min=0, help="Seconds it was asked for; Arm's app asks for 10 without its own -l.")
+    ] = 10.0,
     steps: Annotated[int, typer.Option(min=1, help="Sampler steps.")] = 8,
     sampler: Annotated[str, typer.Option(help="Update rule the device should use.")] = "pingpong",
     noise: Annotated[

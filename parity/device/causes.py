@@ -18,11 +18,13 @@ from reference.pipeline import Model
 from reference.progress import Say
 from reference.spec import audiogen
 from reference.spec.families.table import samplers_of
-from reference.spec.generation import generate
+from reference.spec.generation import Pipeline, generate
 from reference.spec.noise import STREAMS, UINT32_END
+from reference.spec.prompt import Tokenizer
 from reference.spec.sampling.objective import State
 from reference.spec.tensors import Array
 
+OTHER_STEPS = (1, 4, 16, 50)  # that people choose in the place of 8
 APP_SECONDS = 10.0  # what audiogen asks for, whatever its user wants
 CONTROL_OFFSETS = (7919, 15_838, 23_757, 31_676)  # of seeds nobody chooses together with the one in question
 MOST_SHIFT_S = 1.0
@@ -48,6 +50,7 @@ def candidates(model: Model, case: Case, expected: Array, recording: Recording) 
     return [
         lambda: _of_the_writer(expected, recording),
         lambda: _of_the_sampler(model, case),
+        lambda: _of_the_ids(model, case),
         lambda: _of_the_noise(model, case),
         lambda: _of_the_seconds(model, case),
     ]
@@ -87,10 +90,41 @@ def _of_the_sampler(model: Model, case: Case) -> Iterator[Cause]:
                 sentence=f"it is what '{name}' makes of the request, not '{own.name}'",
                 audio=_generated(model, replace(case, request=request)),
             )
+    for steps in OTHER_STEPS:
+        if steps != own.steps:
+            request = replace(case.request, sampler=replace(own, steps=steps))
+            yield Cause(
+                component="the sampler",
+                sentence=f"it is what {steps} steps make of the request, not {own.steps}",
+                audio=_generated(model, replace(case, request=request)),
+            )
     shape = model.spec.latent_shape
     again = repeat(next(case.draws(shape)))
     sentence = "every step is re-noised with the noise of the start"
     yield Cause(component="the sampler", sentence=sentence, audio=_generated(model, case, again))
+
+
+class Narrowed(Tokenizer):
+    """Ids and mask as int64 in buffers that are read as int32: what an app does that asks for no type."""
+
+    def __init__(self, own: Tokenizer) -> None:
+        self._own, self.max_length = own, own.max_length
+
+    def __call__(self, text: str) -> tuple[Array, Array]:
+        ids, mask = self._own(text)
+        return self._read(ids), self._read(mask)
+
+    def _read(self, values: Array) -> Array:
+        narrow: Array = values.astype("<i8").view("<i4")[:, : values.shape[-1]].astype(values.dtype)
+        return narrow
+
+
+def _of_the_ids(model: Model, case: Case) -> Iterator[Cause]:
+    """The prompt's ids, in another width than the conditioner reads them."""
+    sentence = "int64 ids are read as int32, so that every other one is 0"
+    pipeline = model.pipeline()
+    narrowed = Pipeline(**{**vars(pipeline), "tokenizer": Narrowed(pipeline.tokenizer)})
+    yield Cause(component="the conditioner's inputs", sentence=sentence, audio=_made(narrowed, case))
 
 
 def _of_the_noise(model: Model, case: Case) -> Iterator[Cause]:
@@ -152,7 +186,10 @@ def _neighbour(model: Model, case: Case, recording: Recording, expected: Array, 
 
 def _generated(model: Model, case: Case, noise: Iterator[State] | None = None) -> Array:
     """(channel, sample) audio of the float32 reference."""
-    pipeline = model.pipeline()
+    return _made(model.pipeline(), case, noise)
+
+
+def _made(pipeline: Pipeline, case: Case, noise: Iterator[State] | None = None) -> Array:
     audio: Array = generate(pipeline, case.request, noise or case.draws(pipeline.latent_shape))["audio"][0]
     return audio
 

@@ -76,27 +76,29 @@ Made = Callable[..., Array]
 def device(program: Path, bundles: Mapping[str, Bundle]) -> Made:
     """The app's loop around the INT8 bundle; nothing of the project's sampler or noise takes part."""
     bundle = bundles["int8"]
-    made: dict[tuple[str, int, bool], Array] = {}
+    made: dict[tuple[str, int, bool, int, bool], Array] = {}
 
-    def run(prompt: str = PROMPT, seed: int = SEED, euler: bool = False) -> Array:
-        if (prompt, seed, euler) not in made:
-            made[prompt, seed, euler] = _run(program, bundle, prompt, seed, euler)
-        return made[prompt, seed, euler]
+    def run(prompt: str = PROMPT, seed: int = SEED, euler: bool = False, steps: int = STEPS, narrow: bool = False) -> Array:
+        asked = (prompt, seed, euler, steps, narrow)
+        if asked not in made:
+            made[asked] = _run(program, bundle, *asked)
+        return made[asked]
 
     return run
 
 
-def _run(program: Path, bundle: Bundle, prompt: str, seed: int, euler: bool) -> Array:
+def _run(program: Path, bundle: Bundle, prompt: str, seed: int, euler: bool, steps: int, narrow: bool) -> Array:
     latents = bundle.manifest.stages["decoder"].signature.inputs[0]
     size = int(np.prod(latents.shape))
-    told = subprocess.run([str(program), str(seed), str(size), str(STEPS)], check=True, capture_output=True).stdout
-    values = np.frombuffer(told, "<f4")
-    levels, noise = values[: STEPS + 1], values[STEPS + 1 :].reshape(STEPS + 1, *latents.shape)
+    drawn = subprocess.run([str(program), str(seed), str(size), str(steps)], check=True, capture_output=True).stdout
+    values = np.frombuffer(drawn, "<f4")
+    levels, noise = values[: steps + 1], values[steps + 1 :].reshape(steps + 1, *latents.shape)
     with open_stage(bundle, "conditioner") as conditioner:
-        conditioning = conditioner(tokens(bundle, prompt))
+        told = tokens(bundle, prompt)
+        conditioning = conditioner(told | (_narrowed(told) if narrow else {}))
     x = noise[0].copy()
     with open_stage(bundle, "dit") as dit:
-        for step in range(STEPS):
+        for step in range(steps):
             velocity = dit({"x": x, "t": levels[step : step + 1].copy(), **conditioning})["velocity"]
             if euler:
                 x = x + (levels[step + 1] - levels[step]) * velocity
@@ -104,6 +106,12 @@ def _run(program: Path, bundle: Bundle, prompt: str, seed: int, euler: bool) -> 
                 x = (1 - levels[step + 1]) * (x - levels[step] * velocity) + levels[step + 1] * noise[step + 1]
     with open_stage(bundle, "decoder") as decoder:
         return decoder({"latents": x})["audio"][0]
+
+
+def _narrowed(told: Tensors) -> Tensors:
+    """Eight bytes an id, written into a buffer of four an id and beyond: what the conditioner finds there."""
+    wide = {name: told[name].astype(np.int64).tobytes() for name in ("input_ids", "attention_mask")}
+    return {name: np.frombuffer(data[: len(data) // 2], np.int32)[None].copy() for name, data in wide.items()}
 
 
 def tokens(bundle: Bundle, prompt: str) -> Tensors:
@@ -150,6 +158,8 @@ WRONG: dict[str, tuple[Callable[[Made], Array], str]] = {
     "a seed far away": (lambda made: made(seed=12_345), "is not in it; look at the seed"),
     "another prompt": (lambda made: made(prompt=OTHER), "so it was another prompt, other seconds, or other weights"),
     "Euler": (lambda made: made(euler=True), "it is what 'euler' makes of the request, not 'pingpong'; look at the sampler"),
+    "fewer steps": (lambda made: made(steps=4), "it is what 4 steps make of the request, not 8; look at the sampler"),
+    "wide ids": (lambda made: made(narrow=True), "int64 ids are read as int32, so that every other one is 0; look at"),
     "swapped channels": (lambda made: made()[::-1], "left and right are swapped; look at the WAV writer"),
     "one channel twice": (lambda made: made()[[0, 0]], "both channels hold the left one"),
     "inverted": (lambda made: -made(), "the sound is inverted"),
@@ -169,6 +179,11 @@ def test_what_was_different_is_named(device: Made, tmp_path: Path, kind: str) ->
     assert code == 1
     told = output.replace("(", " (").split("not the model's: ")[1]
     assert any(words in _without_figures(told) for words in sentence.split("|")), told
+
+
+def test_seconds_are_given_as_the_app_is_given_them(tmp_path: Path) -> None:
+    code, output = verify(tmp_path / "missing.wav", "-l", "4")
+    assert (code, "missing.wav" in output) == (2, True), output
 
 
 def _without_figures(text: str) -> str:

@@ -216,6 +216,7 @@ class Unsteady:
 
 @pytest.mark.parametrize(("from_call", "steady"), [(math.inf, True), (2, False)])
 def test_generations_that_differ_are_told(judge: Judge, from_call: float, steady: bool) -> None:
+    """Be it that only the first differs from all others."""
     right = of_variant(judge, "litert_fp32")
 
     @contextmanager
@@ -224,7 +225,7 @@ def test_generations_that_differ_are_told(judge: Judge, from_call: float, steady
             yield Unsteady(run, from_call) if stage == "decoder" else run
 
     entrant = replace(right, open=opening)
-    (laps,) = race_generations(judge, [entrant], case_called(judge, "drums"), threads=1, rounds=2, warmup=0).values()
+    (laps,) = race_generations(judge, [entrant], case_called(judge, "drums"), threads=1, rounds=3, warmup=0).values()
     assert laps.deterministic == steady
 
 
