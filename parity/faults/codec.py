@@ -61,7 +61,7 @@ class CodecFault:
     below_int8: bool = False
 
 
-BELOW_INT8 = ("silence after the mapping",)
+BELOW_INT8 = ("silence after the mapping", "zeros before the linear layer")
 
 
 def _all(stage: str, edits: Mapping[str, Edit]) -> list[CodecFault]:

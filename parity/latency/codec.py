@@ -1,8 +1,5 @@
 """A codec at full size: how far bundles are from the truth, how fast beside PyTorch, and what memory any length takes."""
 
-import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -15,6 +12,7 @@ import numpy as np
 
 from litert_pipeline.bundle import read_bundle
 from litert_pipeline.run.codec import open_codec
+from litert_pipeline.run.own_codec import peak_of_coding
 from parity.judge.threads import process_threads
 from parity.measure.metrics import snr_db
 from parity.measure.race import Times, race
@@ -26,7 +24,6 @@ from reference.progress import Say
 from reference.spec.audio import new_wav
 from reference.spec.codec.codec import Codec
 from reference.spec.codec.latents import write_latents
-from reference.spec.errors import InputError
 from reference.spec.tensors import Array
 
 TORCH = "PyTorch fp32"
@@ -94,7 +91,7 @@ def _entrants(codecs: Mapping[str, Codec], verb: str, audio: Array, latents: Arr
 
 
 def _peaks(options: CodecOptions, model: CodecStages, say: Say) -> dict[tuple[str, str, float], int]:
-    """Of the command line, in a process of its own for each length."""
+    """Each in a process of its own."""
     found = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -103,9 +100,7 @@ def _peaks(options: CodecOptions, model: CodecStages, say: Say) -> dict[tuple[st
             for bundle in options.bundles:
                 for verb, given, out in (("encode", sound, "z.npy"), ("decode", latents, "o.wav")):
                     say(f"memory of {bundle.name}: {verb} {length_s:g} s")
-                    command = [verb, str(given), str(folder / out), "--bundle", str(bundle), "--force"]
-                    found[bundle.name, verb, length_s] = _peak_bytes([*command, "--threads", str(options.threads)])
-            (folder / "o.wav").unlink(missing_ok=True)
+                    found[bundle.name, verb, length_s] = peak_of_coding(verb, given, folder / out, bundle, options.threads)
     return found
 
 
@@ -121,19 +116,6 @@ def _written(folder: Path, model: CodecStages, length_s: float) -> tuple[Path, P
     drawn = np.random.default_rng(0).normal(size=(shape.latent_channels, shape.frames(samples)))
     write_latents(latents, drawn.astype(np.float32), force=True)
     return sound, latents
-
-
-def _peak_bytes(arguments: list[str]) -> int:
-    """Peak resident memory of one command."""
-    command = [sys.executable, "-m", "litert_pipeline", "codec", *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    said = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise InputError(f"codec {arguments[0]}: its process failed ({said.strip().splitlines()[-1:]})")
-    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def markdown(found: Measured) -> str:
