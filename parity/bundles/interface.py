@@ -1,7 +1,7 @@
 """What a converted file says of itself: inputs and outputs in the graph's order, and how its weights are stored."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -242,4 +242,6 @@ def _onnx_tensor(entry: Any, position: int) -> FileTensor:
     )
 
 
-READERS = {".tflite": _litert, ".onnx": lambda path: (_onnx(path),), mlx_file.SUFFIX: lambda path: (_mlx(path),)}
+READERS: Mapping[str, Callable[[Path], tuple[Interface, ...]]] = {
+    ".tflite": _litert, ".onnx": lambda path: (_onnx(path),), mlx_file.SUFFIX: lambda path: (_mlx(path),),
+}  # fmt: skip
