@@ -14,7 +14,8 @@ from parity.commands.selection import STAGE_KEYWORD, spelled_out
 from reference import command
 from reference.spec.errors import InputError
 
-WITH_MODEL = ("fixtures.processes", "fixtures.plugins.with_model", "fixtures.plugins.made_elsewhere", "fixtures.plugins.codec_bundles")
+OF_BUNDLES = ("fixtures.plugins.made_elsewhere", "fixtures.plugins.codec_bundles")
+WITH_MODEL = ("fixtures.processes", "fixtures.plugins.with_model", *OF_BUNDLES)
 ON_DEVICE = ("fixtures.plugins.on_device",)
 PARITY = Path(__file__).parent / "parity"
 META_TESTS = PARITY / "meta_tests"

@@ -46,7 +46,7 @@ FLOAT_SHAPE = Rounding(factor=6.0, why="6x the reference's own rounding, a large
 # A part of an error that thousands of values share: their own roundings average out.
 FLOAT_LEAK = Rounding(
     factor=6.0, least=UNIT_ROUNDOFF / 4,
-    why="6x the reference's own rounding, no less than a quarter of one, for many values share it; measured up to 2.1x",
+    why="6x the reference's own rounding, no less than a quarter of one, for many values share it; measured up to 2.2x",
 )  # fmt: skip
 
 # An encoder's deepest convolution sums 14,336 products at full size: XNNPACK one after the other, torch in blocks.
@@ -150,7 +150,7 @@ _GENERATORS: Mapping[Arithmetic, dict[str, StageBudget]] = {
     # XNNPACK emulates FP16 here; arithmetic that also accumulates in FP16 errs more, so there is more room.
     HALF_COMPUTE: {
         CONDITIONER: conditioner(
-            like("fp16", 0.2, 2.0, "0.55 to 0.68"), like("fp16", 0.2, 6.0, "0.72 to 2.2"), shaped("fp16", 1.5, "0.55 to 0.68")
+            like("fp16", 0.2, 2.0, "0.55 to 1.4"), like("fp16", 0.02, 6.0, "0.1 to 2.2"), shaped("fp16", 1.5, "0.55 to 1.1")
         ),
         DIT: dit(
             like("fp16", 0.4, 5.0, "1.1 to 1.7"), shaped("fp16", 5.0, "0.51 to 1.9"), shaped("fp16", 4.0, "1.3 to 1.4"),
