@@ -89,7 +89,7 @@ def test_the_recorder_is_made_of_rooms_that_need_numpy_alone() -> None:
 
 
 EDITS: Mapping[str, tuple[str, object, bool, str]] = {
-    "older format": ("format", 0, True, r"is of kit format 0, this version reads 1; pack and record again"),
+    "older format": ("format", 0, True, r"is of kit format 0, this version reads 2; pack and record again"),
     "edited limits": ("checks", [], False, r"was edited, its content is not that of kit"),
     "not a kit": ("kit_id", None, False, r"was edited"),
 }
@@ -122,8 +122,8 @@ def test_an_array_that_was_changed_is_seen(tmp_path: Path) -> None:
     (None, r"cannot be read \(No such file or directory\); expected the manifest of a kit"),
     ("{", r"is no JSON"),
     ("[]", r"is no kit's; expected what 'python -m parity pack' wrote"),
-    ('{"format": 1}', r"is no kit's"),
-    ('{"format": 1, "kit_id": null}', r"is no kit's"),
+    ('{"format": 2}', r"is no kit's"),
+    ('{"format": 2, "kit_id": null}', r"is no kit's"),
 ], ids=["nothing", "cut", "a list", "a bundle's", "no id"])  # fmt: skip
 def test_a_file_that_is_no_manifest_is_refused(tmp_path: Path, text: str | None, sentence: str) -> None:
     if text is not None:
