@@ -78,7 +78,7 @@ def assembled(bundle: Bundle, stages: Stages) -> Pipeline:
     """
     manifest = bundle.manifest
     told = {tensor.name: tensor for tensor in manifest.stages[CONDITIONER].signature.inputs}
-    sampler = SAMPLERS.get(str(manifest.sampler.get("name")))  # None of bundles made elsewhere, which are flow models'
+    sampler = SAMPLERS.get(str(manifest.sampler.get("name")))  # None where an unknown one is claimed: what a flow model takes
     return Pipeline(
         stages=stages,
         tokenizer=Tokenizer(bundle.tokenizer_path, max_length=told["input_ids"].shape[-1]),

@@ -19,6 +19,7 @@ from reference.codec_stages import GENERATOR, kind_of
 from reference.model_files import SPIECE_NAME
 from reference.pipeline import TorchStage, read_modules, read_outline, t5_folder
 from reference.spec.errors import InputError
+from reference.spec.families.table import samplers_of
 from reference.spec.files import sha256_of
 from reference.spec.generation import Stage
 from reference.spec.replaced import WRITTEN
@@ -79,7 +80,7 @@ def read_foreign(folder: Path, model_dir: Path) -> Bundle:
             recipe=recipe,
             format=form,
             source=None,
-            sampler={},
+            sampler={"name": samplers_of(model.spec)[0]},  # the model's: its files say nothing of it
             level_shift=model.spec.level_shift,
             sample_rate_hz=model.spec.sample_rate_hz,
             tokenizer_file=str(spiece.relative_to(folder)) if own.is_file() else str(spiece),

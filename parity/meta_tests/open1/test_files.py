@@ -17,11 +17,11 @@ from parity.measure import metrics
 from parity.measure.verdict import FREE_RUNNING, TEACHER_FORCED
 from parity.meta_tests.open1.test_faults import VARIANTS
 from parity.meta_tests.open1.test_judged import SIGMA_MAX_LEVEL
-from parity.meta_tests.test_gate import copied, gate, rewrite_manifest
+from parity.meta_tests.test_gate import copied, damage_weights, gate, rewrite_manifest
 from reference.spec.files import sha256_of
 from reference.spec.sampling.releases import V0_0_19, V0_0_20
 from reference.spec.sampling.samplers import GUIDED
-from reference.spec.stages import GENERATION
+from reference.spec.stages import DIT, GENERATION
 
 pytestmark = [pytest.mark.xdist_group("open1"), pytest.mark.open1]
 ONNX = "onnx_fp32"
@@ -45,7 +45,7 @@ def test_sound_bundles_are_faithful_and_the_report_says_how_they_were_sampled(
     assert content["model"]["sampled"] == "dpmpp-3m-sde, 4 steps, cfg 7"
     seen = {(check["stage"], check["variant"], check["ladder"]) for check in content["checks"]}
     for variant in VARIANTS:
-        assert {(stage, variant, ladder) for stage in GENERATION for ladder in (TEACHER_FORCED, FREE_RUNNING)} <= seen
+        assert {(DIT, variant, TEACHER_FORCED), *((stage, variant, FREE_RUNNING) for stage in GENERATION)} <= seen
         steps = [entry for entry in content["dit_steps"] if entry["variant"] == variant]
         assert steps[0]["level"] == pytest.approx(SIGMA_MAX_LEVEL)
         assert [entry["step"] for entry in steps] == list(range(GUIDED.few_steps))
@@ -73,6 +73,21 @@ def test_a_bundle_made_for_another_release_is_told(open1: Path, open1_bundles: M
     code, output = gate("--model", open1, "--bundle", folder, "--cases", "empty", "--variants", ONNX)
     assert code == 1
     assert f"sampler.spec is {V0_0_20.name}, expected {V0_0_19.name}" in " ".join(output.replace("│", " ").split())
+
+
+def test_damaged_weights_are_refused_and_the_module_inside_is_named(
+    open1: Path, open1_bundles: Mapping[str, Bundle], tmp_path: Path
+) -> None:
+    """Whichever half of a guided step is the worse one."""
+    folder, report = copied(open1_bundles["fp32"], tmp_path), tmp_path / "report"
+    damage_weights(folder / "dit.tflite")
+    rewrite_manifest(folder, lambda manifest: manifest["stages"]["dit"].update(sha256=sha256_of(folder / "dit.tflite")))
+    asked = ("--bundle", folder, "--cases", "drums", "--variants", "litert_fp32", "--report", report)
+    code, output = gate("--model", open1, *asked)
+    assert code == 1, output
+    blame = json.loads((report / "report.json").read_text())["blame"]
+    assert {entry["stage"] for entry in blame} == {DIT}
+    assert [entry["layer"] for entry in blame if entry["layer"]]
 
 
 @pytest.mark.parametrize(("command", "words"), [
