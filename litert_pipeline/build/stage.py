@@ -12,7 +12,7 @@ from litert_pipeline.build.channels_last import ChannelsLast, channels_last, win
 from litert_pipeline.build.export import write_litert, write_onnx
 from litert_pipeline.build.onnx2tf import write_onnx2tf
 from litert_pipeline.build.recipes import Recipe
-from litert_pipeline.build.rewrites import fold_oobleck, freeze_rope
+from litert_pipeline.build.rewrites import LiftedNorm, fold_oobleck, freeze_rope, lift_norms
 from reference.pipeline import Model
 from reference.spec.stages import DECODER, DIT, ENCODER, signatures
 from reference.spec.tensors import Signature
@@ -22,7 +22,7 @@ PLAIN, CHANNELS_LAST, WINDOWED = "plain", "channels_last", "windowed"
 
 @dataclass(frozen=True, kw_only=True)
 class Route:
-    """A converter, the suffix of what it writes, and in which form the VAE is handed to it."""
+    """A converter, the suffix of what it writes, and in which form modules are handed to it."""
 
     suffix: str
     write: Callable[[nn.Module, Signature, Path], None]
@@ -41,10 +41,12 @@ ROUTES: dict[str, Route] = {
 
 
 def exportable(model: Model, stage: str, form: str = CHANNELS_LAST) -> nn.Module:
-    """The stage's module, rewritten for conversion; `form` is that of the VAE."""
+    """The stage's module, rewritten for conversion. All but `PLAIN` are for LiteRT: the VAE as `form` says, the DiT ready to be
+    computed in half."""
     module = model.modules[stage]
     if stage == DIT:
-        return freeze_rope(module, model.spec.dit.positions(model.spec.latent_frames))
+        frozen = freeze_rope(module, model.spec.dit.positions(model.spec.latent_frames))
+        return frozen if form == PLAIN else lift_norms(frozen)
     folded = fold_oobleck(module)
     if form == PLAIN or stage not in (DECODER, ENCODER):
         return folded
@@ -57,7 +59,7 @@ def as_converted(model: Model, stage: str, path: Path) -> nn.Module:
 
     Windows are left out: what runs once for every window has no one output to compare.
     """
-    return exportable(model, stage, CHANNELS_LAST if _names(path, ChannelsLast) else PLAIN)
+    return exportable(model, stage, CHANNELS_LAST if any(_names(path, part) for part in (ChannelsLast, LiftedNorm)) else PLAIN)
 
 
 def _names(path: Path, part: type[nn.Module]) -> bool:

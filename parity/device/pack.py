@@ -9,7 +9,7 @@ from litert_pipeline.bundle import MANIFEST_NAME, Bundle
 from parity.bundles.given import given_bundles
 from parity.device.packed import Packing
 from parity.device.record.arrays import Arrays
-from parity.device.record.kit import ARRAYS, BUNDLES, RECORDER, Check, Plan, write_plan
+from parity.device.record.kit import ARRAYS, BUNDLES, HALF_ROW, RECORDER, Check, Plan, write_plan
 from parity.device.record.open_part import KERNELS
 from parity.device.rehearse import rehearse
 from parity.device.zipped import write_recorder
@@ -19,6 +19,7 @@ from parity.judge.plan import Plan as GatePlan
 from parity.measure.cases import load_cases
 from parity.measure.sweep import Sweep
 from parity.runtimes import REFERENCES
+from parity.runtimes.half_compute import HALF_FILE
 from parity.truth.store import Store
 from reference.progress import Say
 from reference.spec.errors import InputError
@@ -29,7 +30,8 @@ LITERT = "litert"
 
 @dataclass(frozen=True, kw_only=True)
 class PackOptions:
-    """What to pack. `models`: whether the bundles' files are packed, too. Limits are measured with the first of `threads`."""
+    """What to pack. `models`: whether the bundles' files are packed, too. Limits are measured with the first of `threads`.
+    `repeats`: how often equal inputs are asked, as often as the gate does if it is not said."""
 
     model: Path
     bundles: list[Path]
@@ -41,6 +43,7 @@ class PackOptions:
     models: bool
     force: bool
     sweep: Sweep = field(default_factory=Sweep)
+    repeats: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +106,7 @@ def _plan(options: PackOptions, judge: Judge, folder: Path, say: Say) -> Plan:
     bundles = {names[id(bundle)]: bundle for bundle in _packed_bundles(gate)}
     return Plan(
         model=judge.model.files.weights_sha256(), objective=spec.objective, threads=options.threads,
-        repeats=LARGE_REPEATS if judge.model.large else REPEATS, rounds=options.rounds,
+        repeats=options.repeats or (LARGE_REPEATS if judge.model.large else REPEATS), rounds=options.rounds,
         draws=options.sweep.draws, seed=options.sweep.seed, cases=[case.id for case in gate.cases],
         variants=variants, questions=questions, rights=rights, checks=checks, generations=packing.generations(),
         hashes={name: _hashes(bundle, judge) for name, bundle in bundles.items()},
@@ -149,7 +152,8 @@ def _hashes(bundle: Bundle, judge: Judge) -> Mapping[str, str]:
 def _files(options: PackOptions, bundles: Mapping[str, Bundle], folder: Path) -> Mapping[str, str]:
     """Write the recorder and copy the bundles; SHA-256 by path."""
     write_recorder(folder / RECORDER)
-    found = {RECORDER: sha256_of(folder / RECORDER)}
+    shutil.copyfile(HALF_FILE, folder / HALF_ROW)
+    found = {name: sha256_of(folder / name) for name in (RECORDER, HALF_ROW)}
     for name, bundle in bundles.items():
         manifest = bundle.manifest
         for file in (MANIFEST_NAME, manifest.tokenizer_file, *(entry.file for entry in manifest.stages.values())):

@@ -12,6 +12,7 @@ from parity.measure.arithmetic import AS_SAVED, FP32_COMPUTE, Arithmetic
 from parity.measure.budget import YARDSTICK
 from parity.measure.replay import Generate
 from parity.runtimes import Contender
+from parity.runtimes.host import half_compute
 from parity.truth.loading import as_loaded
 from parity.truth.precision import reduced
 from reference.spec.generation import Stage, generate
@@ -95,7 +96,8 @@ class Run:
     def arithmetic(self, stage: str) -> Arithmetic:
         if self.contender.bundle is None:
             return self.contender.runtime.own_arithmetic(stage)
-        return self.files.arithmetic(self.contender.bundle, stage, self.contender.computed_in(stage))
+        found = self.files.arithmetic(self.contender.bundle, stage, self.contender.computed_in(stage))
+        return found if self.contender.computed_in(stage) == FP32_COMPUTE else found.on(half_compute().kind)
 
     def in_float32(self) -> "Run":
         return replace(self, contender=replace(self.contender, compute=FP32_COMPUTE))

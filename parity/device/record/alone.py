@@ -1,22 +1,18 @@
 """A stage in a process of its own: what opening it and a first call take, and whether the runtime survives that."""
 
 import json
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
 from typing import Any
 
+from litert_pipeline.run.supervised import called
 from parity.device.record.kit import CASE, Kit
 from parity.device.record.open_part import open_part
 from reference.spec.errors import InputError, raise_process_error
 from reference.spec.memory import peak_resident_bytes
 
-SIGNALS: Mapping[int, str] = {
-    signal.SIGILL: "an illegal instruction: one that this CPU does not have",
-    signal.SIGKILL: "SIGKILL (out of memory?)",
-}
 ALONE = "--alone"  # the option of the recorder that makes it such a process
 
 
@@ -32,7 +28,7 @@ def alone(kit: Kit, variant: str, stage: str) -> Mapping[str, Any]:
     command = [sys.executable, sys.argv[0], "--kit", str(kit.folder), "--models", str(kit.models), ALONE, f"{variant}/{stage}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode < 0:
-        raise Crashed(f"{variant}/{stage}: crashed, LiteRT ended its process with {_called(-done.returncode)}")
+        raise Crashed(f"{variant}/{stage}: crashed, LiteRT ended its process with {called(-done.returncode)}")
     raise_process_error(done.returncode, done.stderr, f"opening {variant}/{stage} alone")
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
@@ -48,12 +44,5 @@ def in_own_process(kit: Kit, part: str) -> None:
     with open_part(kit, variant, stage, kit.plan.threads[0]) as run:
         opened = time.perf_counter()
         run(feed)
-        called = time.perf_counter()
-    print(json.dumps({"open_s": opened - started, "first_call_s": called - opened, "peak_bytes": peak_resident_bytes()}))
-
-
-def _called(number: int) -> str:
-    """A signal in words; illegal instruction is what a CPU says that lacks one."""
-    if number in SIGNALS:
-        return SIGNALS[number]
-    return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+        answered = time.perf_counter()
+    print(json.dumps({"open_s": opened - started, "first_call_s": answered - opened, "peak_bytes": peak_resident_bytes()}))

@@ -18,8 +18,9 @@ from parity.measure.verdict import json_number
 from reference.spec.errors import InputError
 from reference.spec.files import sha256_of
 
-FORMAT = 1  # of kits and of answers
+FORMAT = 2  # of kits and of answers
 MANIFEST, ARRAYS, BUNDLES, RECORDER = "manifest.json", "arrays", "bundles", "record.pyz"
+HALF_ROW = "half_row.tflite"  # whose answer says what FP16 compute is
 CASE, DRAWN, CHANGES = "case", "drawn", "changes"  # what questions are: the truth's own inputs, drawn ones, changed ones
 
 
@@ -73,7 +74,7 @@ class Variant:
 @dataclass(frozen=True, kw_only=True)
 class Check:
     """What a number may be: any of `bounds` will do, the first that does is told. `question` is none where the number is of all
-    cases together."""
+    cases together. `halves`: what a machine does for FP16 compute that is held to it; every one where it is empty."""
 
     variant: str
     stage: str
@@ -81,6 +82,7 @@ class Check:
     metric: str
     step: int | None
     bounds: Sequence[Bound]
+    halves: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

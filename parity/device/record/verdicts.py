@@ -7,6 +7,7 @@ from functools import cached_property
 from parity.device.record.answers import Answers
 from parity.device.record.arrays import Arrays
 from parity.device.record.kit import CASE, DRAWN, Check, Part, Plan, Question, Right, Variant
+from parity.measure.arithmetic import HALF_AND_FLOAT, HALF_KINDS
 from parity.measure.bound import under_any
 from parity.measure.cases import Drawn
 from parity.measure.pooled import pooled
@@ -34,13 +35,17 @@ def truth_of(arrays: Arrays, right: Right) -> Tensors:
 
 @dataclass(frozen=True, kw_only=True)
 class Bounds:
-    """The checks of a plan, found by what they are of."""
+    """The checks of a plan, found by what they are of, on a machine that does `halves` for FP16 compute; one of which that is not
+    known is held to the strictest."""
 
     plan: Plan
+    halves: str = HALF_AND_FLOAT
 
     @cached_property
     def _checks(self) -> Mapping[tuple[str, str, str | None, str, int | None], Check]:
-        return {(one.variant, one.stage, one.question, one.metric, one.step): one for one in self.plan.checks}
+        halves = self.halves if self.halves in HALF_KINDS else HALF_AND_FLOAT
+        own = (one for one in self.plan.checks if one.halves in ("", halves))
+        return {(one.variant, one.stage, one.question, one.metric, one.step): one for one in own}
 
     def verdict(self, variant: str, question: Question, found: Measurement) -> Verdict:
         """A measurement against its limits. Raises InputError where the kit has none."""
@@ -77,7 +82,7 @@ class OnTheSpot:
             yield from self._of(variant, part)
 
     def _of(self, variant: Variant, part: Part) -> Iterator[Verdict]:
-        plan, bounds = self.answers.plan, Bounds(plan=self.answers.plan)
+        plan, bounds = self.answers.plan, Bounds(plan=self.answers.plan, halves=self.answers.halves)
         cases: list[list[Measurement]] = []
         for question in (one for one in plan.questions_for(part) if one.kind in (CASE, DRAWN)):
             answers = self.answers.to(variant.name, part.stage, question)
@@ -94,6 +99,8 @@ class OnTheSpot:
 
     def _determinism(self, variant: Variant, part: Part) -> Iterator[Verdict]:
         plan = self.answers.plan
+        if plan.repeats == 1:
+            return
         unequal = self.answers.unequal(variant.name, part.stage, plan.threads[0])
         if unequal is not None:
             yield repeated(part.stage, variant.name, plan.cases[0], unequal=unequal, repeats=plan.repeats)

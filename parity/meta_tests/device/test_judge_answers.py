@@ -133,7 +133,7 @@ def no_answers(answers: Path, kit: Path) -> None:
 REFUSED: Mapping[str, tuple[Callable[[Path, Path], None], str]] = {
     "one flipped byte": (one_byte, r"line \d+ was edited, it does not fit its checksum"),
     "one flipped byte of an array": (one_byte_of_an_array, r"was changed, its SHA-256 is not the one it is called by"),
-    "an older kit": (older, r"is of kit format 0, this version reads 1; pack and record again"),
+    "an older kit": (older, r"is of kit format 0, this version reads 2; pack and record again"),
     "another kit's plan": (another_kit, r"line 1 was edited, .* or it was recorded with another kit; record again"),
     "answers that were cut at once": (only_a_torn_line, r"nothing was recorded before it was interrupted; run"),
     "no answers": (no_answers, r"holds no answers; expected the folder that record.pyz wrote"),

@@ -89,7 +89,7 @@ def test_the_recorder_is_made_of_rooms_that_need_numpy_alone() -> None:
 
 
 EDITS: Mapping[str, tuple[str, object, bool, str]] = {
-    "older format": ("format", 0, True, r"is of kit format 0, this version reads 1; pack and record again"),
+    "older format": ("format", 0, True, r"is of kit format 0, this version reads 2; pack and record again"),
     "edited limits": ("checks", [], False, r"was edited, its content is not that of kit"),
     "not a kit": ("kit_id", None, False, r"was edited"),
 }

@@ -1,10 +1,8 @@
-"""What this machine does when LiteRT is asked for FP16 compute: one long row of summands whose sum tells.
+"""What a machine does when LiteRT is asked for FP16 compute: one long row of summands whose sum tells.
 
 Three arithmetics go by that name. CPUs without FP16 run the float32 kernels on inputs rounded to half. x86 CPUs and SME2 round
 the factors of every product to half and add in float32. Neon's FP16 adds in half, too, so that its error grows with the number
 of summands.
-
-`python -m fixtures make-kernel-files` writes the file.
 """
 
 from collections.abc import Callable
@@ -12,14 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from litert_pipeline.run.litert import LiteRTStage
-from parity.runtimes.litert_products import DATA, layer_signature
-from reference.spec.tensors import Array
+from parity.measure.arithmetic import FLOAT32_KERNELS, HALF_AND_FLOAT, HALF_AND_HALF
+from reference.spec.tensors import Array, Signature, Tensor
 
-HALF_FILE = DATA / "half_row.tflite"
-FLOAT32_KERNELS = "float32 kernels"
-HALF_AND_FLOAT = "half products, float sums"
-HALF_AND_HALF = "half products, half sums"
 UNKNOWN = "none that is known"
 
 # From 2048 on, half numbers are 2 apart: 2048 + 1 is 2048 again, 4096 + 1 is 4096. So each of the 16 partial sums that a kernel
@@ -46,6 +39,12 @@ class LongRow:
         """The exact answer, (1, 2)."""
         exact: Array = (self.x.astype(np.float64) + self.offset) @ self.w.astype(np.float64)
         return exact
+
+    @property
+    def signature(self) -> Signature:
+        """What a file takes and gives that adds the row up: `x`, and the two `sums`."""
+        taken = Tensor(name="x", axes={"row": 1, "summand": self.x.shape[1]})
+        return Signature(inputs=(taken,), outputs=(Tensor(name="sums", axes={"row": 1, "column": self.w.shape[1]}),))
 
 
 def long_row() -> LongRow:
@@ -93,8 +92,3 @@ def _all(share: float) -> bool | None:
         return True
     return False if abs(share) <= NEAR else None
 
-
-def run_in_half(row: LongRow) -> Array:
-    """LiteRT's answer where XNNPACK is told to compute in half."""
-    with LiteRTStage(HALF_FILE, layer_signature(row.x, row.w), compute="fp16") as stage:
-        return stage({"x": row.x})["sums"]

@@ -1,0 +1,41 @@
+"""Limits of what is computed in FP16, by what the machine does then. Beside `limits.py`, which takes them up."""
+
+from collections.abc import Mapping
+
+from parity.measure.arithmetic import HALF_COMPUTE, HALF_SUMS, NO_HALVES, Arithmetic
+from parity.measure.stage_budgets import StageBudget, conditioner, decoder, dit, encoder, like, shaped
+from reference.spec.stages import CONDITIONER, DECODER, DIT, ENCODER
+
+FLOAT_SUMS_LIMITS: dict[str, StageBudget] = {  # x86 with F16C, which XNNPACK emulates FP16 on, and SME2
+    CONDITIONER: conditioner(
+        like("fp16", 0.2, 2.0, "0.55 to 0.68"), like("fp16", 0.2, 6.0, "0.72 to 2.2"), shaped("fp16", 1.5, "0.55 to 0.68")
+    ),
+    DIT: dit(
+        like("fp16", 0.4, 5.0, "1.1 to 1.7"), shaped("fp16", 5.0, "0.51 to 1.9"), shaped("fp16", 4.0, "1.3 to 1.4"),
+        shaped("fp16", 5.0, "1.6"),
+    ),
+    DECODER: decoder(like("fp16", 0.4, 3.5, "1.1 to 1.2"), shaped("fp16", 3.5, "0.54 to 1.6"), shaped("fp16", 3.0, "1.1 to 1.2")),
+    ENCODER: encoder(like("fp16", 0.4, 3.5, "1.0 to 1.3"), shaped("fp16", 3.5, "0.76 to 1.7"), shaped("fp16", 3.0, "1.0 to 1.3")),
+}  # fmt: skip
+# Neon adds in half, so the error grows with the number of summands, and the yardstick's does, too.
+HALF_SUMS_LIMITS: dict[str, StageBudget] = {
+    CONDITIONER: conditioner(
+        like("fp16_half_sums", 0.2, 2.0, "?"), like("fp16_half_sums", 0.2, 6.0, "?"), shaped("fp16_half_sums", 1.5, "?")
+    ),
+    DIT: dit(
+        like("fp16_half_sums", 0.4, 5.0, "?"), shaped("fp16_half_sums", 5.0, "?"), shaped("fp16_half_sums", 4.0, "?"),
+        shaped("fp16_half_sums", 5.0, "?"),
+    ),
+    DECODER: decoder(
+        like("fp16_half_sums", 0.4, 3.5, "?"), shaped("fp16_half_sums", 3.5, "?"), shaped("fp16_half_sums", 3.0, "?")
+    ),
+    ENCODER: encoder(
+        like("fp16_half_sums", 0.4, 3.5, "?"), shaped("fp16_half_sums", 3.5, "?"), shaped("fp16_half_sums", 3.0, "?")
+    ),
+}  # fmt: skip
+
+HALF_LIMITS: Mapping[Arithmetic, dict[str, StageBudget]] = {
+    HALF_COMPUTE: FLOAT_SUMS_LIMITS,
+    HALF_SUMS: HALF_SUMS_LIMITS,
+    NO_HALVES: FLOAT_SUMS_LIMITS,
+}
