@@ -22,7 +22,8 @@ def work():
     {work}
 
 with exit_with_one_line():
-    sys.exit(supervised(work, "generating", "this"))
+    code = supervised(work, "generating", "this")
+sys.exit(code)
 """
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from parity.device.record.answers import Answers
 from parity.device.record.journal import KIT
-from parity.measure.verdict import FREE_RUNNING, TEACHER_FORCED, Verdict
+from parity.measure.verdict import TEACHER_FORCED, Verdict
 from parity.report.report import Report
 
 ERRORS = ("relative_l2", "relative_l2.prompt_rows", "denoised_error")  # of a stage as a whole
@@ -41,8 +41,6 @@ def page(report: Report, asked: Sequence[Asked], without_atomics: str) -> str:
         "## The CPUs\n\n" + _table(("CPU", "features", "vectors", "FP16 compute is", "recorder"), map(_cpu, asked)),
         "## Worst value in parts of its limit\n\nAll teacher-forced checks; above 100 % a stage is refused. In brackets the "
         "error itself (relative L2, of the DiT its worst step).\n\n" + _table(("stage, variant", *names), _worst(report, asked)),
-        "## From prompt to audio\n\nWorst free-running check, in parts of its limit.\n\n"
-        + _table(("variant", *names), _free(report, asked)),
         "## Which bits agree\n\nCPUs in one pair of brackets answer every question of the stage with the same bits.\n\n"
         + _table(("stage, variant", "bits"), _bits(asked)),
         "## Which kernels ran\n\nNames of LiteRT's symbol table, without what they share; beside each the CPUs.\n\n"
@@ -66,15 +64,6 @@ def _worst(report: Report, asked: Sequence[Asked]) -> Iterator[tuple[str, ...]]:
     for variant, part in asked[0].answers.plan.own_parts:
         cells = [_cell(_of(report, f"{variant.name}@{one.name}", part.stage, TEACHER_FORCED)) for one in asked]
         yield (f"{part.stage}, {variant.name}", *cells)
-
-
-def _free(report: Report, asked: Sequence[Asked]) -> Iterator[tuple[str, ...]]:
-    for variant in asked[0].answers.plan.variants:
-        cells = []
-        for one in asked:
-            own = [check for check in report.checks if check.variant == f"{variant.name}@{one.name}"]
-            cells.append(_share([check for check in own if check.ladder == FREE_RUNNING]))
-        yield (variant.name, *cells)
 
 
 def _of(report: Report, variant: str, stage: str, ladder: str) -> list[Verdict]:

@@ -31,7 +31,8 @@ LITERT = "litert"
 @dataclass(frozen=True, kw_only=True)
 class PackOptions:
     """What to pack. `models`: whether the bundles' files are packed, too. Limits are measured with the first of `threads`.
-    `repeats`: how often equal inputs are asked, as often as the gate does if it is not said."""
+    `repeats`: how often equal inputs are asked, as often as the gate does if it is not said. `generations`: whether anything is
+    generated from prompt to audio."""
 
     model: Path
     bundles: list[Path]
@@ -44,6 +45,7 @@ class PackOptions:
     force: bool
     sweep: Sweep = field(default_factory=Sweep)
     repeats: int | None = None
+    generations: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +110,7 @@ def _plan(options: PackOptions, judge: Judge, folder: Path, say: Say) -> Plan:
         model=judge.model.files.weights_sha256(), objective=spec.objective, threads=options.threads,
         repeats=options.repeats or (LARGE_REPEATS if judge.model.large else REPEATS), rounds=options.rounds,
         draws=options.sweep.draws, seed=options.sweep.seed, cases=[case.id for case in gate.cases],
-        variants=variants, questions=questions, rights=rights, checks=checks, generations=packing.generations(),
+        variants=variants, questions=questions, rights=rights, checks=checks, generations=packing.generations() if options.generations else [],
         hashes={name: _hashes(bundle, judge) for name, bundle in bundles.items()},
         files=_files(options, bundles, folder),
     )  # fmt: skip

@@ -123,7 +123,7 @@ class Plan:
         for case in self.cases:
             yield from self.judge.replayed(variant, case)
         yield from self.judge.replayed(variant, self.cases[0], from_audio=True)
-        for case in free_running_cases(self.cases) if self.judge.whole(variant) else ():
+        for case in free_running_cases(self.cases) if self.judge.whole(variant) and self.judge.generates else ():
             if self.judge.model.large:
                 say(f"{variant}: generating {case.id}, and how far its own errors may lead")
             yield from self.judge.free_running(variant, case)

@@ -33,9 +33,26 @@ HALF_SUMS_LIMITS: dict[str, StageBudget] = {
         like("fp16_half_sums", 0.4, 3.5, "?"), shaped("fp16_half_sums", 3.5, "?"), shaped("fp16_half_sums", 3.0, "?")
     ),
 }  # fmt: skip
+# Where there is no FP16 arithmetic XNNPACK computes in float32 with weights and inputs that were rounded to half.
+FLOAT32_KERNELS_LIMITS: dict[str, StageBudget] = {
+    CONDITIONER: conditioner(
+        like("fp16_weights", 0.3, 2.0, "?"), shaped("fp16", 6.0, "?"), shaped("fp16_weights", 1.6, "?")
+    ),
+    DIT: dit(
+        like("fp16_weights", 0.3, 2.5, "?"), shaped("fp16_weights", 2.5, "?"), shaped("fp16_weights", 1.8, "?"),
+        shaped("fp16_weights", 1.8, "?"),
+    ),
+    DECODER: decoder(
+        like("fp16_weights", 0.4, 2.0, "?"), shaped("fp16_weights", 2.0, "?"), shaped("fp16_weights", 1.5, "?"),
+        leak=shaped("fp16_weights", 5.0, "?"), peak=shaped("fp16_weights", 3.0, "?"),
+    ),
+    ENCODER: encoder(
+        like("fp16_weights", 0.3, 2.0, "?"), shaped("fp16_weights", 2.5, "?"), shaped("fp16_weights", 1.6, "?")
+    ),
+}  # fmt: skip
 
 HALF_LIMITS: Mapping[Arithmetic, dict[str, StageBudget]] = {
     HALF_COMPUTE: FLOAT_SUMS_LIMITS,
     HALF_SUMS: HALF_SUMS_LIMITS,
-    NO_HALVES: FLOAT_SUMS_LIMITS,
+    NO_HALVES: FLOAT32_KERNELS_LIMITS,
 }

@@ -136,7 +136,7 @@ class Answers:
 def part_jobs(plan: Plan, variant: Variant, part: Part) -> list[str]:
     """All a stage is asked, in order."""
     asked = [answers_job(variant.name, part.stage, question.id) for question in plan.questions_for(part)]
-    return asked + [repeat_job(variant.name, part.stage, threads) for threads in plan.threads]
+    return asked + [repeat_job(variant.name, part.stage, threads) for threads in plan.repeated_on]
 
 
 def begin_answers(kit: Kit, folder: Path) -> Journal:

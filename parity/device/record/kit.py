@@ -127,6 +127,11 @@ class Plan:
         return {(right.stage, right.question, right.loading): right for right in self.rights}
 
     @property
+    def repeated_on(self) -> Sequence[int]:
+        """The numbers of threads on which the first case is asked again."""
+        return self.threads if self.repeats > 1 else self.threads[1:]
+
+    @property
     def own_parts(self) -> list[tuple[Variant, Part]]:
         """The stages that are asked, each file once."""
         return [(variant, part) for variant in self.variants for part in variant.parts if part.judged_as == variant.name]

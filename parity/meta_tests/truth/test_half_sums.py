@@ -45,7 +45,7 @@ def test_it_is_the_same_in_every_call_and_another_in_another_layer() -> None:
 
 def test_a_convolution_has_as_many_summands_as_its_kernel_has_values() -> None:
     with torch.no_grad():
-        conv = LastConv(PlainConv(Conv(4, 6, kernel=7, padding=3)))
+        conv = LastConv(PlainConv(Conv(4, 6, 7, padding=3)))
         x = torch.ones(1, 1, 16, 4)
         hooked = sums_in_half(conv, "conv")(conv, (x,), conv(x))
     assert hooked.shape == conv(x).shape
