@@ -78,7 +78,10 @@ def _of_devices(judge: Judge, received: Sequence[Received]) -> Judge:
     for one in received:
         contenders |= one.contenders()
     sources = {name: source for one in received for name, source in one.sources(contenders, judge.files).items()}
-    return replace(judge, contenders=contenders, replaced=sources, threads=kit.threads[0], repeats=kit.repeats, generates=bool(kit.generations))
+    return replace(
+        judge, contenders=contenders, replaced=sources, threads=kit.threads[0], repeats=kit.repeats,
+        generates=bool(kit.generations),
+    )  # fmt: skip
 
 
 def _judged(judge: Judge, received: Sequence[Received], options: AnswersOptions, say: Say) -> Report:

@@ -110,7 +110,8 @@ def _plan(options: PackOptions, judge: Judge, folder: Path, say: Say) -> Plan:
         model=judge.model.files.weights_sha256(), objective=spec.objective, threads=options.threads,
         repeats=options.repeats or (LARGE_REPEATS if judge.model.large else REPEATS), rounds=options.rounds,
         draws=options.sweep.draws, seed=options.sweep.seed, cases=[case.id for case in gate.cases],
-        variants=variants, questions=questions, rights=rights, checks=checks, generations=packing.generations() if options.generations else [],
+        variants=variants, questions=questions, rights=rights, checks=checks,
+        generations=packing.generations() if options.generations else [],
         hashes={name: _hashes(bundle, judge) for name, bundle in bundles.items()},
         files=_files(options, bundles, folder),
     )  # fmt: skip

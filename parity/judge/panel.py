@@ -30,8 +30,8 @@ class Panel:
     """A model, the contenders, and what they have answered so far. Use it as a context manager.
 
     `replaced` are answer sources that stand in for a contender's own runtime, or for a yardstick, by name. `yardsticks` is who
-    asks those instead, a panel of the same model. Of answers from elsewhere, `repeats` says how often equal inputs were asked, and
-    `generates` whether anything was generated.
+    asks those instead, a panel of the same model. Of answers from elsewhere, `repeats` says how often equal inputs were asked,
+    and `generates` whether anything was generated.
     """
 
     truths: Truth

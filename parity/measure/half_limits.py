@@ -17,20 +17,22 @@ FLOAT_SUMS_LIMITS: dict[str, StageBudget] = {  # x86 with F16C, which XNNPACK em
     DECODER: decoder(like("fp16", 0.4, 3.5, "1.1 to 1.2"), shaped("fp16", 3.5, "0.54 to 1.6"), shaped("fp16", 3.0, "1.1 to 1.2")),
     ENCODER: encoder(like("fp16", 0.4, 3.5, "1.0 to 1.3"), shaped("fp16", 3.5, "0.76 to 1.7"), shaped("fp16", 3.0, "1.0 to 1.3")),
 }  # fmt: skip
-# Neon adds in half, so the error grows with the number of summands, and the yardstick's does, too.
+# Neon adds in half, so the error grows with the number of summands, and the yardstick's does, too. Measured on one case, as
+# Cortex-A76's kernels answer where they are emulated.
 HALF_SUMS_LIMITS: dict[str, StageBudget] = {
     CONDITIONER: conditioner(
-        like("fp16_half_sums", 0.2, 2.0, "?"), like("fp16_half_sums", 0.2, 6.0, "?"), shaped("fp16_half_sums", 1.5, "?")
+        like("fp16_half_sums", 0.1, 2.0, "0.31"), shaped("fp16_half_sums", 2.0, "0.51"), shaped("fp16_half_sums", 1.5, "0.31")
     ),
     DIT: dit(
-        like("fp16_half_sums", 0.4, 5.0, "?"), shaped("fp16_half_sums", 5.0, "?"), shaped("fp16_half_sums", 4.0, "?"),
-        shaped("fp16_half_sums", 5.0, "?"),
+        like("fp16_half_sums", 0.4, 2.5, "1.0 to 1.2"), shaped("fp16_half_sums", 2.5, "0.97 to 1.2"),
+        shaped("fp16_half_sums", 2.0, "1.1"), shaped("fp16_half_sums", 2.5, "1.1"),
     ),
     DECODER: decoder(
-        like("fp16_half_sums", 0.4, 3.5, "?"), shaped("fp16_half_sums", 3.5, "?"), shaped("fp16_half_sums", 3.0, "?")
+        like("fp16_half_sums", 0.4, 2.0, "1.0"), shaped("fp16_half_sums", 2.0, "0.81 to 1.1"),
+        shaped("fp16_half_sums", 1.6, "1.0"),
     ),
     ENCODER: encoder(
-        like("fp16_half_sums", 0.4, 3.5, "?"), shaped("fp16_half_sums", 3.5, "?"), shaped("fp16_half_sums", 3.0, "?")
+        like("fp16_half_sums", 0.4, 2.0, "1.1"), shaped("fp16_half_sums", 2.0, "1.1"), shaped("fp16_half_sums", 1.6, "1.1")
     ),
 }  # fmt: skip
 # Where there is no FP16 arithmetic XNNPACK computes in float32 with weights and inputs that were rounded to half.

@@ -43,6 +43,6 @@ def _of_squares(part: nn.Module) -> nn.Module:
     squared = copy.deepcopy(part)
     for hooks in (squared._forward_hooks, squared._forward_pre_hooks):
         hooks.clear()
-    squared.weight.data = squared.weight.data.square()
+    squared.weight.data = squared.weight.data.square()  # type: ignore[operator]
     squared.bias = None  # type: ignore[assignment]
     return squared
