@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from litert_pipeline.run import probe
 from litert_pipeline.run.arm_cpu import ACCELERATOR, AT_HWCAP, ATOMICS, require_atomics
 from litert_pipeline.run.supervised import called
 from reference.spec.errors import InputError
@@ -71,3 +72,14 @@ def test_however_work_ends_it_is_told(end: str) -> None:
 def test_signals_have_names() -> None:
     assert called(signal.SIGSEGV) == "SIGSEGV"
     assert called(250) == "signal 250"
+
+
+@pytest.mark.parametrize(("number", "advice"), [(signal.SIGILL, "classic Interpreter"), (signal.SIGSEGV, "convert it again")])
+def test_what_to_do_about_a_crash_depends_on_its_signal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, advice: str
+) -> None:
+    """No other file helps a CPU that lacks an instruction."""
+    crashed = subprocess.CompletedProcess([], -number, stdout="dit.tflite\n", stderr="")
+    monkeypatch.setattr(probe.subprocess, "run", lambda *_, **__: crashed)
+    with pytest.raises(InputError, match=advice):
+        probe.require_loadable(tmp_path)
