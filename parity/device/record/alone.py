@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from litert_pipeline.run.supervised import called
+from parity.device.record.halves import halves
 from parity.device.record.kit import CASE, Kit
 from parity.device.record.open_part import open_part
 from reference.spec.errors import InputError, raise_process_error
 from reference.spec.memory import peak_resident_bytes
 
+HALVES = "FP16 compute"  # what is asked there instead of a part
 ALONE = "--alone"  # the option of the recorder that makes it such a process
 
 
@@ -25,17 +27,33 @@ def alone(kit: Kit, variant: str, stage: str) -> Mapping[str, Any]:
 
     Raises InputError for a file that cannot be opened, Crashed for a runtime that ends its process, with the signal's name.
     """
-    command = [sys.executable, sys.argv[0], "--kit", str(kit.folder), "--models", str(kit.models), ALONE, f"{variant}/{stage}"]
+    return _told_alone(kit, f"{variant}/{stage}")
+
+
+def halves_alone(kit: Kit) -> Mapping[str, Any] | None:
+    """What FP16 compute is here (`halves`), asked first of all; None where the runtime cannot be loaded, or dies."""
+    try:
+        return _told_alone(kit, HALVES)
+    except InputError:
+        return None
+
+
+def _told_alone(kit: Kit, what: str) -> Mapping[str, Any]:
+    command = [sys.executable, sys.argv[0], "--kit", str(kit.folder), "--models", str(kit.models), ALONE, what]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode < 0:
-        raise Crashed(f"{variant}/{stage}: crashed, LiteRT ended its process with {called(-done.returncode)}")
-    raise_process_error(done.returncode, done.stderr, f"opening {variant}/{stage} alone")
+        raise Crashed(f"{what}: crashed, LiteRT ended its process with {called(-done.returncode)}")
+    raise_process_error(done.returncode, done.stderr, f"opening {what} alone")
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
-def in_own_process(kit: Kit, part: str) -> None:
+def in_own_process(kit: Kit, what: str) -> None:
     """What that process does: a line of JSON."""
+    print(json.dumps(halves(kit) if what == HALVES else _opened_alone(kit, what)))
+
+
+def _opened_alone(kit: Kit, part: str) -> dict[str, Any]:
     name, stage = part.rsplit("/", 1)
     variant = next(one for one in kit.plan.variants if one.name == name)
     question = next(one for one in kit.plan.questions if one.stage == stage and one.kind == CASE)
@@ -45,4 +63,4 @@ def in_own_process(kit: Kit, part: str) -> None:
         opened = time.perf_counter()
         run(feed)
         answered = time.perf_counter()
-    print(json.dumps({"open_s": opened - started, "first_call_s": answered - opened, "peak_bytes": peak_resident_bytes()}))
+    return {"open_s": opened - started, "first_call_s": answered - opened, "peak_bytes": peak_resident_bytes()}
