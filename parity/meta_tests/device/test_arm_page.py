@@ -1,4 +1,4 @@
-"""The Arm page says of a stage what a reader has to know: how near it is to its limit, how large its error is, what is no number."""
+"""The Arm page says of a stage how near it is to its limit, how large its error is, and what is no number."""
 
 import pytest
 
