@@ -11,15 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import platformdirs
-
 from litert_pipeline.run.arm_cpu import ACCELERATOR, PACKAGE
 from parity.device.apt import APT, Apt, EmulatorError, checked, mirror, require_tools
 from parity.device.emulator import emulator_folder, install
 from parity.device.symbols import kernels
 from reference.spec.files import new_folder
 
-FOLDER = "arm64"  # inside a user's cache
+FOLDER = "arm64"  # inside the emulator's
 SUITE, PYTHON, LIBRARIES = "bookworm", "python3.11", ("libstdc++6",)
 LEFT_OUT = ("dpkg_", "tar_")  # what packages need to be installed, and no program to run
 PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux_2_17_aarch64", "manylinux2014_aarch64")
@@ -46,7 +44,7 @@ LOG, LAY = "code.log", "maps"
 
 def arm_folder() -> Path:
     """Where this user's Arm Linux is or would be."""
-    return Path(platformdirs.user_cache_dir("stable-audio-parity")) / FOLDER
+    return emulator_folder() / FOLDER
 
 
 def arm_installed(folder: Path) -> bool:

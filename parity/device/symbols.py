@@ -15,8 +15,9 @@ SECTION, SYMBOL = struct.Struct("<IIQQQQIIQQ"), struct.Struct("<IBBHQQ")
 SYMBOL_TABLES, FUNCTION = (2, 11), 2  # SHT_SYMTAB, SHT_DYNSYM; STT_FUNC
 BLOCK = re.compile(rb"^0x([0-9a-f]+):", re.MULTILINE)
 MAPPED = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) \S+ ([0-9a-f]+) \S+ \d+\s+(\S+)$", re.MULTILINE)
-# What multiplies: XNNPACK's and KleidiAI's kernels of matrices and convolutions; not what packs weights for them.
-KERNEL = re.compile(r"^(xnn_(?!\w*pack)\w*(?:gemm|igemm|dwconv)\w*ukernel\w*|kai_run_matmul\w+)$")
+# What multiplies: XNNPACK's and KleidiAI's kernels of matrices and convolutions; not what packs weights for them, nor what
+# tells their sizes.
+KERNEL = re.compile(r"^(xnn_(?!\w*(?:pack|_get_))\w*(?:gemm|igemm|dwconv)\w*ukernel\w*|kai_run_matmul\w+)$")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,7 +36,7 @@ HALF_SUMS_LIMITS: dict[str, StageBudget] = {
     ),
 }  # fmt: skip
 # Where there is no FP16 arithmetic XNNPACK computes in float32 with weights and inputs that were rounded to half. Measured as
-# above on Cortex-A53's kernels.
+# above, on Cortex-A53's kernels.
 FLOAT32_KERNELS_LIMITS: dict[str, StageBudget] = {
     CONDITIONER: conditioner(
         like("fp16_weights", 0.3, 2.0, "1.0"), shaped("fp16", 6.0, "1.2"), shaped("fp16_weights", 1.6, "1.0")

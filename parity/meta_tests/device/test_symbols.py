@@ -9,7 +9,12 @@ from litert_pipeline.run.arm_cpu import PACKAGE
 from parity.device.symbols import KERNEL, Functions, kernels
 
 BASE = 0x7F0000000000
-NO_KERNELS = ("xnn_x32_packw_gemm_goi_ukernel_x8__neon_ld4lane_u4_prfm", "kai_run_rhs_pack_nxk_qsi8cxp_qsi8cx_neon", "malloc")
+NO_KERNELS = (
+    "xnn_pf32_gemm_minmax_ukernel_32x32__neonsme2_get_mr",
+    "xnn_x32_packw_gemm_goi_ukernel_x8__neon_ld4lane_u4_prfm",
+    "kai_run_rhs_pack_nxk_qsi8cxp_qsi8cx_neon",
+    "malloc",
+)
 
 
 @pytest.fixture(scope="module")
