@@ -5,11 +5,13 @@ from importlib.util import find_spec
 
 from litert_pipeline.build.recipes import Recipe
 from litert_pipeline.extras import missing_package
+from litert_pipeline.mlx_file import MLX
 from reference.spec.errors import InputError
 
-# By format, what is imported to write its files; onnxruntime, which quantizes those, is what judges them, too.
-CONVERTERS = {"litert": ("litert_torch", "litert_converter"), "onnx": ("onnxscript",)}
-QUANTIZERS = {"litert": ("ai_edge_quantizer",), "onnx": ()}
+# By format, what is imported to write its files; onnxruntime, which quantizes those, is what judges them, too. Files of MLX are
+# arrays alone, which is all this project's own code.
+CONVERTERS = {"litert": ("litert_torch", "litert_converter"), "onnx": ("onnxscript",), MLX: ()}
+QUANTIZERS = {"litert": ("ai_edge_quantizer",), "onnx": (), MLX: ()}
 
 
 def require_installed(recipes: Iterable[Recipe]) -> None:
