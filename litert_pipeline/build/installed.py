@@ -8,10 +8,10 @@ from litert_pipeline.extras import missing_package
 from litert_pipeline.mlx_file import MLX
 from reference.spec.errors import InputError
 
-# By format, what is imported to write its files; onnxruntime, which quantizes those, is what judges them, too. Files of MLX are
-# arrays alone, which is all this project's own code.
+# By format, what is imported to write its files; onnxruntime, which quantizes those, is what judges them, too. MLX's files are
+# arrays alone, which this project writes itself.
 CONVERTERS = {"litert": ("litert_torch", "litert_converter"), "onnx": ("onnxscript",), MLX: ()}
-QUANTIZERS = {"litert": ("ai_edge_quantizer",), "onnx": (), MLX: ()}
+QUANTIZERS = {"litert": ("ai_edge_quantizer",), "onnx": (), MLX: ("mlx",)}
 
 
 def require_installed(recipes: Iterable[Recipe]) -> None:
