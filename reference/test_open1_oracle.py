@@ -45,7 +45,7 @@ def test_every_module_and_generation_agrees(agreement: Agreement, tmp_path: Path
     @given(asked_of_one_model(TIMES).filter(lambda members: shard_of(members[0]) == shard))
     def each(members: list[Member]) -> None:
         member, *more = members
-        if member.key in own.configurations or len(models) == EACH:
+        if member.key in own.configurations or (len(models) >= EACH and len(own.configurations) >= EACH * TIMES):
             return
         models.add(member.key)
         with TemporaryDirectory(dir=tmp_path) as folder:
@@ -55,8 +55,8 @@ def test_every_module_and_generation_agrees(agreement: Agreement, tmp_path: Path
     each()
     agreement.merge(own)
     assert not apart
-    assert len(models) == EACH
-    assert len(own.configurations) == EACH * TIMES
+    assert len(models) >= EACH
+    assert len(own.configurations) >= EACH * TIMES  # what is drawn is now and then drawn again
     assert all(own.worst[key] <= LIMITS[key[1]] for key in own.worst)
 
 
