@@ -79,14 +79,11 @@ def _require_model(received: Received, judge: Judge) -> None:
 
 def _of_devices(judge: Judge, received: Sequence[Received]) -> Judge:
     """A judge of all that the devices answered, and of nothing that runs here but the reference."""
-    kit, contenders = received[0].answers.plan, {YARDSTICK: judge.contenders[YARDSTICK]}
+    contenders = {YARDSTICK: judge.contenders[YARDSTICK]}
     for one in received:
         contenders |= one.contenders()
     sources = {name: source for one in received for name, source in one.sources(contenders, judge.files).items()}
-    return replace(
-        judge, contenders=contenders, replaced=sources, threads=kit.threads[0], repeats=kit.repeats,
-        generates=bool(kit.generations),
-    )  # fmt: skip
+    return replace(judge, contenders=contenders, replaced=sources, threads=received[0].answers.plan.threads[0])
 
 
 def _judged(judge: Judge, received: Sequence[Received], options: AnswersOptions, say: Say) -> Report:

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from parity.device.apt import EmulatorError, mirror
-from parity.device.emulator import PROGRAMS, install, installed
+from parity.device.emulator import PROGRAMS, EmulatorError, install, installed, mirror
 
 SOURCES = {
     "one line": ("sources.list", "deb http://one.example/debian bookworm main\n"),
