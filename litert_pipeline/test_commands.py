@@ -172,7 +172,7 @@ BAD_OPTIONS = {
     "missing noise file": (["--noise", "none.npz"], "no such file"),
     "negative seed": (["--seed", "-1"], "seed is -1"),
     "unknown encoding": (["--encoding", "mp3"], "valid encodings: float32, pcm16, pcm24"),
-    "missing init audio": (["--init-audio", "none.wav"], "not a readable sound file"),
+    "missing init audio": (["--init-audio", "none.wav"], "none.wav: cannot be read"),
     "negative prompt unused": (["--negative-prompt", "noise"], "no effect at cfg_scale 1"),
     "init noise level alone": (["--init-noise-level", "0.5"], "no effect without init audio"),
     "init noise level": (["--init-audio", "SOUND", "--init-noise-level", "1.5"], "sigma_max is 1.5, expected 0 to 1"),
@@ -219,10 +219,10 @@ def test_unwritable_folder_is_refused(arguments: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
-    (("convert", "--recipe", "int8"), "onnx2tf, onnx2tf_float16; make an fp32 bundle first"),
+    (("convert", "--recipe", "int8"), "onnx2tf, onnx2tf_float16, fp16; make an fp32 bundle first"),
     (("convert", "--recipe", "fp9"), "valid recipes: fp32, plain, windowed"),
     (("convert", "--model", "no_such_dir"), "no such folder"),
-    (("quantize", "FP32", "--recipe", "int9"), "valid: onnx_int8, fp16_weights, int8, "),
+    (("quantize", "FP32", "--recipe", "int9"), "valid: onnx_int8, mlx_fp16, "),
     (("quantize", "FP32", "--recipe", "BAD.json"), "unknown or unsupported key 'quantise'"),
     (("quantize", "INT8", "--recipe", "int8"), "starts from an unquantized litert bundle, such as 'fp32'"),
     (("quantize", "no_such_dir", "--recipe", "int8"), "no such folder"),
