@@ -38,7 +38,7 @@ def test_what_stands_in_the_way_is_told(
     """No input or output is small enough here."""
     rebuilt = replace(judge.weights.rebuilt(judge.source("litert_int8").bundle, "dit"), **changed)
     monkeypatch.setattr(same_graph, "MOST_VALUES", 1)
-    panel = SimpleNamespace(model=SimpleNamespace(spec=judge.model.spec, large=large))
+    panel = SimpleNamespace(stage_model=SimpleNamespace(spec=judge.model.spec, large=large))
     told = same_graph.obstacle(panel, "dit", rebuilt)
     assert told.startswith(why)
     assert bool(told) == bool(why)
