@@ -84,7 +84,7 @@ def test_a_toy_family_is_recognised_and_generates(toy: Model) -> None:
     trace = generate(toy.pipeline(), request, philox(toy.spec.latent_shape, 0))
     for name in GENERATION:
         bound = signatures(toy.spec)[name].bind(STAGE_TABLE[name].feed(trace))
-        assert list(bound) == [port.name for port in STAGE_TABLE[name].inputs]
+        assert list(bound) == [port.name for port in STAGE_TABLE[name].inputs if port.belongs(trace)]
     assert trace["audio"].shape == toy.spec.audio_shape
     assert np.array_equal(trace["audio"][0, 0, ::SAMPLES_PER_FRAME], trace["latents"][0, 0])
 

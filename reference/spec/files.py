@@ -99,8 +99,9 @@ def _full_disk(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in NO_SPACE:
             raise
+        reason = ": ".join(str(part) for part in (error.filename, error.strerror) if part)
         raise InputError(
-            f"{path}: cannot be written ({error.strerror}); free some space there, or in {tempfile.gettempdir()} (TMPDIR)"
+            f"{path}: cannot be written ({reason}); free some space there, or in {tempfile.gettempdir()} (TMPDIR)"
         ) from None
 
 
