@@ -41,6 +41,7 @@ VERBS = {
     ("parity", "bench-report"): (["f"], "parity.latency.bench_report.read_benches"),
     ("parity", "pack"): (["--bundle", "b", "--out", "o"], "parity.device.pack.pack"),
     ("parity", "judge"): (["--answers", "a"], "parity.judge_answers.run_judge_answers"),
+    ("parity", "codec"): (["--model", "m", "--bundle", "b"], "parity.latency.codec.measure_codec"),
     ("parity", "contract"): (["--bundle", "b"], "parity.device.contract.contract"),
     ("parity", "verify-wav"): (["w", "--prompt", "p", "--seed", "0"], "parity.device.verify.verify"),
     ("litert_pipeline", "convert"): (["--out", "o"], "litert_pipeline.build.convert.convert"),
@@ -48,6 +49,7 @@ VERBS = {
     ("litert_pipeline", "generate"): (["p", "--bundle", "b", "--out", "o"], CHECKED),
     ("reference", "generate"): (["p", "--out", "o"], CHECKED),
     ("fixtures", "make-model"): (["--out", "o"], "fixtures.__main__.make_model"),
+    ("fixtures", "make-peer"): (["--model", "m", "--out", "o"], "fixtures.peers.mlx_audiogen.write"),
     ("fixtures", "make-kernel-files"): ([], "fixtures.kernel_files.write_kernel_files"),
 }
 
