@@ -167,9 +167,11 @@ import os, signal, sys
 from pathlib import Path
 from reference.spec.errors import exit_with_one_line
 from reference.spec.files import new_folder
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background job begins without
 with exit_with_one_line(), new_folder(Path(sys.argv[1]), force=False) as folder:
     (folder / "half").write_text("half")
     os.kill(os.getpid(), int(sys.argv[2]))
+    signal.alarm(30)
     signal.pause()
 """
 
