@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from litert_pipeline.build.recipes import RECIPES
-from litert_pipeline.bundle import MANIFEST_NAME, NO_CLAIMS, Bundle, read_bundle
+from litert_pipeline.bundle import MANIFEST_NAME, Bundle, read_bundle
+from litert_pipeline.manifest_file import NO_CLAIMS
 from parity.bundles.arithmetic import claimed
 from parity.judge.artifacts import artifact_checks
 from parity.judge.claims import require_same_tensors
