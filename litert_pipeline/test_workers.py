@@ -2,6 +2,8 @@
 
 import os
 import signal
+import time
+from multiprocessing import active_children
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,8 @@ import pytest
 from litert_pipeline.build.recipes import RECIPES
 from litert_pipeline.build.workers import PROCESSES, made_bundles, workers
 from reference.spec.errors import InputError
+
+LONG_S = 120.0  # of a conversion; starting the processes takes a few seconds
 
 
 def killed() -> None:
@@ -24,6 +28,21 @@ def test_bad_input_is_told_by_its_own_sentence(tmp_path: Path) -> None:
 def test_a_process_that_is_killed_is_told_in_one_sentence() -> None:
     with pytest.raises(InputError, match="out of memory"), workers() as pool:
         pool.submit(killed).result()
+
+
+def interrupted_while(seconds: float) -> None:
+    with workers() as pool:
+        pool.submit(os.getpid).result()  # they have begun
+        pool.submit(time.sleep, seconds)
+        raise KeyboardInterrupt
+
+
+def test_an_interrupt_waits_for_no_conversion() -> None:
+    start_s = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        interrupted_while(LONG_S)
+    assert time.monotonic() - start_s < LONG_S
+    assert active_children() == []
 
 
 def test_processes_stay() -> None:
