@@ -30,17 +30,23 @@ def test_a_process_that_is_killed_is_told_in_one_sentence() -> None:
         pool.submit(killed).result()
 
 
-def interrupted_while(seconds: float) -> None:
+def long(begun: Path) -> None:
+    begun.touch()
+    time.sleep(LONG_S)
+
+
+def interrupted(begun: Path) -> None:
     with workers() as pool:
-        pool.submit(os.getpid).result()  # they have begun
-        pool.submit(time.sleep, seconds)
+        pool.submit(long, begun)
+        while not begun.exists():
+            time.sleep(0.1)
         raise KeyboardInterrupt
 
 
-def test_an_interrupt_waits_for_no_conversion() -> None:
+def test_an_interrupt_waits_for_no_conversion(tmp_path: Path) -> None:
     start_s = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        interrupted_while(LONG_S)
+        interrupted(tmp_path / "begun")
     assert time.monotonic() - start_s < LONG_S
     assert active_children() == []
 
