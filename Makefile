@@ -55,7 +55,7 @@ SHARED := -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 # Of the product's tests: prompts and seconds of each kind. All cases are judged by `make gate`, and by `pytest parity/` without this.
 CASES ?= drums,exactly_full,unicode,seconds_zero,seconds_beyond
 
-.PHONY: gate gate-open1 gate-codec codec-full headroom gate-full headline test looked-over mixes rounded oracle registry mlx peers open1-test faults faults-test bench lock goldens tiny-model emulator onnx2tf clean
+.PHONY: gate gate-open1 gate-codec codec-full headroom gate-full headline test looked-over mixes rounded oracle registry mlx peers open1-test faults faults-test bench lock goldens tiny-model emulator arm onnx2tf clean
 
 gate: $(GATE_STAMP) ## convert the embedded tiny model for every variant and judge it; onnx2tf's where it is installed
 	$(BIN)/python -m parity gate --report $(REPORT) --force
@@ -116,10 +116,10 @@ test: ## lint, types and all tests
 # Threads that wait spinning take the core another process would compute on.
 	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --benchmark-disable --cases $(CASES) $(SHARED)
 
-looked-over: $(STAMP) ## lint and types; and the emulator, where it can be had
+looked-over: $(STAMP) ## lint and types; and the emulators, where they can be had
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	-$(BIN)/python -m parity.device.emulator
+	-$(BIN)/python -m parity.device.arm_python
 
 mixes: $(STAMP) ## judge every mix of parity/mixes/table.py: whatever stores a stage small, a sound file is not refused
 	$(BIN)/python -m pytest parity/meta_tests/test_mixes.py --benchmark-disable -m "" $(SHARED)
@@ -159,8 +159,11 @@ goldens: $(GATE_STAMP) ## record the truth's numbers again
 tiny-model: $(GATE_STAMP) ## write fixtures/tiny_model again from its seed
 	$(BIN)/python -m fixtures make-model --config tiny --seed 0 --out fixtures/tiny_model --force
 
-emulator: $(GATE_STAMP) ## other CPUs for the tests: qemu, into the user's cache
-	$(BIN)/python -m parity.device.emulator
+emulator: $(GATE_STAMP) ## other CPUs for the tests: qemu and an Arm Python, into the user's cache
+	$(BIN)/python -m parity.device.arm_python
+
+arm: $(GATE_STAMP) ## ask a kit on emulated Arm CPUs, judge what they answer and write docs/arm.md; fetches 340 MB once
+	$(BIN)/python -m parity.arm_matrix --page docs/arm.md
 
 onnx2tf: $(ONNX2TF_STAMP) ## the environment of the converter onnx2tf
 

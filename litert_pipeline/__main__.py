@@ -14,6 +14,7 @@ from litert_pipeline.extras import naming_missing
 from reference import command
 from reference.command_line import command_line, takes_options
 from reference.progress import plain_console, show_progress
+from reference.spec.errors import InputError
 
 CONVERSIONS = [name for name, recipe in (RECIPES | CODEC_RECIPES).items() if not recipe.quantize]
 QUANTIZATIONS = [name for name, recipe in RECIPES.items() if recipe.quantize]
@@ -21,6 +22,7 @@ SOURCES = "; ".join(
     f"{source} for {', '.join(name for name in QUANTIZATIONS if RECIPES[name].source == source)}"
     for source in dict.fromkeys(RECIPES[name].source for name in QUANTIZATIONS)
 )
+AT_FAULT = "the LiteRT pipeline"
 OutBundle = Annotated[Path, typer.Option(help="Bundle folder to write.")]
 
 
@@ -67,14 +69,33 @@ def generate_command(
     options: command.GenerateOptions,
     bundle: Annotated[Path, typer.Option(help="LiteRT bundle to run.")],
     threads: Annotated[int, typer.Option(min=1, max=command.MOST_THREADS, help="CPU threads.")] = 1,
+    runtime: Annotated[
+        str,
+        typer.Option(
+            help="compiled: LiteRT's CompiledModel, or interpreter: its classic Interpreter, for CPUs of Armv8.0; it computes in "
+            "float32 what a bundle asks to be computed in FP16."
+        ),
+    ] = "compiled",
 ) -> None:
     """Generate audio from a prompt with a bundle; needs numpy and LiteRT, not torch."""
     job = options.checked()
     from litert_pipeline.bundle import read_bundle
-    from litert_pipeline.run.pipeline import open_pipeline
+    from litert_pipeline.run.arm_cpu import require_atomics
+    from litert_pipeline.run.pipeline import CLASSIC, RUNTIMES, open_pipeline
+    from litert_pipeline.run.supervised import supervised
 
-    init_audio = options.init_audio is not None
-    job.run(lambda: open_pipeline(read_bundle(bundle), threads=threads, init_audio=init_audio))
+    if runtime not in RUNTIMES:
+        raise InputError(f"runtime '{runtime}' is unknown; valid runtimes: {', '.join(RUNTIMES)}")
+    if runtime != CLASSIC:
+        require_atomics()
+    opened, init_audio = read_bundle(bundle), options.init_audio is not None
+
+    def work() -> None:
+        job.run(lambda: open_pipeline(opened, threads=threads, init_audio=init_audio, runtime=runtime))
+
+    code = supervised(naming_missing(work), f"generating with {bundle}", AT_FAULT)
+    if code:
+        raise typer.Exit(code)
 
 
 COMMANDS: Mapping[str, Callable[..., None]] = {
@@ -82,7 +103,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
 }
 app = command_line(
     about="Convert, quantize and run Stable Audio with LiteRT.",
-    at_fault="the LiteRT pipeline",
+    at_fault=AT_FAULT,
     commands={name: naming_missing(command) for name, command in COMMANDS.items()},
 )
 app.add_typer(codec_command.app, name="codec")

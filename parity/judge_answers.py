@@ -79,11 +79,14 @@ def _require_model(received: Received, judge: Judge) -> None:
 
 def _of_devices(judge: Judge, received: Sequence[Received]) -> Judge:
     """A judge of all that the devices answered, and of nothing that runs here but the reference."""
-    contenders = {YARDSTICK: judge.contenders[YARDSTICK]}
+    kit, contenders = received[0].answers.plan, {YARDSTICK: judge.contenders[YARDSTICK]}
     for one in received:
         contenders |= one.contenders()
     sources = {name: source for one in received for name, source in one.sources(contenders, judge.files).items()}
-    return replace(judge, contenders=contenders, replaced=sources, threads=received[0].answers.plan.threads[0])
+    return replace(
+        judge, contenders=contenders, replaced=sources, threads=kit.threads[0], repeats=kit.repeats,
+        generates=bool(kit.generations),
+    )  # fmt: skip
 
 
 def _judged(judge: Judge, received: Sequence[Received], options: AnswersOptions, say: Say) -> Report:

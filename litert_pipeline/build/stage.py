@@ -14,10 +14,11 @@ from litert_pipeline.build.export import write_litert, write_onnx
 from litert_pipeline.build.mlx import write_mlx
 from litert_pipeline.build.onnx2tf import write_onnx2tf
 from litert_pipeline.build.recipes import Recipe
-from litert_pipeline.build.rewrites import fold_oobleck, freeze_rope
+from litert_pipeline.build.rewrites import LiftedNorm, fold_oobleck, freeze_rope, lift_norms
 from litert_pipeline.build.same import fixed_window
 from litert_pipeline.mlx_file import MLX, SUFFIX
 from reference.pipeline import Model, StageModel
+from reference.spec.model import ModelSpec
 from reference.spec.stages import CODEC_STAGES, DECODER, DIT, ENCODER, signatures
 from reference.spec.tensors import Signature
 
@@ -53,13 +54,14 @@ ROUTES: dict[str, Route] = {
 
 
 def exportable(model: StageModel, stage: str, form: str = CHANNELS_LAST) -> nn.Module:
-    """The stage's module, rewritten for conversion; `form` is that of the VAE."""
+    """The stage's module, rewritten for conversion. All but `PLAIN` and `WEIGHTS` are for LiteRT: the VAE as `form` says, the DiT
+    ready to be computed in half."""
     module = model.modules[stage]
     if stage in CODEC_STAGES:
         return fixed_window(module, model.spec.latent_frames)
     if stage == DIT:
         assert isinstance(model, Model)
-        return module if form == WEIGHTS else freeze_rope(module, model.spec.dit.positions(model.spec.latent_frames))
+        return _exportable_dit(module, model.spec, form)
     folded = fold_oobleck(module)
     if form in (PLAIN, WEIGHTS) or stage not in (DECODER, ENCODER):
         return folded
@@ -67,12 +69,19 @@ def exportable(model: StageModel, stage: str, form: str = CHANNELS_LAST) -> nn.M
     return windowed(last) if form == WINDOWED and stage == DECODER else last
 
 
+def _exportable_dit(dit: nn.Module, spec: ModelSpec, form: str) -> nn.Module:
+    if form == WEIGHTS:
+        return dit
+    frozen = freeze_rope(dit, spec.dit.positions(spec.latent_frames))
+    return frozen if form == PLAIN else lift_norms(frozen)
+
+
 def as_converted(model: StageModel, stage: str, path: Path) -> nn.Module:
     """The module that the stage's file was made of: a converter names what it writes by its parts.
 
     Windows are left out: what runs once for every window has no one output to compare.
     """
-    return exportable(model, stage, CHANNELS_LAST if _names(path, ChannelsLast) else PLAIN)
+    return exportable(model, stage, CHANNELS_LAST if any(_names(path, part) for part in (ChannelsLast, LiftedNorm)) else PLAIN)
 
 
 def _names(path: Path, part: type[nn.Module]) -> bool:

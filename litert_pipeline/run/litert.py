@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from litert_pipeline.run.advice import unusable
+from litert_pipeline.run.arm_cpu import require_atomics
 from reference.spec.errors import InputError
 from reference.spec.tensors import Array, Signature, Tensor, Tensors
 
@@ -32,8 +33,10 @@ class LiteRTStage:
     def __init__(
         self, path: Path, signature: Signature, *, compute: str = "fp32", threads: int = 1, kernels: str = "xnnpack"
     ) -> None:
-        """Raises InputError if the file is no LiteRT model or its tensors are not those of `signature`."""
+        """Raises InputError if the file is no LiteRT model or its tensors are not those of `signature`, and on a CPU that
+        CompiledModel cannot be loaded on."""
         self.path, self.signature = path, signature
+        require_atomics()
         with native_log() as log:
             from ai_edge_litert.compiled_model import CompiledModel, CpuKernelMode, CpuOptions, Options  # logs, too
 

@@ -1,10 +1,11 @@
 """The LiteRT pipeline: a bundle as three callables over numpy arrays. Twin of `reference/pipeline.py`."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 
 from litert_pipeline.bundle import Bundle
+from litert_pipeline.run.classic import open_classic_stage
 from litert_pipeline.run.litert import LiteRTStage
 from litert_pipeline.run.open_stages import ONE_AT_A_TIME, OpenStages
 from litert_pipeline.run.tapped import runnable
@@ -17,6 +18,9 @@ from reference.spec.sampling.releases import release_of
 from reference.spec.sampling.samplers import SAMPLERS, fitting
 from reference.spec.stages import CONDITIONER, DECODER, ENCODER, GENERATION
 from reference.spec.tensors import Array, Tensors
+
+COMPILED, CLASSIC = "compiled", "interpreter"
+RUNTIMES = (COMPILED, CLASSIC)  # LiteRT's, as people ask for them
 
 
 @contextmanager
@@ -40,9 +44,13 @@ def open_pipeline(
     compute: str | None = None,
     threads: int = 1,
     init_audio: bool = False,
+    runtime: str = COMPILED,
     held_bytes: int = ONE_AT_A_TIME,
 ) -> Iterator[Pipeline]:
     """The stages of a LiteRT bundle, ready to generate; the encoder only where there is `init_audio` to encode.
+
+    `runtime` is one of `RUNTIMES`: the classic Interpreter runs where CompiledModel cannot be loaded, in float32 whatever the
+    manifest asks for.
 
     A stage is opened when it is first asked for; open are as many as fit into `held_bytes` of files, at least one.
     A generation asks for one after the other, so with one at a time it takes the memory of its largest stage.
@@ -61,9 +69,13 @@ def open_pipeline(
     bundle.require_intact()
     open_stages = OpenStages(held_bytes=held_bytes)
 
+    def opened(name: str) -> AbstractContextManager[Stage]:
+        if runtime == CLASSIC:
+            return open_classic_stage(bundle, name, threads=threads)
+        return open_stage(bundle, name, compute=compute, threads=threads)
+
     def run(name: str, feed: Mapping[str, Array]) -> Tensors:
-        size_bytes = manifest.stages[name].size_bytes
-        return open_stages.stage(name, size_bytes, lambda: open_stage(bundle, name, compute=compute, threads=threads))(feed)
+        return open_stages.stage(name, manifest.stages[name].size_bytes, lambda: opened(name))(feed)
 
     try:
         yield assembled(bundle, {name: partial(run, name) for name in names})

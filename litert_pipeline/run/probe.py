@@ -1,5 +1,6 @@
 """Open every file of a bundle in a process of its own: LiteRT crashes on some damaged files instead of refusing them."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from litert_pipeline.model_file import model_files
 from litert_pipeline.run.advice import unusable
 from litert_pipeline.run.litert import native_log
 from litert_pipeline.run.pipeline import open_stage
+from litert_pipeline.run.supervised import called
 from reference.spec.errors import InputError, exit_with_one_line, raise_process_error
 from reference.spec.files import require_content
 
@@ -23,7 +25,15 @@ def require_loadable(folder: Path) -> None:
         raise_process_error(result.returncode, result.stderr, f"opening {folder}")
         return
     path = folder / result.stdout.split("\n")[-2]
-    raise InputError(f"{path}: LiteRT cannot load it (it crashed with signal {-result.returncode}); convert it again")
+    number = -result.returncode
+    raise InputError(f"{path}: LiteRT cannot load it (it crashed with {called(number)}); {_advice(number)}")
+
+
+def _advice(number: int) -> str:
+    """What to do about a crash: no other file helps a CPU that lacks an instruction."""
+    if number == signal.SIGILL:
+        return "no conversion cures that: use a build of LiteRT for this CPU, or its classic Interpreter"
+    return "convert it again"
 
 
 def main() -> None:

@@ -66,6 +66,15 @@ def _run(model: Any, schema: Any, others: Collection[int]) -> list[int]:
     return sorted(({0} | signed).difference(others))
 
 
+def constants_and_takers(
+    path: Path, model: Any, schema: Any, index: int
+) -> tuple[dict[int, Constant], Mapping[int, list[tuple[str, Any, int]]]]:
+    """The constants of a subgraph of a model that is open, and of each of its tensors who takes it: operator's name, operator,
+    as its which input; both by the tensor's index. Raises as `subgraph_constants`."""
+    graph = _Graph(path, model, model.Subgraphs(index), schema)
+    return graph.by_index(), graph.takers
+
+
 class _Graph:
     """One subgraph while its file is open. Nothing of it is kept."""
 
@@ -86,11 +95,14 @@ class _Graph:
         self.rotations = Rotations(model=model, takers=self.takers, makers=makers, matrix=self._matrix)
 
     def constants(self) -> list[Constant]:
+        return list(self.by_index().values())
+
+    def by_index(self) -> dict[int, Constant]:
         tables = {
             self._blockwise(index).Scales() for index in range(self.graph.TensorsLength()) if self._blockwise(index)
         }
-        found = (self._constant(index) for index in range(self.graph.TensorsLength()) if index not in tables)
-        return [constant for constant in found if constant is not None]
+        found = {index: self._constant(index) for index in range(self.graph.TensorsLength()) if index not in tables}
+        return {index: constant for index, constant in found.items() if constant is not None}
 
     def _constant(self, index: int) -> Constant | None:
         tensor = self.graph.Tensors(index)

@@ -111,6 +111,7 @@ def _told(machine: Mapping[str, Any], answers: Answers) -> dict[str, str]:
         "cpu": f"{cpu['model']}, {machine['architecture']}, {machine['cores']} cores",
         "features": " ".join(cpu["features"]),
         "vectors": ", ".join(f"{name} {8 * length} bits" for name, length in cpu["vector_bytes"].items()),
+        "FP16 compute": answers.halves,
         "system": machine["system"],
         "python": machine["python"],
         **machine["versions"],

@@ -10,7 +10,7 @@ from parity.bundles.given import given_bundles
 from parity.device.packed import Packing
 from parity.device.record.arrays import Arrays
 from parity.device.record.described import described
-from parity.device.record.kit import ARRAYS, BUNDLES, RECORDER
+from parity.device.record.kit import ARRAYS, BUNDLES, HALF_ROW, RECORDER
 from parity.device.record.open_part import KERNELS
 from parity.device.record.plan import Check, Plan, write_plan
 from parity.device.rehearse import rehearse
@@ -21,6 +21,7 @@ from parity.judge.plan import Plan as GatePlan
 from parity.measure.cases import load_cases
 from parity.measure.sweep import Sweep
 from parity.runtimes import REFERENCES
+from parity.runtimes.half_compute import HALF_FILE
 from parity.truth.store import Store
 from reference.progress import Say
 from reference.spec.errors import InputError
@@ -32,7 +33,9 @@ LITERT = "litert"
 
 @dataclass(frozen=True, kw_only=True)
 class PackOptions:
-    """What to pack. `models`: whether the bundles' files are packed, too. Limits are measured with the first of `threads`."""
+    """What to pack. `models`: whether the bundles' files are packed, too. Limits are measured with the first of `threads`.
+    `repeats`: how often equal inputs are asked, as often as the gate does if it is not said. `generations`: whether anything is
+    generated from prompt to audio."""
 
     model: Path
     bundles: list[Path]
@@ -44,6 +47,8 @@ class PackOptions:
     models: bool
     force: bool
     sweep: Sweep = field(default_factory=Sweep)
+    repeats: int | None = None
+    generations: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,9 +111,10 @@ def _plan(options: PackOptions, judge: Judge, folder: Path, say: Say) -> Plan:
     bundles = {names[id(bundle)]: bundle for bundle in _packed_bundles(gate)}
     return Plan(
         model=judge.model.files.weights_sha256(), objective=spec.objective, threads=options.threads,
-        repeats=LARGE_REPEATS if judge.model.large else REPEATS, rounds=options.rounds,
+        repeats=options.repeats or (LARGE_REPEATS if judge.model.large else REPEATS), rounds=options.rounds,
         draws=options.sweep.draws, seed=options.sweep.seed, cases=[case.id for case in gate.cases],
-        variants=variants, questions=questions, rights=rights, checks=checks, generations=packing.generations(),
+        variants=variants, questions=questions, rights=rights, checks=checks,
+        generations=packing.generations() if options.generations else [],
         hashes={name: _hashes(bundle, judge) for name, bundle in bundles.items()},
         files=_files(options, bundles, folder),
         described={name: described(bundle.manifest) for name, bundle in bundles.items() if bundle.manifest.source is None},
@@ -166,7 +172,8 @@ def _files_of(bundle: Bundle) -> list[str]:
 def _files(options: PackOptions, bundles: Mapping[str, Bundle], folder: Path) -> Mapping[str, str]:
     """Write the recorder and copy the bundles; SHA-256 by path."""
     write_recorder(folder / RECORDER)
-    found = {RECORDER: sha256_of(folder / RECORDER)}
+    shutil.copyfile(HALF_FILE, folder / HALF_ROW)
+    found = {name: sha256_of(folder / name) for name in (RECORDER, HALF_ROW)}
     for name, bundle in bundles.items():
         for file in _files_of(bundle):
             place = f"{BUNDLES}/{name}/{file}"

@@ -10,7 +10,7 @@ from parity.judge.bounds import pooled_bounds, stage_bounds
 from parity.judge.judge import Judge
 from parity.judge.plan import Plan, free_running_cases
 from parity.judge.responses import changed_feeds
-from parity.measure.arithmetic import FP16_COMPUTE, STATIC
+from parity.measure.arithmetic import FP16_COMPUTE, HALF_KINDS, STATIC
 from parity.measure.cases import Case, Drawn
 from parity.measure.pooled import pooled
 from parity.measure.teacher_forcing import Measurement
@@ -127,21 +127,27 @@ class Packing:
         return Right(stage=stage, question=id_, loading=loading, arrays=arrays)
 
     def _checks(self, variant: str, part: Part) -> Iterator[Check]:
+        """Of a stage that computes in half those of each machine: what it does decides how much it errs."""
+        for halves in HALF_KINDS if part.half else ("",):
+            yield from self._checks_where(variant, part, halves)
+
+    def _checks_where(self, variant: str, part: Part, halves: str) -> Iterator[Check]:
         found: list[list[Measurement]] = []
         for id_, case in self._judged(part.stage):
             truth = self.truth(part.stage, case, part.loading)
             measured = self.measured(_outline(part.stage, id_, case), truth)
             found += [] if isinstance(case, Drawn) else [measured]
             for one in measured:
-                bounds = list(stage_bounds(self.judge, part.stage, variant, case, one))
+                bounds = list(stage_bounds(self.judge, part.stage, variant, case, one, halves))
                 yield Check(
-                    variant=variant, stage=part.stage, question=id_, metric=one.metric, step=one.step, bounds=bounds
+                    variant=variant, stage=part.stage, question=id_, metric=one.metric, step=one.step, bounds=bounds,
+                    halves=halves,
                 )  # fmt: skip
         over_all = pooled(found)
         if over_all is not None:
-            bounds = list(pooled_bounds(self.judge, part.stage, variant, self.plan.cases))
+            bounds = list(pooled_bounds(self.judge, part.stage, variant, self.plan.cases, halves))
             yield Check(
-                variant=variant, stage=part.stage, question=None, metric=over_all.metric, step=None, bounds=bounds
+                variant=variant, stage=part.stage, question=None, metric=over_all.metric, step=None, bounds=bounds, halves=halves
             )  # fmt: skip
 
     def _generation(self, case: Case) -> Generation:

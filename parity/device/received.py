@@ -85,7 +85,9 @@ class Received:
         counted = {stage: self.answers.unequal(judged_as, stage, first) for stage, judged_as in stages.items()}
         return Recorded(
             bundle=bundle,
-            arithmetics={stage: files.arithmetic(bundle, stage, contender.computed_in(stage)) for stage in stages},
+            arithmetics={
+                stage: files.arithmetic(bundle, stage, contender.computed_in(stage)).on(self.answers.halves) for stage in stages
+            },
             answers={
                 stage: Stored(references=dict(self.answers.references(judged_as, stage)), arrays=self.answers.arrays)
                 for stage, judged_as in stages.items()

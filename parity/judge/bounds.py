@@ -15,23 +15,27 @@ from parity.measure.pooled import POOLED, pooled
 from parity.measure.teacher_forcing import Measurement
 
 
-def stage_bounds(panel: Panel, stage: str, variant: str, case: Case | Drawn, found: Measurement) -> Iterator[Bound]:
-    """Of a measurement of one output; which metric and step it is of, not its value, makes them."""
-    for budget in _budgets(panel, stage, variant, found.metric):
+def stage_bounds(
+    panel: Panel, stage: str, variant: str, case: Case | Drawn, found: Measurement, halves: str = ""
+) -> Iterator[Bound]:
+    """Of a measurement of one output; which metric and step it is of, not its value, makes them. With `halves` those on a machine
+    that does so for FP16 compute."""
+    for budget in _budgets(panel, stage, variant, found.metric, halves):
         beside = {(one.metric, one.step): one.value for one in panel.beside(stage, variant, budget.yardstick, case)}
         # A yardstick that is not finite allows nothing.
         yield Bound.of(budget, beside.get((found.metric, found.step), math.nan))
 
 
-def pooled_bounds(panel: Panel, stage: str, variant: str, cases: Sequence[Case | Drawn]) -> Iterator[Bound]:
-    """Of the errors over all of `cases` as one number."""
-    for budget in _budgets(panel, stage, variant, POOLED):
+def pooled_bounds(panel: Panel, stage: str, variant: str, cases: Sequence[Case | Drawn], halves: str = "") -> Iterator[Bound]:
+    """Of the errors over all of `cases` as one number; `halves` as above."""
+    for budget in _budgets(panel, stage, variant, POOLED, halves):
         beside = pooled([panel.beside(stage, variant, budget.yardstick, case) for case in cases])
         yield Bound.of(budget, math.nan if beside is None else beside.value)
 
 
-def _budgets(panel: Panel, stage: str, variant: str, metric: str) -> Iterator[Budget]:
+def _budgets(panel: Panel, stage: str, variant: str, metric: str, halves: str) -> Iterator[Budget]:
     """That of an arithmetic that was measured, then those of what the file stores, if that is known to be the checkpoint's."""
-    yield limits(stage, metric, panel.arithmetic(variant, stage))
+    arithmetic = panel.arithmetic(variant, stage)
+    yield limits(stage, metric, arithmetic.on(halves) if halves else arithmetic)
     if panel.stores(variant, stage):
         yield from as_stored(stage, metric)

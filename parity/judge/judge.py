@@ -22,6 +22,7 @@ from parity.judge.responses import response_checks
 from parity.judge.same_graph import structure_checks
 from parity.judge.sources import AnswerSource
 from parity.judge.threads import process_threads
+from parity.judge.vanishing import vanishing_checks
 from parity.judge.weights import weight_checks
 from parity.measure.arithmetic import AS_SAVED, STATIC
 from parity.measure.bound import Bound, under_any
@@ -147,6 +148,10 @@ class Judge(Panel):
         """The verdicts of `graph`."""
         return self.graph(stage, variant, cases).checks
 
+    def kept(self, stage: str, variant: str, cases: Sequence[Case | Drawn]) -> list[Verdict]:
+        """Whether a stage that is computed in FP16 keeps its constants there; nothing of another."""
+        return vanishing_checks(self, stage, variant, cases)
+
     def replayed(self, variant: str, case: Case, *, from_audio: bool = False) -> list[Verdict]:
         """What the contender's pipeline does between stages that answer with the truth, beside what the reference does."""
         truth, source = self.truth(case), self.source(variant)
@@ -177,7 +182,7 @@ class Judge(Panel):
 
     def determinism(self, stage: str, variant: str, case: Case | Drawn) -> Verdict:
         """Identical runs on the truth's inputs must agree bit for bit."""
-        repeats = LARGE_REPEATS if self.stage_model.large else REPEATS
+        repeats = self.repeats or (LARGE_REPEATS if self.stage_model.large else REPEATS)
 
         def again(run: Stage) -> int:
             answers = self.answers(stage, variant, case)

@@ -30,7 +30,8 @@ class Panel:
     """A model, the contenders, and what they have answered so far. Use it as a context manager.
 
     `replaced` are answer sources that stand in for a contender's own runtime, or for a yardstick, by name. `yardsticks` is who
-    asks those instead, a panel of the same model.
+    asks those instead, a panel of the same model. Of answers from elsewhere, `repeats` says how often equal inputs were asked,
+    and `generates` whether anything was generated.
     """
 
     truths: Truth
@@ -41,6 +42,8 @@ class Panel:
     open_stages: OpenStages = field(default_factory=OpenStages)
     shares_stages: bool = False  # what is open is another judge's, who goes on using it
     yardsticks: "Panel | None" = None
+    repeats: int | None = None
+    generates: bool = True
     _answers: Answers | None = None
     _stack: ExitStack = field(default_factory=ExitStack)
     _generated: dict[tuple[str, str], Tensors] = field(default_factory=dict)

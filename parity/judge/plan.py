@@ -13,6 +13,7 @@ from parity.measure.verdict import Verdict
 from reference.progress import Say
 from reference.spec.stages import ENCODER, STAGE_TABLE
 
+ONCE = 1  # asked so often, nothing can differ
 Shared = Mapping[tuple[str, str], str]  # (contender, stage) to the contender under whose name the stage is judged
 
 
@@ -112,11 +113,13 @@ class Plan:
                 yield from self.judge.swept(variant, drawn)
             graph = self.judge.graph(stage, variant, cases)
             yield from graph.checks
+            yield from self.judge.kept(stage, variant, cases)
             if graph.unseen:
                 self.unseen.append(UnseenGraph(variant=variant, stage=stage, why=graph.unseen))
             if self.judge.whole(variant):
                 yield from self.judge.responses(stage, variant, self.drawn[stage])
-                yield self.judge.determinism(stage, variant, cases[0])
+                if self.judge.repeats != ONCE:
+                    yield self.judge.determinism(stage, variant, cases[0])
 
     def _of_the_whole(self, variant: str, say: Say) -> Iterator[Verdict]:
         """What leads from stage to stage, and what comes out in the end."""
@@ -125,7 +128,7 @@ class Plan:
         for case in self.cases:
             yield from self.judge.replayed(variant, case)
         yield from self.judge.replayed(variant, self.cases[0], from_audio=True)
-        for case in free_running_cases(self.cases) if self.judge.whole(variant) else ():
+        for case in free_running_cases(self.cases) if self.judge.whole(variant) and self.judge.generates else ():
             if self.judge.model.large:
                 say(f"{variant}: generating {case.id}, and how far its own errors may lead")
             yield from self.judge.free_running(variant, case)

@@ -11,7 +11,8 @@ from parity.bundles.files import Files
 from parity.measure.arithmetic import AS_SAVED, FP32_COMPUTE, Arithmetic
 from parity.measure.budget import YARDSTICK
 from parity.measure.replay import Generate
-from parity.runtimes import Contender
+from parity.runtimes import LITERT, Contender
+from parity.runtimes.host import half_compute
 from parity.truth.loading import as_loaded
 from parity.truth.precision import reduced
 from reference.spec.generation import Stage, generate
@@ -95,7 +96,10 @@ class Run:
     def arithmetic(self, stage: str) -> Arithmetic:
         if self.contender.bundle is None:
             return self.contender.runtime.own_arithmetic(stage)
-        return self.files.arithmetic(self.contender.bundle, stage, self.contender.computed_in(stage))
+        compute = self.contender.computed_in(stage)
+        found = self.files.arithmetic(self.contender.bundle, stage, compute)
+        by_litert = self.contender.runtime.format == LITERT.format
+        return found.on(half_compute().kind) if by_litert and compute != FP32_COMPUTE else found
 
     def in_float32(self) -> "Run":
         return replace(self, contender=replace(self.contender, compute=FP32_COMPUTE))

@@ -10,9 +10,10 @@ from functools import partial
 from typing import Any
 
 from litert_pipeline.run.open_stages import OpenStages
-from parity.device.record.alone import alone
+from parity.device.record.alone import AS_MODULE, alone
 from parity.device.record.generations import draws_of, pipeline_of, request_of
 from parity.device.record.kit import Kit
+from parity.device.record.live import Device
 from parity.device.record.machine import beside_times
 from parity.device.record.open_part import RACE_BYTES, OpenParts, open_part
 from parity.device.record.plan import Variant
@@ -27,22 +28,30 @@ from reference.spec.stages import DECODER, GENERATION
 from reference.spec.tensors import Tensors
 
 ROUNDS = 5  # of a kit that was packed to time nothing, where pytest is asked to
-RECORDER = ("-m", "parity.device.record")  # how Python runs it where it is not a zip
 
 
 @dataclass
 class KitSuite:
-    """The races of a session. `parts` are what other tests have open, closed before anything is timed. `quick`: one round each,
-    for the answers only."""
+    """The races of a session. `device` is the one other tests ask; what they have open is closed before anything is timed.
+    `quick`: one round each, for the answers only."""
 
-    kit: Kit
-    parts: OpenParts
+    device: Device
     variants: list[str]
     quick: bool = False
     _stages: dict[tuple[str, str, int], Timed] = field(default_factory=dict)
     _openings: dict[tuple[str, str, int], Times] = field(default_factory=dict)
     _laps: dict[tuple[str, int], Laps] = field(default_factory=dict)
     _peaks: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    @property
+    def kit(self) -> Kit:
+        """Whose bundles are raced."""
+        return self.device.kit
+
+    @property
+    def parts(self) -> OpenParts:
+        """What other tests have open."""
+        return self.device.parts
 
     @property
     def audio_s(self) -> float:
@@ -103,7 +112,7 @@ class KitSuite:
         """The memory a stage takes by itself, on the kit's first number of threads, and what XNNPACK takes of it."""
         own = self._judged_as(variant, stage)
         if (own.name, stage) not in self._peaks:
-            self._peaks[own.name, stage] = int(alone(self.kit, own.name, stage, RECORDER)["peak_bytes"])
+            self._peaks[own.name, stage] = int(alone(self.kit, own.name, stage, AS_MODULE)["peak_bytes"])
         delegated = delegation(self.kit.bundles[own.bundle].path(stage))
         return {"peak_bytes": self._peaks[own.name, stage], "delegation": delegated}
 
@@ -155,7 +164,7 @@ class KitSuite:
         plan, question = self.kit.plan, self.kit.plan.first_case(stage)
         right = plan.right[stage, question.id, plan.variant(variant).part(stage).loading]
         found = measurements(plan.objective, question, truth_of(self.kit.arrays, right), answers)
-        bounds = Bounds(plan=plan)
+        bounds = Bounds(plan=plan, halves=self.device.halves)
         return [bounds.verdict(variant, question, one) for one in found]
 
     def _runner(self, name: str, threads: int, parts: OpenParts) -> Runner:

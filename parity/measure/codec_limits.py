@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from parity.measure.arithmetic import (
     HALF_COMPUTE,
     HALF_CONSTANTS,
+    HALF_SUMS,
     HALF_T5,
     HALF_WEIGHTS,
     INT4_GROUPS,
@@ -14,6 +15,7 @@ from parity.measure.arithmetic import (
     INT8_PER_ROW,
     INT8_PER_TENSOR,
     INT8_WEIGHTS,
+    NO_HALVES,
     REFERENCE,
     SINGLE,
     Arithmetic,
@@ -55,6 +57,8 @@ CODEC_LIMITS: Mapping[Arithmetic, dict[str, StageBudget]] = {
     HALF_COMPUTE: codec(
         shaped("fp16", 3.5, "0.92 to 1.8"), shaped("fp16", 4.5, "0.43 to 2.9"), shaped("fp16", 3.0, "1.3 to 1.4")
     ),
+    HALF_SUMS: lent("fp16_half_sums", 2.6, 2.6, 2.1),
+    NO_HALVES: lent("fp16_weights", 2.6, 3.2, 2.1),
     HALF_WEIGHTS: _HALF_WEIGHTS,
     HALF_CONSTANTS: lent("fp16_weights", 1.7, 2.0, 1.4),
     INT8_PER_ROW: codec(

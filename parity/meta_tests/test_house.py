@@ -18,6 +18,8 @@ ROOMS = (
     ("parity.__main__",),
     ("parity.commands",),
     ("parity.soak_mixes",),
+    ("parity.arm_matrix",),
+    ("parity.arm_page",),
     ("parity.judge_answers",),
     ("parity.gate", "parity.soak", "parity.latency", "parity.faults"),
     ("parity.subject",),

@@ -14,7 +14,8 @@ from reference.spec.section import read_json
 
 # A sweep's inputs are held to the budgets of the cases.
 NO_BUDGET_OF_ITS_OWN = (ARTIFACT, REPLAYED, DOMAIN)
-COUNTS = ("nonfinite_values", "nondeterministic_values", "padding_peak", "unequal_conditioning")  # zero leaves no room
+# Zero leaves no room.
+COUNTS = ("nonfinite_values", "nondeterministic_values", "padding_peak", "unequal_conditioning", "lost_constants")
 
 
 @dataclass(frozen=True, kw_only=True)

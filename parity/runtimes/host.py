@@ -2,7 +2,8 @@
 
 from functools import cache
 
-from parity.runtimes.half_compute import HalfCompute, recognised, run_in_half
+from parity.measure.half_compute import HalfCompute, recognised
+from parity.runtimes.half_compute import run_in_half
 from parity.runtimes.integer_kernels import IntegerKernels, examined
 from parity.runtimes.litert_products import wrong_in_litert
 from parity.runtimes.onnx_products import wrong_in_onnxruntime

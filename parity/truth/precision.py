@@ -15,8 +15,10 @@ from torch import Tensor, nn
 
 from litert_pipeline.build.channels_last import LastConv, LastUpConv, Pointwise
 from litert_pipeline.build.stage import exportable
+from parity.truth.half_sums import sums_in_half
 from reference.model.dit import Layer
 from reference.pipeline import StageModel, TorchStage
+from reference.spec.half import SMALLEST_NORMAL
 from reference.spec.stages import signatures
 
 Round = Callable[[Tensor], Tensor]
@@ -35,6 +37,7 @@ class Precision:
     outputs: Round | None = None
     kinds: tuple[type[nn.Module], ...] = (nn.Module,)
     within: str = ""  # only modules whose path has it: a regular expression
+    summed_in_half: bool = False  # products are added up in half precision, as Neon does
     folded: bool = False  # gains of norms are part of the weights they are multiplied with, as LiteRT's converter stores them
 
     def applied(self, module: nn.Module) -> nn.Module:
@@ -50,6 +53,8 @@ class Precision:
                 inputs = self.convolved if isinstance(part, CONVOLUTIONS) and self.convolved else self.inputs
                 if inputs is not None:
                     part.register_forward_pre_hook(_fed(inputs))
+                if self.summed_in_half and isinstance(part, DENSE):
+                    part.register_forward_hook(sums_in_half(part, path))
                 if self.outputs is not None and not list(part.children()):
                     part.register_forward_hook(_answer(self.outputs))
         return rounded
@@ -58,6 +63,12 @@ class Precision:
 def half(x: Tensor) -> Tensor:
     """The nearest float16."""
     return x.half().to(x.dtype)
+
+
+def half_flushed(x: Tensor) -> Tensor:
+    """The nearest float16 on a CPU that flushes, as LiteRT has Arm's (FZ16): 0 where it would be subnormal."""
+    rounded = half(x)
+    return torch.where(rounded.abs() < SMALLEST_NORMAL, torch.zeros_like(rounded), rounded)
 
 
 def int8_channels(weight: Tensor) -> Tensor:
@@ -139,6 +150,9 @@ PRECISIONS: Mapping[str, Precision] = {
     "int4_groups": Precision(weights=partial(affine_groups, bits=4), kinds=(nn.Linear, *CODEC), within=r"layers?\."),
     "fp16_weights": Precision(weights=half),
     "fp16": Precision(weights=half, inputs=half, outputs=half),
+    "fp16_half_sums": Precision(
+        weights=half_flushed, inputs=half_flushed, outputs=half_flushed, summed_in_half=True
+    ),
 }
 
 

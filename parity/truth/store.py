@@ -23,8 +23,8 @@ from reference.spec.tensors import Tensors
 LIMIT_BYTES = 2 * 2**30  # some two hundred truths at full size
 SOURCES = (Path(reference.__file__).parent, Path(parity.__file__).parent)
 OWN_MODULES = (  # those an entry follows from
-    "truth/traces.py", "truth/loading.py", "truth/envelope.py", "truth/disturbed.py", "truth/precision.py", "measure/metrics.py",
-    "measure/portraits.py", "runtimes/upstream.py", "device/recording.py",
+    "truth/traces.py", "truth/loading.py", "truth/envelope.py", "truth/disturbed.py", "truth/precision.py", "truth/half_sums.py",
+    "measure/metrics.py", "measure/portraits.py", "runtimes/upstream.py", "device/recording.py",
 )  # fmt: skip
 REWRITES = ("build/rewrites.py", "build/channels_last.py")  # by path: importing them would load torch
 

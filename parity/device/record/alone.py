@@ -1,23 +1,22 @@
 """A stage in a process of its own: what opening it and a first call take, and whether the runtime survives that."""
 
 import json
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from litert_pipeline.run.supervised import called
+from parity.device.record.halves import halves
 from parity.device.record.kit import Kit
 from parity.device.record.open_part import open_part
 from reference.spec.errors import InputError, raise_process_error
 from reference.spec.memory import peak_resident_bytes
 
-SIGNALS: Mapping[int, str] = {
-    signal.SIGILL: "an illegal instruction: one that this CPU does not have",
-    signal.SIGKILL: "SIGKILL (out of memory?)",
-}
+HALVES = "FP16 compute"  # what is asked there instead of a part
 ALONE = "--alone"  # the option of the recorder that makes it such a process
+AS_MODULE = ("-m", "parity.device.record")  # how Python runs the recorder where it is not a zip
 
 
 class Crashed(InputError):
@@ -30,17 +29,33 @@ def alone(kit: Kit, variant: str, stage: str, recorder: Sequence[str] = ()) -> M
 
     Raises InputError for a file that cannot be opened, Crashed for a runtime that ends its process, with the signal's name.
     """
-    asked = ["--kit", str(kit.folder), "--models", str(kit.models), ALONE, f"{variant}/{stage}"]
+    return _told_alone(kit, f"{variant}/{stage}", recorder)
+
+
+def halves_alone(kit: Kit, recorder: Sequence[str] = ()) -> Mapping[str, Any] | None:
+    """What FP16 compute is here (`halves`), asked first of all; None where the runtime cannot be loaded, or dies."""
+    try:
+        return _told_alone(kit, HALVES, recorder)
+    except InputError:
+        return None
+
+
+def _told_alone(kit: Kit, what: str, recorder: Sequence[str]) -> Mapping[str, Any]:
+    asked = ["--kit", str(kit.folder), "--models", str(kit.models), ALONE, what]
     done = subprocess.run([sys.executable, *(recorder or sys.argv[:1]), *asked], capture_output=True, text=True, check=False)
     if done.returncode < 0:
-        raise Crashed(f"{variant}/{stage}: crashed, LiteRT ended its process with {_called(-done.returncode)}")
-    raise_process_error(done.returncode, done.stderr, f"opening {variant}/{stage} alone")
+        raise Crashed(f"{what}: crashed, LiteRT ended its process with {called(-done.returncode)}")
+    raise_process_error(done.returncode, done.stderr, f"opening {what} alone")
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
-def in_own_process(kit: Kit, part: str) -> None:
+def in_own_process(kit: Kit, what: str) -> None:
     """What that process does: a line of JSON."""
+    print(json.dumps(halves(kit) if what == HALVES else _opened_alone(kit, what)))
+
+
+def _opened_alone(kit: Kit, part: str) -> dict[str, Any]:
     name, stage = part.rsplit("/", 1)
     variant = kit.plan.variant(name)
     feed = next(kit.feeds(kit.plan.first_case(stage)))
@@ -48,12 +63,5 @@ def in_own_process(kit: Kit, part: str) -> None:
     with open_part(kit, variant, stage, kit.plan.threads[0]) as run:
         opened = time.perf_counter()
         run(feed)
-        called = time.perf_counter()
-    print(json.dumps({"open_s": opened - started, "first_call_s": called - opened, "peak_bytes": peak_resident_bytes()}))
-
-
-def _called(number: int) -> str:
-    """A signal in words; illegal instruction is what a CPU says that lacks one."""
-    if number in SIGNALS:
-        return SIGNALS[number]
-    return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+        answered = time.perf_counter()
+    return {"open_s": opened - started, "first_call_s": answered - opened, "peak_bytes": peak_resident_bytes()}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from parity.device.record.arrays import Arrays, Reference
-from parity.device.record.journal import JOURNAL, Journal
+from parity.device.record.journal import JOURNAL, KIT, Journal
 from parity.device.record.kit import ARRAYS, Kit
 from parity.device.record.plan import MANIFEST, Part, Plan, Question, Variant, read_plan
 from parity.measure.asked import Digest
@@ -56,6 +56,11 @@ class Answers:
     @property
     def arrays(self) -> Arrays:
         return Arrays(folder=self.folder / ARRAYS)
+
+    @property
+    def halves(self) -> str:
+        """What the device does for FP16 compute; empty where that could not be found out."""
+        return str(next((entry["halves"]["kind"] for entry in self.journal.of(KIT) if entry["halves"]), ""))
 
     def to(self, variant: str, stage: str, question: Question) -> list[Tensors] | None:
         """What a stage answered, call by call; None if it did not. Raises InputError for an array that was changed."""
@@ -142,7 +147,7 @@ class Answers:
 def part_jobs(plan: Plan, variant: Variant, part: Part) -> list[str]:
     """All a stage is asked, in order."""
     asked = [answers_job(variant.name, part.stage, question.id) for question in plan.questions_for(part)]
-    return asked + [repeat_job(variant.name, part.stage, threads) for threads in plan.threads]
+    return asked + [repeat_job(variant.name, part.stage, threads) for threads in plan.repeated_on]
 
 
 def begin_answers(kit: Kit, folder: Path) -> Journal:

@@ -5,13 +5,14 @@ Source: Linux `arch/arm64/include/uapi/asm/hwcap.h`, `include/uapi/linux/auxvec.
 
 import ctypes
 import platform
-import struct
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
-AUXV, CPUINFO = Path("/proc/self/auxv"), Path("/proc/cpuinfo")
-AT_HWCAP, AT_HWCAP2 = 16, 26
+from litert_pipeline.run.arm_cpu import ARM_MACHINES, AT_HWCAP, AUXV, auxiliary
+
+CPUINFO = Path("/proc/cpuinfo")
+AT_HWCAP2 = 26
 # Bits of the two words, of the features that this project's kernels care about.
 HWCAP_BITS = {"atomics": 8, "fphp": 9, "asimdhp": 10, "asimddp": 20, "sve": 22}
 HWCAP2_BITS = {"sve2": 1, "i8mm": 13, "bf16": 14, "sme": 23, "sme2": 37}
@@ -24,7 +25,6 @@ PARTS = {  # MIDR part numbers of Arm's own cores
     0xD81: "Cortex-A720", 0xD82: "Cortex-X4", 0xD85: "Cortex-X925", 0xD87: "Cortex-A725",
 }  # fmt: skip
 ARM = 0x41  # its implementer code
-ARM_MACHINES = ("aarch64", "arm64")
 
 
 def cpu() -> dict[str, object]:
@@ -57,12 +57,6 @@ def arm_features(auxv: bytes) -> list[str]:
     first, second = words.get(AT_HWCAP, 0), words.get(AT_HWCAP2, 0)
     found = [name for name, bit in HWCAP_BITS.items() if first >> bit & 1]
     return found + [name for name, bit in HWCAP2_BITS.items() if second >> bit & 1]
-
-
-def auxiliary(auxv: bytes) -> Mapping[int, int]:
-    """The pairs of an auxiliary vector of this machine's word size."""
-    pair = struct.calcsize("NN")
-    return dict(struct.iter_unpack("NN", auxv[: len(auxv) // pair * pair]))
 
 
 def vector_bytes() -> dict[str, int]:

@@ -53,7 +53,7 @@ class Jobs:
             yield from (self._race(stage, threads) for stage in self._stages for threads in plan.threads)
         for variant, part in plan.own_parts:
             yield from (self._answers(variant, part, question) for question in plan.questions_for(part))
-            yield from (self._repeat(variant, part, threads) for threads in plan.threads)
+            yield from (self._repeat(variant, part, threads) for threads in plan.repeated_on)
         yield from (self._generation(variant, one) for variant in plan.variants for one in plan.generations)
 
     @property

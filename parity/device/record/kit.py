@@ -14,6 +14,7 @@ from reference.spec.files import sha256_of
 from reference.spec.tensors import Tensors
 
 ARRAYS, BUNDLES, RECORDER = "arrays", "bundles", "record.pyz"
+HALF_ROW = "half_row.tflite"  # whose answer says what FP16 compute is
 
 
 @dataclass(frozen=True, kw_only=True)

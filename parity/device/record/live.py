@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from parity.device.record.alone import AS_MODULE, halves_alone
 from parity.device.record.kit import Kit
 from parity.device.record.open_part import OpenParts
 from parity.device.record.plan import Plan, Question
@@ -13,11 +14,13 @@ from reference.spec.tensors import Tensors
 
 @dataclass(frozen=True, kw_only=True)
 class Live:
-    """What this device answers on so many threads. A question is asked once, but where repeating it is the question."""
+    """What this device answers on so many threads. A question is asked once, but where repeating it is the question. `halves`:
+    what it does for FP16 compute."""
 
     kit: Kit
     threads: int
     parts: OpenParts
+    halves: str
     _answers: dict[tuple[str, str, str], list[Tensors]] = field(default_factory=dict)
 
     @cached_property
@@ -52,9 +55,16 @@ class Device:
     parts: OpenParts
     _by_threads: dict[int, OnTheSpot] = field(default_factory=dict)
 
+    @cached_property
+    def halves(self) -> str:
+        """What it does for FP16 compute; empty where that cannot be found out, and where no limit of the kit depends on it."""
+        asked = any(check.halves for check in self.kit.plan.checks)
+        found = halves_alone(self.kit, AS_MODULE) if asked else None
+        return "" if found is None else str(found["kind"])
+
     def on(self, threads: int) -> OnTheSpot:
         """The verdicts on what it answers on so many threads."""
         if threads not in self._by_threads:
-            live = Live(kit=self.kit, threads=threads, parts=self.parts)
+            live = Live(kit=self.kit, threads=threads, parts=self.parts, halves=self.halves)
             self._by_threads[threads] = OnTheSpot(answers=live, arrays=self.kit.arrays)
         return self._by_threads[threads]

@@ -53,6 +53,7 @@ def _machine(answers: Answers) -> Iterator[str]:
     told = list(answers.journal.of(KIT))[-1]["machine"]
     cpu = told["cpu"]
     vectors = "".join(f", {name} vectors of {8 * length} bits" for name, length in cpu["vector_bytes"].items())
+    yield f"FP16 compute here: {answers.halves or 'not known, CompiledModel cannot be loaded'}"
     yield f"{cpu['model']} ({told['architecture']}; {' '.join(cpu['features'])}{vectors}), {told['system']}"
     for variant, stage, found in answers.openings():
         took = f"opened in {found['open_s']:.2f} s, first call {found['first_call_s']:.2f} s"

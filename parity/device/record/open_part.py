@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 
 from litert_pipeline.run.classic import open_classic_stage
 from litert_pipeline.run.open_stages import OpenStages
-from litert_pipeline.run.pipeline import open_stage
+from litert_pipeline.run.pipeline import CLASSIC, open_stage
 from parity.device.record.kit import Kit
 from parity.device.record.plan import Variant
 from reference.spec.generation import Stage
 
-CLASSIC = "interpreter"
 KERNELS = ("xnnpack", "builtin", CLASSIC)  # as the rows of runtimes are called
 RACE_BYTES = 2**30  # of files that are open together to be timed in turns
 HELD_BYTES = 2**27  # of files: all stages of small models; of large ones one at a time, for a phone has little

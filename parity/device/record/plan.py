@@ -16,7 +16,7 @@ from parity.measure.bound import Bound
 from parity.measure.verdict import json_number
 from reference.spec.errors import InputError
 
-FORMAT = 3  # of kits and of answers
+FORMAT = 4  # of kits and of answers
 MANIFEST = "manifest.json"
 CASE, DRAWN, CHANGES = "case", "drawn", "changes"  # what questions are: the truth's own inputs, drawn ones, changed ones
 
@@ -75,7 +75,7 @@ class Variant:
 @dataclass(frozen=True, kw_only=True)
 class Check:
     """What a number may be: any of `bounds` will do, the first that does is told. `question` is none where the number is of all
-    cases together."""
+    cases together. `halves`: what a machine does for FP16 compute that is held to it; every one where it is empty."""
 
     variant: str
     stage: str
@@ -83,6 +83,7 @@ class Check:
     metric: str
     step: int | None
     bounds: Sequence[Bound]
+    halves: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +127,11 @@ class Plan:
     def right(self) -> Mapping[tuple[str, str, str], Right]:
         """Truths by stage, question and loading."""
         return {(right.stage, right.question, right.loading): right for right in self.rights}
+
+    @property
+    def repeated_on(self) -> Sequence[int]:
+        """The numbers of threads on which the first case is asked again."""
+        return self.threads if self.repeats > 1 else self.threads[1:]
 
     @property
     def own_parts(self) -> list[tuple[Variant, Part]]:

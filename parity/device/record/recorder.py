@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from parity.device.record.alone import Crashed
+from parity.device.record.alone import Crashed, halves_alone
 from parity.device.record.answers import Answers, begin_answers
 from parity.device.record.arrays import Arrays
 from parity.device.record.jobs import Job, Jobs
@@ -53,7 +53,7 @@ def record(kit: Kit, out: Path, say: Say) -> Answers:
     arrays = Arrays(folder=out / ARRAYS)
     answers = Answers(folder=out, kit_id=kit.id, plan=kit.plan, journal=journal)
     throttling = Throttling()
-    journal.append(KIT, machine=machine(), at=time.time())
+    journal.append(KIT, machine=machine(), halves=halves_alone(kit), at=time.time())
     open_parts = OpenParts(kit=kit)
     jobs = Jobs(kit=kit, answers=arrays, open_parts=open_parts, throttling=throttling, seen=_seen(answers))
     try:

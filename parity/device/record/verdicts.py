@@ -7,6 +7,7 @@ from typing import Protocol
 
 from parity.device.record.arrays import Arrays
 from parity.device.record.plan import CASE, DRAWN, Check, Part, Plan, Question, Right
+from parity.measure.arithmetic import HALF_AND_FLOAT, HALF_KINDS
 from parity.measure.bound import under_any
 from parity.measure.cases import Drawn
 from parity.measure.pooled import pooled
@@ -36,13 +37,17 @@ def truth_of(arrays: Arrays, right: Right) -> Tensors:
 
 @dataclass(frozen=True, kw_only=True)
 class Bounds:
-    """The checks of a plan, found by what they are of."""
+    """The checks of a plan, found by what they are of, on a machine that does `halves` for FP16 compute; one of which that is not
+    known is held to the strictest."""
 
     plan: Plan
+    halves: str = HALF_AND_FLOAT
 
     @cached_property
     def _checks(self) -> Mapping[tuple[str, str, str | None, str, int | None], Check]:
-        return {(one.variant, one.stage, one.question, one.metric, one.step): one for one in self.plan.checks}
+        halves = self.halves if self.halves in HALF_KINDS else HALF_AND_FLOAT
+        own = (one for one in self.plan.checks if one.halves in ("", halves))
+        return {(one.variant, one.stage, one.question, one.metric, one.step): one for one in own}
 
     def verdict(self, variant: str, question: Question, found: Measurement) -> Verdict:
         """A measurement against its limits. Raises InputError where the kit has none."""
@@ -72,6 +77,10 @@ class Answered(Protocol):
     @property
     def plan(self) -> Plan:
         """Of the kit."""
+
+    @property
+    def halves(self) -> str:
+        """What the device does for FP16 compute; empty where that could not be found out."""
 
     def to(self, variant: str, stage: str, question: Question) -> list[Tensors] | None:
         """What a stage answered, call by call; None if it did not."""
@@ -111,6 +120,8 @@ class OnTheSpot:
     def of_repeats(self, variant: str, part: Part) -> Iterator[Verdict]:
         """Whether equal inputs gave equal bits, where they were asked again."""
         plan = self.answers.plan
+        if plan.repeats == 1:
+            return
         unequal = self.answers.unequal(variant, part.stage, plan.threads[0])
         if unequal is not None:
             yield repeated(part.stage, variant, plan.cases[0], unequal=unequal, repeats=plan.repeats)
@@ -127,7 +138,7 @@ class OnTheSpot:
 
     @cached_property
     def _bounds(self) -> Bounds:
-        return Bounds(plan=self.answers.plan)
+        return Bounds(plan=self.answers.plan, halves=self.answers.halves)
 
 
 def worst_rows(checks: Iterable[Verdict]) -> list[list[Verdict]]:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from parity.device.emulator import PROGRAMS, EmulatorError, install, installed, mirror
+from parity.device.apt import EmulatorError, mirror
+from parity.device.emulator import PROGRAMS, install, installed
 
 SOURCES = {
     "one line": ("sources.list", "deb http://one.example/debian bookworm main\n"),

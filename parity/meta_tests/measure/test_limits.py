@@ -7,8 +7,10 @@ import pytest
 from parity.measure.arithmetic import (
     FLOAT16,
     FP16_COMPUTE,
+    HALF_AND_HALF,
     HALF_COMPUTE,
     HALF_CONSTANTS,
+    HALF_KINDS,
     HALF_WEIGHTS,
     INT4_GROUPS,
     INT4_WEIGHTS,
@@ -50,6 +52,17 @@ def test_another_is_held_to_the_coarsest_of_what_it_has(arithmetic: Arithmetic) 
     assert arithmetic not in LIMITS
     assert nearest(arithmetic) == LENT[arithmetic]
     assert limits("dit", "denoised_error", arithmetic) == limits("dit", "denoised_error", LENT[arithmetic])
+
+
+@pytest.mark.parametrize("kind", HALF_KINDS)
+def test_fp16_compute_has_the_limits_of_what_the_machine_does(kind: str) -> None:
+    assert nearest(HALF_COMPUTE.on(kind)).halves == kind
+    assert nearest(replace(HALF_WEIGHTS, compute=FP16_COMPUTE).on(kind)).halves == kind
+
+
+def test_what_a_machine_does_in_half_matters_to_nothing_else() -> None:
+    assert SINGLE.on(HALF_AND_HALF) == SINGLE
+    assert HALF_COMPUTE.on("something new") == HALF_COMPUTE
 
 
 @pytest.mark.parametrize("metric", OF_STEREO)

@@ -10,18 +10,11 @@ import numpy as np
 import pytest
 
 from litert_pipeline.bundle import Bundle
-from parity.device.emulator import (
-    WITHOUT_FP16,
-    WITHOUT_VNNI,
-    EmulatorError,
-    emulated_environment,
-    emulator_folder,
-    installed,
-    on_x86,
-)
+from parity.device.apt import EmulatorError
+from parity.device.emulator import WITHOUT_FP16, WITHOUT_VNNI, emulated_environment, emulator_folder, installed, on_x86
 from parity.judge.judge import Judge
+from parity.measure.arithmetic import FLOAT32_KERNELS, HALF_AND_FLOAT
 from parity.measure.cases import Case, load_cases
-from parity.runtimes.half_compute import FLOAT32_KERNELS, HALF_AND_FLOAT
 from parity.runtimes.host import LITERT, ONNXRUNTIME
 from reference.spec.stages import DIT, STAGE_TABLE
 from reference.spec.tensors import Array

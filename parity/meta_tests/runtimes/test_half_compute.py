@@ -5,17 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from parity.runtimes.half_compute import (
-    FLOAT32_KERNELS,
-    HALF_AND_FLOAT,
-    HALF_AND_HALF,
-    LARGE,
-    ONES,
-    UNKNOWN,
-    LongRow,
-    long_row,
-    recognised,
-)
+from parity.measure.arithmetic import FLOAT32_KERNELS, HALF_AND_FLOAT, HALF_AND_HALF
+from parity.measure.half_compute import LARGE, ONES, UNKNOWN, LongRow, long_row, recognised
 from parity.runtimes.host import half_compute
 from reference.spec.tensors import Array
 

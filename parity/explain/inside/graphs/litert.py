@@ -1,33 +1,21 @@
-"""Inside a `.tflite` file. Any tensor can be had by making it an output of the graph, kernels and all as they ship.
-
-The runtime's own way, keeping every tensor, needs tens of GB for a decoder of full size and turns XNNPACK off.
-"""
+"""Inside a `.tflite` file: its tensors, and the modules of the reference they are named after."""
 
 import mmap
-import os
-import shutil
-import struct
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
+from litert_pipeline.run.exposed import exposing
 from litert_pipeline.run.litert import native_log
 from parity.explain.inside.graphs.tensor import GraphTensor
-from reference.spec.errors import InputError
 from reference.spec.tensors import Array, Signature
-
-OUTPUTS_FIELD = 8  # where SubGraph's table of fields says how far in `outputs` lies; source: LiteRT's schema.fbs
-WORD = 4  # bytes of a flatbuffer's offsets and lengths
 
 
 class LiteRTGraph:
     """A `.tflite` file with one signature, its tensors named by litert-torch."""
 
     def __init__(self, path: Path, signature: Signature, module: nn.Module) -> None:
-        """Raises InputError if the file has no signature with the inputs of `signature`."""
         self.path, self.signature = path, signature
         owner = {spelled: own for own, spelled in _spelled(module).items()}
         with native_log():
@@ -36,8 +24,6 @@ class LiteRTGraph:
         with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
             model = schema.Model.GetRootAsModel(data, 0)
             graph = model.Subgraphs(0)
-            self._field = graph._tab.Pos + graph._tab.Offset(OUTPUTS_FIELD)
-            self._inputs = _inputs(model, path, signature)
             details = [graph.Tensors(index) for index in range(graph.TensorsLength())]
             self.tensors = [
                 GraphTensor(
@@ -52,50 +38,10 @@ class LiteRTGraph:
             del details, graph, model  # they look into the file, which is about to be closed
 
     def run(self, wanted: list[GraphTensor], feed: Mapping[str, Array]) -> list[Array]:
-        """The values of some tensors in one run of the classic Interpreter, with XNNPACK as it is by default.
-
-        Raises InputError if it cannot load the file.
-        """
-        with tempfile.TemporaryDirectory() as folder:
-            copy = Path(folder) / self.path.name
-            shutil.copyfile(self.path, copy)
-            self._expose(copy, [int(tensor.key) for tensor in wanted])
-            with native_log():
-                from ai_edge_litert.interpreter import Interpreter
-
-                try:
-                    interpreter: Any = Interpreter(model_path=str(copy), num_threads=os.cpu_count() or 1)
-                    interpreter.allocate_tensors()
-                except (ValueError, RuntimeError) as error:
-                    raise InputError(f"{self.path}: LiteRT's Interpreter cannot load it ({error})") from None
-                for name, array in self.signature.bind(feed).items():
-                    interpreter.set_tensor(self._inputs[name], array)
-                interpreter.invoke()
-                values = [interpreter.get_tensor(tensor.key) for tensor in wanted]
-                del interpreter
-        return values
-
-    def _expose(self, file: Path, tensors: list[int]) -> None:
-        """Append a list of outputs to a copy of the file and let the graph point at it."""
-        with file.open("r+b") as stream:
-            end = stream.seek(0, 2)
-            start = end + -end % WORD
-            stream.write(bytes(start - end) + struct.pack(f"<{1 + len(tensors)}I", len(tensors), *tensors))
-            stream.seek(self._field)
-            stream.write(struct.pack("<I", start - self._field))
-
-
-def _inputs(model: Any, path: Path, signature: Signature) -> dict[str, int]:
-    """Tensor index of each input of the only signature."""
-    found = {}
-    if model.SignatureDefsLength() == 1:
-        entry = model.SignatureDefs(0)
-        maps = [entry.Inputs(index) for index in range(entry.InputsLength())]
-        found = {pair.Name().decode(): pair.TensorIndex() for pair in maps}
-    missing = [tensor.name for tensor in signature.inputs if tensor.name not in found]
-    if missing:
-        raise InputError(f"{path}: foreign signature, inputs {missing} are not among {sorted(found)}")
-    return found
+        """The values of some tensors in one run. Raises InputError if the file cannot be loaded."""
+        inputs = [tensor.name for tensor in self.signature.inputs]
+        with exposing(self.path, inputs, [int(tensor.key) for tensor in wanted]) as run:
+            return run(self.signature.bind(feed))
 
 
 def _owners(name: str, owner: Mapping[str, str]) -> tuple[str, ...]:

@@ -1,0 +1,61 @@
+"""Limits of what is computed in FP16, by what the machine does then. Beside `limits.py`, which takes them up."""
+
+from collections.abc import Mapping
+
+from parity.measure.arithmetic import HALF_COMPUTE, HALF_SUMS, NO_HALVES, Arithmetic
+from parity.measure.stage_budgets import StageBudget, conditioner, decoder, dit, encoder, like, shaped
+from reference.spec.stages import CONDITIONER, DECODER, DIT, ENCODER
+
+FLOAT_SUMS_LIMITS: dict[str, StageBudget] = {  # x86 with F16C, which XNNPACK emulates FP16 on, and SME2
+    CONDITIONER: conditioner(
+        like("fp16", 0.2, 2.0, "0.55 to 1.4"), like("fp16", 0.02, 6.0, "0.1 to 2.2"), shaped("fp16", 1.5, "0.55 to 1.1")
+    ),
+    DIT: dit(
+        like("fp16", 0.4, 5.0, "1.1 to 1.7"), shaped("fp16", 5.0, "0.51 to 1.9"), shaped("fp16", 4.0, "1.3 to 1.4"),
+        shaped("fp16", 5.0, "1.6"),
+    ),
+    DECODER: decoder(like("fp16", 0.4, 3.5, "1.1 to 1.2"), shaped("fp16", 3.5, "0.54 to 1.6"), shaped("fp16", 3.0, "1.1 to 1.2")),
+    ENCODER: encoder(like("fp16", 0.4, 3.5, "1.0 to 1.3"), shaped("fp16", 3.5, "0.76 to 1.7"), shaped("fp16", 3.0, "1.0 to 1.3")),
+}  # fmt: skip
+# Neon adds in half, so the error grows with the number of summands, and the yardstick's does, too. Measured on one case, as
+# Cortex-A76's kernels answer where they are emulated.
+HALF_SUMS_LIMITS: dict[str, StageBudget] = {
+    CONDITIONER: conditioner(
+        like("fp16_half_sums", 0.1, 2.0, "0.31"), shaped("fp16_half_sums", 2.0, "0.51"), shaped("fp16_half_sums", 1.5, "0.31")
+    ),
+    DIT: dit(
+        like("fp16_half_sums", 0.4, 2.5, "1.0 to 1.2"), shaped("fp16_half_sums", 2.5, "0.97 to 1.2"),
+        shaped("fp16_half_sums", 2.0, "1.1"), shaped("fp16_half_sums", 2.5, "1.1"),
+    ),
+    DECODER: decoder(
+        like("fp16_half_sums", 0.4, 2.0, "1.0"), shaped("fp16_half_sums", 2.0, "0.81 to 1.1"),
+        shaped("fp16_half_sums", 1.6, "1.0"),
+    ),
+    ENCODER: encoder(
+        like("fp16_half_sums", 0.4, 2.0, "1.1"), shaped("fp16_half_sums", 2.0, "1.1"), shaped("fp16_half_sums", 1.6, "1.1")
+    ),
+}  # fmt: skip
+# Where there is no FP16 arithmetic XNNPACK computes in float32 with weights and inputs that were rounded to half. Measured as
+# above, on Cortex-A53's kernels.
+FLOAT32_KERNELS_LIMITS: dict[str, StageBudget] = {
+    CONDITIONER: conditioner(
+        like("fp16_weights", 0.3, 2.0, "1.0"), shaped("fp16", 6.0, "1.2"), shaped("fp16_weights", 1.6, "1.0")
+    ),
+    DIT: dit(
+        like("fp16_weights", 0.3, 2.0, "0.86 to 1.04"), shaped("fp16_weights", 2.0, "0.88 to 0.94"),
+        shaped("fp16_weights", 1.6, "0.95"), shaped("fp16_weights", 2.0, "0.95"),
+    ),
+    DECODER: decoder(
+        like("fp16_weights", 0.4, 1.8, "0.93"), shaped("fp16_weights", 2.0, "0.57 to 1.04"), shaped("fp16_weights", 1.5, "0.93"),
+        leak=shaped("fp16_weights", 4.0, "0.82 to 0.99"), peak=shaped("fp16_weights", 2.4, "0.79"),
+    ),
+    ENCODER: encoder(
+        like("fp16_weights", 0.3, 1.8, "0.82"), shaped("fp16_weights", 2.4, "0.62 to 1.2"), shaped("fp16_weights", 1.5, "0.82")
+    ),
+}  # fmt: skip
+
+HALF_LIMITS: Mapping[Arithmetic, dict[str, StageBudget]] = {
+    HALF_COMPUTE: FLOAT_SUMS_LIMITS,
+    HALF_SUMS: HALF_SUMS_LIMITS,
+    NO_HALVES: FLOAT32_KERNELS_LIMITS,
+}

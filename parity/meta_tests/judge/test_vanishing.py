@@ -1,0 +1,54 @@
+"""A stage that is computed in half must keep its norms' eps there; ours does, and what another converter writes does not."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from litert_pipeline.build.rewrites import lift_of
+from litert_pipeline.bundle import Bundle
+from parity.bundles.vanishing import vanishing_constants
+from parity.judge.judge import Judge
+from parity.test_parity import case_called
+from reference.model.attention import QK_NORM_EPS
+from reference.spec.files import sha256_of
+from reference.spec.stages import ALL_STAGES, DIT
+
+IN_HALF, IN_FLOAT = "litert_fp16", "litert_fp32"
+LIFTED = QK_NORM_EPS * lift_of(QK_NORM_EPS) ** 2
+
+
+@pytest.fixture(scope="module")
+def unlifted(judge: Judge, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judge]:
+    """A judge of the fp32 bundle whose DiT has the eps that others write."""
+    bundle = judge.contenders[IN_HALF].bundle
+    assert bundle is not None
+    path, lifted = tmp_path_factory.mktemp("unlifted") / "dit.tflite", np.float32(LIFTED).tobytes()
+    data = bundle.path(DIT).read_bytes()
+    assert data.count(lifted) == 1
+    path.write_bytes(data.replace(lifted, np.float32(QK_NORM_EPS).tobytes()))
+    entry = replace(bundle.manifest.stages[DIT], file=str(path), sha256=sha256_of(path))
+    stages = {**bundle.manifest.stages, DIT: entry}
+    with judge.of_others([Bundle(folder=bundle.folder, manifest=replace(bundle.manifest, stages=stages))]) as found:
+        yield found
+
+
+@pytest.mark.parametrize("stage", ALL_STAGES)
+def test_our_files_keep_what_they_rest_on(judge: Judge, stage: str) -> None:
+    (check,) = judge.kept(stage, IN_HALF, [case_called(judge, "drums")])
+    assert check.ok, str(check)
+
+
+def test_the_eps_of_a_norm_that_sees_padding_is_named(unlifted: Judge) -> None:
+    (check,) = unlifted.kept(DIT, IN_HALF, [case_called(unlifted, "drums")])
+    assert not check.ok
+    assert "1e-06 of RSQRT in" in check.why
+    assert check.why.count("RSQRT") == 1, "what other norms see is never so small"
+
+
+def test_what_is_computed_in_float_may_hold_any(unlifted: Judge) -> None:
+    assert unlifted.kept(DIT, IN_FLOAT, [case_called(unlifted, "drums")]) == []
+    bundle = unlifted.contenders[IN_FLOAT].bundle
+    assert bundle is not None
+    assert vanishing_constants(bundle.path(DIT))
