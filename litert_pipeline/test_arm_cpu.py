@@ -26,6 +26,8 @@ with exit_with_one_line():
     code = supervised(work, "generating", "this")
 sys.exit(code)
 """
+# A signal to the process above, once it waits; whoever is not told of it in turn would work for a minute.
+TOLD_ABOVE = "import time; time.sleep(1); os.kill(os.getppid(), {signal}); time.sleep(60)"
 
 
 def auxv(folder: Path, hwcap: int) -> Path:
@@ -57,6 +59,8 @@ ENDS = {
     "bad input": ("raise InputError('too loud')", 2, "error: too loud"),
     "illegal": ("os.kill(os.getpid(), 4)", 2, "error: generating: LiteRT ended its process with an illegal instruction"),
     "segmentation fault": ("os.kill(os.getpid(), 11)", 2, "error: generating: LiteRT ended its process with SIGSEGV"),
+    "interrupted": (TOLD_ABOVE.format(signal=2), 130, "interrupted"),
+    "terminated": (TOLD_ABOVE.format(signal=15), 143, "terminated"),
 }
 
 

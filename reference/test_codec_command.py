@@ -105,7 +105,7 @@ def test_channels_beyond_two_are_told(folder: Path, tmp_path: Path) -> None:
 
 
 MISTAKES = {
-    "no sound file": (("encode", "{in}/gone.wav", "{out}/z.npy"), "{in}/gone.wav: not a readable sound file"),
+    "no sound file": (("encode", "{in}/gone.wav", "{out}/z.npy"), "{in}/gone.wav: cannot be read (No such file or directory)"),
     "no latents": (("decode", "{in}/in.wav", "{out}/o.wav"), "{in}/in.wav: not a readable .npy file"),
     "odd windows": (
         ("encode", "{in}/in.wav", "{out}/z.npy", "--chunked", "--chunk-size", "9"), "chunk_size is 9 latent frames",
