@@ -23,9 +23,7 @@ ROWS, COLUMNS = 8, 64  # of a constant that are compared
 LIKE = 0.7  # correlation of two that may be the same; unrelated weights have 0.05 at 512 values, INT2 more than 0.9
 SAME = 1e-3  # of the squares, that two may differ by and still be the same without a factor; INT4 has 5e-3
 EQUAL = 1e-12  # of the squares: a float constant that was found
-FACTOR = 1e-3  # relative: how exactly a factor has to be one of the graph's own numbers
-ROUNDED = 1e-2  # of the correlation, that two may lack and still be the same but for a factor; INT4 has up to 5e-3
-SURE = 4.0  # standard errors
+FACTOR = 1e-3  # relative: how exactly a factor that is fitted to equal values is one of the graph's own numbers
 STORED = "stored"  # a tensor of the checkpoint as it stands, whatever is computed from it
 
 
@@ -158,15 +156,14 @@ class _Matching:
     def _scaled(self, values: Array, ways: Array, correlations: Array) -> tuple[int, float] | None:
         """The way that is the same but for a number of the graph's own, and that number."""
         at = int(np.argmax(np.abs(correlations)))
-        apart = 1 - abs(correlations[at])
-        if apart > ROUNDED:
+        alike = abs(correlations[at])
+        if alike < LIKE:
             return None
         factor = float(values @ ways[at] / (ways[at] @ ways[at]))
-        exact = FACTOR + SURE * math.sqrt(max(2 * apart, 0) / values.size)  # what rounding leaves of a factor that is fitted
-        own = (
-            sign * power for number in self.uses.numbers if number for sign in (1, -1) for power in (number, 1 / number)
-        )
-        return next(((at, number) for number in (-1.0, *own) if abs(factor / number - 1) <= exact), None)
+        own = [sign * power for number in self.uses.numbers if number for sign in (1, -1) for power in (number, 1 / number)]
+        nearest = min((-1.0, *own), key=lambda number: abs(factor / number - 1))
+        # Weights that were moved all one way, as clipping does, move a fitted factor by no more than they are apart.
+        return (at, nearest) if abs(factor / nearest - 1) <= FACTOR + math.sqrt(max(2 * (1 - alike), 0)) else None
 
     def _of_the_graph(self, constant: Constant) -> bool:
         """Whether all of it is one number that the graph uses anyway, or it is what a converter rotates with."""
