@@ -59,7 +59,7 @@ def edited(folder: Path, source: Path, stage: str, **changes: object) -> Path:
 
 
 def test_a_bundle_of_somebody_else_is_published(positional: Path, tmp_path: Path) -> None:
-    judged = ("--variants", "litert_fp32,litert_fp16", "--cases", "drums")
+    judged = ("--variants", "litert_fp32", "--cases", "drums")
     code, output = run("gate", *FEW_DRAWS, "--bundle", positional, *judged, "--report", tmp_path / "report")
     assert code == 0, output
     report = json.loads((tmp_path / "report" / "report.json").read_text())
@@ -74,6 +74,16 @@ def test_a_bundle_of_somebody_else_is_published(positional: Path, tmp_path: Path
     assert [(row["stage"], row["name"]) for row in unused] == [("conditioner", "output_1")]
     assert "cross_attention_cond" in (tmp_path / "report" / "parity-card.md").read_text()
     assert "args_2" in (tmp_path / "report" / "report.html").read_text()
+
+
+def test_computed_in_half_its_eps_is_lost_on_arm(positional: Path) -> None:
+    """Right on this CPU, which does not flush, and NaN on those that do: other converters leave the eps of a norm as it is."""
+    code, output = run("gate", *FEW_DRAWS, "--bundle", positional, "--variants", "litert_fp16", "--cases", "drums")
+    assert code == 1, output
+    assert "blame dit" in output
+    assert "lost_constants is 2" in output
+    assert "1e-06 of RSQRT in 2 places" in output
+    assert "1 failed" in output
 
 
 @pytest.mark.parametrize("stage", ["conditioner", "dit"])

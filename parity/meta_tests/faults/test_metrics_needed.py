@@ -12,7 +12,7 @@ from parity.measure.verdict import ARTIFACT, DOMAIN, FREE_RUNNING, REPLAYED, TEA
 from parity.test_parity import case_called
 
 WHOLE = 1.0
-STRUCTURED = "dit"  # a stage that is quantized
+STRUCTURED = "dit"  # a stage that is quantized, and computed in half
 
 # What every judged number is there for: with this fault in this variant, by this share, nothing else fails.
 # Counts that every stage is judged by alike stand once.
@@ -23,6 +23,7 @@ NEEDED: dict[tuple[str, str, str], tuple[str, str, float]] = {
     ("", "", "other_arithmetic"): ("never_quantized", "litert_int8", WHOLE),
     ("", "", "impure_operators"): ("counting_calls", "litert_fp32", WHOLE),
     ("", "", "false_claims"): ("foreign_rate", "litert_fp32", WHOLE),
+    ("", "", "lost_constants"): ("eps_lost_in_half", "litert_fp16", WHOLE),
     ("", "", "steps_beyond_rounding"): ("qkv_scale_doubled", "litert_int8", WHOLE),
     ("", "", "missing_tensors"): ("bias_dropped", "litert_int8", WHOLE),
     ("", "", "unexplained_constants"): ("adapter_left_in", "litert_fp32", WHOLE),
@@ -85,7 +86,7 @@ SEEN_TWICE = {
     (TEACHER_FORCED, "encoder", "relative_l2"),
     (TEACHER_FORCED, "encoder", "pooled_error"),
 }
-COUNTED_EVERYWHERE = {metric for _, _, metric in list(NEEDED)[:12]}
+COUNTED_EVERYWHERE = {metric for _, _, metric in list(NEEDED)[:13]}
 
 
 def key_of(check: Verdict) -> tuple[str, str, str]:
@@ -97,7 +98,8 @@ def test_every_judged_number_is_listed_with_the_fault_it_is_there_for(judge: Jud
     cases = [case_called(judge, "drums")]
     of_floats = Plan.of(judge, ["litert_fp32"], cases).checks(lambda _: None)
     of_integers = judge.structure(STRUCTURED, "litert_int8", cases)
-    assert {key_of(check) for check in (*of_floats, *of_integers)} == set(NEEDED)
+    in_half = judge.kept(STRUCTURED, "litert_fp16", cases)
+    assert {key_of(check) for check in (*of_floats, *of_integers, *in_half)} == set(NEEDED)
 
 
 @pytest.mark.parametrize("key", NEEDED, ids=lambda key: "-".join(filter(None, key)))

@@ -1,22 +1,21 @@
 """A stage that is computed in half must keep its norms' eps there; ours does, and what another converter writes does not."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
-import numpy as np
 import pytest
 
-from litert_pipeline.build.rewrites import lift_of
 from litert_pipeline.bundle import Bundle
 from parity.bundles.vanishing import vanishing_constants
+from parity.faults.catalogue.files import let_eps_vanish
 from parity.judge.judge import Judge
 from parity.test_parity import case_called
-from reference.model.attention import QK_NORM_EPS
 from reference.spec.files import sha256_of
 from reference.spec.stages import ALL_STAGES, DIT
 
 IN_HALF, IN_FLOAT = "litert_fp16", "litert_fp32"
-LIFTED = QK_NORM_EPS * lift_of(QK_NORM_EPS) ** 2
 
 
 @pytest.fixture(scope="module")
@@ -24,10 +23,8 @@ def unlifted(judge: Judge, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """A judge of the fp32 bundle whose DiT has the eps that others write."""
     bundle = judge.contenders[IN_HALF].bundle
     assert bundle is not None
-    path, lifted = tmp_path_factory.mktemp("unlifted") / "dit.tflite", np.float32(LIFTED).tobytes()
-    data = bundle.path(DIT).read_bytes()
-    assert data.count(lifted) == 1
-    path.write_bytes(data.replace(lifted, np.float32(QK_NORM_EPS).tobytes()))
+    path = Path(shutil.copy(bundle.path(DIT), tmp_path_factory.mktemp("unlifted")))
+    let_eps_vanish(path)
     entry = replace(bundle.manifest.stages[DIT], file=str(path), sha256=sha256_of(path))
     stages = {**bundle.manifest.stages, DIT: entry}
     with judge.of_others([Bundle(folder=bundle.folder, manifest=replace(bundle.manifest, stages=stages))]) as found:
