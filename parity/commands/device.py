@@ -11,7 +11,8 @@ from fixtures import TINY_MODEL_DIR
 from parity.commands.options import Draws, ModelDir, NoCache, print_peak, split_names, user_store, wide_console
 from reference.command import MOST_THREADS, Force, thread_counts
 from reference.progress import show_progress, show_table, tell
-from reference.spec.errors import EXIT_OK, EXIT_REFUSE
+from reference.spec.errors import EXIT_OK, EXIT_REFUSE, InputError
+from reference.spec.sampling.scale import INIT_LEVEL
 
 
 def pack_command(
@@ -119,20 +120,28 @@ def verify_wav_command(
     noise: Annotated[
         str, typer.Option(help="Its noise: audiogen-libcxx-arm64 (Android, macOS), audiogen-libstdcxx, philox, an .npz.")
     ] = "audiogen-libcxx-arm64",
+    init_audio: Annotated[Path | None, typer.Option("--init-audio", "-i", help="Sound it started from.")] = None,
+    init_noise_level: Annotated[
+        float | None,
+        typer.Option("--init-noise-level", "-x", help=f"Noise it put on that, as the app's -x; {INIT_LEVEL:g} if left out."),
+    ] = None,
     precision: Annotated[str, typer.Option(help="int8 (INT8 DiT, FP16 decoder, as Arm's app), fp16 or fp32.")] = "int8",
     threads: Annotated[int, typer.Option(min=1, max=MOST_THREADS, help="CPU threads.")] = 1,
     no_cache: NoCache = False,
 ) -> None:
     """Say whether a WAV is what the model makes of this prompt and seed (0), and if not, what was different (1)."""
-    from parity.device.verify import VerifyOptions, verify
+    from parity.device.verify import InitAudio, VerifyOptions, verify
     from reference.spec.generation import Request
     from reference.spec.sampling.samplers import SamplerSpec
 
     console = wide_console()
+    if init_audio is None and init_noise_level is not None:
+        raise InputError("init_noise_level has no effect without init audio; give --init-audio or leave it out")
     request = Request(prompt=prompt, seconds=seconds, sampler=SamplerSpec(name=sampler, steps=steps))
     options = VerifyOptions(
-        wav=wav, model=model, request=request, seed=seed, noise=noise, mix=precision, threads=threads
-    )
+        wav=wav, model=model, request=request, seed=seed, noise=noise, mix=precision, threads=threads,
+        init_audio=None if init_audio is None else InitAudio(path=init_audio, noise_level=init_noise_level),
+    )  # fmt: skip
     with show_progress(console) as say:
         answer = verify(options, user_store(no_cache), say)
     for check in answer.checks:

@@ -1,9 +1,10 @@
 """What a device may have done otherwise, tried one after the other: what makes the same sound as the file is the cause.
 
 Changes of the finished sound are tried first, then other samplers and noise streams; each is a whole generation. Where none
-of them makes the sound, the file is compared with what this seed and other seeds make, which tells whether it came from it.
+of them makes the sound, `origin.py` asks whether it came from the seed at all.
 """
 
+import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -12,25 +13,22 @@ from itertools import repeat
 import numpy as np
 from scipy.signal import fftconvolve
 
-from parity.device.recording import Recording, correlation_of_all
+from parity.device.recording import Recording, leaps
+from parity.device.runs import generated, made
 from parity.measure.cases import Case
 from reference.pipeline import Model
-from reference.progress import Say
-from reference.spec import audiogen
 from reference.spec.families.table import samplers_of
-from reference.spec.generation import Pipeline, generate
-from reference.spec.noise import STREAMS, UINT32_END
+from reference.spec.generation import Pipeline
+from reference.spec.noise import STREAMS
 from reference.spec.prompt import Tokenizer
-from reference.spec.sampling.objective import State
 from reference.spec.tensors import Array
 
 OTHER_STEPS = (1, 4, 16, 50)  # that people choose in the place of 8
+OTHER_SCALES = (3.0, 6.0, 7.0)  # of guidance, that people choose where 1 is right
 APP_SECONDS = 10.0  # what audiogen asks for, whatever its user wants
-CONTROL_OFFSETS = (7919, 15_838, 23_757, 31_676)  # of seeds nobody chooses together with the one in question
 MOST_SHIFT_S = 1.0
+LEAP, MOST_CLICKS = 10.0, 1e-3  # of the usual leap, and of all samples: right sounds differ by leaps of 7 to 9 at most
 SAME_GAIN = 0.02  # a gain nearer to 1 is no cause
-NEIGHBOUR = 0.2  # of the decorrelation from the seed's own sound: then another seed it is
-RECOGNISED = 3.0  # times what other seeds' sounds correlate by chance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +48,11 @@ def candidates(model: Model, case: Case, expected: Array, recording: Recording) 
     return [
         lambda: _of_the_writer(expected, recording),
         lambda: _of_the_sampler(model, case),
+        lambda: _of_the_guidance(model, case),
+        lambda: _of_the_length(model, case),
         lambda: _of_the_ids(model, case),
         lambda: _of_the_noise(model, case),
-        lambda: _of_the_seconds(model, case),
+        lambda: _of_the_request(model, case),
     ]
 
 
@@ -73,6 +73,10 @@ def _of_the_writer(expected: Array, recording: Recording) -> Iterator[Cause]:
     if top < np.abs(whole).max():
         sentence = f"samples beyond {top:.3g} are clipped; the model's reach {np.abs(whole).max():.3g}"
         yield Cause(component=writer, sentence=sentence, audio=np.clip(whole, -top, top))
+    if (clicks := _clicks(whole, found)) is not None:
+        places = np.flatnonzero(clicks.any(axis=0))
+        sentence = f"single samples leap in {places.size} places, the first at {places[0] / recording.rate_hz:.3f} s"
+        yield Cause(component=writer, sentence=sentence, audio=np.where(clicks, found, whole))
     shift = _shift(whole[0], found[0], round(MOST_SHIFT_S * recording.rate_hz))
     if shift:
         sentence = f"the sound is {abs(shift)} samples {'late' if shift > 0 else 'early'}"
@@ -88,7 +92,7 @@ def _of_the_sampler(model: Model, case: Case) -> Iterator[Cause]:
             yield Cause(
                 component="the sampler",
                 sentence=f"it is what '{name}' makes of the request, not '{own.name}'",
-                audio=_generated(model, replace(case, request=request)),
+                audio=generated(model, replace(case, request=request)),
             )
     for steps in OTHER_STEPS:
         if steps != own.steps:
@@ -96,12 +100,22 @@ def _of_the_sampler(model: Model, case: Case) -> Iterator[Cause]:
             yield Cause(
                 component="the sampler",
                 sentence=f"it is what {steps} steps make of the request, not {own.steps}",
-                audio=_generated(model, replace(case, request=request)),
+                audio=generated(model, replace(case, request=request)),
             )
     shape = model.spec.latent_shape
     again = repeat(next(case.draws(shape)))
     sentence = "every step is re-noised with the noise of the start"
-    yield Cause(component="the sampler", sentence=sentence, audio=_generated(model, case, again))
+    yield Cause(component="the sampler", sentence=sentence, audio=generated(model, case, again))
+
+
+def _of_the_guidance(model: Model, case: Case) -> Iterator[Cause]:
+    """Guidance, which a distilled model is not made for."""
+    own = case.request.guidance
+    for scale in OTHER_SCALES:
+        if scale != own.scale:
+            request = replace(case.request, guidance=replace(own, scale=scale))
+            sentence = f"it is guided, by a scale of {scale:g} in the place of {own.scale:g}"
+            yield Cause(component="the guidance", sentence=sentence, audio=generated(model, replace(case, request=request)))
 
 
 class Narrowed(Tokenizer):
@@ -124,7 +138,25 @@ def _of_the_ids(model: Model, case: Case) -> Iterator[Cause]:
     sentence = "int64 ids are read as int32, so that every other one is 0"
     pipeline = model.pipeline()
     narrowed = Pipeline(**{**vars(pipeline), "tokenizer": Narrowed(pipeline.tokenizer)})
-    yield Cause(component="the conditioner's inputs", sentence=sentence, audio=_made(narrowed, case))
+    yield Cause(component="the conditioner's inputs", sentence=sentence, audio=made(narrowed, case))
+
+
+def _of_the_length(model: Model, case: Case) -> Iterator[Cause]:
+    """A prompt of more tokens than the model is given, not cut."""
+    limit = model.spec.prompt.max_length
+    if (count := model.tokenizer.count(case.request.prompt)) > limit:
+        sentence = f"the conditioner saw all {count} tokens of the prompt, the model is given {limit}"
+        yield Cause(component="the tokenizer", sentence=sentence, audio=made(_with_room(model, count), case))
+
+
+def _with_room(model: Model, tokens: int) -> Pipeline:
+    """The model, given as many tokens."""
+    own = model.pipeline()
+    tokenizer = copy.copy(own.tokenizer)
+    tokenizer.max_length = tokens
+    spec = replace(model.spec, prompt=replace(model.spec.prompt, max_length=tokens))
+    stages = {name: replace(model, spec=spec).stage(name) for name in own.stages}
+    return Pipeline(**{**vars(own), "tokenizer": tokenizer, "stages": stages})
 
 
 def _of_the_noise(model: Model, case: Case) -> Iterator[Cause]:
@@ -132,66 +164,28 @@ def _of_the_noise(model: Model, case: Case) -> Iterator[Cause]:
     for name in STREAMS:
         if name != case.noise:
             sentence = f"its noise is '{name}' of seed {case.seed}, not '{case.noise}'"
-            yield Cause(component="the noise", sentence=sentence, audio=_generated(model, replace(case, noise=name)))
+            yield Cause(component="the noise", sentence=sentence, audio=generated(model, replace(case, noise=name)))
 
 
-def _of_the_seconds(model: Model, case: Case) -> Iterator[Cause]:
-    """Arm's app asks for its own duration."""
-    if case.request.seconds != APP_SECONDS:
-        request = replace(case.request, seconds=APP_SECONDS)
-        sentence = f"it was asked for {APP_SECONDS:g} s, not {case.request.seconds:g} s"
-        yield Cause(component="the request", sentence=sentence, audio=_generated(model, replace(case, request=request)))
+def _of_the_request(model: Model, case: Case) -> Iterator[Cause]:
+    """Arm's app asks for its own duration; it starts from noise unless it is given a sound."""
+    own = case.request
+    if own.seconds != APP_SECONDS:
+        request = replace(own, seconds=APP_SECONDS)
+        sentence = f"it was asked for {APP_SECONDS:g} s, not {own.seconds:g} s"
+        yield Cause(component="the request", sentence=sentence, audio=generated(model, replace(case, request=request)))
+    if own.init_audio is not None:
+        request = replace(own, init_audio=None, sampler=replace(own.sampler, sigma_max=None))
+        sentence = "it does not start from the init audio, but from noise alone"
+        yield Cause(component="the request", sentence=sentence, audio=generated(model, replace(case, request=request)))
 
 
-def origin(model: Model, case: Case, expected: Array, recording: Recording, say: Say) -> tuple[str, str]:
-    """(component, sentence) where no cause is known: whether this seed's noise is in the sound at all.
-
-    All sounds of a prompt, and of a model, have something in common. What other seeds make of the prompt is taken off, of
-    either sound what other seeds of their own do, or these would make the two alike.
-    """
-    found, whole = recording.audio.astype(np.float64), recording.cut(expected)
-    seeds = ((case.seed + offset) % UINT32_END for offset in CONTROL_OFFSETS)
-    one, two, three, four = (recording.cut(_generated(model, replace(case, seed=seed))) for seed in seeds)
-    ours, theirs = (one + two) / 2, (three + four) / 2
-    same = correlation_of_all(found - theirs, whole - ours)
-    by_chance = max(abs(correlation_of_all(found - theirs, one - two)), abs(correlation_of_all(found - ours, three - four)))
-    if same > RECOGNISED * by_chance:
-        neighbour = _neighbour(model, case, recording, whole, say) if case.noise in audiogen.STREAMS else None
-        if neighbour is not None:
-            return "the seed", f"it is what seed {neighbour} makes, not {case.seed}"
-        return (
-            "the conditioner or the request",
-            f"the noise of seed {case.seed} is in it (correlation {same:.2f}, other seeds {by_chance:.2f}), so it was another "
-            "prompt, other seconds, or other weights",
-        )
-    return (
-        "the seed",
-        f"the noise of seed {case.seed} in '{case.noise}' is not in it (correlation {same:.2f}, other seeds {by_chance:.2f}): "
-        "it was another seed, or noise of another kind",
-    )
-
-
-def _neighbour(model: Model, case: Case, recording: Recording, expected: Array, say: Say) -> int | None:
-    """A seed nearby whose sound is nearer: the app draws step i from seed + i + 4564, so neighbours share most draws."""
-    closest = {case.seed: correlation_of_all(recording.audio, expected)}
-    for offset in range(1, case.request.sampler.steps):
-        for seed in (case.seed + offset, case.seed - offset):
-            if seed >= 0:
-                say(f"is it seed {seed}?")
-                closest[seed] = correlation_of_all(recording.audio, recording.cut(_generated(model, replace(case, seed=seed))))
-    best = max(closest, key=lambda seed: closest[seed])
-    clear = 1 - closest[best] <= NEIGHBOUR * (1 - closest[case.seed])
-    return best if best != case.seed and clear else None
-
-
-def _generated(model: Model, case: Case, noise: Iterator[State] | None = None) -> Array:
-    """(channel, sample) audio of the float32 reference."""
-    return _made(model.pipeline(), case, noise)
-
-
-def _made(pipeline: Pipeline, case: Case, noise: Iterator[State] | None = None) -> Array:
-    audio: Array = generate(pipeline, case.request, noise or case.draws(pipeline.latent_shape))["audio"][0]
-    return audio
+def _clicks(expected: Array, found: Array) -> Array | None:
+    """Which samples leap (channel, sample), each higher than both of its neighbours; None where none or many do."""
+    sizes = np.abs(leaps(expected, found))
+    there = sizes > LEAP * np.sqrt(np.mean(sizes**2))
+    there[:, 1:-1] &= (sizes[:, 1:-1] >= sizes[:, :-2]) & (sizes[:, 1:-1] >= sizes[:, 2:])
+    return there if 0 < np.count_nonzero(there) <= MOST_CLICKS * there.size else None
 
 
 def level_ratio(expected: Array, found: Array) -> float:

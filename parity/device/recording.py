@@ -56,6 +56,22 @@ def correlation_of_all(one: Array, two: Array) -> float:
     return correlation(one.astype(np.float64).ravel(), two.astype(np.float64).ravel())
 
 
+def leaps(expected: Array, found: Array) -> Array:
+    """By how much each sample of the difference of two (channel, sample) sounds is off the mean of its neighbours, 0 at the ends:
+    a single wrong sample is a whole leap there, while what is heard as noise or as another sound hardly leaps."""
+    apart = found.astype(np.float64) - expected
+    leaping: Array = np.zeros_like(apart)
+    leaping[:, 1:-1] = apart[:, 1:-1] - (apart[:, :-2] + apart[:, 2:]) / 2
+    return leaping
+
+
+def worst_click(expected: Array, found: Array) -> float:
+    """The highest leap beside their root mean square; 0 of equal sounds."""
+    sizes = np.abs(leaps(expected, found))
+    usual = float(np.sqrt(np.mean(sizes**2)))
+    return float(sizes.max()) / usual if usual else 0.0
+
+
 class Closeness:
     """How far sounds are from one the model made, over the length of a recording and as its encoding stores them."""
 
@@ -73,4 +89,8 @@ class Closeness:
         """Of (channel, sample) audio."""
         heard: Portrait = portrait(audio, self._recording.rate_hz)
         waveform = 1 - correlation_of_all(self._expected, audio)
-        return {**audible_distances(self._portrait, heard), "waveform_decorrelation": waveform}
+        return {
+            **audible_distances(self._portrait, heard),
+            "waveform_decorrelation": waveform,
+            "worst_click": worst_click(self._expected, audio),
+        }

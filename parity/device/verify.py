@@ -4,12 +4,14 @@ The run is made again by the reference from the device's own noise stream. A dev
 ping-pong amplifies that, so the file has to lie near generations disturbed by what such a precision errs by.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from parity.device.causes import Cause, candidates, origin
+from parity.device.causes import Cause, candidates
+from parity.device.origin import origin
 from parity.device.recording import Closeness, Recording, read_recording
 from parity.judge.held import envelope_why
 from parity.judge.judge import Judge
@@ -22,21 +24,38 @@ from parity.truth.envelope import draws, envelope
 from parity.truth.own_errors import own_errors
 from parity.truth.store import Store
 from reference.progress import Say
+from reference.spec.audio import fitted, read_wav
 from reference.spec.errors import InputError
 from reference.spec.generation import Request
 from reference.spec.model import ModelSpec
-from reference.spec.stages import CONDITIONER, DECODER, DIT, GENERATION
+from reference.spec.sampling.samplers import sampler_called
+from reference.spec.stages import CONDITIONER, DECODER, DIT, ENCODER, GENERATION
 from reference.spec.tensors import Array
 
 # What each stage computes in: by the name of a device's mix, the reference at that precision.
-MIXES = {
-    "fp32": dict.fromkeys(GENERATION, YARDSTICK),
-    "fp16": dict.fromkeys(GENERATION, "fp16"),
-    "int8": {CONDITIONER: YARDSTICK, DIT: "int8_rows", DECODER: "fp16"},  # Arm's: INT8 DiT, decoder forced to FP16
+MIXES: Mapping[str, Mapping[str, str]] = {
+    "fp32": dict.fromkeys((*GENERATION, ENCODER), YARDSTICK),
+    "fp16": dict.fromkeys((*GENERATION, ENCODER), "fp16"),
+    # Arm's: INT8 DiT, the autoencoder forced to FP16
+    "int8": {CONDITIONER: YARDSTICK, DIT: "int8_rows", DECODER: "fp16", ENCODER: "fp16"},
 }
 WAVEFORM = "waveform_decorrelation"
 MUCH_NEARER = 0.1  # of the distance without it: a cause that is not the whole truth
 CLIPPED = 3  # samples at the very top that may be there by chance
+
+
+@dataclass(frozen=True, kw_only=True)
+class InitAudio:
+    """The sound a device started from, and the level of noise it put on it, None for the usual."""
+
+    path: Path
+    noise_level: float | None
+
+    def of(self, request: Request, spec: ModelSpec) -> Request:
+        """The request from it. Raises InputError for a file that is no sound, and for a level the sampler cannot start at."""
+        audio = fitted(*read_wav(self.path), spec.sample_rate_hz, spec.audio_shape)
+        level = sampler_called(request.sampler.name).scale.init_level if self.noise_level is None else self.noise_level
+        return replace(request, init_audio=audio, sampler=replace(request.sampler, sigma_max=level))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +69,7 @@ class VerifyOptions:
     noise: str
     mix: str
     threads: int
+    init_audio: InitAudio | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +86,8 @@ def verify(options: VerifyOptions, store: Store, say: Say) -> Answer:
     if options.mix not in MIXES:
         raise InputError(f"precision '{options.mix}' is unknown; valid: {', '.join(MIXES)}")
     recording = read_recording(options.wav)
-    case = Case(id=options.wav.name, request=options.request, seed=options.seed, free_running=True, noise=options.noise)
     with Judge.of(options.model, [], options.threads, store) as judge:
+        case = _case(options, judge.model.spec)
         odd = _odd(recording, judge.model.spec)
         if odd is not None:
             return Answer(checks=[], component="the WAV writer", sentence=odd)
@@ -81,6 +101,11 @@ def verify(options: VerifyOptions, store: Store, say: Say) -> Answer:
             return Answer(checks=checks)
         component, sentence = _cause(judge, case, expected, recording, limits, say)
     return Answer(checks=checks, component=component, sentence=sentence)
+
+
+def _case(options: VerifyOptions, spec: ModelSpec) -> Case:
+    request = options.request if options.init_audio is None else options.init_audio.of(options.request, spec)
+    return Case(id=options.wav.name, request=request, seed=options.seed, free_running=True, noise=options.noise)
 
 
 def _odd(recording: Recording, spec: ModelSpec) -> str | None:
@@ -103,9 +128,10 @@ def _limits(judge: Judge, case: Case, expected: Array, recording: Recording, mix
     return {metric: ENVELOPE_FACTOR * value for metric, value in cloud[DECODER].items()}
 
 
-def _errors(judge: Judge, case: Case, mix: dict[str, str]) -> OwnErrors:
+def _errors(judge: Judge, case: Case, mix: Mapping[str, str]) -> OwnErrors:
     """What each stage errs by at its precision when fed the truth."""
-    return own_errors({stage: judge.answers(stage, mix[stage], case) for stage in GENERATION}, judge.truth(case))
+    stages = GENERATION if case.request.init_audio is None else (*GENERATION, ENCODER)
+    return own_errors({stage: judge.answers(stage, mix[stage], case) for stage in stages}, judge.truth(case))
 
 
 def _closeness(case: Case, expected: Array, recording: Recording, limits: dict[str, float], why: str) -> list[Verdict]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fixtures import PROMPTS_FILE
+from reference.spec import audiogen
 from reference.spec.errors import InputError
 from reference.spec.generation import Request
 from reference.spec.model import SECONDS_START, SECONDS_TOTAL, ModelSpec
@@ -36,7 +37,12 @@ class Case:
 
     def draws(self, shape: tuple[int, ...]) -> Iterator[State]:
         """The noise of a run of it."""
-        return open_noise(self.noise, shape, self.seed)
+        return open_noise(self.noise, shape, self.seed, init_audio=self.request.init_audio is not None)
+
+    @property
+    def encoder_draws_unseen(self) -> bool:
+        """Whether it starts from audio that an app's encoder encodes, whose file keeps what it draws to itself."""
+        return self.request.init_audio is not None and self.noise in audiogen.STREAMS
 
 
 @dataclass(frozen=True, kw_only=True)

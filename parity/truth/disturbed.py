@@ -9,7 +9,8 @@ import numpy as np
 from parity.measure.cases import Case
 from reference.pipeline import Model, TorchStage
 from reference.spec.generation import Stage, generate
-from reference.spec.stages import CONDITIONER, DECODER, DIT, STAGE_TABLE
+from reference.spec.noise import ENCODER_NOISE
+from reference.spec.stages import CONDITIONER, DECODER, DIT, ENCODER, STAGE_TABLE
 from reference.spec.tensors import Array, Tensors
 
 
@@ -40,6 +41,9 @@ class Disturbed:
             DIT: _moved_by(batched(model, DIT, len(draws)), errors, self._signs),
             DECODER: lambda feed: {"audio": feed["latents"]},
         }
+        if case.request.init_audio is not None:
+            encode = _encodings(pipeline.stages[ENCODER], case, draws) if case.encoder_draws_unseen else pipeline.stages[ENCODER]
+            stages[ENCODER] = _moved_by(encode, errors, self._signs)
         trace = generate(replace(pipeline, stages=stages), case.request, case.draws(pipeline.latent_shape))
         self._latents = trace["latents"]
 
@@ -58,6 +62,18 @@ def batched(model: Model, name: str, size: int) -> Stage:
     def run(feed: Mapping[str, Array]) -> Tensors:
         spread = {tensor.name: np.broadcast_to(feed[tensor.name], tensor.shape).copy() for tensor in inputs}
         return TorchStage(model.modules[name], replace(signature, inputs=inputs))(spread)
+
+    return run
+
+
+def _encodings(encode: Stage, case: Case, draws: Sequence[int]) -> Stage:
+    """The encoder, with noise of its own for every draw."""
+
+    def run(feed: Mapping[str, Array]) -> Tensors:
+        streams = (np.random.Generator(np.random.Philox(np.random.SeedSequence([case.seed, draw]))) for draw in draws)
+        shape = feed[ENCODER_NOISE].shape
+        found = [encode({**feed, ENCODER_NOISE: stream.standard_normal(shape, np.float32)}) for stream in streams]
+        return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
 
     return run
 

@@ -75,6 +75,15 @@ def _stream(shape: tuple[int, ...], seed: int, *, first_is_v: bool, clamp: bool,
         yield values.reshape(shape)
 
 
+def beside_encoder(draws: Iterator[State]) -> Iterator[State]:
+    """The draws of a run from init audio, zeros for the encoder's: the app's encoder draws inside its file or not at all, and the
+    app's own draws, by seed, stay those of the steps."""
+    first = next(draws)
+    yield first
+    yield np.zeros_like(first)
+    yield from draws
+
+
 STREAMS: dict[str, Callable[[tuple[int, ...], int], Iterator[State]]] = {
     "audiogen-libstdcxx": partial(_stream, first_is_v=True, clamp=True, fused=False),
     "audiogen-libcxx": partial(_stream, first_is_v=False, clamp=False, fused=False),

@@ -75,7 +75,8 @@ def open_noise(
     if kind in NOISES and not 0 <= seed < UINT32_END:
         raise InputError(f"seed is {seed}, expected 0 to {UINT32_END - 1}")
     if kind in STREAMS:
-        return STREAMS[kind](shape, seed)
+        draws = STREAMS[kind](shape, seed)
+        return audiogen.beside_encoder(draws) if init_audio and kind in audiogen.STREAMS else draws
     if kind == TORCH_TREE:
         return _tree(shape, seed, init_audio, sampler)
     if kind.endswith(".npz"):

@@ -1,9 +1,10 @@
 """A device's WAV: accepted from an independent run of the app's algorithm, refused with the cause where anything differs."""
 
+import json
 import shutil
-import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,57 +17,24 @@ from typer.testing import CliRunner
 
 from fixtures import TINY_MODEL_DIR
 from litert_pipeline.bundle import Bundle
-from litert_pipeline.run.pipeline import open_stage
 from parity.__main__ import app
 from parity.device.causes import _moved, _shift, level_ratio
 from parity.device.recording import Recording
+from parity.device.verify import MIXES
+from parity.meta_tests.device.arm_app import LEVEL, PROMPT, RATE_HZ, SCALE, SEED, Asked, compiled, init_audio, run_app
 from reference.pipeline import load_model
 from reference.spec.audio import read_wav, write_wav
 from reference.spec.generation import Request, generate
 from reference.spec.noise import open_noise
-from reference.spec.tensors import Array, Tensors
+from reference.spec.tensors import Array
 
-RATE_HZ, SEED, STEPS = 44100, 99, 8
 SAME_LEVEL = 2e-3  # of two seconds of noise, which have a level of their own
 UNIT = 2.0**-15 + 1e-9  # of 16-bit samples, and what float32 adds
-PROMPT, OTHER = "warm pad and a tight drum loop", "a dog barks twice"
+OTHER = "a dog barks twice"
 NOISE = "audiogen-libstdcxx"
-# Levels and noise as the app computes them, in C++: a running float sum, a fresh engine and distribution per draw.
-PROGRAM = """
-#include <cmath>
-#include <cstdio>
-#include <cstdlib>
-#include <random>
-#include <vector>
-static void emit(const std::vector<float>& values) { std::fwrite(values.data(), sizeof(float), values.size(), stdout); }
-static void draw(std::vector<float>& values, unsigned long seed) {
-    std::mt19937 engine(seed);
-    std::normal_distribution<float> normal(0.0f, 1.0f);
-    for (float& value : values) value = normal(engine);
-    emit(values);
-}
-int main(int, char** words) {
-    const unsigned long seed = std::strtoul(words[1], nullptr, 10);
-    const int steps = std::atoi(words[3]);
-    std::vector<float> levels(steps + 1), noise(std::atol(words[2]));
-    const float stride = 8.0f / steps;
-    float logsnr = -6.0f;
-    for (float& level : levels) { level = 1.0f / (1.0f + std::exp(logsnr)); logsnr += stride; }
-    levels.front() = 1.0f;
-    levels.back() = 0.0f;
-    emit(levels);
-    draw(noise, seed);
-    for (int step = 0; step < steps; ++step) draw(noise, seed + step + 4564);
-}
-"""
-
-
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("app")
-    (folder / "app.cpp").write_text(PROGRAM)
-    subprocess.run(["g++", "-O1", "-ffp-contract=off", str(folder / "app.cpp"), "-o", str(folder / "app")], check=True)
-    return folder / "app"
+    return compiled(tmp_path_factory.mktemp("app"))
 
 
 Made = Callable[..., Array]
@@ -76,60 +44,19 @@ Made = Callable[..., Array]
 def device(program: Path, bundles: Mapping[str, Bundle]) -> Made:
     """The app's loop around the INT8 bundle; nothing of the project's sampler or noise takes part."""
     bundle = bundles["int8"]
-    made: dict[tuple[str, int, bool, int, bool], Array] = {}
+    made: dict[Asked, Array] = {}
 
-    def run(prompt: str = PROMPT, seed: int = SEED, euler: bool = False, steps: int = STEPS, narrow: bool = False) -> Array:
-        asked = (prompt, seed, euler, steps, narrow)
+    def run(**options: Any) -> Array:
+        asked = Asked(**options)
         if asked not in made:
-            made[asked] = _run(program, bundle, *asked)
+            made[asked] = run_app(program, bundle, asked)
         return made[asked]
 
     return run
 
 
-def _run(program: Path, bundle: Bundle, prompt: str, seed: int, euler: bool, steps: int, narrow: bool) -> Array:
-    latents = bundle.manifest.stages["decoder"].signature.inputs[0]
-    size = int(np.prod(latents.shape))
-    drawn = subprocess.run([str(program), str(seed), str(size), str(steps)], check=True, capture_output=True).stdout
-    values = np.frombuffer(drawn, "<f4")
-    levels, noise = values[: steps + 1], values[steps + 1 :].reshape(steps + 1, *latents.shape)
-    with open_stage(bundle, "conditioner") as conditioner:
-        told = tokens(bundle, prompt)
-        conditioning = conditioner(told | (_narrowed(told) if narrow else {}))
-    x = noise[0].copy()
-    with open_stage(bundle, "dit") as dit:
-        for step in range(steps):
-            velocity = dit({"x": x, "t": levels[step : step + 1].copy(), **conditioning})["velocity"]
-            if euler:
-                x = x + (levels[step + 1] - levels[step]) * velocity
-            else:
-                x = (1 - levels[step + 1]) * (x - levels[step] * velocity) + levels[step + 1] * noise[step + 1]
-    with open_stage(bundle, "decoder") as decoder:
-        return decoder({"latents": x})["audio"][0]
-
-
-def _narrowed(told: Tensors) -> Tensors:
-    """Eight bytes an id, written into a buffer of four an id and beyond: what the conditioner finds there."""
-    wide = {name: told[name].astype(np.int64).tobytes() for name in ("input_ids", "attention_mask")}
-    return {name: np.frombuffer(data[: len(data) // 2], np.int32)[None].copy() for name, data in wide.items()}
-
-
-def tokens(bundle: Bundle, prompt: str) -> Tensors:
-    """SentencePiece's ids, one behind them, zeros after that: the app's own tokenization."""
-    import sentencepiece
-
-    pieces = sentencepiece.SentencePieceProcessor()
-    pieces.Load(str(bundle.tokenizer_path))
-    length = bundle.manifest.stages["conditioner"].signature.inputs[0].shape[-1]
-    ids = [*pieces.EncodeAsIds(prompt), 1]
-    row = np.zeros((1, length), np.int32)
-    row[0, : len(ids)] = ids
-    mask = (np.arange(length) < len(ids)).astype(np.int32)[None]
-    return {"input_ids": row, "attention_mask": mask, "seconds_total": np.array([10], np.float32)}
-
-
-def verify(wav: Path, *options: str, model: Path = TINY_MODEL_DIR) -> tuple[int, str]:
-    request = ["--prompt", PROMPT, "--seed", str(SEED), "--noise", NOISE, "--model", str(model)]
+def verify(wav: Path, *options: str, model: Path = TINY_MODEL_DIR, prompt: str = PROMPT) -> tuple[int, str]:
+    request = ["--prompt", prompt, "--seed", str(SEED), "--noise", NOISE, "--model", str(model)]
     result = CliRunner().invoke(app, ["verify-wav", str(wav), *request, *options])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result.exit_code, " ".join(result.output.split())
@@ -159,12 +86,14 @@ WRONG: dict[str, tuple[Callable[[Made], Array], str]] = {
     "another prompt": (lambda made: made(prompt=OTHER), "so it was another prompt, other seconds, or other weights"),
     "Euler": (lambda made: made(euler=True), "it is what 'euler' makes of the request, not 'pingpong'; look at the sampler"),
     "fewer steps": (lambda made: made(steps=4), "it is what 4 steps make of the request, not 8; look at the sampler"),
+    "guided": (lambda made: made(scale=SCALE), "it is guided, by a scale of 6 in the place of 1; look at the guidance"),
     "wide ids": (lambda made: made(narrow=True), "int64 ids are read as int32, so that every other one is 0; look at"),
     "swapped channels": (lambda made: made()[::-1], "left and right are swapped; look at the WAV writer"),
     "one channel twice": (lambda made: made()[[0, 0]], "both channels hold the left one"),
     "inverted": (lambda made: -made(), "the sound is inverted"),
     "quiet": (lambda made: made() / 2, "all samples are multiplied by 0.499|all samples are multiplied by 0.5; look"),
     "late": (lambda made: _moved(made(), 11), "the sound is 11 samples late"),
+    "clicks": (lambda made: clicking(made()), "single samples leap in 4 places, the first at 0.250 s; look at the WAV writer"),
     "clipped": (lambda made: np.clip(made(), -0.3, 0.3), "samples beyond 0.3 are clipped"),
     "mono": (lambda made: made()[:1], "it has 1 channel, the model makes 2"),
     "too long": (lambda made: np.concatenate([made(), made()], axis=1), "samples long, the model makes"),
@@ -179,6 +108,63 @@ def test_what_was_different_is_named(device: Made, tmp_path: Path, kind: str) ->
     assert code == 1
     told = output.replace("(", " (").split("not the model's: ")[1]
     assert any(words in _without_figures(told) for words in sentence.split("|")), told
+
+
+def clicking(audio: Array) -> Array:
+    """0.3 every half second on one sample of both channels."""
+    clicks = np.zeros_like(audio)
+    clicks[:, RATE_HZ // 4 :: RATE_HZ // 2] = 0.3
+    return audio + clicks
+
+
+@pytest.mark.parametrize("precision", MIXES)
+def test_the_limit_of_clicks_is_above_what_right_sounds_leap(precision: str, device: Made, tmp_path: Path) -> None:
+    """At every precision, though only INT8's is what the device computed in."""
+    write_wav(tmp_path / "out.wav", device(), RATE_HZ)
+    _, output = verify(tmp_path / "out.wav", "--precision", precision)
+    assert "ok decoder/device/out.wav, free-running: worst_click" in output
+
+
+@pytest.fixture
+def start(tmp_path: Path, bundles: Mapping[str, Bundle]) -> tuple[str, ...]:
+    """The options that tell of init audio."""
+    samples = bundles["int8"].manifest.stages["encoder"].signature.inputs[0].shape[-1]
+    write_wav(tmp_path / "init.wav", init_audio(samples), RATE_HZ)
+    return "-i", str(tmp_path / "init.wav"), "-x", str(LEVEL)
+
+
+def test_a_sound_that_starts_from_another_is_accepted(device: Made, tmp_path: Path, start: tuple[str, ...]) -> None:
+    write_wav(tmp_path / "out.wav", device(started=True), RATE_HZ)
+    code, output = verify(tmp_path / "out.wav", *start)
+    assert code == 0, output
+
+
+def test_init_audio_that_was_left_out_is_named(device: Made, tmp_path: Path, start: tuple[str, ...]) -> None:
+    write_wav(tmp_path / "out.wav", device(), RATE_HZ)
+    code, output = verify(tmp_path / "out.wav", *start)
+    assert code == 1
+    assert "it does not start from the init audio, but from noise alone; look at the request" in output
+
+
+def test_a_level_without_init_audio_is_told(tmp_path: Path) -> None:
+    code, output = verify(tmp_path / "out.wav", "-x", "0.5")
+    assert code == 2
+    assert "init_noise_level has no effect without init audio" in output
+
+
+def test_a_prompt_that_was_not_cut_is_named(tmp_path: Path) -> None:
+    """By a model whose config gives the conditioner twice the room."""
+    roomy = Path(shutil.copytree(TINY_MODEL_DIR, tmp_path / "roomy"))
+    config = json.loads((roomy / "model_config.json").read_text())
+    (t5,) = [part["config"] for part in config["model"]["conditioning"]["configs"] if part["type"] == "t5"]
+    limit, t5["max_length"] = t5["max_length"], 2 * t5["max_length"]
+    (roomy / "model_config.json").write_text(json.dumps(config))
+    pipeline, prompt = load_model(roomy).pipeline(), " ".join(["drum"] * limit)
+    audio = generate(pipeline, Request(prompt=prompt, seconds=10.0), open_noise(NOISE, pipeline.latent_shape, SEED))["audio"][0]
+    write_wav(tmp_path / "out.wav", audio, RATE_HZ)
+    code, output = verify(tmp_path / "out.wav", "--precision", "fp32", prompt=prompt)
+    assert code == 1
+    assert f"the model is given {limit}; look at the tokenizer" in output
 
 
 def test_seconds_are_given_as_the_app_is_given_them(tmp_path: Path) -> None:
