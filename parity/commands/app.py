@@ -4,7 +4,13 @@ from collections.abc import Callable, Mapping
 
 from litert_pipeline.extras import naming_missing
 from parity.commands.contents import contents_command
-from parity.commands.device import contract_command, judge_command, pack_command, verify_wav_command
+from parity.commands.device import (
+    contract_command,
+    judge_command,
+    pack_command,
+    record_android_command,
+    verify_wav_command,
+)
 from parity.commands.faults import faults_command
 from parity.commands.gate import gate_command, soak_command
 from parity.commands.latency import bench_report_command, codec_command, headline_command
@@ -24,6 +30,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "codec": codec_command,
     "bench-report": bench_report_command,
     "pack": pack_command,
+    "record-android": record_android_command,
     "judge": judge_command,
     "contract": contract_command,
     "verify-wav": verify_wav_command,

@@ -49,6 +49,29 @@ def pack_command(
     print_peak(console)
 
 
+def record_android_command(
+    kit: Annotated[Path, typer.Option(help="The kit, as 'parity pack' wrote it.")],
+    tool: Annotated[Path, typer.Option(help="LiteRT's benchmark_model for the phone, a file here.")],
+    out: Annotated[Path, typer.Option(help="Folder for the answers; what was begun there goes on.")],
+    models: Annotated[
+        Path | None, typer.Option(help="Folder with the kit's bundles by name, where it was packed with --no-models.")
+    ] = None,
+    adb: Annotated[str, typer.Option(help="Android's adb.")] = "adb",
+    serial: Annotated[str | None, typer.Option(help="Which phone, where 'adb devices' lists several.")] = None,
+) -> None:
+    """Ask a kit on a phone without Python, through adb; exit codes and answers are those of record.pyz. Nothing is timed."""
+    from parity.device.android import Phone
+    from parity.device.record.kit import read_kit
+    from parity.device.record.main import recorded
+    from parity.device.record_android import on_phone, untimed
+
+    if not tool.is_file():
+        raise InputError(f"{tool}: no such file; expected LiteRT's benchmark_model, built or downloaded for the phone")
+    asked = read_kit(kit, models)
+    asked.require_intact()
+    raise typer.Exit(recorded(untimed(asked), out, on_phone(Phone(tool=tool, adb=adb, serial=serial))))
+
+
 def judge_command(
     answers: Annotated[list[Path], typer.Option(help="Folder that record.pyz wrote; repeatable, for devices side by side.")],
     model: ModelDir = TINY_MODEL_DIR,

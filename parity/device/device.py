@@ -117,10 +117,14 @@ def _told(machine: Mapping[str, Any], answers: Answers) -> dict[str, str]:
         **machine["versions"],
         "governor": machine["governor"] or "",
         "temperature": _temperatures([machine["temperature_c"], *(one["temperature_c"] for one in left[-1:])]),
-        "peak memory": f"{left[-1]['peak_bytes'] / 2**30:.2f} GiB resident" if left else "",
+        "peak memory": _resident(left[-1]["peak_bytes"]) if left else "",
         "kit": answers.kit_id[:12],
     }
     return {name: str(value) for name, value in found.items() if value}
+
+
+def _resident(size_bytes: int | None) -> str:
+    return "" if size_bytes is None else f"{size_bytes / 2**30:.2f} GiB resident"
 
 
 def _temperatures(found: Sequence[float | None]) -> str:

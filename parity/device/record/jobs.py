@@ -15,7 +15,7 @@ from parity.device.record.arrays import Arrays, Reference
 from parity.device.record.generations import draws_of, pipeline_of, request_of
 from parity.device.record.kit import Kit
 from parity.device.record.machine import Throttling, temperature_c
-from parity.device.record.open_part import OpenParts, open_part
+from parity.device.record.open_part import OpenParts
 from parity.device.record.plan import Generation, Part, Question, Variant
 from parity.measure.asked import digest_of
 from parity.measure.race import race
@@ -123,7 +123,7 @@ class Jobs:
 
     def _raced(self, entrants: list[Variant], stage: str, threads: int, feed: Tensors) -> dict[str, list[float]]:
         with ExitStack() as stack:
-            runs = {one.name: stack.enter_context(open_part(self.kit, one, stage, threads)) for one in entrants}
+            runs = {one.name: stack.enter_context(self.open_parts.opened(self.kit, one, stage, threads)) for one in entrants}
             calls = {name: (lambda _, run=run: run(feed)) for name, run in runs.items()}
             return {name: list(times.seconds) for name, times in race(calls, self.kit.plan.rounds).items()}
 

@@ -9,7 +9,7 @@ from parity.device.record.alone import ALONE, in_own_process
 from parity.device.record.answers import Answers
 from parity.device.record.journal import JUDGED, KIT
 from parity.device.record.kit import Kit, read_kit
-from parity.device.record.recorder import record, to_terminal
+from parity.device.record.recorder import HERE, Respondent, record, to_terminal
 from parity.device.record.verdicts import OnTheSpot, worst_rows
 from parity.measure.verdict import Verdict
 from reference.spec.errors import EXIT_NOT_JUDGED, EXIT_OK, EXIT_REFUSE, exit_with_one_line
@@ -26,12 +26,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             in_own_process(kit, options.alone)
             return
         kit.require_intact()
-        code = _recorded(kit, options.out)
+        code = recorded(kit, options.out)
     sys.exit(code)
 
 
-def _recorded(kit: Kit, out: Path) -> int:
-    answers = record(kit, out, to_terminal)
+def recorded(kit: Kit, out: Path, by: Respondent = HERE) -> int:
+    """Record what is left, judge it, print what came of it; the exit code."""
+    answers = record(kit, out, to_terminal, by)
     checks = list(OnTheSpot(answers=answers, arrays=kit.arrays).verdicts())
     answers.journal.append(JUDGED, checks=[check.to_json() for check in checks])
     missing = answers.unanswered()

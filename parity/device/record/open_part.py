@@ -1,6 +1,6 @@
 """Open stages of a kit with the runtimes their variants are run by."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
@@ -24,17 +24,21 @@ def open_part(kit: Kit, variant: Variant, stage: str, threads: int) -> AbstractC
     return open_stage(bundle, stage, compute=variant.compute, threads=threads, kernels=variant.kernels)
 
 
+Opener = Callable[[Kit, Variant, str, int], AbstractContextManager[Stage]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class OpenParts:
-    """Stages that are open, as many as fit."""
+    """Stages that are open, as many as fit; `opened` opens one."""
 
     kit: Kit
+    opened: Opener = open_part
     held: OpenStages = field(default_factory=lambda: OpenStages(held_bytes=HELD_BYTES))
 
     def stage(self, variant: Variant, stage: str, threads: int) -> Stage:
         """A stage, opened if it is not; use it before asking for the next. Raises InputError as `open_part`."""
         size_bytes = self.size_bytes(variant, stage)
-        return self.held.stage((variant.name, stage, threads), size_bytes, lambda: open_part(self.kit, variant, stage, threads))
+        return self.held.stage((variant.name, stage, threads), size_bytes, lambda: self.opened(self.kit, variant, stage, threads))
 
     def size_bytes(self, variant: Variant, stage: str) -> int:
         """Of its file."""

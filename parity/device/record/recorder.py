@@ -15,11 +15,31 @@ from parity.device.record.jobs import Job, Jobs
 from parity.device.record.journal import BEGIN, END, FAULT, KIT, LEFT, Journal
 from parity.device.record.kit import ARRAYS, Kit
 from parity.device.record.machine import Throttling, machine, temperature_c
-from parity.device.record.open_part import OpenParts
+from parity.device.record.open_part import Opener, OpenParts, open_part
 from reference.spec.errors import InputError
 from reference.spec.memory import peak_resident_bytes
 
 Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Respondent:
+    """Who answers a kit's questions: this machine, unless another is reached from it, which is not `here`."""
+
+    machine: Callable[[], Mapping[str, Any]] = machine
+    halves: Callable[[Kit], Mapping[str, Any] | None] = halves_alone
+    opened: Opener = open_part
+    temperature_c: Callable[[], float | None] = temperature_c
+    here: bool = True
+
+    def after(self, throttling: Throttling) -> Mapping[str, Any]:
+        """What is noted behind all jobs."""
+        peak_bytes = peak_resident_bytes() if self.here else None
+        slowed = throttling.slowed() if self.here else None
+        return {"temperature_c": self.temperature_c(), "slowed": slowed, "peak_bytes": peak_bytes}
+
+
+HERE = Respondent()
 
 
 @dataclass
@@ -47,21 +67,20 @@ class Pace:
         return sum(self.seconds[one] for one in like) / calls if calls else 0.0
 
 
-def record(kit: Kit, out: Path, say: Say) -> Answers:
+def record(kit: Kit, out: Path, say: Say, by: Respondent = HERE) -> Answers:
     """Do all that is left to do, and give the answers. Raises InputError for a kit or answers that were changed."""
     journal = begin_answers(kit, out)
     arrays = Arrays(folder=out / ARRAYS)
     answers = Answers(folder=out, kit_id=kit.id, plan=kit.plan, journal=journal)
     throttling = Throttling()
-    journal.append(KIT, machine=machine(), halves=halves_alone(kit), at=time.time())
-    open_parts = OpenParts(kit=kit)
+    journal.append(KIT, machine=by.machine(), halves=by.halves(kit), at=time.time())
+    open_parts = OpenParts(kit=kit, opened=by.opened)
     jobs = Jobs(kit=kit, answers=arrays, open_parts=open_parts, throttling=throttling, seen=_seen(answers))
     try:
-        work(list(jobs.all()), journal, say)
+        work(list(jobs.all()), journal, say, by.temperature_c)
     finally:
         open_parts.held.close()
-    after = {"temperature_c": temperature_c(), "slowed": throttling.slowed(), "peak_bytes": peak_resident_bytes()}
-    journal.append(LEFT, **after, at=time.time())
+    journal.append(LEFT, **by.after(throttling), at=time.time())
     return Answers(folder=out, kit_id=kit.id, plan=kit.plan, journal=journal)
 
 
@@ -71,7 +90,7 @@ def _seen(answers: Answers) -> dict[str, dict[str, Mapping[str, str]]]:
     return {f"{variant}/{stage}": dict(answers.references(variant, stage)) for variant, stage in parts}
 
 
-def work(jobs: list[Job], journal: Journal, say: Say) -> None:
+def work(jobs: list[Job], journal: Journal, say: Say, heat: Callable[[], float | None] = temperature_c) -> None:
     """Do all jobs that were not done before. What has brought a process down is not asked again."""
     done = journal.ended.keys() | journal.faults.keys()
     left = [job for job in jobs if job.name not in done]
@@ -82,13 +101,13 @@ def work(jobs: list[Job], journal: Journal, say: Say) -> None:
     for number, job in enumerate(left):
         began = time.perf_counter()
         say(_progress(job, len(jobs) - len(left) + number + 1, len(jobs), pace.left_s(left[number:])))
-        _do(job, journal, down, say)
+        _do(job, journal, down, say, heat)
         pace.done(job, time.perf_counter() - began)
 
 
-def _do(job: Job, journal: Journal, down: set[str], say: Say) -> None:
+def _do(job: Job, journal: Journal, down: set[str], say: Say, heat: Callable[[], float | None]) -> None:
     """One job: what it found, or why it found nothing. `down` are the parts that must not be asked."""
-    journal.append(BEGIN, job=job.name, at=time.time(), temperature_c=temperature_c())
+    journal.append(BEGIN, job=job.name, at=time.time(), temperature_c=heat())
     try:
         if asked := down & job.calls.keys():
             raise InputError(f"not run: {', '.join(sorted(asked))} crashed before")
@@ -99,7 +118,7 @@ def _do(job: Job, journal: Journal, down: set[str], say: Say) -> None:
         journal.append(FAULT, job=job.name, says=str(error), crashed=crashed)
         say(f"  {job.name}: {error}")
         return
-    journal.append(END, job=job.name, found=found, at=time.time(), temperature_c=temperature_c())
+    journal.append(END, job=job.name, found=found, at=time.time(), temperature_c=heat())
 
 
 def _progress(job: Job, number: int, count: int, left_s: float) -> str:
