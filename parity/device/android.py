@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
@@ -129,18 +130,22 @@ def _escaped(name: str) -> str:
 
 def _parted(data: bytes, outputs: list[FileTensor], path: Path) -> Tensors:
     """The tensors that lie behind each other in what the tool wrote."""
-    found: Tensors = {}
-    start = 0
-    for tensor in outputs:
-        if None in tensor.shape:
-            raise InputError(f"{path}: output {tensor} has an open axis, and {TOOL} writes no shapes; convert it with fixed ones")
-        shape = [axis for axis in tensor.shape if axis is not None]
-        size_bytes = math.prod(shape) * np.dtype(tensor.dtype).itemsize
-        found[tensor.name] = np.frombuffer(data[start : start + size_bytes], tensor.dtype).reshape(shape).copy()
-        start += size_bytes
-    if start != len(data):
-        raise InputError(f"{path}: {TOOL} wrote {len(data)} bytes of its outputs, expected {start}; take a newer one")
-    return found
+    shapes = [_closed(tensor, path) for tensor in outputs]
+    sizes = [math.prod(shape) * np.dtype(tensor.dtype).itemsize for tensor, shape in zip(outputs, shapes, strict=True)]
+    if sum(sizes) != len(data):
+        raise InputError(f"{path}: {TOOL} wrote {len(data)} bytes of its outputs, expected {sum(sizes)}; take a newer one")
+    parts = (data[end - size : end] for size, end in zip(sizes, accumulate(sizes), strict=True))
+    return {
+        tensor.name: np.frombuffer(part, tensor.dtype).reshape(shape).copy()
+        for tensor, shape, part in zip(outputs, shapes, parts, strict=True)
+    }
+
+
+def _closed(tensor: FileTensor, path: Path) -> list[int]:
+    """Its shape, which the tool does not write."""
+    if None in tensor.shape:
+        raise InputError(f"{path}: output {tensor} has an open axis, and {TOOL} writes no shapes; convert it with fixed ones")
+    return [axis for axis in tensor.shape if axis is not None]
 
 
 def _flag(value: bool) -> str:
