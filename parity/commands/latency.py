@@ -87,7 +87,13 @@ def _lengths(told: str | None) -> list[float]:
 
 
 def bench_report_command(
-    files: Annotated[list[Path], typer.Argument(help="What 'pytest parity/ --benchmark-only --benchmark-json=FILE' wrote.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="What 'pytest parity/ --benchmark-only --benchmark-json=FILE' wrote; ending in .log or .txt, what LiteRT's "
+            "benchmark_model printed."
+        ),
+    ],
     out: Annotated[Path | None, typer.Option(help="Write it as .md, or as .html with pictures; printed if left out.")] = None,
     baseline: Annotated[Path | None, typer.Option(help="An earlier file of the same machine to hold them to.")] = None,
     slower_by: Annotated[float, typer.Option(min=1.0, help="How many times its ratio to the yardstick a stage may lose.")] = 1.2,
@@ -96,12 +102,13 @@ def bench_report_command(
     """Compare latencies of several machines; 1 if a stage lost speed against the baseline."""
     from parity.latency.bench_page import markdown, write_page
     from parity.latency.bench_report import read_benches, slower, told_apart
+    from parity.latency.tool_log import read_any
 
     console = wide_console()
     form = "md" if out is None else out.suffix.removeprefix(".")
     if form not in ("md", "html"):
         raise InputError(f"{out}: ends in '.{form}', expected .md or .html")
-    benches = told_apart([bench for file in files for bench in read_benches(file)])
+    benches = told_apart([bench for file in files for bench in read_any(file)])
     lost = [] if baseline is None else slower(benches, read_benches(baseline), slower_by)
     if out is not None:
         with new_file(out, force) as file:
