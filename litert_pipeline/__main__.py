@@ -68,6 +68,9 @@ def quantize_command(
 def generate_command(
     options: command.GenerateOptions,
     bundle: Annotated[Path, typer.Option(help="LiteRT bundle to run.")],
+    described: Annotated[
+        Path | None, typer.Option(help="What 'python -m parity describe' wrote of a --bundle that somebody else converted.")
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, max=command.MOST_THREADS, help="CPU threads.")] = 1,
     runtime: Annotated[
         str,
@@ -80,6 +83,7 @@ def generate_command(
     """Generate audio from a prompt with a bundle; needs numpy and LiteRT, not torch."""
     job = options.checked()
     from litert_pipeline.bundle import read_bundle
+    from litert_pipeline.described import described_bundle
     from litert_pipeline.run.arm_cpu import require_atomics
     from litert_pipeline.run.pipeline import CLASSIC, RUNTIMES, open_pipeline
     from litert_pipeline.run.supervised import supervised
@@ -88,7 +92,8 @@ def generate_command(
         raise InputError(f"runtime '{runtime}' is unknown; valid runtimes: {', '.join(RUNTIMES)}")
     if runtime != CLASSIC:
         require_atomics()
-    opened, init_audio = read_bundle(bundle), options.init_audio is not None
+    opened = read_bundle(bundle) if described is None else described_bundle(bundle, described)
+    init_audio = options.init_audio is not None
 
     def work() -> None:
         job.run(lambda: open_pipeline(opened, threads=threads, init_audio=init_audio, runtime=runtime))

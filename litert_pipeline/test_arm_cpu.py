@@ -15,9 +15,11 @@ from litert_pipeline.run.supervised import called
 from reference.spec.errors import InputError
 
 SUPERVISED = """
-import os, sys
+import os, signal, sys
 from litert_pipeline.run.supervised import supervised
 from reference.spec.errors import InputError, exit_with_one_line
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background job begins without
 
 def work():
     {work}

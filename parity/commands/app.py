@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from litert_pipeline.extras import naming_missing
 from parity.commands.contents import contents_command
+from parity.commands.describe import describe_command
 from parity.commands.device import (
     contract_command,
     judge_command,
@@ -30,6 +31,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "codec": codec_command,
     "bench-report": bench_report_command,
     "pack": pack_command,
+    "describe": describe_command,
     "record-android": record_android_command,
     "judge": judge_command,
     "contract": contract_command,

@@ -25,6 +25,7 @@ from reference.spec.tensors import Array
 
 OTHER_STEPS = (1, 4, 16, 50)  # that people choose in the place of 8
 OTHER_SCALES = (3.0, 6.0, 7.0)  # of guidance, that people choose where 1 is right
+OTHER_LENGTHS = (64, 128, 512)  # of token rows, that files are converted with
 APP_SECONDS = 10.0  # what audiogen asks for, whatever its user wants
 MOST_SHIFT_S = 1.0
 LEAP, MOST_CLICKS = 10.0, 1e-3  # of the usual leap, and of all samples: right sounds differ by leaps of 7 to 9 at most
@@ -142,11 +143,11 @@ def _of_the_ids(model: Model, case: Case) -> Iterator[Cause]:
 
 
 def _of_the_length(model: Model, case: Case) -> Iterator[Cause]:
-    """A prompt of more tokens than the model is given, not cut."""
-    limit = model.spec.prompt.max_length
-    if (count := model.tokenizer.count(case.request.prompt)) > limit:
-        sentence = f"the conditioner saw all {count} tokens of the prompt, the model is given {limit}"
-        yield Cause(component="the tokenizer", sentence=sentence, audio=made(_with_room(model, count), case))
+    """Room for more tokens than the model is given: what is padding there is attended to, and a long prompt is not cut."""
+    limit, count = model.spec.prompt.max_length, model.tokenizer.count(case.request.prompt)
+    for tokens in sorted({2 * limit, *OTHER_LENGTHS, *([count] if count > limit else [])} - {limit}):
+        sentence = f"the conditioner took {tokens} tokens, the model is given {limit}"
+        yield Cause(component="the tokenizer", sentence=sentence, audio=made(_with_room(model, tokens), case))
 
 
 def _with_room(model: Model, tokens: int) -> Pipeline:

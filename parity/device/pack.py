@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from litert_pipeline.bundle import MANIFEST_NAME, Bundle
+from litert_pipeline.described import described
 from parity.bundles.given import given_bundles
 from parity.device.packed import Packing
 from parity.device.record.arrays import Arrays
-from parity.device.record.described import described
 from parity.device.record.kit import ARRAYS, BUNDLES, HALF_ROW, RECORDER
 from parity.device.record.open_part import KERNELS
 from parity.device.record.plan import Check, Plan, write_plan

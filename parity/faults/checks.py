@@ -137,6 +137,7 @@ def _cheap(judge: Judge, variant: str, cases: list[Case], touched: set[str]) -> 
     for stage in own_stages(judge, variant, touched):
         for case in cases:
             yield from judge.teacher_forced(stage, variant, case)
+        yield from judge.kept(stage, variant, cases)
         yield from judge.pooled(stage, variant, cases)
         yield from judge.structure(stage, variant, cases)
         yield judge.determinism(stage, variant, cases[0])

@@ -6,8 +6,8 @@ from functools import cached_property
 from pathlib import Path
 
 from litert_pipeline.bundle import Bundle, read_bundle
+from litert_pipeline.described import manifest_of
 from parity.device.record.arrays import Arrays
-from parity.device.record.described import manifest_of
 from parity.device.record.plan import MANIFEST, Plan, Question, read_plan
 from reference.spec.errors import InputError
 from reference.spec.files import sha256_of

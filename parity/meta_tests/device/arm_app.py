@@ -11,7 +11,7 @@ from litert_pipeline.run.pipeline import open_stage
 from reference.spec.tensors import Array, Tensors
 
 RATE_HZ, SEED, STEPS = 44100, 99, 8
-LEVEL, SCALE = 0.6, 6.0
+SCALE = 6.0
 PROMPT = "warm pad and a tight drum loop"
 # Levels and noise as the app computes them, in C++: a running float sum, a fresh engine and distribution per draw.
 PROGRAM = """
@@ -30,12 +30,11 @@ static void draw(std::vector<float>& values, unsigned long seed) {
 int main(int, char** words) {
     const unsigned long seed = std::strtoul(words[1], nullptr, 10);
     const int steps = std::atoi(words[3]);
-    const float top = std::strtof(words[4], nullptr);
     std::vector<float> levels(steps + 1), noise(std::atol(words[2]));
-    float logsnr = top < 1 ? static_cast<float>(std::log((1 - top) / top + 1e-6)) : -6.0f;
-    const float stride = (2.0f - logsnr) / steps;
+    const float stride = 8.0f / steps;
+    float logsnr = -6.0f;
     for (float& level : levels) { level = 1.0f / (1.0f + std::exp(logsnr)); logsnr += stride; }
-    levels.front() = top;
+    levels.front() = 1.0f;
     levels.back() = 0.0f;
     emit(levels);
     draw(noise, seed);
@@ -53,30 +52,27 @@ def compiled(folder: Path) -> Path:
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What a device does with a request. `started`: from `init_audio`, at `LEVEL`; `scale` is of guidance."""
+    """What a device does with a request. `scale` is of guidance."""
 
     prompt: str = PROMPT
     seed: int = SEED
     euler: bool = False
     steps: int = STEPS
     narrow: bool = False
-    started: bool = False
     scale: float = 1.0
 
 
 def run_app(program: Path, bundle: Bundle, asked: Asked) -> Array:
     """What it makes, (channel, sample); nothing of the project's sampler or noise takes part."""
     latents = bundle.manifest.stages["decoder"].signature.inputs[0]
-    steps, top = asked.steps, LEVEL if asked.started else 1.0
-    words = [str(asked.seed), str(int(np.prod(latents.shape))), str(steps), str(top)]
+    steps = asked.steps
+    words = [str(asked.seed), str(int(np.prod(latents.shape))), str(steps)]
     values = np.frombuffer(subprocess.run([str(program), *words], check=True, capture_output=True).stdout, "<f4")
     levels, noise = values[: steps + 1], values[steps + 1 :].reshape(steps + 1, *latents.shape)
     with open_stage(bundle, "conditioner") as conditioner:
         told = tokens(bundle, asked.prompt)
         conditioning = conditioner(told | (_narrowed(told) if asked.narrow else {}))
     x = noise[0].copy()
-    if asked.started:
-        x = (1 - levels[0]) * _encoded(bundle) + levels[0] * x
     nothing = {**conditioning, "cross_attention_cond": np.zeros_like(conditioning["cross_attention_cond"])}
     with open_stage(bundle, "dit") as dit:
         for step in range(steps):
@@ -92,20 +88,6 @@ def run_app(program: Path, bundle: Bundle, asked: Asked) -> Array:
     with open_stage(bundle, "decoder") as decoder:
         audio: Array = decoder({"latents": x})["audio"][0]
     return audio
-
-
-def init_audio(samples: int) -> Array:
-    """Something to start from, (2, sample)."""
-    return 0.3 * np.random.Generator(np.random.Philox(5)).standard_normal((2, samples), np.float32)
-
-
-def _encoded(bundle: Bundle) -> Array:
-    """What the app's encoder makes of it, drawing in its file what nobody sees."""
-    audio, drawn = bundle.manifest.stages["encoder"].signature.inputs
-    unseen = np.random.Generator(np.random.Philox(6)).standard_normal(drawn.shape, np.float32)
-    with open_stage(bundle, "encoder") as encoder:
-        latents: Array = encoder({audio.name: init_audio(audio.shape[-1])[None], drawn.name: unseen})["init_latents"]
-    return latents
 
 
 def _narrowed(told: Tensors) -> Tensors:

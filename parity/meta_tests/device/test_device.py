@@ -21,7 +21,7 @@ from parity.__main__ import app
 from parity.device.causes import _moved, _shift, level_ratio
 from parity.device.recording import Recording
 from parity.device.verify import MIXES
-from parity.meta_tests.device.arm_app import LEVEL, PROMPT, RATE_HZ, SCALE, SEED, Asked, compiled, init_audio, run_app
+from parity.meta_tests.device.arm_app import PROMPT, RATE_HZ, SCALE, SEED, Asked, compiled, run_app
 from reference.pipeline import load_model
 from reference.spec.audio import read_wav, write_wav
 from reference.spec.generation import Request, generate
@@ -125,33 +125,6 @@ def test_the_limit_of_clicks_is_above_what_right_sounds_leap(precision: str, dev
     assert "ok decoder/device/out.wav, free-running: worst_click" in output
 
 
-@pytest.fixture
-def start(tmp_path: Path, bundles: Mapping[str, Bundle]) -> tuple[str, ...]:
-    """The options that tell of init audio."""
-    samples = bundles["int8"].manifest.stages["encoder"].signature.inputs[0].shape[-1]
-    write_wav(tmp_path / "init.wav", init_audio(samples), RATE_HZ)
-    return "-i", str(tmp_path / "init.wav"), "-x", str(LEVEL)
-
-
-def test_a_sound_that_starts_from_another_is_accepted(device: Made, tmp_path: Path, start: tuple[str, ...]) -> None:
-    write_wav(tmp_path / "out.wav", device(started=True), RATE_HZ)
-    code, output = verify(tmp_path / "out.wav", *start)
-    assert code == 0, output
-
-
-def test_init_audio_that_was_left_out_is_named(device: Made, tmp_path: Path, start: tuple[str, ...]) -> None:
-    write_wav(tmp_path / "out.wav", device(), RATE_HZ)
-    code, output = verify(tmp_path / "out.wav", *start)
-    assert code == 1
-    assert "it does not start from the init audio, but from noise alone; look at the request" in output
-
-
-def test_a_level_without_init_audio_is_told(tmp_path: Path) -> None:
-    code, output = verify(tmp_path / "out.wav", "-x", "0.5")
-    assert code == 2
-    assert "init_noise_level has no effect without init audio" in output
-
-
 def test_a_prompt_that_was_not_cut_is_named(tmp_path: Path) -> None:
     """By a model whose config gives the conditioner twice the room."""
     roomy = Path(shutil.copytree(TINY_MODEL_DIR, tmp_path / "roomy"))
@@ -164,7 +137,7 @@ def test_a_prompt_that_was_not_cut_is_named(tmp_path: Path) -> None:
     write_wav(tmp_path / "out.wav", audio, RATE_HZ)
     code, output = verify(tmp_path / "out.wav", "--precision", "fp32", prompt=prompt)
     assert code == 1
-    assert f"the model is given {limit}; look at the tokenizer" in output
+    assert f"the conditioner took {2 * limit} tokens, the model is given {limit}; look at the tokenizer" in output
 
 
 def test_seconds_are_given_as_the_app_is_given_them(tmp_path: Path) -> None:

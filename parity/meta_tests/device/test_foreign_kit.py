@@ -9,9 +9,9 @@ import pytest
 
 from fixtures import TINY_MODEL_DIR
 from litert_pipeline.bundle import MANIFEST_NAME
+from litert_pipeline.described import described, manifest_of
 from parity.bundles.foreign import read_foreign
 from parity.device.pack import PackOptions, pack
-from parity.device.record.described import described, manifest_of
 from parity.device.record.kit import BUNDLES, read_kit
 from parity.judge_answers import AnswersOptions, run_judge_answers
 from parity.measure.policy_file import chosen_policy

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from fixtures import TINY_MODEL_DIR
 from litert_pipeline.bundle import Bundle
+from parity.bundles.foreign import read_foreign
 from parity.bundles.vanishing import vanishing_constants
 from parity.faults.catalogue.files import let_eps_vanish
 from parity.judge.judge import Judge
@@ -42,6 +44,14 @@ def test_the_eps_of_a_norm_that_sees_padding_is_named(unlifted: Judge) -> None:
     assert not check.ok
     assert "1e-06 of RSQRT in" in check.why
     assert check.why.count("RSQRT") == 1, "what other norms see is never so small"
+
+
+def test_so_is_that_of_a_bundle_made_elsewhere(judge: Judge, positional: Path) -> None:
+    """Right on this CPU, which does not flush, and NaN on those that do."""
+    with judge.of_others([read_foreign(positional, TINY_MODEL_DIR)]) as others:
+        (check,) = others.kept(DIT, IN_HALF, [case_called(judge, "drums")])
+    assert not check.ok
+    assert "1e-06 of RSQRT in" in check.why
 
 
 def test_what_is_computed_in_float_may_hold_any(unlifted: Judge) -> None:

@@ -1,11 +1,15 @@
-"""What the host found out about a bundle made elsewhere: such a folder has no manifest that says how its files are fed."""
+"""What was found out about a bundle made elsewhere: such a folder has no manifest that says how its files are fed."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from litert_pipeline.binding import Binding, Match
-from litert_pipeline.bundle import Manifest, StageFile
+from litert_pipeline.bundle import Bundle
+from litert_pipeline.manifest import Manifest, StageFile
+from reference.spec.errors import InputError
 from reference.spec.sampling.schedule import LevelShift
 from reference.spec.tensors import Signature, Tensor
 
@@ -13,6 +17,17 @@ from reference.spec.tensors import Signature, Tensor
 def described(manifest: Manifest) -> dict[str, Any]:
     """All of a manifest as plain values."""
     return asdict(manifest)
+
+
+def described_bundle(folder: Path, file: Path) -> Bundle:
+    """A folder as a file describes it. Raises InputError for a file that describes none."""
+    try:
+        manifest = manifest_of(json.loads(file.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read ({error.strerror}); expected what 'python -m parity describe' wrote") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise InputError(f"{file}: describes no bundle; expected what 'python -m parity describe' writes now") from None
+    return Bundle(folder=folder, manifest=manifest)
 
 
 def manifest_of(content: Mapping[str, Any]) -> Manifest:

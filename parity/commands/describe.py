@@ -1,0 +1,35 @@
+"""The command that finds out how the files of a bundle made elsewhere are fed."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fixtures import TINY_MODEL_DIR
+from parity.commands.options import ModelDir, wide_console
+from reference.command import Force
+from reference.spec.errors import InputError
+from reference.spec.files import new_file
+
+
+def describe_command(
+    bundle: Annotated[Path, typer.Option(help="Folder of files that somebody else converted, without a manifest.")],
+    out: Annotated[Path, typer.Option(help="JSON file to write, for 'python -m litert_pipeline generate --described'.")],
+    model: ModelDir = TINY_MODEL_DIR,
+    force: Force = False,
+) -> None:
+    """Write down which file is which stage of the model, and which tensor what; 'generate' then runs the folder without torch."""
+    from litert_pipeline.described import described
+    from parity.bundles.given import given_bundles
+
+    console = wide_console()
+    with new_file(out, force) as file:
+        (found,) = given_bundles([bundle], model)
+        if found.manifest.source is not None:
+            raise InputError(f"{bundle}: has a manifest, which 'generate' reads by itself; nothing has to be described")
+        file.write_text(json.dumps(described(found.manifest), indent=1), encoding="utf-8")
+    for stage, entry in found.manifest.stages.items():
+        fed = "" if entry.binding is None else ", ".join(f"{one.ours.name} as {one.theirs.name}" for one in entry.binding.inputs)
+        console.print(f"{stage}: {entry.file}; takes {fed}", highlight=False, soft_wrap=True, markup=False)
+    console.print(f"wrote {out}", highlight=False, soft_wrap=True, markup=False)

@@ -1,0 +1,58 @@
+"""A folder that somebody else converted is described once, and generates like a bundle of ours from then on."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from fixtures import TINY_MODEL_DIR
+from litert_pipeline.__main__ import app as litert
+from litert_pipeline.bundle import Bundle
+from parity.__main__ import app
+from parity.meta_tests.device.arm_app import PROMPT
+from reference.pipeline import load_model
+from reference.spec.audio import read_wav
+from reference.spec.errors import EXIT_NOT_JUDGED, EXIT_OK
+from reference.spec.generation import Request, generate
+from reference.spec.noise import open_noise
+
+NEAR = 1e-3  # relative: float32 in two runtimes, over eight steps that amplify it
+
+
+def run(commands: Any, *words: object) -> tuple[int, str]:
+    result = CliRunner().invoke(commands, [str(word) for word in words])
+    return result.exit_code, " ".join((result.output + str(result.exception or "")).split())
+
+
+def test_it_generates_what_the_reference_does(positional: Path, tmp_path: Path) -> None:
+    described, sound = tmp_path / "described.json", tmp_path / "out.wav"
+    code, output = run(app, "describe", "--bundle", positional, "--out", described)
+    assert code == EXIT_OK, output
+    assert "dit: dit_model.tflite; takes x as args_" in output
+    code, output = run(litert, "generate", PROMPT, "--bundle", positional, "--described", described, "--out", sound)
+    assert code == EXIT_OK, output
+    pipeline = load_model(TINY_MODEL_DIR).pipeline()
+    noise = open_noise("philox", pipeline.latent_shape, 0)
+    expected = generate(pipeline, Request(prompt=PROMPT, seconds=10.0), noise)["audio"][0]
+    found, _ = read_wav(sound)
+    assert np.linalg.norm(found - expected) <= NEAR * np.linalg.norm(expected)
+
+
+def test_what_has_a_manifest_needs_no_description(bundles: dict[str, Bundle], tmp_path: Path) -> None:
+    code, output = run(app, "describe", "--bundle", bundles["fp32"].folder, "--out", tmp_path / "described.json")
+    assert code == EXIT_NOT_JUDGED
+    assert "has a manifest, which 'generate' reads by itself" in output
+    assert not (tmp_path / "described.json").exists()
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", '{"stages": {}}'], ids=["missing", "empty", "a list", "half"])
+def test_what_describes_nothing_is_told_in_one_line(positional: Path, tmp_path: Path, text: str | None) -> None:
+    described = tmp_path / "described.json"
+    if text is not None:
+        described.write_text(text)
+    given = ("--bundle", positional, "--described", described, "--out", tmp_path / "out.wav")
+    code, output = run(litert, "generate", PROMPT, *given)
+    assert code == EXIT_NOT_JUDGED
+    assert "what 'python -m parity describe'" in output
