@@ -130,9 +130,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("out/arm"), help="folder for the kit, answers and the report")
     parser.add_argument("--page", type=Path, help="file to write the table to, such as docs/arm.md")
     parser.add_argument("--cpus", default=",".join(CPUS), help="which CPUs, comma-separated")
+    parser.add_argument("--variants", default=",".join(VARIANTS), help="which variants of the tiny model, comma-separated")
     options = parser.parse_args()
     with exit_with_one_line("the Arm matrix"):
-        _run(Matrix(folder=options.out.absolute(), cpus=options.cpus.split(",")), options.page)
+        cpus, variants = options.cpus.split(","), options.variants.split(",")
+        _run(Matrix(folder=options.out.absolute(), cpus=cpus, variants=variants), options.page)
 
 
 def _run(matrix: Matrix, where: Path | None) -> None:
