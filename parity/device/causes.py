@@ -138,7 +138,7 @@ def _of_the_ids(model: Model, case: Case) -> Iterator[Cause]:
     """The prompt's ids, in another width than the conditioner reads them."""
     sentence = "int64 ids are read as int32, so that every other one is 0"
     pipeline = model.pipeline()
-    narrowed = Pipeline(**{**vars(pipeline), "tokenizer": Narrowed(pipeline.tokenizer)})
+    narrowed = replace(pipeline, tokenizer=Narrowed(pipeline.tokenizer))
     yield Cause(component="the conditioner's inputs", sentence=sentence, audio=made(narrowed, case))
 
 
@@ -157,7 +157,7 @@ def _with_room(model: Model, tokens: int) -> Pipeline:
     tokenizer.max_length = tokens
     spec = replace(model.spec, prompt=replace(model.spec.prompt, max_length=tokens))
     stages = {name: replace(model, spec=spec).stage(name) for name in own.stages}
-    return Pipeline(**{**vars(own), "tokenizer": tokenizer, "stages": stages})
+    return replace(own, tokenizer=tokenizer, stages=stages)
 
 
 def _of_the_noise(model: Model, case: Case) -> Iterator[Cause]:
