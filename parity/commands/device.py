@@ -65,9 +65,9 @@ def record_android_command(
     from parity.device.record.main import recorded
     from parity.device.record_android import on_phone, untimed
 
+    asked = read_kit(kit, models)
     if not tool.is_file():
         raise InputError(f"{tool}: no such file; expected LiteRT's benchmark_model, built or downloaded for the phone")
-    asked = read_kit(kit, models)
     asked.require_intact()
     raise typer.Exit(recorded(untimed(asked), out, on_phone(Phone(tool=tool, adb=adb, serial=serial))))
 

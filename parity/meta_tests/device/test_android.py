@@ -11,13 +11,13 @@ from typer.testing import CliRunner
 from litert_pipeline.bundle import Bundle
 from litert_pipeline.run.classic import open_classic_stage
 from parity.__main__ import app
-from parity.device.android import Phone, answering, open_on
+from parity.device.android import Phone, _escaped, answering, open_on
 from parity.device.record.answers import read_answers
 from parity.device.record.journal import KIT
 from parity.device.record.kit import read_kit
 from parity.device.record_android import machine_of
 from parity.meta_tests.device.kits import VARIANT, changed_kit
-from parity.meta_tests.device.standin_adb import LOG, SERIAL, program
+from parity.meta_tests.device.standin_adb import LOG, SERIAL, _split, program
 from reference.spec.errors import EXIT_NOT_JUDGED, EXIT_OK, InputError
 from reference.spec.stages import CONDITIONER, DECODER, DIT
 
@@ -85,6 +85,11 @@ def test_a_kit_is_recorded_and_judged(kit: Path, standin: Standin, tmp_path: Pat
     assert len({call.split()[0] for call in standin.asked()}) == 2  # the row of FP16 compute, and the conditioner
     result = CliRunner().invoke(app, ["record-android", *map(str, given)])
     assert result.exit_code == EXIT_OK, "what was recorded is not asked again"
+
+
+@pytest.mark.parametrize("name", ["x", "serving_default_x:0", "a::b"])
+def test_a_name_is_told_apart_from_its_file(name: str) -> None:
+    assert _split(f"{_escaped(name)}:/data/in.bin") == (name, "/data/in.bin")
 
 
 def test_the_phone_is_told_and_not_this_machine(standin: Standin) -> None:
