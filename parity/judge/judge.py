@@ -21,7 +21,6 @@ from parity.judge.panel import Panel
 from parity.judge.responses import response_checks
 from parity.judge.same_graph import structure_checks
 from parity.judge.sources import AnswerSource
-from parity.judge.threads import process_threads
 from parity.judge.weights import weight_checks
 from parity.measure.arithmetic import AS_SAVED, STATIC
 from parity.measure.bound import Bound, under_any
@@ -47,6 +46,7 @@ from reference.codec_stages import load_stages
 from reference.spec.generation import Stage, generate
 from reference.spec.stages import CONDITIONER, GENERATION, STAGE_TABLE
 from reference.spec.tensors import Tensors
+from reference.threads import process_threads
 
 REPEATS = 3
 LARGE_REPEATS = 2  # where a run takes half a minute

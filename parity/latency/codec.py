@@ -13,7 +13,6 @@ import numpy as np
 from litert_pipeline.bundle import read_bundle
 from litert_pipeline.run.codec import open_codec
 from litert_pipeline.run.own_codec import peak_of_coding
-from parity.judge.threads import process_threads
 from parity.measure.metrics import snr_db
 from parity.measure.race import Times, race
 from parity.measure.sounds import music
@@ -25,6 +24,7 @@ from reference.spec.audio import new_wav
 from reference.spec.codec.codec import Codec
 from reference.spec.codec.latents import write_latents
 from reference.spec.tensors import Array
+from reference.threads import process_threads
 
 TORCH = "PyTorch fp32"
 VERBS = ("encode", "decode")
