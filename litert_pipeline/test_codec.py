@@ -8,6 +8,7 @@ import pytest
 import soundfile
 from typer.testing import CliRunner, Result
 
+from fixtures.data_set import GOOD, write_data_set
 from litert_pipeline.__main__ import app
 from litert_pipeline.build.convert import convert
 from litert_pipeline.build.quantize import quantize
@@ -87,6 +88,24 @@ def test_verbs_are_those_of_the_reference(folder: Path, tmp_path: Path, verb: st
     assert ours.output == theirs.output.replace("theirs", "ours")
     read = np.load if verb == "encode" else lambda path: soundfile.read(path)[0]
     assert apart(*(read(tmp_path / f"{name}.{suffix}") for name in ("theirs", "ours"))) <= FLOAT
+
+
+def test_a_data_set_is_encoded_as_the_reference_does_by_any_number_of_workers(
+    folder: Path, reference: Codec, tmp_path: Path
+) -> None:
+    (tmp_path / "data").mkdir()
+    write_data_set(tmp_path / "data")
+    for count in (1, 2):
+        paths = ("--data-dir", tmp_path / "data", "--output-path", tmp_path / str(count), "--bundle", folder / "fp32")
+        result = run("pre-encode", *paths, "--sample-size", 40 * RATIO, "--workers", count)
+        assert (result.exit_code, result.output.splitlines()[-1].count("(5 items, 4 left out, see manifest.json)")) == (0, 1)
+    one, two = ({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("1", "2"))
+    assert one == two
+    loud = soundfile.read(tmp_path / "data" / GOOD[0], dtype="float32")[0].T
+    frames = reference.shape.frames(loud.shape[1])
+    silent = np.pad(loud, ((0, 0), (0, 40 * RATIO - loud.shape[1])))
+    expected = reference.encode(silent, RATE_HZ).latents[0, :, :frames]
+    assert apart(expected, np.load(tmp_path / "1" / "0000000000.npy")) <= FLOAT
 
 
 def test_a_recipe_for_other_stages_is_refused(folder: Path, tmp_path: Path) -> None:

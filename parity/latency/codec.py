@@ -22,7 +22,7 @@ from reference.codec_stages import CodecStages, load_codec_stages
 from reference.progress import Say
 from reference.spec.audio import new_wav
 from reference.spec.codec.codec import Codec
-from reference.spec.codec.latents import write_latents
+from reference.spec.codec.latents_file import write_latents
 from reference.spec.tensors import Array
 from reference.threads import process_threads
 

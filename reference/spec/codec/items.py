@@ -12,7 +12,7 @@ import numpy as np
 
 from reference.spec.codec.codec import Codec
 from reference.spec.codec.dataset import RejectedError, Sound
-from reference.spec.codec.latents import read_latents
+from reference.spec.codec.latents_file import read_latents
 from reference.spec.codec.recipe import Recipe
 from reference.spec.codec.silence import SilenceAfter
 from reference.spec.codec.verbs import Windows

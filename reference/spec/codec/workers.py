@@ -12,7 +12,7 @@ from typing import Any
 
 from reference.spec.codec.codec import Codec
 from reference.spec.codec.dataset import RejectedError
-from reference.spec.codec.items import Hands, Items, Job, Outcome, PreEncoding
+from reference.spec.codec.items import Hands, Items, Job, Made, Outcome, PreEncoding
 from reference.spec.errors import InputError
 
 MOST_WORKERS = 1024
@@ -68,8 +68,8 @@ class _Processes:
                 busy[line] = job
             if not busy:
                 return
-            for line in wait(list(busy)):
-                assert isinstance(line, Connection)
+            ready = wait(list(busy))
+            for line in [line for line in busy if line in ready]:
                 idle.append(line)
                 yield busy.pop(line), _answer(line)
 
@@ -91,14 +91,20 @@ def _work(line: Connection, open_codec: OpenCodec, plan: PreEncoding) -> None:
             with open_codec() as codec:
                 items = Items(codec=codec, plan=plan)
                 while True:
-                    job = line.recv()
-                    line.send(items.silence() if job is None else items.outcome(job))
+                    line.send(_done(items, line.recv()))
         except LINE_ENDS:
             raise
         except Exception as error:
             line.send(error)  # for the parent to say
     except LINE_ENDS:  # the parent has ended, or needs no more
         return
+
+
+def _done(items: Items, job: Job | None) -> Made | RejectedError | None:
+    if job is not None:
+        return items.outcome(job)
+    items.silence()
+    return None
 
 
 def _send(line: Connection, job: Job | None) -> None:
