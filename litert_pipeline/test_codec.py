@@ -16,12 +16,16 @@ from litert_pipeline.build.recipes import RECIPES
 from litert_pipeline.bundle import read_bundle
 from litert_pipeline.run.codec import open_codec
 from reference.codec import load_codec
+from reference.spec.audio import new_wav
 from reference.spec.codec.codec import Codec
+from reference.spec.codec.own_process import DECODE, ENCODE, LITERT, peak_of_coding
 from reference.spec.errors import InputError
 
 RATE_HZ, RATIO, CHANNELS = 44100, 272, 20
 FLOAT, INT8 = 3e-6, 0.05  # relative L2 error; measured 5e-7 and 0.02
 FRAMES = (1, 2, 31, 32, 33, 75)  # of windows of 32
+SHORT_S, LONGER = 10, 20  # seconds, and how many times as long
+MOST_GROWTH = 1.025  # measured 1.005 and 1.01; with latents held as one array 1.04
 WINDOWS = {"chunked": True, "chunk_size": 24, "overlap": 8}
 
 
@@ -137,3 +141,16 @@ def test_a_mistake_is_one_line_and_leaves_nothing(folder: Path, tmp_path: Path, 
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert result.stderr.startswith(f"error: {words}")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_memory_is_flat_in_length(folder: Path, tmp_path: Path) -> None:
+    piece = np.random.default_rng(0).normal(0, 0.1, (2, SHORT_S * RATE_HZ)).astype(np.float32)
+    peaks: dict[str, list[int]] = {ENCODE: [], DECODE: []}
+    for times in (1, LONGER):
+        with new_wav(tmp_path / "in.wav", 2, times * piece.shape[1], RATE_HZ, force=True) as append:
+            for _ in range(times):
+                append(piece)
+        for verb, given, out in ((ENCODE, "in.wav", "z.npy"), (DECODE, "z.npy", "out.wav")):
+            peaks[verb].append(peak_of_coding(LITERT, verb, tmp_path / given, tmp_path / out, folder / "fp32", threads=1))
+    for short, long in peaks.values():
+        assert long <= MOST_GROWTH * short

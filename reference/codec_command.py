@@ -1,7 +1,6 @@
 """`python -m reference codec`: audio to latents and back, and a data set encoded for training."""
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -69,13 +68,10 @@ def _found(model: Path) -> CodecSource:
     return CodecSource(shape=shape, weights_sha256=sha256_of(files.weights), open=partial(_on_one_thread, model))
 
 
-@contextmanager
-def _on_one_thread(model: Path) -> Iterator["Codec"]:
-    from reference.codec import load_codec
-    from reference.threads import process_threads
+def _on_one_thread(model: Path) -> AbstractContextManager["Codec"]:
+    from reference.own_codec import opened_on
 
-    with process_threads(1):
-        yield load_codec(model).codec()
+    return opened_on(model, threads=1)
 
 
 app = command_line(

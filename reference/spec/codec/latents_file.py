@@ -102,7 +102,8 @@ def new_latents(path: Path, channels: int, frames: int, force: bool = False) -> 
 
 def write_latents(path: Path, latents: Array, force: bool = False) -> None:
     """Write (latent channel, frame) latents as float32."""
-    with new_latents(path, *latents.shape, force) as append:
+    channels, frames = latents.shape
+    with new_latents(path, channels, frames, force) as append:
         append(latents)
 
 
