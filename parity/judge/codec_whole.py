@@ -7,7 +7,9 @@ from functools import cached_property
 import numpy as np
 
 from litert_pipeline.run.codec import over_windows
+from parity.judge.codec_rungs import ladder_of
 from parity.judge.judge import Judge
+from parity.measure.arithmetic import PER_TENSOR
 from parity.measure.bound import Bound
 from parity.measure.cases import Fed
 from parity.measure.codec_limits import MOVED, MOVED_WHY, SEAMS
@@ -24,7 +26,7 @@ from reference.spec.model import ChunkSpec
 from reference.spec.stages import SAME_DECODER, SAME_ENCODER
 from reference.spec.tensors import Array, Tensors
 
-WINDOWS, ODD = 2, 5  # a sound is so many windows long and a few frames, an odd number of them
+WINDOWS, ODD, EVEN = 2, 5, 4  # a sound is so many windows long and a few frames, an odd number of them or, for signatures, even
 WHOLE, SEAM = "relative_l2", "seam_error"
 
 
@@ -54,10 +56,7 @@ class Long:
 
     judge: Judge
     model: CodecStages
-
-    @property
-    def frames(self) -> int:
-        return WINDOWS * self.model.spec.latent_frames + ODD
+    frames: int
 
     @property
     def name(self) -> str:
@@ -71,10 +70,10 @@ class Long:
         found = coded(self.model, self.judge.truths.store, audio, self.frames)
         return {**found, "audio": audio, "given": found["latents"][..., : self.frames].astype(np.float32)}
 
-    def half(self, variant: str, coding: Coding) -> Half:
-        """A contender's, over sounds of any length."""
+    def half(self, variant: str, coding: Coding, frames: int) -> Half:
+        """A contender's, over sounds of any length, so many frames at a time."""
         shape, run = self.model.whole.spec.shape, self.judge.source(variant).generating(coding.stage)
-        windows = ChunkSpec(frames=self.model.spec.latent_frames, overlap=shape.least_overlap(coding.side.reach))
+        windows = ChunkSpec(frames=frames, overlap=shape.least_overlap(coding.side.reach))
         return over_windows(run, coding.ports, coding.side, windows, shape.alignment)
 
     def in_other_windows(self, half: Half, coding: Coding) -> Array:
@@ -90,20 +89,32 @@ def whole_checks(judge: Judge, variant: str, fed: Mapping[str, Sequence[Fed]]) -
     """Of each half two: how far its answer to a long sound is from the truth's, and from its own over other windows."""
     model = judge.stage_model
     assert isinstance(model, CodecStages), "the plan of a codec is of a codec"
-    long = Long(judge=judge, model=model)
     for coding in codings(model):
-        half = long.half(variant, coding)
+        ladder, window = ladder_of(judge, variant, coding.stage), model.spec.latent_frames
+        long = Long(judge=judge, model=model, frames=WINDOWS * window + (ODD if ladder is None else EVEN))
+        half, most = long.half(variant, coding, window), _bound(judge, coding.stage, variant, fed)
         answer = half(long.truth[coding.fed])
-        whole = Measurement(metric=WHOLE, value=relative_l2(long.truth[coding.exact], answer))
         seam = Measurement(metric=SEAM, value=relative_l2(answer, long.in_other_windows(half, coding)))
-        most = _bound(judge, coding.stage, variant, fed)
-        for bound, found in ((most, whole), (_seam_bound(model, most), seam)):
+        for bound, found in ((most, _whole(long, coding, answer)), (_seam_bound(judge, variant, coding.stage, most), seam)):
             yield bound.verdict(found, stage=coding.stage, variant=variant, case=long.name, ladder=FREE_RUNNING)
+        for frames in () if ladder is None else ladder.rungs:
+            if frames > window:  # no case is as long
+                at_once = Long(judge=judge, model=model, frames=frames)
+                found = _whole(at_once, coding, at_once.half(variant, coding, frames)(at_once.truth[coding.fed]))
+                yield most.verdict(found, stage=coding.stage, variant=variant, case=at_once.name, ladder=FREE_RUNNING)
 
 
-def _seam_bound(model: CodecStages, most: Bound) -> Bound:
+def _whole(long: Long, coding: Coding, answer: Array) -> Measurement:
+    return Measurement(metric=WHOLE, value=relative_l2(long.truth[coding.exact], answer))
+
+
+def _seam_bound(judge: Judge, variant: str, stage: str, most: Bound) -> Bound:
     """What two answers may differ by, each of which may err by `most`."""
-    if isinstance(model.whole.spec.decoder.attention, ChunkedSpec):
+    model, bundle = judge.stage_model, judge.source(variant).bundle
+    assert isinstance(model, CodecStages), "the plan of a codec is of a codec"
+    parts = () if bundle is None else judge.weights.contents(bundle, stage).parts
+    rounded_together = any(part.stored.fed == PER_TENSOR for part in parts)  # by a scale that is the window's
+    if isinstance(model.whole.spec.decoder.attention, ChunkedSpec) and not rounded_together:
         return Bound.of(SEAMS, 0.0)
     return Bound(low_limit=0.0, limit=MOVED * most.limit, why=MOVED_WHY)
 

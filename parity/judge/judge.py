@@ -133,7 +133,7 @@ class Judge(Panel):
         judged = [(self._held(stage, variant, drawn, one), one) for one in limited]
         return [over_domain(verdict, drawn.places, one) for verdict, one in judged]
 
-    def responses(self, stage: str, variant: str, drawn: list[Drawn]) -> list[Verdict]:
+    def responses(self, stage: str, variant: str, drawn: Sequence[Drawn]) -> list[Verdict]:
         """Whether the stage answers to small changes of what was drawn; nothing where nothing was."""
         return response_checks(self, stage, variant, drawn)
 
