@@ -12,7 +12,7 @@ from parity.judge.judge import Judge
 from parity.measure.arithmetic import PER_TENSOR
 from parity.measure.bound import Bound
 from parity.measure.cases import Fed
-from parity.measure.codec_limits import MOVED, MOVED_WHY, SEAMS
+from parity.measure.codec_limits import MOVED, MOVED_WHY, SEAMS, TOGETHER_WHY
 from parity.measure.limits import limits
 from parity.measure.metrics import relative_l2
 from parity.measure.sounds import music
@@ -113,8 +113,9 @@ def _seam_bound(judge: Judge, variant: str, stage: str, most: Bound) -> Bound:
     model, bundle = judge.stage_model, judge.source(variant).bundle
     assert isinstance(model, CodecStages), "the plan of a codec is of a codec"
     parts = () if bundle is None else judge.weights.contents(bundle, stage).parts
-    rounded_together = any(part.stored.fed == PER_TENSOR for part in parts)  # by a scale that is the window's
-    if isinstance(model.whole.spec.decoder.attention, ChunkedSpec) and not rounded_together:
+    if any(part.stored.fed == PER_TENSOR for part in parts):
+        return Bound(low_limit=0.0, limit=MOVED * most.limit, why=TOGETHER_WHY)
+    if isinstance(model.whole.spec.decoder.attention, ChunkedSpec):
         return Bound.of(SEAMS, 0.0)
     return Bound(low_limit=0.0, limit=MOVED * most.limit, why=MOVED_WHY)
 
