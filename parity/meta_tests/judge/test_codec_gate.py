@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from litert_pipeline.bundle import read_bundle
+from parity.__main__ import app
 from parity.explain.blame import module_errors
 from parity.explain.inside.module_error import first_fault
 from parity.explain.suspects import suspects
@@ -126,3 +128,13 @@ def test_a_case_that_is_none_is_told(judge: Judge) -> None:
 def test_what_only_a_generating_model_does_is_refused(judge: Judge) -> None:
     with pytest.raises(InputError, match="is of a codec, which generates nothing"):
         _ = judge.model
+
+
+@pytest.mark.parametrize("half", CODEC_STAGES)
+def test_a_bundle_is_looked_into_whether_or_not_it_fails(codec_folder: Path, half: str) -> None:
+    places = ["--model", str(codec_folder / "model"), "--bundle", str(codec_folder / "bundles" / "fp32")]
+    result = CliRunner().invoke(app, ["localize", *places, "--stage", half, "--case", "a frame of music", "--no-cache"])
+    assert (result.exit_code, f"{BLOCKS[half]}.1" in result.output) == (0, True), result.output
+    assert "no module is at fault" in result.output
+    wrong = CliRunner().invoke(app, ["localize", *places, "--stage", half, "--case", "drums", "--no-cache"])
+    assert (wrong.exit_code, "valid cases of a codec: music, silence" in wrong.stderr) == (2, True)
