@@ -39,6 +39,11 @@ def cases_of_lengths(spec: StageSpec, encode: Stage, lengths: Iterable[int]) -> 
     return {stage: [fed[stage] for fed in found] for stage in (SAME_ENCODER, SAME_DECODER)}
 
 
+def fills_window(case: Fed) -> bool:
+    """Whether all of a window is there: over less the model itself is not the graph that a file is."""
+    return bool(case.feeds[0]["present"].all())
+
+
 def _fed(spec: StageSpec, encode: Stage, name: str, sound: str, frames: int) -> dict[str, Fed]:
     there = _present(spec.latent_frames, frames)
     feed = {"audio": _audio(spec, sound, there), "present": there}

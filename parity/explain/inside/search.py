@@ -16,7 +16,7 @@ from parity.explain.inside.module_error import ModuleError
 from parity.explain.inside.overlays import overlay_paths, write_overlays
 from parity.judge.judge import Judge
 from parity.measure.cases import Case, Drawn, load_cases
-from parity.measure.codec_cases import codec_cases
+from parity.measure.codec_cases import codec_cases, fills_window
 from parity.measure.teacher_forcing import stage_feed
 from parity.truth.store import Store
 from reference.codec_stages import CodecStages
@@ -93,8 +93,11 @@ def _case(judge: Judge, options: InsideOptions) -> tuple[Case | Drawn, int]:
     """What leads to the inputs, and in how many steps. Raises InputError for an unknown case."""
     model = judge.stage_model
     if isinstance(model, CodecStages):
-        fed = codec_cases(model.spec, model.exact(SAME_ENCODER), [options.case or USUAL_SOUND])
-        return fed[options.stage][0], 1
+        fed = codec_cases(model.spec, model.exact(SAME_ENCODER), [options.case or USUAL_SOUND])[options.stage][0]
+        if not fills_window(fed):
+            told = f"case {options.case} fills no window, and modules are compared over a whole one"
+            raise InputError(f"{told}; take {USUAL_SOUND}")
+        return fed, 1
     (case,) = load_cases(judge.model.tokenizer, judge.model.spec, [options.case or USUAL_PROMPT])
     return case, case.request.sampler.steps
 

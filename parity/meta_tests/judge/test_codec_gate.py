@@ -21,6 +21,7 @@ from parity.judge.judge import Judge
 from parity.measure.budget import YARDSTICK
 from parity.measure.sweep import Sweep
 from parity.measure.verdict import Verdict
+from parity.subject import subject_of
 from parity.test_parity import assert_ok
 from parity.truth.store import Store
 from reference.spec.errors import InputError
@@ -133,8 +134,25 @@ def test_what_only_a_generating_model_does_is_refused(judge: Judge) -> None:
 @pytest.mark.parametrize("half", CODEC_STAGES)
 def test_a_bundle_is_looked_into_whether_or_not_it_fails(codec_folder: Path, half: str) -> None:
     places = ["--model", str(codec_folder / "model"), "--bundle", str(codec_folder / "bundles" / "fp32")]
-    result = CliRunner().invoke(app, ["localize", *places, "--stage", half, "--case", "a frame of music", "--no-cache"])
+    result = CliRunner().invoke(app, ["localize", *places, "--stage", half, "--no-cache"])
     assert (result.exit_code, f"{BLOCKS[half]}.1" in result.output) == (0, True), result.output
     assert "no module is at fault" in result.output
-    wrong = CliRunner().invoke(app, ["localize", *places, "--stage", half, "--case", "drums", "--no-cache"])
-    assert (wrong.exit_code, "valid cases of a codec: music, silence" in wrong.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(("case", "words"), [
+    ("drums", "case drums is unknown; valid cases of a codec: music, silence"),
+    ("a frame of music", "case a frame of music fills no window, and modules are compared over a whole one; take music"),
+])  # fmt: skip
+def test_a_case_that_cannot_be_looked_into_is_told(codec_folder: Path, case: str, words: str) -> None:
+    places = ["--model", str(codec_folder / "model"), "--bundle", str(codec_folder / "bundles" / "fp32")]
+    result = CliRunner().invoke(app, ["localize", *places, "--stage", SAME_DECODER, "--case", case, "--no-cache"])
+    assert (result.exit_code, words in result.stderr) == (2, True), result.stderr
+
+
+def test_what_fails_at_the_end_of_a_sound_alone_is_looked_for_over_a_whole_window(judge: Judge) -> None:
+    wrong = injected(judge, CODEC_FAULTS["the window's end for the sound's end"], FLOAT)
+    plan = CodecPlan.of_codec(wrong, [FLOAT], sweep=FEW)
+    found = list(plan.checks(lambda _: None))
+    assert any(case.endswith("a frame of music") for case in {check.case for check in found if not check.ok})
+    layers = subject_of(wrong.stage_model).evidence(wrong, found, plan, False, lambda _: None).layers
+    assert {stage for _, stage in layers} == {CODEC_FAULTS["the window's end for the sound's end"].stage}
