@@ -41,7 +41,10 @@ class CodecPlan(Plan):
     def asked(self, variant: str, stage: str, cases: Sequence[Asked]) -> Sequence[Asked]:
         """Of a file with a signature for each of some lengths what it codes exactly."""
         ladder = ladder_of(self.judge, variant, stage)
-        return cases if ladder is None else [case for case in cases if ladder.codes(_frames(case))]
+        if ladder is None:
+            return cases
+        ladder.require(self.judge.stage_model.spec.latent_frames)
+        return [case for case in cases if ladder.codes(_frames(case))]
 
     @property
     def covered(self) -> dict[str, str]:

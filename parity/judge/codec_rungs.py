@@ -8,6 +8,7 @@ from parity.judge.judge import Judge
 from reference.codec_stages import CodecStages
 from reference.spec.codec.shape import CodecShape
 from reference.spec.codec.windows import sides
+from reference.spec.errors import InputError
 from reference.spec.stages import CODEC_STAGES
 
 
@@ -27,6 +28,14 @@ class Ladder:
         """Whether it codes so many frames exactly."""
         whole, side = exact_frames(self.stage, frames, self.shape), sides(self.shape)[CODEC_STAGES.index(self.stage)]
         return whole is not None and windows_over(self.rungs, whole, side, self.shape) is not None
+
+    def require(self, frames: int) -> None:
+        """Raise InputError if it does not code a window of so many frames, which all cases are made for."""
+        if not self.codes(frames):
+            raise InputError(
+                f"{self.stage}: signatures of {self.told} frames code no window of {frames} exactly, which cases are made of; "
+                "give a file with one of as many frames, or of fewer"
+            )
 
 
 def lengths_of(judge: Judge, variants: Iterable[str]) -> list[int]:

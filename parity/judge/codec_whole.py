@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -76,11 +76,16 @@ class Long:
         windows = ChunkSpec(frames=frames, overlap=shape.least_overlap(coding.side.reach))
         return over_windows(run, coding.ports, coding.side, windows, shape.alignment)
 
+    @property
+    def other_window(self) -> int:
+        """Frames of windows that begin elsewhere."""
+        return self.model.spec.latent_frames - self.model.whole.spec.shape.alignment
+
     def in_other_windows(self, half: Half, coding: Coding) -> Array:
         """The same by windows that are shorter and begin elsewhere, as a caller may ask for them."""
         shape, data = self.model.whole.spec.shape, self.truth[coding.fed]
         overlap = shape.least_overlap(coding.side.reach) + 2 * shape.alignment
-        chunks = checked_chunks(shape, coding.side, self.model.spec.latent_frames - shape.alignment, overlap)
+        chunks = checked_chunks(shape, coding.side, self.other_window, overlap)
         frames = shape.aligned(-(-data.shape[2] // coding.side.length_in))
         return np.concatenate(list(in_windows(half, coding.side, chunks, frames, data)), axis=2)
 
@@ -93,15 +98,17 @@ def whole_checks(judge: Judge, variant: str, fed: Mapping[str, Sequence[Fed]]) -
         ladder, window = ladder_of(judge, variant, coding.stage), model.spec.latent_frames
         long = Long(judge=judge, model=model, frames=WINDOWS * window + (ODD if ladder is None else EVEN))
         half, most = long.half(variant, coding, window), _bound(judge, coding.stage, variant, fed)
+        told = partial(Bound.verdict, stage=coding.stage, variant=variant, ladder=FREE_RUNNING)
         answer = half(long.truth[coding.fed])
-        seam = Measurement(metric=SEAM, value=relative_l2(answer, long.in_other_windows(half, coding)))
-        for bound, found in ((most, _whole(long, coding, answer)), (_seam_bound(judge, variant, coding.stage, most), seam)):
-            yield bound.verdict(found, stage=coding.stage, variant=variant, case=long.name, ladder=FREE_RUNNING)
+        yield told(most, _whole(long, coding, answer), case=long.name)
+        if ladder is None or ladder.codes(long.other_window):
+            seam = Measurement(metric=SEAM, value=relative_l2(answer, long.in_other_windows(half, coding)))
+            yield told(_seam_bound(judge, variant, coding.stage, most), seam, case=long.name)
         for frames in () if ladder is None else ladder.rungs:
             if frames > window:  # no case is as long
                 at_once = Long(judge=judge, model=model, frames=frames)
                 found = _whole(at_once, coding, at_once.half(variant, coding, frames)(at_once.truth[coding.fed]))
-                yield most.verdict(found, stage=coding.stage, variant=variant, case=at_once.name, ladder=FREE_RUNNING)
+                yield told(most, found, case=at_once.name)
 
 
 def _whole(long: Long, coding: Coding, answer: Array) -> Measurement:
