@@ -5,7 +5,7 @@ from torch.nn import functional as F
 
 from litert_pipeline.build.rewrites import replaced
 from reference.model.same import SoftNorm
-from reference.model.same_halves import Draw
+from reference.model.same_halves import Draw, SameEncoder
 
 
 class Scaled(nn.Module):
@@ -57,7 +57,8 @@ class Unscaled(nn.Module):
 def fold_bottleneck(half: nn.Module) -> nn.Module:
     """A copy of a module that has a `bottleneck`, and an `encoder` or a `decoder` of SAME."""
     changed = replaced(half, {})
-    path, kind = ("encoder.layers.2", ScaledLast) if hasattr(changed, "encoder") else ("decoder.layers.1", ScaledFirst)
+    encodes = any(isinstance(part, SameEncoder) for part in changed.modules())
+    path, kind = ("encoder.layers.2", ScaledLast) if encodes else ("decoder.layers.1", ScaledFirst)
     changed.set_submodule(path, kind(changed.get_submodule(path), changed.get_submodule("bottleneck")))
     changed.set_submodule("bottleneck", Unscaled())
     return changed.eval().requires_grad_(False)
