@@ -58,7 +58,7 @@ class PreEncoder:
                 say(f"left out {job.sound.path}: it {outcome}")
             if time.monotonic() - said_s >= SAY_EVERY_S:
                 said_s = time.monotonic()
-                say(f"{job.index + 1} of {len(files)} files")
+                say(f"{job.index + 1} of {len(files)} files, {len(made)} items")
         manifest: Json = {
             "recipe": recipe,
             "items": {item.name: {"relpath": item.relpath, "frames": item.frames} for _, item in sorted(made.items())},
