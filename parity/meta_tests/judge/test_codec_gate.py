@@ -150,9 +150,10 @@ def test_a_case_that_cannot_be_looked_into_is_told(codec_folder: Path, case: str
 
 
 def test_what_fails_at_the_end_of_a_sound_alone_is_looked_for_over_a_whole_window(judge: Judge) -> None:
-    wrong = injected(judge, CODEC_FAULTS["the window's end for the sound's end"], FLOAT)
-    plan = CodecPlan.of_codec(wrong, [FLOAT], sweep=FEW)
+    fault = CODEC_FAULTS["the window's end for the sound's end"]
+    wrong = injected(judge, fault, FLOAT)
+    plan = CodecPlan.of_codec(wrong, [FLOAT], ["music", "a frame of music"], sweep=Sweep(draws=0))
     found = list(plan.checks(lambda _: None))
     assert any(case.endswith("a frame of music") for case in {check.case for check in found if not check.ok})
     layers = subject_of(wrong.stage_model).evidence(wrong, found, plan, False, lambda _: None).layers
-    assert {stage for _, stage in layers} == {CODEC_FAULTS["the window's end for the sound's end"].stage}
+    assert {stage for _, stage in layers} == {fault.stage}
