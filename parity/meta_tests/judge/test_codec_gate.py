@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from litert_pipeline.bundle import read_bundle
 from parity.__main__ import app
+from parity.bundles.audit import MOST_STEPS
 from parity.explain.blame import module_errors
 from parity.explain.inside.module_error import first_fault
 from parity.explain.suspects import suspects
@@ -137,6 +138,14 @@ def test_a_bundle_is_looked_into_whether_or_not_it_fails(codec_folder: Path, hal
     result = CliRunner().invoke(app, ["localize", *places, "--stage", half, "--no-cache"])
     assert (result.exit_code, f"{BLOCKS[half]}.1" in result.output) == (0, True), result.output
     assert "no module is at fault" in result.output
+
+
+def test_what_a_bundle_s_files_are_made_of_is_told(codec_folder: Path) -> None:
+    bundle, model = codec_folder / "bundles" / "int8", codec_folder / "model"
+    result = CliRunner().invoke(app, ["contents", str(bundle), "--model", str(model), "--json"])
+    told = json.loads(result.stdout)["stages"]
+    assert [stage["stage"] for stage in told] == list(CODEC_STAGES)
+    assert all(0 < stage["steps"] <= MOST_STEPS and not stage["missing"] for stage in told)
 
 
 @pytest.mark.parametrize(("case", "words"), [
