@@ -55,7 +55,7 @@ SHARED := -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 # Of the product's tests: prompts and seconds of each kind. All cases are judged by `make gate`, and by `pytest parity/` without this.
 CASES ?= drums,exactly_full,unicode,seconds_zero,seconds_beyond
 
-.PHONY: gate gate-open1 gate-codec codec-full headroom gate-full headline test looked-over mixes rounded oracle registry mlx peers open1-test faults faults-test bench lock goldens tiny-model emulator arm onnx2tf clean
+.PHONY: gate gate-open1 gate-codec codec-full headroom gate-full headline test looked-over mixes rounded oracle registry mlx peers rungs open1-test faults faults-test bench lock goldens tiny-model emulator arm onnx2tf clean
 
 gate: $(GATE_STAMP) ## convert the embedded tiny model for every variant and judge it; onnx2tf's where it is installed
 	$(BIN)/python -m parity gate --report $(REPORT) --force
@@ -139,6 +139,9 @@ mlx: $(STAMP) ## the product's tests of the MLX variants, of which `make test` h
 peers: $(STAMP) ## judge other people's ports by their own code (see docs/peers.md)
 	$(BIN)/python $(INSTALL) --no-deps $(PEERS)
 	$(BIN)/python -m pytest parity/meta_tests/runtimes/test_mlx_audiogen.py --benchmark-disable -m peers
+
+rungs: $(STAMP) ## judge a codec's files as Stability publishes them: one signature for each length, FP32 and INT8
+	$(BIN)/python -m pytest parity/meta_tests/judge/test_rungs.py --benchmark-disable -m rungs
 
 open1-test: $(STAMP) ## judge bundles of the tiny Stable Audio Open 1.0, of which `make test` judges the reference
 	$(BIN)/python -m pytest parity/meta_tests/open1 --benchmark-disable -m open1

@@ -2,29 +2,17 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reference.codec_options import (
-    Chunked,
-    ChunkSize,
-    Encoding,
-    Force,
-    LatentsIn,
-    LatentsOut,
-    Length,
-    Limit,
-    Overlap,
-    Sound,
-    SoundOut,
-)
+from reference.codec_options import CodecSource, DecodeOptions, EncodeOptions, PreEncodeOptions, RoundtripOptions
 from reference.command import MOST_THREADS
-from reference.command_line import command_line
-from reference.spec.codec.verbs import Output, Windows, decode_file, encode_file, roundtrip_file
-from reference.spec.codec.windows import CHUNK_SIZE, OVERLAP
-from reference.spec.files import check_free
+from reference.command_line import command_line, takes_options
+from reference.spec.codec.verbs import Windows
+from reference.spec.stages import SAME_ENCODER
 
 if TYPE_CHECKING:
     from reference.spec.codec.codec import Codec
@@ -33,62 +21,28 @@ BundleDir = Annotated[Path, typer.Option(help="LiteRT bundle of a codec, made by
 Threads = Annotated[int, typer.Option(min=1, max=MOST_THREADS, help="CPU threads.")]
 
 
-def encode_command(
-    sound: Sound,
-    out: LatentsOut,
-    bundle: BundleDir,
-    chunked: Chunked = False,
-    chunk_size: ChunkSize = CHUNK_SIZE,
-    overlap: Overlap = OVERLAP,
-    threads: Threads = 1,
-    force: Force = False,
-) -> None:
+@takes_options(EncodeOptions)
+def encode_command(options: EncodeOptions, bundle: BundleDir, threads: Threads = 1) -> None:
     """Encode a sound file to latents."""
-    check_free(out, force)
-    windows = Windows(chunked=chunked, chunk_size=chunk_size, overlap=overlap)
-    with _opened(bundle, threads) as codec:
-        encode_file(codec, sound, out, windows, force, typer.echo)
+    options.run(partial(_opened, bundle, threads))
 
 
-def decode_command(
-    latents: LatentsIn,
-    out: SoundOut,
-    bundle: BundleDir,
-    chunked: Chunked = False,
-    chunk_size: ChunkSize = CHUNK_SIZE,
-    overlap: Overlap = OVERLAP,
-    length: Length = None,
-    encoding: Encoding = "float32",
-    limit: Limit = False,
-    threads: Threads = 1,
-    force: Force = False,
-) -> None:
+@takes_options(DecodeOptions)
+def decode_command(options: DecodeOptions, bundle: BundleDir, threads: Threads = 1) -> None:
     """Decode latents to a WAV."""
-    output = Output(path=out, encoding=encoding, limit=limit, force=force)
-    output.check()
-    windows = Windows(chunked=chunked, chunk_size=chunk_size, overlap=overlap)
-    with _opened(bundle, threads) as codec:
-        decode_file(codec, latents, output, windows, length, typer.echo)
+    options.run(partial(_opened, bundle, threads))
 
 
-def roundtrip_command(
-    sound: Sound,
-    out: SoundOut,
-    bundle: BundleDir,
-    chunked: Chunked = False,
-    chunk_size: ChunkSize = CHUNK_SIZE,
-    overlap: Overlap = OVERLAP,
-    encoding: Encoding = "float32",
-    limit: Limit = False,
-    threads: Threads = 1,
-    force: Force = False,
-) -> None:
+@takes_options(RoundtripOptions)
+def roundtrip_command(options: RoundtripOptions, bundle: BundleDir, threads: Threads = 1) -> None:
     """Encode a sound file, decode it again, and say how far the two are apart."""
-    output = Output(path=out, encoding=encoding, limit=limit, force=force)
-    output.check()
-    windows = Windows(chunked=chunked, chunk_size=chunk_size, overlap=overlap)
-    with _opened(bundle, threads) as codec:
-        roundtrip_file(codec, sound, output, windows, typer.echo)
+    options.run(partial(_opened, bundle, threads))
+
+
+@takes_options(PreEncodeOptions)
+def pre_encode_command(options: PreEncodeOptions, bundle: BundleDir) -> None:
+    """Encode a data set for training; begun before, it goes on where that ended."""
+    options.run(partial(_found, bundle), Windows())
 
 
 @contextmanager
@@ -101,8 +55,22 @@ def _opened(bundle: Path, threads: int) -> Iterator["Codec"]:
         yield codec
 
 
+def _found(bundle: Path) -> CodecSource:
+    from litert_pipeline.bundle import read_bundle
+    from litert_pipeline.run.codec import shape_of
+
+    read = read_bundle(bundle)
+    shape, encoder = shape_of(read), read.manifest.stages[SAME_ENCODER]
+    return CodecSource(shape=shape, weights_sha256=encoder.sha256, open=partial(_opened, bundle, threads=1))
+
+
 app = command_line(
     about="Audio to latents and back, with a LiteRT bundle of Stable Audio 3's codec (SAME).",
     at_fault="the LiteRT pipeline",
-    commands={"encode": encode_command, "decode": decode_command, "roundtrip": roundtrip_command},
+    commands={
+        "encode": encode_command,
+        "decode": decode_command,
+        "roundtrip": roundtrip_command,
+        "pre-encode": pre_encode_command,
+    },
 )

@@ -8,6 +8,7 @@ import pytest
 import soundfile
 from typer.testing import CliRunner, Result
 
+from fixtures.data_set import GOOD, write_data_set
 from litert_pipeline.__main__ import app
 from litert_pipeline.build.convert import convert
 from litert_pipeline.build.quantize import quantize
@@ -15,12 +16,16 @@ from litert_pipeline.build.recipes import RECIPES
 from litert_pipeline.bundle import read_bundle
 from litert_pipeline.run.codec import open_codec
 from reference.codec import load_codec
+from reference.spec.audio import new_wav
 from reference.spec.codec.codec import Codec
+from reference.spec.codec.own_process import DECODE, ENCODE, LITERT, peak_of_coding
 from reference.spec.errors import InputError
 
 RATE_HZ, RATIO, CHANNELS = 44100, 272, 20
 FLOAT, INT8 = 3e-6, 0.05  # relative L2 error; measured 5e-7 and 0.02
 FRAMES = (1, 2, 31, 32, 33, 75)  # of windows of 32
+SHORT_S, LONGER = 10, 20  # seconds, and how many times as long
+MOST_GROWTH = 1.025  # measured 1.005 and 1.01; with latents held as one array 1.04
 WINDOWS = {"chunked": True, "chunk_size": 24, "overlap": 8}
 
 
@@ -89,6 +94,24 @@ def test_verbs_are_those_of_the_reference(folder: Path, tmp_path: Path, verb: st
     assert apart(*(read(tmp_path / f"{name}.{suffix}") for name in ("theirs", "ours"))) <= FLOAT
 
 
+def test_a_data_set_is_encoded_as_the_reference_does_by_any_number_of_workers(
+    folder: Path, reference: Codec, tmp_path: Path
+) -> None:
+    (tmp_path / "data").mkdir()
+    write_data_set(tmp_path / "data")
+    for count in (1, 2):
+        paths = ("--data-dir", tmp_path / "data", "--output-path", tmp_path / str(count), "--bundle", folder / "fp32")
+        result = run("pre-encode", *paths, "--sample-size", 40 * RATIO, "--workers", count)
+        assert (result.exit_code, result.output.splitlines()[-1].count("(5 items, 4 left out, see manifest.json)")) == (0, 1)
+    one, two = ({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("1", "2"))
+    assert one == two
+    loud = soundfile.read(tmp_path / "data" / GOOD[0], dtype="float32")[0].T
+    frames = reference.shape.frames(loud.shape[1])
+    silent = np.pad(loud, ((0, 0), (0, 40 * RATIO - loud.shape[1])))
+    expected = reference.encode(silent, RATE_HZ).latents[0, :, :frames]
+    assert apart(expected, np.load(tmp_path / "1" / "0000000000.npy")) <= FLOAT
+
+
 def test_a_recipe_for_other_stages_is_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="recipe 'plain' is about decoder, encoder, but the model has same_encoder"):
         convert(folder / "model", tmp_path / "plain", RECIPES["plain"])
@@ -118,3 +141,16 @@ def test_a_mistake_is_one_line_and_leaves_nothing(folder: Path, tmp_path: Path, 
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert result.stderr.startswith(f"error: {words}")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_memory_is_flat_in_length(folder: Path, tmp_path: Path) -> None:
+    piece = np.random.default_rng(0).normal(0, 0.1, (2, SHORT_S * RATE_HZ)).astype(np.float32)
+    peaks: dict[str, list[int]] = {ENCODE: [], DECODE: []}
+    for times in (1, LONGER):
+        with new_wav(tmp_path / "in.wav", 2, times * piece.shape[1], RATE_HZ, force=True) as append:
+            for _ in range(times):
+                append(piece)
+        for verb, given, out in ((ENCODE, "in.wav", "z.npy"), (DECODE, "z.npy", "out.wav")):
+            peaks[verb].append(peak_of_coding(LITERT, verb, tmp_path / given, tmp_path / out, folder / "fp32", threads=1))
+    for short, long in peaks.values():
+        assert long <= MOST_GROWTH * short

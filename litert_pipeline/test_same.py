@@ -9,6 +9,7 @@ from torch import Tensor
 
 from fixtures.make_codec import make_codec
 from litert_pipeline.build.same import fixed_window
+from litert_pipeline.build.same_folded import fold_bottleneck
 from reference.codec_stages import CodecStages, load_codec_stages
 from reference.spec.stages import CODEC_STAGES, signatures
 
@@ -37,3 +38,12 @@ def test_a_window_is_coded_as_the_reference_does_it(model: CodecStages, stage: s
     ((name, expected),) = exact(**given).items()
     found = fixed_window(exact, model.spec.latent_frames)(**given)[name]
     torch.testing.assert_close(found, expected, rtol=EXACT, atol=EXACT)
+
+
+@pytest.mark.parametrize("stage", CODEC_STAGES)
+def test_a_bottleneck_in_the_layer_beside_it_changes_nothing(model: CodecStages, stage: str) -> None:
+    exact = copy.deepcopy(model.modules[stage]).double()
+    exact.get_submodule("bottleneck").get_parameter("running_std").mul_(3)  # seeded weights leave it near one
+    plain, given = fixed_window(exact, model.spec.latent_frames), feed(model, stage, 31)
+    ((name, expected),) = plain(**given).items()
+    torch.testing.assert_close(fold_bottleneck(plain)(**given)[name], expected, rtol=EXACT, atol=EXACT)

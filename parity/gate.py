@@ -83,7 +83,7 @@ def _judged(judge: Judge, asked: list[str], options: GateOptions, say: Say) -> R
     for label, bundle in bundles:
         if bundle.manifest.source is None:
             say(f"{bundle.folder}: has no manifest; judged as made elsewhere, and called '{label}' for what its files store")
-            if names := left_aside(bundle):
+            if names := left_aside(bundle, [other for _, other in bundles]):
                 say(f"{bundle.folder}: not looked at: {', '.join(names)}")
         for path, noise in drawing(bundle):
             say(f"{path}: draws its {noise} itself; judged with the truth's handed in")

@@ -11,6 +11,7 @@ from parity.judge.judge import Judge
 from parity.judge.plan import Plan
 from parity.measure import metrics
 from parity.measure.cases import load_cases
+from parity.measure.codec_cases import fills_window
 from parity.measure.sweep import Sweep
 from parity.measure.verdict import Verdict
 from parity.report.report import JudgedModel
@@ -60,8 +61,9 @@ def _codec_plan(judge: Judge, variants: list[str], names: list[str] | None, swee
 
 
 def _codec_evidence(judge: Judge, checks: list[Verdict], plan: Plan, fully: bool, say: Say) -> Evidence:
+    assert isinstance(plan, CodecPlan), "a codec's"
     return Evidence(
-        layers=localized(judge, checks, plan.cases_of, say),
+        layers=localized(judge, checks, lambda stage: list(filter(fills_window, plan.fed[stage])), say),
         decoders=list(_decoders(judge, plan)) if fully else [],
     )
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from reference.spec.codec.codec import Codec
-from reference.spec.codec.latents import read_latents, write_latents
+from reference.spec.codec.latents_file import read_latents, write_latents
 from reference.spec.codec.shape import CodecShape
 from reference.spec.codec.waveforms import batched
 from reference.spec.errors import InputError

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from reference.spec.audio import new_wav, read_wav, write_wav
 from reference.spec.codec.codec import Codec
+from reference.spec.codec.latents_file import new_latents, open_latents, read_latents, write_latents
 from reference.spec.codec.limiter import limited
 from reference.spec.codec.resample import resampled
 from reference.spec.codec.shape import CodecShape
@@ -77,10 +78,53 @@ def test_windows_give_what_all_at_once_does_and_no_more_is_held(tmp_path: Path, 
     sound, held = open_sound_file(tmp_path / "in.wav", SHAPE), Recorded()
     latents = np.concatenate(list(latents_of(held.codec, sound, WINDOWS)), axis=1)
     np.testing.assert_array_equal(latents, np.concatenate(list(latents_of(Recorded().codec, sound, None)), axis=1))
-    heard = np.concatenate(list(audio_of(held.codec, latents[None, :, :frames], WINDOWS, sound.length)), axis=1)
+    write_latents(tmp_path / "z.npy", latents[:, :frames])
+    stored = open_latents(tmp_path / "z.npy", SHAPE)
+    heard = np.concatenate(list(audio_of(held.codec, stored, WINDOWS, sound.length)), axis=1)
     assert heard.shape == audio.shape
     np.testing.assert_array_equal(heard, Recorded().decoder(latents[None])[0, :, : sound.length])
     assert held.longest <= WINDOWS.frames
+
+
+def test_latents_written_in_pieces_are_numpy_s_own_file(tmp_path: Path) -> None:
+    latents = np.random.default_rng(0).normal(size=(LATENTS, 50)).astype(np.float32)
+    with new_latents(tmp_path / "z.npy", LATENTS, 50) as append:
+        for piece in np.split(latents, [1, 16, 33], axis=1):
+            append(piece)
+    np.save(tmp_path / "numpy.npy", latents)
+    assert (tmp_path / "z.npy").read_bytes() == (tmp_path / "numpy.npy").read_bytes()
+
+
+ARRANGED = {
+    "one item": lambda latents: latents[None],
+    "frame by frame": np.asfortranarray,
+    "one item, frame by frame": lambda latents: np.asfortranarray(latents[None]),
+    "big endian doubles": lambda latents: latents.astype(">f8"),
+    "halves": lambda latents: latents.astype(np.float16),
+}
+
+
+@pytest.mark.parametrize("name", ARRANGED)
+def test_latents_are_read_in_parts_however_numpy_stored_them(tmp_path: Path, name: str) -> None:
+    latents = ARRANGED[name](np.random.default_rng(0).normal(size=(LATENTS, 50)).astype(np.float32))
+    np.save(tmp_path / "z.npy", latents)
+    stored = open_latents(tmp_path / "z.npy", SHAPE)
+    whole = latents.reshape(1, LATENTS, 50)
+    for start, stop in ((0, 50), (7, 20), (49, 60)):
+        np.testing.assert_array_equal(stored.read(start, stop), whole[..., start:stop])
+    np.testing.assert_array_equal(read_latents(tmp_path / "z.npy", SHAPE), whole)
+
+
+def test_latents_that_end_early_or_are_not_finite_are_told_before_anything_is_decoded(tmp_path: Path) -> None:
+    latents = np.zeros((LATENTS, 3000), np.float32)
+    np.save(tmp_path / "z.npy", latents)
+    (tmp_path / "z.npy").write_bytes((tmp_path / "z.npy").read_bytes()[:-4])
+    with pytest.raises(InputError, match=r"z\.npy: ends before its header says"):
+        open_latents(tmp_path / "z.npy", SHAPE)
+    latents[3, 2900] = np.nan
+    np.save(tmp_path / "z.npy", latents)
+    with pytest.raises(InputError, match=r"z\.npy: latents hold NaN or infinity"):
+        open_latents(tmp_path / "z.npy", SHAPE)
 
 
 def test_a_sound_file_that_ends_early_is_told(tmp_path: Path) -> None:

@@ -17,7 +17,9 @@ from reference.codec import load_codec
 from reference.spec.audio import read_wav
 from reference.spec.codec.codec import Codec
 from reference.spec.codec.dataset import open_sound
-from reference.spec.codec.preencode import PreEncoder, Recipe, Shard
+from reference.spec.codec.items import Items, PreEncoding
+from reference.spec.codec.preencode import PreEncoder
+from reference.spec.codec.recipe import Recipe, Shard
 from reference.spec.codec.resample import resampled
 from reference.spec.codec.verbs import Windows
 from reference.spec.codec.waveforms import with_channels
@@ -48,9 +50,9 @@ def codec(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 def encoder(codec: Codec, data: Path, out: Path, **recipe: Any) -> PreEncoder:
     windows = Windows(chunked=True, chunk_size=16, overlap=8)
-    return PreEncoder(
-        codec=codec, windows=windows, recipe=Recipe(**{"weights": "w", "sample_size": SAMPLE_SIZE, **recipe}), data=data, out=out
-    )
+    shared = Recipe(**{"weights": "w", "sample_size": SAMPLE_SIZE, **recipe})
+    plan = PreEncoding(windows=windows, recipe=shared, data=data, out=out)
+    return PreEncoder(shape=codec.shape, plan=plan, hands=Items(codec=codec, plan=plan))
 
 
 def quiet(text: str) -> None:
@@ -199,9 +201,10 @@ def run(data: Path, out: Path, model: Path, *options: str) -> Result:
 
 def test_the_command_line_does_it(data: Path, tmp_path: Path) -> None:
     make_codec(tmp_path / "model", "same-tiny", seed=0)
-    result = run(data, tmp_path / "out", tmp_path / "model", "--sample-size", str(SAMPLE_SIZE), "--shard", "1/2")
+    options = ("--sample-size", str(SAMPLE_SIZE), "--shard", "1/2", "--workers", "1")
+    result = run(data, tmp_path / "out", tmp_path / "model", *options)
     assert result.exit_code == 0
-    assert result.output.endswith(f"wrote {tmp_path / 'out'} (4 items, 1 files left out, see manifest-1-of-2.json)\n")
+    assert result.output.endswith(f"wrote {tmp_path / 'out'} (4 items, 1 left out, see manifest-1-of-2.json)\n")
     assert "left out" in result.output
     refused = run(data, tmp_path / "other", tmp_path / "model", "--batch-size", "2")
     assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)

@@ -11,7 +11,9 @@ from fixtures.data_set import write_data_set
 from fixtures.make_codec import make_codec
 from reference.codec import load_codec
 from reference.spec.codec.codec import Codec
-from reference.spec.codec.preencode import PreEncoder, Recipe, Shard, parse_shard
+from reference.spec.codec.items import Items, PreEncoding
+from reference.spec.codec.preencode import PreEncoder
+from reference.spec.codec.recipe import Recipe, Shard, parse_shard
 from reference.spec.codec.verbs import Windows
 from reference.spec.errors import InputError
 
@@ -34,9 +36,9 @@ def codec(tmp_path_factory: pytest.TempPathFactory) -> Codec:
 
 def encoder(codec: Codec, data: Path, out: Path, **recipe: Any) -> PreEncoder:
     windows = Windows(chunked=True, chunk_size=16, overlap=8)
-    return PreEncoder(
-        codec=codec, windows=windows, recipe=Recipe(**{"weights": "w", "sample_size": SAMPLE_SIZE, **recipe}), data=data, out=out
-    )
+    shared = Recipe(**{"weights": "w", "sample_size": SAMPLE_SIZE, **recipe})
+    plan = PreEncoding(windows=windows, recipe=shared, data=data, out=out)
+    return PreEncoder(shape=codec.shape, plan=plan, hands=Items(codec=codec, plan=plan))
 
 
 def quiet(text: str) -> None:
@@ -108,7 +110,8 @@ def test_a_file_where_the_folder_should_be_is_told(codec: Codec, data: Path, tmp
 def test_windows_that_would_change_the_result_are_refused_before_anything_is_written(
     codec: Codec, data: Path, tmp_path: Path
 ) -> None:
-    odd = replace(encoder(codec, data, tmp_path / "out"), windows=Windows(chunked=True, chunk_size=15, overlap=8))
+    even = encoder(codec, data, tmp_path / "out")
+    odd = replace(even, plan=replace(even.plan, windows=Windows(chunked=True, chunk_size=15, overlap=8)))
     with pytest.raises(InputError, match="chunk_size is 15 latent frames"):
         odd.run(Shard(), quiet)
     assert list(tmp_path.iterdir()) == []

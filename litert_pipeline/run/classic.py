@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from litert_pipeline.bundle import Bundle
 from litert_pipeline.run.advice import unusable
 from litert_pipeline.run.litert import native_log
+from litert_pipeline.run.rungs import opened_stage
 from litert_pipeline.run.tapped import runnable
 from reference.spec.errors import InputError
 from reference.spec.generation import Stage
@@ -86,9 +88,9 @@ def open_classic_stage(bundle: Bundle, name: str, *, threads: int = 1) -> Iterat
     entry = bundle.manifest.stages[name]
     with (
         runnable(bundle.path(name), entry) as path,
-        open_interpreter(path, entry.own_signature, threads=threads) as run,
+        opened_stage(bundle, name, partial(open_interpreter, path, threads=threads)) as run,
     ):
-        yield entry.translated(run)
+        yield run
 
 
 @contextmanager

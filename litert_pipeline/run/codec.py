@@ -14,6 +14,7 @@ from litert_pipeline.bundle import Bundle, StageFile
 from litert_pipeline.run.open_stages import ONE_AT_A_TIME, OpenStages
 from litert_pipeline.run.pipeline import open_stage
 from reference.spec.codec.codec import Codec
+from reference.spec.codec.shape import CodecShape
 from reference.spec.codec.windows import Half, Side, sides
 from reference.spec.errors import InputError
 from reference.spec.generation import Stage
@@ -28,10 +29,7 @@ def open_codec(bundle: Bundle, *, compute: str | None = None, threads: int = 1) 
 
     Raises InputError for a bundle that generates, one of another format, and an altered file.
     """
-    shape = bundle.manifest.codec
-    if shape is None or bundle.manifest.format != "litert":
-        kind = bundle.manifest.format if shape is not None else "generating"
-        raise InputError(f"{bundle.folder}: is a {kind} bundle, expected a LiteRT one of a codec; convert a codec's model dir")
+    shape = shape_of(bundle)
     bundle.require_intact()
     opened = OpenStages(held_bytes=ONE_AT_A_TIME)
 
@@ -53,6 +51,15 @@ def open_codec(bundle: Bundle, *, compute: str | None = None, threads: int = 1) 
         )
     finally:
         opened.close()
+
+
+def shape_of(bundle: Bundle) -> CodecShape:
+    """Of the codec of a bundle. Raises InputError for a bundle that generates, and one of another format."""
+    shape = bundle.manifest.codec
+    if shape is None or bundle.manifest.format != "litert":
+        kind = bundle.manifest.format if shape is not None else "generating"
+        raise InputError(f"{bundle.folder}: is a {kind} bundle, expected a LiteRT one of a codec; convert a codec's model dir")
+    return shape
 
 
 def _frames(entry: StageFile) -> int:

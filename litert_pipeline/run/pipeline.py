@@ -8,6 +8,7 @@ from litert_pipeline.bundle import Bundle
 from litert_pipeline.run.classic import open_classic_stage
 from litert_pipeline.run.litert import LiteRTStage
 from litert_pipeline.run.open_stages import ONE_AT_A_TIME, OpenStages
+from litert_pipeline.run.rungs import opened_stage
 from litert_pipeline.run.tapped import runnable
 from reference.spec.errors import InputError
 from reference.spec.generation import Pipeline, Stage, Stages
@@ -30,11 +31,10 @@ def open_stage(
     """One stage of a bundle, in the arithmetic its manifest asks for unless `compute` says otherwise."""
     entry = bundle.manifest.stages[name]
     compute = compute or entry.compute
-    with (
-        runnable(bundle.path(name), entry) as path,
-        LiteRTStage(path, entry.own_signature, compute=compute, threads=threads, kernels=kernels) as run,
-    ):
-        yield entry.translated(run)
+    with runnable(bundle.path(name), entry) as path:
+        opening = partial(LiteRTStage, path, compute=compute, threads=threads, kernels=kernels)
+        with opened_stage(bundle, name, opening) as run:
+            yield run
 
 
 @contextmanager

@@ -79,15 +79,19 @@ class Audit:
 
 def audit(path: Path, forms: Sequence[Form], others: Collection[int] = ()) -> Audit:
     """Audit a file, but for subgraphs that are other stages', against the form of the module that explains most of it; later
-    forms are looked at only where earlier ones leave something. Raises InputError if the file is damaged."""
+    forms are looked at only where earlier ones leave something, or a constant is wrong by them. Raises InputError if the file is
+    damaged."""
     constants = READERS[path.suffix](path, others)
     tried: list[tuple[Matched, Form]] = []
     for form in forms:
         tried.append((match(constants, form.uses, form.module), form))
         if not tried[-1][0].left_over:
             break
-    matched, form = min(tried, key=lambda pair: pair[0].left_over)
-    return _as_loaded(_audited(path, matched, form), constants)
+    best = _audited(path, *min(tried, key=lambda pair: pair[0].left_over))
+    for form in forms[len(tried) :]:
+        if best.wrong:
+            best = min(best, _audited(path, match(constants, form.uses, form.module), form), key=lambda found: found.left_over)
+    return _as_loaded(best, constants)
 
 
 def _audited(path: Path, matched: Matched, form: Form) -> Audit:

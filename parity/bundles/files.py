@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from litert_pipeline.bundle import Bundle, StageFile
 from litert_pipeline.model_file import parts_of, sha256_of_model
+from litert_pipeline.rungs import Rungs
 from parity.bundles.arithmetic import stored
 from parity.bundles.interface import Interface, read_interfaces
 from parity.bundles.purity import NORMAL, Operators
@@ -41,8 +42,12 @@ class Files:
         return next((interface for interface in found if _fits(interface, entry)), found[0])
 
     def of_others(self, bundle: Bundle, stage: str) -> set[int]:
-        """The subgraphs of a stage's file that only other stages of the bundle run. Raises as `arithmetic`."""
+        """The subgraphs of a stage's file that only other stages of the bundle run, and those of a codec's other lengths: these
+        are held to what they answer. Raises as `arithmetic`."""
         entries = bundle.manifest.stages
+        if isinstance(entries[stage].binding, Rungs):
+            rungs = {interface.subgraph for interface in self.interfaces.of(bundle.path(stage))}
+            return rungs - {self.interface(bundle, stage).subgraph}
         others = [other for other in entries if other != stage and entries[other].file == entries[stage].file]
         found = {self.interface(bundle, other).subgraph for other in others}
         return found - {self.interface(bundle, stage).subgraph} if found else found

@@ -1,5 +1,6 @@
 """A folder without a manifest, read as a bundle: which file is which stage, how it is fed, what its files store."""
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -44,9 +45,9 @@ def is_foreign(folder: Path) -> bool:
     return folder.is_dir() and not (folder / MANIFEST_NAME).is_file()
 
 
-def left_aside(bundle: Bundle) -> list[str]:
-    """The names of what lies in a folder and is no part of its bundle."""
-    parts = (part for stage in bundle.manifest.stages for part in parts_of(bundle.path(stage)))
+def left_aside(bundle: Bundle, others: Iterable[Bundle] = ()) -> list[str]:
+    """The names of what lies in a folder and is no part of its bundle, nor of others."""
+    parts = (part for one in (bundle, *others) for stage in one.manifest.stages for part in parts_of(one.path(stage)))
     used = {*parts, bundle.tokenizer_path, bundle.folder / WRITTEN}
     around = {folder for part in used for folder in part.parents}
     return [path.name for path in sorted(bundle.folder.iterdir()) if path not in used | around]
@@ -64,14 +65,14 @@ def read_foreign(folder: Path, model_dir: Path) -> Bundle:
             "'python -m litert_pipeline convert' makes"
         )
     if kind_of(model_dir) is not GENERATOR:
-        raise InputError(f"{folder}: has no manifest.json; files of a codec that were made elsewhere are not judged yet")
+        raise InputError(f"{folder}: has no manifest.json; files of a codec that were made elsewhere are for the gate alone")
     model = _Model(model_dir)
     interfaces = [interface for path in paths for interface in read_interfaces(path)]
     found = {stage: _stage_of(stage, interfaces, model) for stage in ALL_STAGES}
     chosen = {stage: pair for stage, pair in found.items() if pair is not None}
     _check(folder, interfaces, chosen, model_dir)
     (form,) = {interface.format for interface, _ in chosen.values()}
-    recipe = _recipe(form, {stage: stored(interface) for stage, (interface, _) in chosen.items()})
+    recipe = recipe_of(form, {stage: stored(interface) for stage, (interface, _) in chosen.items()})
     own = folder / SPIECE_NAME
     spiece = own if own.is_file() else model.spiece.absolute()
     return Bundle(
@@ -132,7 +133,7 @@ def _check(
         raise InputError(f"{folder}: mixes .tflite and .onnx files; put them into folders of their own")
 
 
-def _recipe(form: str, found: dict[str, Arithmetic]) -> str:
+def recipe_of(form: str, found: dict[str, Arithmetic]) -> str:
     """The recipe whose files store the same or, where there is none, what is stored small."""
     for recipe in RECIPES.values():
         if recipe.format == form and all(claimed(recipe, stage) == arithmetic for stage, arithmetic in found.items()):
@@ -141,12 +142,17 @@ def _recipe(form: str, found: dict[str, Arithmetic]) -> str:
     return "_".join(small)
 
 
+def compute_of(recipe: str, stage: str) -> str:
+    """What files are computed in that look like a recipe's."""
+    return RECIPES[recipe].compute.get(stage, FP32_COMPUTE) if recipe in RECIPES else FP32_COMPUTE
+
+
 def _entry(interface: Interface, binding: Binding, stage: str, recipe: str, model: _Model) -> StageFile:
     return StageFile(
         file=interface.path.name,
         sha256=sha256_of_model(interface.path),
         size_bytes=size_of_model(interface.path),
-        compute=RECIPES[recipe].compute.get(stage, FP32_COMPUTE) if recipe in RECIPES else FP32_COMPUTE,
+        compute=compute_of(recipe, stage),
         signature=signatures(model.spec)[stage],
         binding=binding,
     )

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from torch import nn
 
+from litert_pipeline.build.same_folded import fold_bottleneck
 from litert_pipeline.build.stage import exportable
 from parity.measure.arithmetic import AS_SAVED
 from parity.truth.interpreted import Uses, uses_of
@@ -46,9 +47,13 @@ class Form:
 
 def forms(model: StageModel, stage: str) -> tuple[Form, ...]:
     """The reference's own, and what our converter is given. A codec's own has a length that follows from what it is fed, which is
-    no one graph."""
+    no one graph; others multiply its bottleneck into a layer."""
     converted = Form(model, stage, exportable)
-    return (converted,) if stage in CODEC_STAGES else (Form(model, stage, _as_it_is), converted)
+    return (converted, Form(model, stage, _folded)) if stage in CODEC_STAGES else (Form(model, stage, _as_it_is), converted)
+
+
+def _folded(model: StageModel, stage: str) -> nn.Module:
+    return fold_bottleneck(exportable(model, stage))
 
 
 def _as_it_is(model: StageModel, stage: str) -> nn.Module:

@@ -12,9 +12,10 @@ from litert_pipeline.bundle import SUFFIXES, Bundle, read_bundle
 from litert_pipeline.model_file import model_files
 from litert_pipeline.run.probe import require_loadable
 from parity.bundles.foreign import is_foreign, read_foreign
+from parity.bundles.foreign_codec import read_foreign_codec
 from parity.bundles.interface import read_interface
 from parity.runtimes import REFERENCES, names_of
-from reference.codec_stages import outline_of
+from reference.codec_stages import GENERATOR, kind_of, outline_of
 from reference.progress import Say
 from reference.spec.errors import InputError
 
@@ -100,8 +101,12 @@ def given_bundles(folders: list[Path], model: Path) -> list[Bundle]:
         if any(folder.resolve() == other.folder.resolve() for other in bundles):
             raise InputError(f"{folder}: is given twice; give each bundle once")
         _require_loadable(folder)
-        bundles.append(read_foreign(folder, model) if is_foreign(folder) else read_bundle(folder))
+        bundles += _of_elsewhere(folder, model) if is_foreign(folder) else [read_bundle(folder)]
     return bundles
+
+
+def _of_elsewhere(folder: Path, model: Path) -> list[Bundle]:
+    return [read_foreign(folder, model)] if kind_of(model) is GENERATOR else read_foreign_codec(folder, model)
 
 
 def _require_loadable(folder: Path) -> None:

@@ -16,7 +16,7 @@ from reference.spec.errors import InputError
 
 if TYPE_CHECKING:
     from parity.measure.contents import Contents, Part
-    from reference.pipeline import Model
+    from reference.pipeline import StageModel
     from reference.progress import Say
 
 COLUMNS = (
@@ -62,9 +62,9 @@ def _read(path: Path, model_dir: Path, say: "Say") -> "list[Contents]":
     from parity.bundles.audit import READERS, audit
     from parity.bundles.contents import contents_of
     from parity.bundles.forms import forms
-    from reference.pipeline import load_model
+    from reference.codec_stages import load_stages
 
-    model = load_model(model_dir)
+    model = load_stages(model_dir)
     found = []
     for stage, file, others in _files(path, model_dir, model):
         say(f"reading {file}")
@@ -73,7 +73,7 @@ def _read(path: Path, model_dir: Path, say: "Say") -> "list[Contents]":
     return found
 
 
-def _files(path: Path, model_dir: Path, model: "Model") -> list[tuple[str, Path, set[int]]]:
+def _files(path: Path, model_dir: Path, model: "StageModel") -> list[tuple[str, Path, set[int]]]:
     """Which file is which stage's, and which subgraphs of it are other stages'. Raises InputError for a file that can be none
     of the model's."""
     from litert_pipeline.mlx_file import SUFFIX, read_described
@@ -85,9 +85,9 @@ def _files(path: Path, model_dir: Path, model: "Model") -> list[tuple[str, Path,
     from reference.spec.stages import STAGE_TABLE, signatures
 
     if path.is_dir():
-        (bundle,) = given_bundles([path], model_dir)
-        files = Files()
-        return [(stage, bundle.path(stage), files.of_others(bundle, stage)) for stage in bundle.manifest.stages]
+        files, bundles = Files(), given_bundles([path], model_dir)
+        own = [(bundle, stage) for bundle in bundles for stage in bundle.manifest.stages]
+        return [(stage, bundle.path(stage), files.of_others(bundle, stage)) for bundle, stage in own]
     if not path.is_file():
         raise InputError(f"{path}: no such file or folder; expected a .tflite or .onnx file, or a bundle")
     if path.suffix == SUFFIX:  # nothing of it says what it takes

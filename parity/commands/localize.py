@@ -10,14 +10,16 @@ from parity.commands.options import ModelDir, NoCache, print_peak, user_store, w
 from reference import command
 from reference.progress import show_progress, show_table
 from reference.spec.errors import EXIT_OK, EXIT_REFUSE
-from reference.spec.stages import ALL_STAGES
+from reference.spec.stages import STAGE_TABLE
 
 
 def localize_command(
     bundle: Annotated[Path, typer.Option(help="Bundle to look into.")],
-    stage: Annotated[str, typer.Option(help=f"{', '.join(ALL_STAGES)}.")],
+    stage: Annotated[str, typer.Option(help=f"{', '.join(STAGE_TABLE)}.")],
     model: ModelDir = TINY_MODEL_DIR,
-    case: Annotated[str, typer.Option(help="Case whose inputs the stage is fed.")] = "drums",
+    case: Annotated[
+        str | None, typer.Option(help="Case whose inputs the stage is fed; drums if left out or, of a codec, music.")
+    ] = None,
     step: Annotated[int, typer.Option(help="Sampler step, for the DiT.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for Model Explorer overlays.")] = None,
     no_cache: NoCache = False,
@@ -32,7 +34,7 @@ def localize_command(
     options = InsideOptions(model=model, bundle=bundle, stage=stage, case=case, step=step, out=out, force=force)
     with show_progress(console) as say:
         errors = look_inside(options, user_store(no_cache), say)
-    show_table(console, block_table(errors, f"{stage} of {bundle}, case {case}"))
+    show_table(console, block_table(errors, f"{stage} of {bundle}" + (f", case {case}" if case else "")))
     fault = first_fault(errors)
     console.print("no module is at fault" if fault is None else f"first fault: {fault.path}", highlight=False)
     print_peak(console)

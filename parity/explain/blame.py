@@ -18,13 +18,15 @@ from reference.spec.stages import DIT, STAGE_TABLE
 def localized(
     judge: Judge, checks: list[Verdict], cases_of: Callable[[str], Sequence[Case | Drawn]], say: Say
 ) -> Layers:
-    """Module errors of every suspected stage that is a converted graph and failed on the truth's inputs, which `cases_of` has."""
+    """Module errors of every suspected stage that is a converted graph and failed on the truth's inputs; where `cases_of` has not
+    those that it failed on, on the first that it has, if any."""
     found: Layers = {}
     for check in suspects(checks):
         if check.ladder != TEACHER_FORCED or judge.source(check.variant).bundle is None:
             continue
+        if not (cases := cases_of(check.stage)):
+            continue
         say(f"looking for the fault inside {check.stage} of {check.variant}")
-        cases = cases_of(check.stage)
         case = next((case for case in cases if case.id == check.case), cases[0])
         errors = module_errors(judge, check.stage, check.variant, case, check.step or 0)
         found[check.variant, check.stage] = errors

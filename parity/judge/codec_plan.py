@@ -3,15 +3,16 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from parity.judge.codec_rungs import ladder_of, lengths_of
 from parity.judge.codec_whole import whole_checks
 from parity.judge.judge import Judge
-from parity.judge.plan import Plan
+from parity.judge.plan import Asked, Plan
 from parity.measure.cases import Case, Drawn, Fed
-from parity.measure.codec_cases import codec_cases
+from parity.measure.codec_cases import cases_of_lengths, codec_cases
 from parity.measure.sweep import Sweep
 from parity.measure.verdict import Verdict
 from reference.progress import Say
-from reference.spec.stages import SAME_ENCODER
+from reference.spec.stages import PRESENT, SAME_ENCODER
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +27,10 @@ class CodecPlan(Plan):
     ) -> "CodecPlan":
         """The plan of a gate run; `names` are the cases, all if left out. Raises InputError for an unknown one."""
         plan = Plan.of(judge, variants, [], sweep)
-        fed = codec_cases(judge.stage_model.spec, judge.stage_model.exact(SAME_ENCODER), names)
+        spec, encode = judge.stage_model.spec, judge.stage_model.exact(SAME_ENCODER)
+        lengths = [frames for frames in lengths_of(judge, plan.variants) if frames < spec.latent_frames]
+        fed, more = codec_cases(spec, encode, names), cases_of_lengths(spec, encode, lengths)
+        fed = {stage: [*fed[stage], *more[stage]] for stage in fed}
         return cls(
             judge=judge, variants=plan.variants, cases=[], shared=plan.shared, sweep=plan.sweep, refused=plan.refused, fed=fed
         )
@@ -34,5 +38,29 @@ class CodecPlan(Plan):
     def cases_of(self, stage: str) -> Sequence[Case | Drawn]:
         return self.fed[stage]
 
+    def asked(self, variant: str, stage: str, cases: Sequence[Asked]) -> Sequence[Asked]:
+        """Of a file with a signature for each of some lengths what it codes exactly."""
+        ladder = ladder_of(self.judge, variant, stage)
+        if ladder is None:
+            return cases
+        ladder.require(self.judge.stage_model.spec.latent_frames)
+        return [case for case in cases if ladder.codes(_frames(case))]
+
+    @property
+    def covered(self) -> dict[str, str]:
+        """With a word on files that were asked less."""
+        told = super().covered
+        for variant in self.variants:
+            for stage in told:
+                if (ladder := ladder_of(self.judge, variant, stage)) is not None:
+                    told[stage] += f"; of {variant} lengths that signatures of {ladder.told} frames code exactly"
+        return told
+
     def _of_the_whole(self, variant: str, say: Say) -> Iterator[Verdict]:
         yield from whole_checks(self.judge, variant, self.fed)
+
+
+def _frames(case: Case | Drawn) -> int:
+    """How many frames there are of what a stage is fed."""
+    assert isinstance(case, Drawn), "a codec is fed, it does not generate"
+    return int(case.feeds[0][PRESENT.name].sum())

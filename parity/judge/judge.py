@@ -21,7 +21,6 @@ from parity.judge.panel import Panel
 from parity.judge.responses import response_checks
 from parity.judge.same_graph import structure_checks
 from parity.judge.sources import AnswerSource
-from parity.judge.threads import process_threads
 from parity.judge.vanishing import vanishing_checks
 from parity.judge.weights import weight_checks
 from parity.measure.arithmetic import AS_SAVED, STATIC
@@ -48,6 +47,7 @@ from reference.codec_stages import load_stages
 from reference.spec.generation import Stage, generate
 from reference.spec.stages import CONDITIONER, GENERATION, STAGE_TABLE
 from reference.spec.tensors import Tensors
+from reference.threads import process_threads
 
 REPEATS = 3
 LARGE_REPEATS = 2  # where a run takes half a minute
@@ -134,7 +134,7 @@ class Judge(Panel):
         judged = [(self._held(stage, variant, drawn, one), one) for one in limited]
         return [over_domain(verdict, drawn.places, one) for verdict, one in judged]
 
-    def responses(self, stage: str, variant: str, drawn: list[Drawn]) -> list[Verdict]:
+    def responses(self, stage: str, variant: str, drawn: Sequence[Drawn]) -> list[Verdict]:
         """Whether the stage answers to small changes of what was drawn; nothing where nothing was."""
         return response_checks(self, stage, variant, drawn)
 

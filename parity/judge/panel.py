@@ -12,7 +12,6 @@ from parity.bundles.weights import Weights
 from parity.judge.answers import Answers
 from parity.judge.sources import AnswerSource, Run, Yardstick, float32_source
 from parity.judge.structure import Structure
-from parity.judge.threads import process_threads
 from parity.measure.arithmetic import AS_SAVED, Arithmetic
 from parity.measure.budget import AS_STORED, YARDSTICK
 from parity.measure.cases import Case, Drawn
@@ -23,6 +22,7 @@ from parity.truth.traces import Truth
 from reference.pipeline import Model, StageModel
 from reference.spec.generation import Pipeline, Stage
 from reference.spec.tensors import Tensors
+from reference.threads import process_threads
 
 
 @dataclass

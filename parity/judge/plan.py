@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeVar
 
 from parity.judge.graph import UnseenGraph
 from parity.judge.judge import Judge
@@ -14,6 +15,7 @@ from reference.progress import Say
 from reference.spec.stages import ENCODER, STAGE_TABLE
 
 ONCE = 1  # asked so often, nothing can differ
+Asked = TypeVar("Asked", bound=Case | Drawn)
 Shared = Mapping[tuple[str, str], str]  # (contender, stage) to the contender under whose name the stage is judged
 
 
@@ -70,6 +72,10 @@ class Plan:
         """What a stage is fed that the truth leads to."""
         return self.cases
 
+    def asked(self, variant: str, stage: str, cases: Sequence[Asked]) -> Sequence[Asked]:
+        """Those of `cases` that a contender's stage can be asked."""
+        return cases
+
     @cached_property
     def drawn(self) -> dict[str, list[Drawn]]:
         """What every stage is asked beside the cases, over the domains of its inputs."""
@@ -105,19 +111,20 @@ class Plan:
                 continue
             if self.judge.stage_model.large:
                 say(f"{variant}: {stage} fed the truth")
-            cases = self.cases_of(stage)
+            cases = self.asked(variant, stage, self.cases_of(stage))
+            drawn = self.asked(variant, stage, self.drawn[stage])
             for case in cases:
                 yield from self.judge.teacher_forced(stage, variant, case)
             yield from self.judge.pooled(stage, variant, cases)
-            for drawn in self.drawn[stage]:
-                yield from self.judge.swept(variant, drawn)
+            for place in drawn:
+                yield from self.judge.swept(variant, place)
             graph = self.judge.graph(stage, variant, cases)
             yield from graph.checks
             yield from self.judge.kept(stage, variant, cases)
             if graph.unseen:
                 self.unseen.append(UnseenGraph(variant=variant, stage=stage, why=graph.unseen))
             if self.judge.whole(variant):
-                yield from self.judge.responses(stage, variant, self.drawn[stage])
+                yield from self.judge.responses(stage, variant, drawn)
                 if self.judge.repeats != ONCE:
                     yield self.judge.determinism(stage, variant, cases[0])
 

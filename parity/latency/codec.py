@@ -12,8 +12,6 @@ import numpy as np
 
 from litert_pipeline.bundle import read_bundle
 from litert_pipeline.run.codec import open_codec
-from litert_pipeline.run.own_codec import peak_of_coding
-from parity.judge.threads import process_threads
 from parity.measure.metrics import snr_db
 from parity.measure.race import Times, race
 from parity.measure.sounds import music
@@ -22,12 +20,14 @@ from parity.truth.store import Store
 from reference.codec_stages import CodecStages, load_codec_stages
 from reference.progress import Say
 from reference.spec.audio import new_wav
+from reference.spec.codec import own_process
 from reference.spec.codec.codec import Codec
-from reference.spec.codec.latents import write_latents
+from reference.spec.codec.latents_file import write_latents
 from reference.spec.tensors import Array
+from reference.threads import process_threads
 
 TORCH = "PyTorch fp32"
-VERBS = ("encode", "decode")
+VERBS = (own_process.ENCODE, own_process.DECODE)
 MEBIBYTE = 2**20
 PIECE_S = 10
 
@@ -93,15 +93,22 @@ def _entrants(codecs: Mapping[str, Codec], verb: str, audio: Array, latents: Arr
 def _peaks(options: CodecOptions, model: CodecStages, say: Say) -> dict[tuple[str, str, float], int]:
     """Each in a process of its own."""
     found = {}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
         for length_s in options.lengths_s:
             sound, latents = _written(folder, model, length_s)
-            for bundle in options.bundles:
-                for verb, given, out in (("encode", sound, "z.npy"), ("decode", latents, "o.wav")):
-                    say(f"memory of {bundle.name}: {verb} {length_s:g} s")
-                    found[bundle.name, verb, length_s] = peak_of_coding(verb, given, folder / out, bundle, options.threads)
+            for name, module, codec in _alone(options):
+                for verb, given, out in zip(VERBS, (sound, latents), ("z.npy", "o.wav"), strict=True):
+                    say(f"memory of {name}: {verb} {length_s:g} s")
+                    peak = own_process.peak_of_coding(module, verb, given, folder / out, codec, options.threads)
+                    found[name, verb, length_s] = peak
     return found
+
+
+def _alone(options: CodecOptions) -> list[tuple[str, str, Path]]:
+    """Who codes in a process of its own: the name, the module that does it, and with what."""
+    bundles = [(bundle.name, own_process.LITERT, bundle) for bundle in options.bundles]
+    return [(TORCH, own_process.TORCH, options.model), *bundles]
 
 
 def _written(folder: Path, model: CodecStages, length_s: float) -> tuple[Path, Path]:

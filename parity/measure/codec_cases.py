@@ -1,6 +1,6 @@
 """What the stages of a codec are fed besides a sweep: windows of sounds, and the latents that the truth makes of them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -28,15 +28,31 @@ def codec_cases(spec: StageSpec, encode: Stage, names: list[str] | None = None) 
         raise InputError(f"case {', '.join(unknown)} is unknown; valid cases of a codec: {', '.join(WINDOWS)}")
     found: dict[str, list[Fed]] = {SAME_ENCODER: [], SAME_DECODER: []}
     for name in WINDOWS if names is None else names:
-        sound, frames = WINDOWS[name]
-        there = _present(spec.latent_frames, frames)
-        feed = {"audio": _audio(spec, sound, there), "present": there}
-        latents = crossed(encode(feed)["latents"])
-        found[SAME_ENCODER].append(Fed(stage=SAME_ENCODER, feeds=[feed], places=[name], name=name))
-        told = f"latents of {name}"
-        fed = {"latents": latents * there[:, None], "present": there}
-        found[SAME_DECODER].append(Fed(stage=SAME_DECODER, feeds=[fed], places=[told], name=told))
+        for stage, fed in _fed(spec, encode, name, *WINDOWS[name]).items():
+            found[stage].append(fed)
     return found
+
+
+def cases_of_lengths(spec: StageSpec, encode: Stage, lengths: Iterable[int]) -> dict[str, list[Fed]]:
+    """The same of music of so many frames."""
+    found = [_fed(spec, encode, f"{frames} frames of music", "music", frames) for frames in lengths]
+    return {stage: [fed[stage] for fed in found] for stage in (SAME_ENCODER, SAME_DECODER)}
+
+
+def fills_window(case: Fed) -> bool:
+    """Whether all of a window is there: over less the model itself is not the graph that a file is."""
+    return bool(case.feeds[0]["present"].all())
+
+
+def _fed(spec: StageSpec, encode: Stage, name: str, sound: str, frames: int) -> dict[str, Fed]:
+    there = _present(spec.latent_frames, frames)
+    feed = {"audio": _audio(spec, sound, there), "present": there}
+    latents, told = crossed(encode(feed)["latents"]), f"latents of {name}"
+    given = {"latents": latents * there[:, None], "present": there}
+    return {
+        SAME_ENCODER: Fed(stage=SAME_ENCODER, feeds=[feed], places=[name], name=name),
+        SAME_DECODER: Fed(stage=SAME_DECODER, feeds=[given], places=[told], name=told),
+    }
 
 
 def _present(frames: int, count: int) -> Array:

@@ -15,24 +15,28 @@ from parity.explain.inside.localize import conversion_errors, located, rounding_
 from parity.explain.inside.module_error import ModuleError
 from parity.explain.inside.overlays import overlay_paths, write_overlays
 from parity.judge.judge import Judge
-from parity.measure.cases import load_cases
+from parity.measure.cases import Case, Drawn, load_cases
+from parity.measure.codec_cases import codec_cases, fills_window
 from parity.measure.teacher_forcing import stage_feed
 from parity.truth.store import Store
+from reference.codec_stages import CodecStages
 from reference.progress import Say
 from reference.spec.errors import InputError
 from reference.spec.files import check_free
-from reference.spec.stages import STAGE_TABLE
+from reference.spec.stages import SAME_ENCODER, STAGE_TABLE
 from reference.spec.tensors import Tensors
+
+USUAL_PROMPT, USUAL_SOUND = "drums", "music"  # the cases of a model that generates, and of a codec
 
 
 @dataclass(frozen=True, kw_only=True)
 class InsideOptions:
-    """Which stage of which bundle, on which of the truth's inputs, and where overlays go."""
+    """Which stage of which bundle, on which of the truth's inputs (None: the usual case), and where overlays go."""
 
     model: Path
     bundle: Path
     stage: str
-    case: str
+    case: str | None
     step: int
     out: Path | None
     force: bool
@@ -40,12 +44,12 @@ class InsideOptions:
 
 def look_inside(options: InsideOptions, store: Store, say: Say) -> list[ModuleError]:
     """The errors of the stage's modules; with `out` also written as overlays. Raises InputError for bad input."""
-    (bundle,) = given_bundles([options.bundle], options.model)
+    bundle, *more = given_bundles([options.bundle], options.model)
     stem = f"{bundle.manifest.recipe}.{options.stage}"
     if options.out is not None:
         for path in overlay_paths(options.out, stem):
             check_free(path, options.force)
-    if bundle.manifest.source is None:
+    if bundle.manifest.source is None or more:
         raise InputError(f"{options.bundle}: was made elsewhere; only files of this project name the modules inside them")
     if options.stage not in bundle.manifest.stages:
         raise InputError(
@@ -74,15 +78,28 @@ def _loaded(
     """The stage in float64, in float32, and what the truth feeds it; all other stages are let go of on return."""
     stage = options.stage
     with Judge.of(options.model, [bundle], torch.get_num_threads(), store) as judge:
-        (case,) = load_cases(judge.model.tokenizer, judge.model.spec, [options.case])
-        if not 0 <= options.step < case.request.sampler.steps:
-            raise InputError(f"step is {options.step}, expected 0 to {case.request.sampler.steps - 1}")
+        case, steps = _case(judge, options)
+        if not 0 <= options.step < steps:
+            raise InputError(f"step is {options.step}, expected 0 to {steps - 1}")
         say(f"the truth of case {case.id}")
         truth = judge.truth(case)
         call = STAGE_TABLE[stage].call_in(truth, options.step)
         inputs = bundle.manifest.stages[stage].signature.bind(stage_feed(stage, truth, call))
-        rounded = as_converted(judge.model, stage, bundle.path(stage))
-        return judge.model.modules[stage], rounded, inputs
+        rounded = as_converted(judge.stage_model, stage, bundle.path(stage))
+        return judge.stage_model.modules[stage], rounded, inputs
+
+
+def _case(judge: Judge, options: InsideOptions) -> tuple[Case | Drawn, int]:
+    """What leads to the inputs, and in how many steps. Raises InputError for an unknown case."""
+    model = judge.stage_model
+    if isinstance(model, CodecStages):
+        fed = codec_cases(model.spec, model.exact(SAME_ENCODER), [options.case or USUAL_SOUND])[options.stage][0]
+        if not fills_window(fed):
+            told = f"case {options.case} fills no window, and modules are compared over a whole one"
+            raise InputError(f"{told}; take {USUAL_SOUND}")
+        return fed, 1
+    (case,) = load_cases(judge.model.tokenizer, judge.model.spec, [options.case or USUAL_PROMPT])
+    return case, case.request.sampler.steps
 
 
 def _rounding(

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from litert_pipeline.bundle import read_bundle
+from parity.__main__ import app
+from parity.bundles.audit import MOST_STEPS
 from parity.explain.blame import module_errors
 from parity.explain.inside.module_error import first_fault
 from parity.explain.suspects import suspects
@@ -19,6 +22,7 @@ from parity.judge.judge import Judge
 from parity.measure.budget import YARDSTICK
 from parity.measure.sweep import Sweep
 from parity.measure.verdict import Verdict
+from parity.subject import subject_of
 from parity.test_parity import assert_ok
 from parity.truth.store import Store
 from reference.spec.errors import InputError
@@ -126,3 +130,39 @@ def test_a_case_that_is_none_is_told(judge: Judge) -> None:
 def test_what_only_a_generating_model_does_is_refused(judge: Judge) -> None:
     with pytest.raises(InputError, match="is of a codec, which generates nothing"):
         _ = judge.model
+
+
+@pytest.mark.parametrize("half", CODEC_STAGES)
+def test_a_bundle_is_looked_into_whether_or_not_it_fails(codec_folder: Path, half: str) -> None:
+    places = ["--model", str(codec_folder / "model"), "--bundle", str(codec_folder / "bundles" / "fp32")]
+    result = CliRunner().invoke(app, ["localize", *places, "--stage", half, "--no-cache"])
+    assert (result.exit_code, f"{BLOCKS[half]}.1" in result.output) == (0, True), result.output
+    assert "no module is at fault" in result.output
+
+
+def test_what_a_bundle_s_files_are_made_of_is_told(codec_folder: Path) -> None:
+    bundle, model = codec_folder / "bundles" / "int8", codec_folder / "model"
+    result = CliRunner().invoke(app, ["contents", str(bundle), "--model", str(model), "--json"])
+    told = json.loads(result.stdout)["stages"]
+    assert [stage["stage"] for stage in told] == list(CODEC_STAGES)
+    assert all(0 < stage["steps"] <= MOST_STEPS and not stage["missing"] for stage in told)
+
+
+@pytest.mark.parametrize(("case", "words"), [
+    ("drums", "case drums is unknown; valid cases of a codec: music, silence"),
+    ("a frame of music", "case a frame of music fills no window, and modules are compared over a whole one; take music"),
+])  # fmt: skip
+def test_a_case_that_cannot_be_looked_into_is_told(codec_folder: Path, case: str, words: str) -> None:
+    places = ["--model", str(codec_folder / "model"), "--bundle", str(codec_folder / "bundles" / "fp32")]
+    result = CliRunner().invoke(app, ["localize", *places, "--stage", SAME_DECODER, "--case", case, "--no-cache"])
+    assert (result.exit_code, words in result.stderr) == (2, True), result.stderr
+
+
+def test_what_fails_at_the_end_of_a_sound_alone_is_looked_for_over_a_whole_window(judge: Judge) -> None:
+    fault = CODEC_FAULTS["the window's end for the sound's end"]
+    wrong = injected(judge, fault, FLOAT)
+    plan = CodecPlan.of_codec(wrong, [FLOAT], ["music", "a frame of music"], sweep=Sweep(draws=0))
+    found = list(plan.checks(lambda _: None))
+    assert any(case.endswith("a frame of music") for case in {check.case for check in found if not check.ok})
+    layers = subject_of(wrong.stage_model).evidence(wrong, found, plan, False, lambda _: None).layers
+    assert {stage for _, stage in layers} == {fault.stage}

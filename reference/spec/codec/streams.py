@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from reference.spec.codec.codec import Codec, sound_answer
+from reference.spec.codec.latents_file import LatentsFile
 from reference.spec.codec.limiter import BLOCK, limited
 from reference.spec.codec.sound_file import SoundFile
-from reference.spec.codec.windows import in_windows, sides
+from reference.spec.codec.windows import sides
 from reference.spec.model import ChunkSpec
 from reference.spec.tensors import Array
 
@@ -25,16 +26,19 @@ def latents_of(codec: Codec, sound: SoundFile, chunks: ChunkSpec | None) -> Iter
         yield answer[0, :, begin - start : end - start]
 
 
-def audio_of(codec: Codec, latents: Array, chunks: ChunkSpec | None, length: int) -> Iterator[Array]:
-    """(audio channel, sample) pieces of the first `length` samples of (1, latent channel, frame) latents."""
+def audio_of(codec: Codec, latents: LatentsFile, chunks: ChunkSpec | None, length: int) -> Iterator[Array]:
+    """(audio channel, sample) pieces of the first `length` samples of a file's latents."""
     shape, side = codec.shape, sides(codec.shape)[1]
-    frames, done = shape.aligned(latents.shape[2]), 0
-    whole = ChunkSpec(frames=frames, overlap=0)
-    for piece in in_windows(codec.decoder, side, chunks or whole, frames, latents):
-        checked = sound_answer(piece, (1, shape.audio_channels, piece.shape[2]), side)[0, :, : length - done]
-        done += checked.shape[1]
-        if checked.size:
-            yield checked
+    frames, done = shape.aligned(latents.frames), 0
+    for start, begin, end in _windows(chunks, frames):
+        long = frames if chunks is None else min(chunks.frames, frames)
+        given = latents.read(start, start + long)
+        wanted = (1, shape.audio_channels, shape.aligned(given.shape[2]) * shape.ratio)
+        answer = sound_answer(codec.decoder(given), wanted, side)
+        piece = answer[0, :, (begin - start) * shape.ratio : (end - start) * shape.ratio][:, : length - done]
+        done += piece.shape[1]
+        if piece.size:
+            yield piece
 
 
 def limited_pieces(pieces: Iterable[Array]) -> Iterator[Array]:

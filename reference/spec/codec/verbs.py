@@ -4,12 +4,13 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from reference.spec.audio import ENCODINGS, new_wav
 from reference.spec.codec.codec import Codec, Encoded, checked_length
-from reference.spec.codec.latents import new_latents, read_latents
+from reference.spec.codec.latents_file import LatentsFile, new_latents, open_latents
 from reference.spec.codec.shape import CodecShape
 from reference.spec.codec.sound_file import SoundFile, open_sound_file
 from reference.spec.codec.streams import audio_of, latents_of, limited_pieces
@@ -84,17 +85,16 @@ def encode_file(codec: Codec, sound: Path, out: Path, windows: Windows, force: b
     """A sound file to latents in a .npy file."""
     chunks, _ = windows.of(codec)
     opened = _opened(codec, sound, say)
-    channels, frames = codec.shape.latent_channels, codec.shape.aligned(codec.shape.frames(opened.length))
-    with new_latents(out, channels, frames, force) as stored:
-        _fill(stored, latents_of(codec, opened, chunks))
-    say(f"wrote {out} ({channels} channels x {frames} frames; decode with --length {opened.length} for the input's length)")
+    stored = _encoded(codec, opened, chunks, out, force)
+    axes = f"{stored.channels} channels x {stored.frames} frames"
+    say(f"wrote {out} ({axes}; decode with --length {opened.length} for the input's length)")
 
 
 def decode_file(codec: Codec, latents: Path, output: Output, windows: Windows, length: int | None, say: Say) -> None:
     """Latents in a .npy file to a sound file."""
     _, chunks = windows.of(codec)
-    stored = read_latents(latents, codec.shape)
-    samples = checked_length(length, stored.shape[2] * codec.shape.ratio)
+    stored = open_latents(latents, codec.shape)
+    samples = checked_length(length, stored.frames * codec.shape.ratio)
     output.write(audio_of(codec, stored, chunks, samples), samples, codec.shape, say)
 
 
@@ -102,11 +102,21 @@ def roundtrip_file(codec: Codec, sound: Path, output: Output, windows: Windows, 
     """A sound file through latents to a sound file of the same length, and how far the two are apart."""
     encoding, decoding = windows.of(codec)
     opened = _opened(codec, sound, say)
-    latents = np.concatenate(list(latents_of(codec, opened, encoding)), axis=1)[None]
     powers = [0.0, 0.0]
-    heard = _compared(audio_of(codec, latents, decoding, opened.length), opened, powers)
-    output.write(heard, opened.length, codec.shape, say)
-    say(f"signal over error: {_db(powers[0] / powers[1]) if powers[1] else 'inf'} dB, at {latents.shape[2]} frames")
+    with TemporaryDirectory() as name:
+        latents = _encoded(codec, opened, encoding, Path(name) / "latents.npy")
+        heard = _compared(audio_of(codec, latents, decoding, opened.length), opened, powers)
+        output.write(heard, opened.length, codec.shape, say)
+    say(f"signal over error: {_db(powers[0] / powers[1]) if powers[1] else 'inf'} dB, at {latents.frames} frames")
+
+
+def _encoded(codec: Codec, sound: SoundFile, chunks: ChunkSpec | None, out: Path, force: bool = False) -> LatentsFile:
+    """The latents of a sound file in one of their own."""
+    shape = codec.shape
+    with new_latents(out, shape.latent_channels, shape.aligned(shape.frames(sound.length)), force) as append:
+        for piece in latents_of(codec, sound, chunks):
+            append(piece)
+    return open_latents(out, shape)
 
 
 def _compared(pieces: Iterable[Array], sound: SoundFile, powers: list[float]) -> Iterator[Array]:
@@ -118,13 +128,6 @@ def _compared(pieces: Iterable[Array], sound: SoundFile, powers: list[float]) ->
         powers[1] += float(np.square(audio - piece, dtype=float).sum())
         done += piece.shape[1]
         yield piece
-
-
-def _fill(stored: Array, pieces: Iterable[Array]) -> None:
-    done = 0
-    for piece in pieces:
-        stored[:, done : done + piece.shape[1]] = piece
-        done += piece.shape[1]
 
 
 def _opened(codec: Codec, path: Path, say: Say) -> SoundFile:
