@@ -39,7 +39,10 @@ FULL_VARIANTS ?= litert_fp32,litert_fp16,litert_int8
 
 # The tiny model of Stable Audio Open 1.0, and what is judged of it.
 OPEN1 ?= out/open1
-OPEN1_VARIANTS ?= litert_fp32,litert_int8,onnx_fp32,onnx_int8
+OPEN1_MLX = $(shell $(BIN)/python -c "import mlx.core" 2> /dev/null && echo ,mlx_fp32,mlx_fp16,mlx_int8,mlx_int4)
+OPEN1_VARIANTS ?= litert_fp32,litert_int8,onnx_fp32,onnx_int8$(OPEN1_MLX)
+# The same model at the official one's widths and depth, of which everything is there but the length: 32 latents.
+OPEN1_WIDE ?= out/open1-wide
 # The codec at the size of Stable Audio 3's small one; without a real checkpoint (CODEC_MODEL=DIR) a seeded one is made.
 CODEC ?= out/codec
 CODEC_MODEL ?= $(CODEC)/model
@@ -55,17 +58,32 @@ SHARED := -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 # Of the product's tests: prompts and seconds of each kind. All cases are judged by `make gate`, and by `pytest parity/` without this.
 CASES ?= drums,exactly_full,unicode,seconds_zero,seconds_beyond
 
-.PHONY: gate gate-open1 gate-codec codec-full headroom gate-full headline test looked-over mixes rounded oracle registry mlx peers rungs open1-test faults faults-test bench lock goldens tiny-model emulator arm onnx2tf clean
+.PHONY: gate gate-open1 open1-wide gate-codec codec-full headroom gate-full headline test looked-over mixes rounded oracle registry mlx peers rungs open1-test faults faults-test bench lock goldens tiny-model emulator arm onnx2tf clean
 
 gate: $(GATE_STAMP) ## convert the embedded tiny model for every variant and judge it; onnx2tf's where it is installed
 	$(BIN)/python -m parity gate --report $(REPORT) --force
 
-gate-open1: $(OPEN1)/model/model_config.json ## the same for the tiny model of Stable Audio Open 1.0, in LiteRT and ONNX, FP32 and INT8
+gate-open1: $(OPEN1)/model/model_config.json ## the same for the tiny model of Stable Audio Open 1.0, in LiteRT, ONNX and MLX
 	$(BIN)/python -m parity gate --model $(OPEN1)/model --variants $(OPEN1_VARIANTS) \
-		--report $(OPEN1)/gate --force || test $$? -eq 1 # what the policy says of INT8 under guidance is an answer, too
+		--report $(OPEN1)/gate --force || test $$? -eq 1 # what the policy says of 8 and 4 bits under guidance is an answer, too
 
 $(OPEN1)/model/model_config.json: | $(GATE_STAMP)
 	$(BIN)/python -m fixtures make-model --config open1-tiny --seed 0 --out $(OPEN1)/model --force
+
+open1-wide: $(OPEN1_WIDE)/int8/manifest.json ## hold steps of 1.0's whole DiT in LiteRT FP32 and INT8 to their limits: 10 GB of disk, 13 of memory
+	$(BIN)/python -m pytest parity/test_parity.py --benchmark-disable --model $(OPEN1_WIDE)/model \
+		--bundle $(OPEN1_WIDE)/fp32 --bundle $(OPEN1_WIDE)/int8 --variants torch_fp32,litert_fp32,litert_int8 \
+		--cases drums -k "dit and teacher_forced" -rP
+
+$(OPEN1_WIDE)/model/model_config.json: | $(GATE_STAMP)
+	$(BIN)/python -m fixtures make-model --config open1-wide --seed 0 --out $(OPEN1_WIDE)/model --force
+
+$(OPEN1_WIDE)/fp32/manifest.json: $(OPEN1_WIDE)/model/model_config.json | $(STAMP)
+	$(BIN)/python -m litert_pipeline convert --model $(OPEN1_WIDE)/model --out $(OPEN1_WIDE)/fp32 --force
+
+$(OPEN1_WIDE)/int8/manifest.json: $(OPEN1_WIDE)/fp32/manifest.json
+	$(BIN)/python -m litert_pipeline quantize $(OPEN1_WIDE)/fp32 --recipe int8 --out $(OPEN1_WIDE)/int8 --force
+
 gate-codec: $(GATE_STAMP) ## the same for Stable Audio 3's codec, with a tiny seeded one
 	$(BIN)/python -m fixtures make-model --config same-tiny --seed 0 --out out/same-tiny --force
 	$(BIN)/python -m parity gate --model out/same-tiny --report out/gate-codec --force

@@ -8,8 +8,8 @@ import numpy as np
 from reference.spec.generation import Stage
 from reference.spec.tensors import Array, Signature, Tensor, Tensors
 
-# Axes of which a file may have more than the model's config, and how many of the last are not padding's neighbours.
-LONGER = {"token": 0, "cond_token": 1}
+TOKENS, COND_TOKENS = "token", "cond_token"
+LONGER = (TOKENS, COND_TOKENS)  # axes of which a file may have more than the model's config
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,18 +17,20 @@ class Match:
     """One of our tensors and the one of the file that stands for it.
 
     `position` is its place among the graph's inputs or outputs (of noise drawn inside: among its tensors), `tensor_name` what
-    the graph calls it where its signature has another name.
+    the graph calls it where its signature has another name. `numbers` is how many rows of conditioning are the numbers', which
+    come last.
     """
 
     ours: Tensor
     theirs: Tensor
     position: int
     tensor_name: str
+    numbers: int = 1
 
     def fed(self, array: Array) -> Array:
         """Our array as the file takes it: cast, continued with zeros where it has more tokens, and in its shape.
 
-        Padding is zeros in ids, mask and rows of conditioning alike; the row of seconds stays the last.
+        Padding is zeros in ids, mask and rows of conditioning alike; the rows of numbers stay the last.
         """
         found = array.astype(self.theirs.dtype, copy=False)
         if found.size != int(np.prod(self.theirs.shape)):
@@ -37,18 +39,19 @@ class Match:
 
     def _padded(self, array: Array) -> Array:
         """Zeros between what the file has more of and what stays last."""
-        axis, kept = next((at, LONGER[name]) for at, name in enumerate(self.ours.axes) if name in LONGER)
+        axis, name = next((at, name) for at, name in enumerate(self.ours.axes) if name in LONGER)
+        kept = self.numbers if name == COND_TOKENS else 0
         shape = list(array.shape)
         shape[axis] = int(np.prod(self.theirs.shape)) * array.shape[axis] // array.size - array.shape[axis]
         first, last = np.split(array, [array.shape[axis] - kept], axis=axis)
         return np.concatenate([first, np.zeros(shape, array.dtype), last], axis=axis)
 
     def answered(self, array: Array) -> Array:
-        """The file's array in our shape. Of conditioning for more tokens the first are kept, and the row of seconds."""
+        """The file's array in our shape. Of conditioning for more tokens the first are kept, and the rows of numbers."""
         if array.size != int(np.prod(self.ours.shape)):
-            rows = self.ours.shape[1]
+            of_prompt = self.ours.shape[1] - self.numbers
             array = array.reshape(1, -1, self.ours.shape[-1])
-            array = np.concatenate([array[:, : rows - 1], array[:, -1:]], axis=1)
+            array = np.concatenate([array[:, :of_prompt], array[:, -self.numbers :]], axis=1)
         return array.reshape(self.ours.shape)
 
 

@@ -18,6 +18,7 @@ from parity.truth.store import Store
 from reference.pipeline import Model
 from reference.progress import Say
 from reference.spec.generation import Request
+from reference.spec.model import SECONDS_START, SECONDS_TOTAL
 from reference.spec.sampling.guidance import Guidance
 from reference.spec.sampling.objective import OBJECTIVES
 from reference.spec.sampling.samplers import usual_sampler
@@ -75,24 +76,43 @@ def drawn_variants(variants: list[str], count: int, rng: random.Random) -> list[
 
 
 def drawn_case(model: Model, rng: random.Random, name: str) -> Case:
-    """A case with drawn words, seconds, seed and steps, guided as is usual."""
-    prompt = " ".join(rng.choices(WORDS, k=rng.randint(0, MOST_WORDS)))
-    seconds = round(rng.uniform(model.spec.seconds.min_s, BEYOND * model.spec.seconds.max_s), 3)
+    """A case with drawn words, numbers, seed and steps, guided as is usual: away from nothing, or from drawn words."""
+    prompt, seconds = _words(rng), _number(model, SECONDS_TOTAL, rng)
     sampler = usual_sampler(OBJECTIVES[model.spec.objective], rng.randint(1, MOST_STEPS))
-    guidance = Guidance(scale=sampler.usual.cfg_scale)
-    return Case(
-        id=name,
-        request=Request(prompt=prompt, seconds=seconds, sampler=sampler, guidance=guidance),
-        seed=rng.randrange(2**31),
-        free_running=True,
+    seed, told = rng.randrange(2**31), model.spec.number_names
+    start = _number(model, SECONDS_START, rng) if SECONDS_START in told else 0.0
+    guidance = _guidance(model, sampler.usual.cfg_scale, rng)
+    request = Request(prompt=prompt, seconds=seconds, seconds_start=start, sampler=sampler, guidance=guidance)
+    return Case(id=name, request=request, seed=seed, free_running=True)
+
+
+def _words(rng: random.Random) -> str:
+    return " ".join(rng.choices(WORDS, k=rng.randint(0, MOST_WORDS)))
+
+
+def _number(model: Model, name: str, rng: random.Random) -> float:
+    number = model.spec.number(name)
+    return round(rng.uniform(number.min_s, BEYOND * number.max_s), 3)
+
+
+def _guidance(model: Model, scale: float, rng: random.Random) -> Guidance:
+    """Of models that are guided half are led away from a negative prompt, of which half are told numbers of its own."""
+    if scale == 1 or rng.random() < 0.5:
+        return Guidance(scale=scale)
+    own: dict[str, float] = {}
+    if rng.random() < 0.5:
+        own = {name: _number(model, name, rng) for name in model.spec.number_names}
+    return Guidance(
+        scale=scale, negative_prompt=_words(rng), negative_seconds=own.get(SECONDS_TOTAL), negative_start=own.get(SECONDS_START)
     )
 
 
 def _told(case: Case, threads: int, variants: list[str], failed: list[Verdict]) -> str:
     request = case.request
     verdict = "REFUSE" if failed else "PUBLISH"
-    words = len(request.prompt.split())
+    words, negative = len(request.prompt.split()), request.guidance.negative_prompt
+    away = "" if negative is None else f" away from {len(negative.split())}"
     return (
-        f"{verdict} {case.id}: {words} words, {request.seconds:g} s, seed {case.seed}, {request.sampler.steps} steps, "
+        f"{verdict} {case.id}: {words} words{away}, {request.seconds:g} s, seed {case.seed}, {request.sampler.steps} steps, "
         f"threads {threads}, {len(variants)} variants"
     )

@@ -23,7 +23,9 @@ def label_of(judge: Judge, variant: str) -> str:
 
 
 def test_teacher_forced(judge: Judge, variant: str, stage: str, asked_case: str) -> None:
-    assert_ok(judge.teacher_forced(stage, variant, case_called(judge, asked_case)))
+    found = judge.teacher_forced(stage, variant, case_called(judge, asked_case))
+    print(*found, sep="\n")  # what was measured, for 'pytest -rP'
+    assert_ok(found)
 
 
 def test_pooled_over_all_cases(judge: Judge, variant: str, stage: str, cases: list[Case]) -> None:

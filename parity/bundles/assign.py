@@ -11,20 +11,23 @@ INTEGERS = ("int32", "int64")
 FLOATS = ("float32", "float16")
 
 
-def assignments(interface: Interface, signature: Signature, draws: Collection[str] = ()) -> list[Binding]:
+def assignments(
+    interface: Interface, signature: Signature, draws: Collection[str] = (), numbers: int = 1
+) -> list[Binding]:
     """Every way to feed all inputs of the file and to find all outputs of the stage, in the file's own order first.
 
-    Inputs called in `draws` are noise, which a file may draw itself instead.
+    Inputs called in `draws` are noise, which a file may draw itself instead. A model is told so many `numbers` beside the prompt.
     """
     noise = tuple(tensor for tensor in signature.inputs if tensor.name in draws)
-    found = _bindings(interface, signature.inputs, (), signature.outputs)
+    found = _bindings(interface, signature.inputs, (), signature.outputs, numbers)
     if found or not noise:
         return found
-    return _bindings(interface, tuple(tensor for tensor in signature.inputs if tensor not in noise), noise, signature.outputs)
+    others = tuple(tensor for tensor in signature.inputs if tensor not in noise)
+    return _bindings(interface, others, noise, signature.outputs, numbers)
 
 
 def _bindings(
-    interface: Interface, taken: tuple[Tensor, ...], drawn: tuple[Tensor, ...], given: tuple[Tensor, ...]
+    interface: Interface, taken: tuple[Tensor, ...], drawn: tuple[Tensor, ...], given: tuple[Tensor, ...], numbers: int
 ) -> list[Binding]:
     return [
         Binding(
@@ -35,22 +38,23 @@ def _bindings(
                 _resolved(tensor, None) for tensor in interface.outputs if tensor.name not in {m.theirs.name for m in outputs}
             ),
         )
-        for inputs in _ways(taken, interface.inputs)
+        for inputs in _ways(taken, interface.inputs, numbers)
         if len(inputs) == len(interface.inputs)
-        for noise in _ways(drawn, interface.drawn)
-        for outputs in _ways(given, interface.outputs)
+        for noise in _ways(drawn, interface.drawn, numbers)
+        for outputs in _ways(given, interface.outputs, numbers)
     ]
 
 
-def _ways(ours: tuple[Tensor, ...], theirs: tuple[FileTensor, ...]) -> Iterator[tuple[Match, ...]]:
+def _ways(ours: tuple[Tensor, ...], theirs: tuple[FileTensor, ...], numbers: int) -> Iterator[tuple[Match, ...]]:
     for chosen in permutations(theirs, len(ours)):
         if all(_fits(one, other) for one, other in zip(ours, chosen, strict=True)):
             yield tuple(
                 Match(
-                    ours=one, theirs=_resolved(other, one), position=other.position, tensor_name=other.tensor_name
+                    ours=one, theirs=_resolved(other, one), position=other.position, tensor_name=other.tensor_name,
+                    numbers=numbers,
                 )
                 for one, other in zip(ours, chosen, strict=True)
-            )
+            )  # fmt: skip
 
 
 def _fits(ours: Tensor, theirs: FileTensor) -> bool:

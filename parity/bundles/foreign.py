@@ -96,8 +96,8 @@ def read_foreign(folder: Path, model_dir: Path) -> Bundle:
 def _stage_of(stage: str, interfaces: list[Interface], model: _Model) -> tuple[Interface, Binding] | None:
     """The file that can be this stage, and how it is fed."""
     signature = signatures(model.spec)[stage]
-    draws = STAGE_TABLE[stage].draws
-    fitting = [(interface, ways) for interface in interfaces if (ways := assignments(interface, signature, draws))]
+    draws, numbers = STAGE_TABLE[stage].draws, len(model.spec.numbers)
+    fitting = [(one, ways) for one in interfaces if (ways := assignments(one, signature, draws, numbers))]
     if len(fitting) > 1:
         names = ", ".join(f"{interface.path.name} {interface.key}".strip() for interface, _ in fitting)
         raise InputError(f"{fitting[0][0].path.parent}: {names} all fit stage '{stage}'; keep one of them in the folder")

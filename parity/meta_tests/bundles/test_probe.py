@@ -65,20 +65,22 @@ def test_an_assignment_wins_by_being_right_not_by_being_best(run: Stage, expecte
         assert found.inputs == (RIGHT_WAY if expected else ways[0]).inputs
 
 
-@given(st.integers(2, 40), st.integers(0, 100), st.integers(1, 5), st.booleans())
-def test_more_rows_than_the_model_s_are_zeros_before_the_row_of_seconds(rows: int, more: int, width: int, flat: bool) -> None:
+@given(st.integers(3, 40), st.integers(0, 100), st.integers(1, 5), st.booleans(), st.integers(1, 2))
+def test_more_rows_than_the_model_s_are_zeros_before_the_rows_of_numbers(
+    rows: int, more: int, width: int, flat: bool, numbers: int
+) -> None:
     """As the conditioner of such a file would hand them over; whatever comes back in the same layout is found again."""
     ours = Tensor(name="cross_attention_cond", axes={"batch": 1, "cond_token": rows, "cond_channel": width})
     axes = {} if flat else {"axis 0": 1}
     theirs = Tensor(name="c", axes={**axes, "axis 1": rows + more, "axis 2": width})
-    link = Match(ours=ours, theirs=theirs, position=0, tensor_name="c")
+    link = Match(ours=ours, theirs=theirs, position=0, tensor_name="c", numbers=numbers)
     array = np.arange(1, rows * width + 1, dtype=np.float32).reshape(ours.shape)
     fed = link.fed(array)
     assert fed.shape == theirs.shape
     own = fed.reshape(-1, width)
-    assert np.array_equal(own[: rows - 1], array[0, :-1])
-    assert np.array_equal(own[-1], array[0, -1])
-    assert not own[rows - 1 : -1].any()
+    assert np.array_equal(own[: rows - numbers], array[0, :-numbers])
+    assert np.array_equal(own[-numbers:], array[0, -numbers:])
+    assert not own[rows - numbers : -numbers].any()
     assert np.array_equal(link.answered(fed), array)
 
 

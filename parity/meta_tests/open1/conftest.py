@@ -16,6 +16,7 @@ from parity.truth.store import Store
 
 CONFIG = "open1-tiny"
 RECIPES = {"fp32", "int8", "onnx_fp32", "onnx_int8"}
+MLX_RECIPES = {"mlx_fp32", "mlx_fp16", "mlx_int8", "mlx_int4"}
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +47,12 @@ def open1_bundles(
     """Bundles by recipe; they take a minute or two."""
     with one_at_a_time(CONFIG):
         return make_bundles(open1, tmp_path_factory.mktemp("open1") / "bundles", RECIPES, lambda _: None, conversions)
+
+
+@pytest.fixture(scope="session")
+def open1_mlx(open1: Path, tmp_path_factory: pytest.TempPathFactory, conversions: Conversions) -> Mapping[str, Bundle]:
+    """Those of MLX, which are written in seconds; for tests that are skipped where it is not installed."""
+    return make_bundles(open1, tmp_path_factory.mktemp("open1") / "mlx", MLX_RECIPES, lambda _: None, conversions)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Stable Audio Open 1.0 is judged like any model: sampled as it usually is, guided, told two numbers."""
 
+import random
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from parity.measure.limits import BETWEEN, FLOAT
 from parity.measure.sweep import Sweep, covered
 from parity.measure.teacher_forcing import measure, stage_feed
 from parity.measure.verdict import DOMAIN, FREE_RUNNING, REPLAYED, TEACHER_FORCED
+from parity.soak import drawn_case
 from parity.test_parity import assert_ok, case_called
 from reference.pipeline import read_outline
 from reference.spec.sampling.releases import V0_0_19
@@ -28,6 +30,7 @@ UPSTREAM = "torch_upstream"
 CASES = ("drums", "empty")  # one led away from a negative prompt, one from nothing
 SIGMA_MAX_LEVEL = 0.9987268
 SAME_LEVEL = 1e-6  # float32 rounds both
+SOAKED = 50
 
 
 @pytest.mark.parametrize("case", case_ids())
@@ -50,6 +53,18 @@ def test_cases_lead_away_from_prompts_with_numbers_of_their_own_and_from_nothing
     assert any(request.negative_numbers != request.numbers for request in requests)
     assert len({request.seconds_start for request in requests}) > 3
     assert max(request.seconds_start for request in requests) > spec.number("seconds_start").max_s
+
+
+def test_a_soak_draws_what_only_such_a_model_is_asked(open1_judge: Judge) -> None:
+    """Nothing to lead away from, a negative prompt, one with numbers of its own, beyond their range."""
+    first, again = ([drawn_case(open1_judge.model, random.Random(run), "x") for run in range(SOAKED)] for _ in range(2))
+    assert first == again
+    requests, most = [case.request for case in first], open1_judge.model.spec.number("seconds_start").max_s
+    negative = [request for request in requests if request.guidance.negative_prompt is not None]
+    own = [request for request in negative if request.negative_numbers != request.numbers]
+    assert 0 < len(own) < len(negative) < SOAKED
+    assert most < max(request.seconds_start for request in requests)
+    assert most < max(request.negative_numbers["seconds_start"] for request in own)
 
 
 @pytest.mark.parametrize("from_audio", [False, True], ids=["from noise", "from audio"])

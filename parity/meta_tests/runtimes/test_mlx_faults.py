@@ -51,23 +51,26 @@ LAYOUTS = (
 )
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.faults) for seed in range(1, DRAWS))])
-def test_a_transposed_convolution_laid_out_otherwise_is_refused(
-    judge: Judge, bundles: Mapping[str, Bundle], tmp_path: Path, seed: int
-) -> None:
-    """Any layout holds the right values, so what the file stores is no fault; what it answers is."""
-    rng, right = drawn(seed), bundles["mlx_fp32"]
+def check_layout_is_refused(judge: Judge, right: Bundle, folder: Path, seed: int) -> None:
+    """Any layout holds the right values, so what the file stores is no fault; what it answers is. `right` is of mlx_fp32."""
     from safetensors.numpy import load_file
 
-    tensors = load_file(right.path("decoder"))
+    rng, tensors = drawn(seed), load_file(right.path("decoder"))
     kernels = [name for name, array in tensors.items() if name.endswith("layers.1.weight") and array.ndim == 3]
     kernel, layout = rng.choice(kernels), LAYOUTS[seed % len(LAYOUTS)]
-    path = tmp_path / "decoder.safetensors"
+    path = folder / "decoder.safetensors"
     write_tensors(path, tensors | {kernel: layout.change(tensors[kernel])}, read_described(right.path("decoder")))
     with of_bundle(judge, "mlx_fp32", with_file(right, "decoder", path)) as wrong:
         found = {stage: failures(wrong, "mlx_fp32", stage) for stage in ALL_STAGES}
     assert [stage for stage, checks in found.items() if checks] == ["decoder"], (kernel, layout.name)
     assert "relative_l2" in {check.metric for check in found["decoder"]}
+
+
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.faults) for seed in range(1, DRAWS))])
+def test_a_transposed_convolution_laid_out_otherwise_is_refused(
+    judge: Judge, bundles: Mapping[str, Bundle], tmp_path: Path, seed: int
+) -> None:
+    check_layout_is_refused(judge, bundles["mlx_fp32"], tmp_path, seed)
 
 
 def other_epsilon(patch: pytest.MonkeyPatch, rng: np.random.Generator) -> float:
@@ -97,6 +100,17 @@ ERRORS: dict[str, Callable[[pytest.MonkeyPatch, np.random.Generator], float]] = 
 }  # fmt: skip
 
 
+def check_error_is_refused(judge: Judge, bundle: Bundle, patch: pytest.MonkeyPatch, error: str) -> None:
+    """Before it is made nothing is refused, then the DiT alone."""
+    recipe = bundle.manifest.recipe
+    with Judge(truths=judge.truths, contenders=contenders_of([bundle])) as own:
+        assert {stage: failures(own, recipe, stage) for stage in ("conditioner", "dit")} == {"conditioner": [], "dit": []}
+    made = ERRORS[error](patch, drawn(RECIPES.index(recipe)))
+    with Judge(truths=judge.truths, contenders=contenders_of([bundle])) as own:
+        found = {stage: failures(own, recipe, stage) for stage in ("conditioner", "dit")}
+    assert [stage for stage, checks in found.items() if checks] == ["dit"], made
+
+
 # The others are for `make faults-test`.
 IN_EVERY_RUN = [("another epsilon", "mlx_fp32"), ("another epsilon", "mlx_int4"), ("another base of RoPE", "mlx_fp16")]
 
@@ -109,9 +123,4 @@ IN_EVERY_RUN = [("another epsilon", "mlx_fp32"), ("another epsilon", "mlx_int4")
 def test_an_error_in_the_port_is_refused_at_every_precision(
     judge: Judge, bundles: Mapping[str, Bundle], monkeypatch: pytest.MonkeyPatch, error: str, recipe: str
 ) -> None:
-    with Judge(truths=judge.truths, contenders=contenders_of([bundles[recipe]])) as own:
-        assert {stage: failures(own, recipe, stage) for stage in ("conditioner", "dit")} == {"conditioner": [], "dit": []}
-    made = ERRORS[error](monkeypatch, drawn(RECIPES.index(recipe)))
-    with Judge(truths=judge.truths, contenders=contenders_of([bundles[recipe]])) as own:
-        found = {stage: failures(own, recipe, stage) for stage in ("conditioner", "dit")}
-    assert [stage for stage, checks in found.items() if checks] == ["dit"], made
+    check_error_is_refused(judge, bundles[recipe], monkeypatch, error)
