@@ -20,6 +20,7 @@ from reference.spec.audio import new_wav
 from reference.spec.codec.codec import Codec
 from reference.spec.codec.own_process import DECODE, ENCODE, LITERT, peak_of_coding
 from reference.spec.errors import InputError
+from reference.spec.stages import CODEC_STAGES
 
 RATE_HZ, RATIO, CHANNELS = 44100, 272, 20
 FLOAT, INT8 = 3e-6, 0.05  # relative L2 error; measured 5e-7 and 0.02
@@ -115,9 +116,16 @@ def test_a_data_set_is_encoded_as_the_reference_does_by_any_number_of_workers(
 def test_a_recipe_for_other_stages_is_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="recipe 'plain' is about decoder, encoder, but the model has same_encoder"):
         convert(folder / "model", tmp_path / "plain", RECIPES["plain"])
+    with pytest.raises(InputError, match="recipe 'mlx_fp32' is about conditioner, dit, decoder, encoder, but the model"):
+        convert(folder / "model", tmp_path / "mlx", RECIPES["mlx_fp32"])
     with pytest.raises(InputError, match="recipe 'int4_blockwise' is about dit"):
         quantize(folder / "fp32", tmp_path / "int4", RECIPES["int4_blockwise"])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_gate_makes_every_recipe_that_fits_a_codec() -> None:
+    fitting = {name for name, recipe in RECIPES.items() if recipe.fits(CODEC_STAGES)}
+    assert fitting == {"fp32", "onnx_fp32", "fp16_weights", "int8", "int8_weight_only"}
 
 
 def test_a_bundle_says_which_codec_it_is_of(folder: Path) -> None:

@@ -10,7 +10,7 @@ from litert_pipeline.bundle import COMPUTES, FORMATS
 from litert_pipeline.mlx_file import MLX
 from reference.spec.errors import InputError
 from reference.spec.section import Section, read_json
-from reference.spec.stages import CODEC_STAGES, CONDITIONER, DECODER, DIT, ENCODER, STAGE_TABLE
+from reference.spec.stages import ALL_STAGES, CODEC_STAGES, CONDITIONER, DECODER, DIT, ENCODER, STAGE_TABLE
 
 QuantizerRecipe = list[dict[str, Any]]  # as the format's quantizer reads it
 
@@ -71,10 +71,16 @@ class Recipe:
         """Whether a bundle starts from another one, of recipe `source`."""
         return bool(self.quantize or self.routes)
 
+    @property
+    def about(self) -> tuple[str, ...]:
+        """The stages it is called for: those it names or, where the runtime's graph is code of this project's, those it has code
+        for. None of one that takes whatever there is."""
+        named = tuple(dict.fromkeys((*self.routes, *self.quantize, *self.compute)))
+        return named or (ALL_STAGES if self.format == MLX else ())
+
     def fits(self, stages: Collection[str]) -> bool:
-        """Whether it does to a model of these stages what it is called for: it names some of them, or none at all."""
-        named = {*self.routes, *self.quantize, *self.compute}
-        return not named or not named.isdisjoint(stages)
+        """Whether it does to a model of these stages what it is called for."""
+        return not self.about or not set(self.about).isdisjoint(stages)
 
     @property
     def multiplies_integers(self) -> bool:
@@ -126,8 +132,8 @@ def recipe_called(name: str) -> Recipe | None:
 def require_fitting(recipe: Recipe, stages: Collection[str]) -> None:
     """Raise InputError if a recipe names no stage of a model: the result would only be called after it."""
     if not recipe.fits(stages):
-        named = ", ".join(dict.fromkeys((*recipe.routes, *recipe.quantize, *recipe.compute)))
-        raise InputError(f"recipe '{recipe.name}' is about {named}, but the model has {', '.join(stages)}; choose another recipe")
+        told = f"recipe '{recipe.name}' is about {', '.join(recipe.about)}, but the model has {', '.join(stages)}"
+        raise InputError(f"{told}; choose another recipe")
 
 
 def conversion_recipe(name: str) -> Recipe:
