@@ -12,6 +12,7 @@ from parity.measure.codec_cases import cases_of_lengths, codec_cases
 from parity.measure.sweep import Sweep
 from parity.measure.verdict import Verdict
 from reference.progress import Say
+from reference.spec.errors import InputError
 from reference.spec.stages import PRESENT, SAME_ENCODER
 
 
@@ -39,12 +40,16 @@ class CodecPlan(Plan):
         return self.fed[stage]
 
     def asked(self, variant: str, stage: str, cases: Sequence[Asked]) -> Sequence[Asked]:
-        """Of a file with a signature for each of some lengths what it codes exactly."""
+        """Of a file with a signature for each of some lengths what it codes exactly. Raises InputError if that is no case."""
         ladder = ladder_of(self.judge, variant, stage)
         if ladder is None:
             return cases
         ladder.require(self.judge.stage_model.spec.latent_frames)
-        return [case for case in cases if ladder.codes(_frames(case))]
+        found = [case for case in cases if ladder.codes(_frames(case))]
+        if not found and any(isinstance(case, Fed) for case in cases):
+            told = f"{variant}: {stage} has signatures of {ladder.told} frames, which code none of the cases asked for"
+            raise InputError(f"{told}; leave them out")
+        return found
 
     @property
     def covered(self) -> dict[str, str]:

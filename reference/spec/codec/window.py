@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from reference.spec.codec.same import SameSpec
 from reference.spec.stages import CODEC_STAGES
 
-LEAST_FRAMES = 32  # measured in docs/codec.md: longer windows take more memory and are no faster, shorter ones overlap more
+FRAMES = 32  # measured in docs/codec.md: longer windows take more memory and are no faster, shorter ones overlap more
 REACHES = 5  # of a window at most two fifths are thrown away again
 
 
@@ -36,7 +36,7 @@ class WindowSpec:
 
 
 def window_of(codec: SameSpec) -> WindowSpec:
-    """The windows its files are made for."""
+    """The windows its files are made for: 32 frames for same-s, 64 for same-l, lengths that Stability's own files have, too."""
     shape = codec.shape
     reach = max(shape.encode_reach, shape.decode_reach)
-    return WindowSpec(codec=codec, latent_frames=shape.aligned(max(LEAST_FRAMES, REACHES * reach)))
+    return WindowSpec(codec=codec, latent_frames=shape.aligned(-(-REACHES * reach // FRAMES) * FRAMES))
