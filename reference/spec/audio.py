@@ -61,13 +61,19 @@ def _float_header(channels: int, samples: int, sample_rate_hz: int) -> bytes:
     )
 
 
+def require_sound(path: Path) -> None:
+    """Raise InputError for what libsndfile tells in words of its own, or not at all: a file that is missing, one whose content
+    is kept elsewhere, and a WAV that was not written to its end."""
+    require_content(path)
+    _require_finished(path)
+
+
 def read_wav(path: Path) -> tuple[Array, int]:
     """`(audio, sample_rate_hz)` of any sound file libsndfile reads; audio is float32 (channel, sample).
 
     Raises InputError for a file that is missing, no sound file, empty, or holds NaN or infinity.
     """
-    require_content(path)
-    _require_finished(path)
+    require_sound(path)
     try:
         data, sample_rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, OSError) as error:

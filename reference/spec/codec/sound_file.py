@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from reference.spec.audio import require_sound
 from reference.spec.codec.resample import resampled_length, resampled_part
 from reference.spec.codec.shape import CodecShape
 from reference.spec.codec.waveforms import with_channels
@@ -52,6 +53,7 @@ class SoundFile:
 
 def open_sound_file(path: Path, shape: CodecShape) -> SoundFile:
     """A sound file for a codec. Raises InputError for one that is missing, no sound file, or empty."""
+    require_sound(path)
     try:
         info = soundfile.info(path)
     except (soundfile.SoundFileError, OSError) as error:
