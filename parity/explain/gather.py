@@ -33,11 +33,12 @@ def gather(judge: Judge, checks: list[Verdict], variants: list[str], cases: list
 
 def gather_recorded(judge: Judge, variants: list[str], cases: list[Case]) -> Evidence:
     """As much of it as follows from answers that were recorded elsewhere: nothing is run to explain them."""
-    shown, played = cases[0], free_running_cases(cases)[0]
+    shown, whole = cases[0], [variant for variant in variants if judge.whole(variant)]
+    played = free_running_cases(cases)[:1] if judge.generates else []
     return Evidence(
         steps=list(_steps(judge, variants, shown)),
         decoders=list(_decoders(judge, variants, shown)),
-        sounds=list(_sounds(judge, [variant for variant in variants if judge.whole(variant)], played)),
+        sounds=[sound for case in played for sound in _sounds(judge, whole, case)],
     )
 
 
