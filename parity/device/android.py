@@ -6,6 +6,7 @@ classic Interpreter with the XNNPACK delegate, not CompiledModel.
 """
 
 import math
+import shlex
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -42,7 +43,11 @@ class Phone:
 
     def shell(self, *words: str) -> str:
         """What a command prints there. Raises InputError if it fails."""
-        return self._adb("shell", *words)
+        return self.line(shlex.join(words))
+
+    def line(self, text: str) -> str:
+        """The same of a line that the phone's shell reads: it gets one text, whatever words adb was given."""
+        return self._adb("shell", text)
 
     def put(self, path: Path, name: str) -> PurePosixPath:
         """A file, copied to the phone under a name."""

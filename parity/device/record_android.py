@@ -49,7 +49,7 @@ def machine_of(phone: Phone) -> dict[str, Any]:
         "system": "{}, Android {}".format(*properties),
         "python": "none there",
         "versions": {TOOL: sha256_of(phone.tool)[:12]},
-        "governor": _optional(phone, "cat", "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "governor": _optional(phone, "cat /sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "temperature_c": temperature_of(phone),
     }
 
@@ -63,14 +63,14 @@ def features_in(cpuinfo: str) -> list[str]:
 
 def temperature_of(phone: Phone) -> float | None:
     """The hottest reading the shell may see."""
-    read = _optional(phone, "cat", ZONES)
+    read = _optional(phone, f"cat {ZONES}")
     return max((int(text) / MILLI for text in (read or "").split() if text.lstrip("-").isdigit()), default=None)
 
 
-def _optional(phone: Phone, *words: str) -> str | None:
-    """What a command prints, None where the phone does not allow it."""
+def _optional(phone: Phone, line: str) -> str | None:
+    """What a line prints, None where the phone does not allow it."""
     try:
-        return phone.shell(*words).strip() or None
+        return phone.line(line).strip() or None
     except InputError:
         return None
 

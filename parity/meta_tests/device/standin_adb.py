@@ -4,6 +4,7 @@ They take what the real ones take, by the rules of the tool's source, and end wi
 """
 
 import re
+import shlex
 import shutil
 import stat
 import subprocess
@@ -23,6 +24,7 @@ ANSWERS = {
     "cat /sys/class/thermal/thermal_zone*/temp": "31000\n45500\n",
 }
 SERIAL = "stand-in"
+PHONE_C = 45.5  # of its hottest zone
 LOG = "log"  # what the tool was asked, a line a call
 
 
@@ -51,13 +53,16 @@ def adb(root: Path, words: list[str]) -> None:
     elif verb == "pull":
         shutil.copyfile(_there(root, rest[0]), rest[1])
     elif verb == "shell":
-        _shell(root, rest)
+        _shell(root, " ".join(rest))
     else:
         sys.exit(f"adb: unknown command {verb}")
 
 
-def _shell(root: Path, words: list[str]) -> None:
-    line = " ".join(words)
+def _shell(root: Path, line: str) -> None:
+    """One line, as adb hands it on: quotes are the phone's to read, and what is not quoted may mean something there."""
+    words = shlex.split(line, comments=True)
+    if ";" in shlex.shlex(line, posix=True, punctuation_chars=True):
+        sys.exit(f"/system/bin/sh: {line}: several commands")
     if words[0] == "mkdir":
         _there(root, words[-1]).mkdir(parents=True, exist_ok=True)
     elif words[0] == "chmod":

@@ -13,11 +13,11 @@ from litert_pipeline.run.classic import open_classic_stage
 from parity.__main__ import app
 from parity.device.android import Phone, _escaped, answering, open_on
 from parity.device.record.answers import read_answers
-from parity.device.record.journal import KIT
+from parity.device.record.journal import BEGIN, KIT, LEFT
 from parity.device.record.kit import read_kit
 from parity.device.record_android import machine_of
 from parity.meta_tests.device.kits import VARIANT, changed_kit
-from parity.meta_tests.device.standin_adb import LOG, SERIAL, _split, program
+from parity.meta_tests.device.standin_adb import LOG, PHONE_C, SERIAL, _split, program
 from reference.spec.errors import EXIT_NOT_JUDGED, EXIT_OK, InputError
 from reference.spec.stages import CONDITIONER, DECODER, DIT
 
@@ -80,11 +80,22 @@ def test_a_kit_is_recorded_and_judged(kit: Path, standin: Standin, tmp_path: Pat
     result = CliRunner().invoke(app, ["record-android", *map(str, given)])
     assert result.exit_code == EXIT_OK, result.output
     assert "Cortex-A520, Cortex-X4 (aarch64; atomics fphp asimdhp asimddp i8mm bf16), Stand-in, Android 15" in result.output
-    (entry,) = read_answers(out).journal.of(KIT)
+    journal = read_answers(out).journal
+    (entry,), (left,) = journal.of(KIT), journal.of(LEFT)
     assert entry["halves"] is None
+    assert {begun["temperature_c"] for begun in journal.of(BEGIN)} == {left["temperature_c"]} == {PHONE_C}, "not this machine's"
+    assert (left["peak_bytes"], left["slowed"]) == (None, None)
     assert len({call.split()[0] for call in standin.asked()}) == 2  # the row of FP16 compute, and the conditioner
     result = CliRunner().invoke(app, ["record-android", *map(str, given)])
     assert result.exit_code == EXIT_OK, "what was recorded is not asked again"
+
+
+@pytest.mark.parametrize("word", ["args_0;rm", "a b", "$HOME", "a#b", "it's"])
+def test_what_a_name_means_to_a_shell_is_left_to_nobody(standin: Standin, word: str) -> None:
+    """adb joins its words to one line, which the phone's shell reads."""
+    with pytest.raises(InputError, match="inaccessible or not found") as error:
+        standin.phone.shell("ls", word)
+    assert word in str(error.value).replace("'\"'\"'", "'")
 
 
 @pytest.mark.parametrize("name", ["x", "serving_default_x:0", "a::b"])
@@ -95,7 +106,7 @@ def test_a_name_is_told_apart_from_its_file(name: str) -> None:
 def test_the_phone_is_told_and_not_this_machine(standin: Standin) -> None:
     told = machine_of(standin.phone)
     assert told["cpu"]["features"] == ["atomics", "fphp", "asimdhp", "asimddp", "i8mm", "bf16"], "which every core has"
-    assert (told["cores"], told["temperature_c"], told["governor"]) == (2, 45.5, None)
+    assert (told["cores"], told["temperature_c"], told["governor"]) == (2, PHONE_C, None)
 
 
 # What may be wrong, and what is said of it.

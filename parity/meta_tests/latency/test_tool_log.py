@@ -27,7 +27,7 @@ Initialized session in 1.461ms.
 count=1 curr=3512391
 count=50 first=2990275 curr=2913402 min=2727568 max=3189954 avg=2.95034e+06 std=609798
 """
-TURNS = 1e-6
+MICRO = 1e-6
 
 
 def log(folder: Path, text: str) -> Path:
@@ -39,9 +39,9 @@ def log(folder: Path, text: str) -> Path:
 def test_every_run_of_a_log_is_read(tmp_path: Path) -> None:
     new, old = read_log(log(tmp_path, NEW + OLD))
     assert (new.machine, new.stage, new.variant, new.threads, new.noisy) == ("phone", "dit", "int8", 4, False)
-    assert new.median_s == pytest.approx(239807 * TURNS), "the median, where it is printed"
+    assert new.median_s == pytest.approx(239807 * MICRO), "the median, where it is printed"
     assert (old.stage, old.variant, old.noisy) == ("decoder", "tmp", True)
-    assert old.median_s == pytest.approx(2.95034e6 * TURNS)
+    assert old.median_s == pytest.approx(2.95034e6 * MICRO)
 
 
 def test_a_log_stands_in_a_report(tmp_path: Path) -> None:
