@@ -25,9 +25,11 @@ def describe_command(
 
     console = wide_console()
     with new_file(out, force) as file:
-        (found,) = given_bundles([bundle], model)
+        found, *_ = given_bundles([bundle], model)  # of a codec, one for each precision
         if found.manifest.source is not None:
             raise InputError(f"{bundle}: has a manifest, which 'generate' reads by itself; nothing has to be described")
+        if found.manifest.codec is not None:
+            raise InputError(f"{bundle}: is a codec's, which generates nothing; give the folder of a model that does")
         file.write_text(json.dumps(described(found.manifest), indent=1), encoding="utf-8")
     for stage, entry in found.manifest.stages.items():
         fed = "" if entry.binding is None else ", ".join(f"{one.ours.name} as {one.theirs.name}" for one in entry.binding.inputs)

@@ -1,5 +1,7 @@
 """A folder that somebody else converted is described once, and generates like a bundle of ours from then on."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +10,14 @@ import pytest
 from typer.testing import CliRunner
 
 from fixtures import TINY_MODEL_DIR
+from fixtures.make_codec import CODECS
 from litert_pipeline.__main__ import app as litert
 from litert_pipeline.bundle import Bundle
 from parity.__main__ import app
 from parity.meta_tests.device.arm_app import PROMPT
 from reference.pipeline import load_model
 from reference.spec.audio import read_wav
+from reference.spec.codec_config import read_codec_spec
 from reference.spec.errors import EXIT_NOT_JUDGED, EXIT_OK
 from reference.spec.generation import Request, generate
 from reference.spec.noise import open_noise
@@ -44,6 +48,19 @@ def test_what_has_a_manifest_needs_no_description(bundles: dict[str, Bundle], tm
     code, output = run(app, "describe", "--bundle", bundles["fp32"].folder, "--out", tmp_path / "described.json")
     assert code == EXIT_NOT_JUDGED
     assert "has a manifest, which 'generate' reads by itself" in output
+    assert not (tmp_path / "described.json").exists()
+
+
+def test_a_codec_generates_nothing(bundles: dict[str, Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of one may hold several precisions."""
+    config = tmp_path / "model_config.json"
+    config.write_text(json.dumps(CODECS["same-tiny"]))
+    shape = read_codec_spec(config).shape
+    one = replace(bundles["fp32"], manifest=replace(bundles["fp32"].manifest, source=None, codec=shape))
+    monkeypatch.setattr("parity.bundles.given.given_bundles", lambda *_: [one, one])
+    code, output = run(app, "describe", "--bundle", one.folder, "--out", tmp_path / "described.json")
+    assert code == EXIT_NOT_JUDGED
+    assert "is a codec's, which generates nothing" in output
     assert not (tmp_path / "described.json").exists()
 
 
