@@ -4,11 +4,11 @@ Where a file stores its layers in ways of its own, what it stores has limits, to
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from parity.judge.panel import Panel
 from parity.measure.bound import Bound
-from parity.measure.budget import Budget
+from parity.measure.budget import Budget, Following
 from parity.measure.cases import Case, Drawn
 from parity.measure.limits import as_stored, limits
 from parity.measure.pooled import POOLED, pooled
@@ -22,8 +22,7 @@ def stage_bounds(
     that does so for FP16 compute."""
     for budget in _budgets(panel, stage, variant, found.metric, halves):
         beside = {(one.metric, one.step): one.value for one in panel.beside(stage, variant, budget.yardstick, case)}
-        # A yardstick that is not finite allows nothing.
-        yield Bound.of(budget, beside.get((found.metric, found.step), math.nan))
+        yield Bound.of(budget, _measured(budget, beside, found))
 
 
 def pooled_bounds(panel: Panel, stage: str, variant: str, cases: Sequence[Case | Drawn], halves: str = "") -> Iterator[Bound]:
@@ -31,6 +30,12 @@ def pooled_bounds(panel: Panel, stage: str, variant: str, cases: Sequence[Case |
     for budget in _budgets(panel, stage, variant, POOLED, halves):
         beside = pooled([panel.beside(stage, variant, budget.yardstick, case) for case in cases])
         yield Bound.of(budget, math.nan if beside is None else beside.value)
+
+
+def _measured(budget: Budget, beside: Mapping[tuple[str, int | None], float], found: Measurement) -> float:
+    """What a yardstick measures, as a budget takes it. One that is not finite, or not there, allows nothing."""
+    part = beside.get((found.metric, found.step), math.nan)
+    return budget.counted(part, beside.get((budget.whole, None), math.nan)) if isinstance(budget, Following) else part
 
 
 def _budgets(panel: Panel, stage: str, variant: str, metric: str, halves: str) -> Iterator[Budget]:

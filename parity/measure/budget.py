@@ -6,6 +6,7 @@ and step. `Following`: a file of reduced precision may err about as much as the 
 `Fixed`: counts, and differences of single numbers, which have no such yardstick.
 """
 
+import math
 from dataclasses import dataclass
 
 YARDSTICK = "torch_fp32"  # the reference's own float32 rounding, which float files are measured in
@@ -42,16 +43,29 @@ class Rounding:
 
 @dataclass(frozen=True, kw_only=True)
 class Following:
-    """Between `low_factor` and `factor` times the error of the reference at the precision called `yardstick`."""
+    """Between `low_factor` and `factor` times the error of the reference at the precision called `yardstick`.
+
+    With `share` a part of an error counts as at least that much of the metric `whole`: where the yardstick is drawn, a part of
+    it may happen to be next to nothing.
+    """
 
     yardstick: str
     low_factor: float
     factor: float
     why: str
+    whole: str = ""  # a metric
+    share: float = 0.0
 
     def limits(self, yardstick: float) -> tuple[float, float]:
         """(low, high); `yardstick` is the error of the reference at that precision."""
         return self.low_factor * yardstick, self.factor * yardstick
+
+    def counted(self, part: float, whole: float) -> float:
+        """What the yardstick is taken for, of which a part and the whole were measured; NaN where either is."""
+        if not self.share or math.isnan(part):
+            return part
+        return math.nan if math.isnan(whole) else max(part, self.share * whole)
+
 
 
 Budget = Fixed | Rounding | Following

@@ -17,22 +17,25 @@ FLOAT_SUMS_LIMITS: dict[str, StageBudget] = {  # x86 with F16C, which XNNPACK em
     DECODER: decoder(like("fp16", 0.4, 3.5, "1.1 to 1.2"), shaped("fp16", 3.5, "0.54 to 1.6"), shaped("fp16", 3.0, "1.1 to 1.2")),
     ENCODER: encoder(like("fp16", 0.4, 3.5, "1.0 to 1.3"), shaped("fp16", 3.5, "0.76 to 1.7"), shaped("fp16", 3.0, "1.0 to 1.3")),
 }  # fmt: skip
-# Neon adds in half, so the error grows with the number of summands, and the yardstick's does, too. Measured on one case, as
-# Cortex-A76's kernels answer where they are emulated.
+# Neon adds in half, and so does x86 with AVX-512 FP16, so the error grows with the number of summands, and the yardstick's does,
+# too. Measured over all cases as AVX-512's kernels answer, and on one case as Cortex-A76's do where they are emulated.
 HALF_SUMS_LIMITS: dict[str, StageBudget] = {
     CONDITIONER: conditioner(
-        like("fp16_half_sums", 0.1, 2.0, "0.31"), shaped("fp16_half_sums", 2.0, "0.51"), shaped("fp16_half_sums", 1.5, "0.31")
+        like("fp16_half_sums", 0.1, 2.0, "0.21 to 0.34"), shaped("fp16_half_sums", 2.1, "0.46 to 1.5"),
+        shaped("fp16_half_sums", 1.5, "0.30"),
     ),
     DIT: dit(
-        like("fp16_half_sums", 0.4, 2.5, "1.0 to 1.2"), shaped("fp16_half_sums", 2.5, "0.97 to 1.2"),
-        shaped("fp16_half_sums", 2.0, "1.1"), shaped("fp16_half_sums", 2.5, "1.1"),
+        like("fp16_half_sums", 0.4, 2.5, "0.89 to 1.2"), shaped("fp16_half_sums", 3.0, "0.51 to 2.1"),
+        shaped("fp16_half_sums", 2.0, "1.05"), shaped("fp16_half_sums", 2.5, "0.95"),
     ),
     DECODER: decoder(
-        like("fp16_half_sums", 0.4, 2.0, "1.0"), shaped("fp16_half_sums", 2.0, "0.81 to 1.1"),
-        shaped("fp16_half_sums", 1.6, "1.0"),
+        like("fp16_half_sums", 0.4, 2.0, "0.96 to 1.03"), shaped("fp16_half_sums", 2.0, "0.43 to 1.3"),
+        shaped("fp16_half_sums", 1.6, "1.01"),
+        leak=shaped("fp16_half_sums", 2.2, "0.35 to 1.6"), peak=shaped("fp16_half_sums", 2.2, "0.74 to 1.5"),
     ),
     ENCODER: encoder(
-        like("fp16_half_sums", 0.4, 2.0, "1.1"), shaped("fp16_half_sums", 2.0, "1.1"), shaped("fp16_half_sums", 1.6, "1.1")
+        like("fp16_half_sums", 0.4, 2.0, "0.72 to 1.3"), shaped("fp16_half_sums", 3.8, "0.62 to 2.8"),
+        shaped("fp16_half_sums", 1.6, "1.02"),
     ),
 }  # fmt: skip
 # Where there is no FP16 arithmetic XNNPACK computes in float32 with weights and inputs that were rounded to half. Measured as

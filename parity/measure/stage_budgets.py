@@ -10,6 +10,7 @@ from reference.spec.stages import CONDITIONER, DECODER, DIT, ENCODER
 
 StageBudget = dict[str, Budget]
 LENT_ROOM = 1.3  # of a budget measured on one stage and lent to others
+DRAWN_SHARE = 0.2  # of an error that is drawn: less of it may point anywhere
 ZERO = Fixed(limit=0.0, why="rows of padding are zero vectors, exactly")
 NONE = Fixed(limit=0.0, why="one such value is a fault")
 
@@ -28,6 +29,13 @@ def like(yardstick: str, low_factor: float, factor: float, measured: str) -> Fol
 def shaped(yardstick: str, factor: float, measured: str) -> Following:
     """The same without a lower side: a file that is more exact than its weights say, as where some layers are, is no fault."""
     return like(yardstick, 0.0, factor, measured)
+
+
+def drawn(yardstick: str, factor: float, measured: str) -> Following:
+    """`shaped` for parts of an error beside a yardstick that is drawn: of that a part may happen to be next to nothing."""
+    budget = shaped(yardstick, factor, measured)
+    why = f"{budget.why}, taken as at least {DRAWN_SHARE:.0%} of the whole error, since it is drawn"
+    return replace(budget, why=why, whole="relative_l2", share=DRAWN_SHARE)
 
 
 def conditioner(prompt: Budget, seconds: Budget, pooled: Budget) -> StageBudget:

@@ -23,15 +23,17 @@ else:
 
 LEDGER = Path(__file__).parent / "ledger.toml"
 LEAST_ROOM, MOST_ROOM = 1.3, 10.0  # less is refused by another machine's rounding, more sees nothing
-OUTSIDE = "outside"
+OUTSIDE, HALVES = "outside", "fp16_compute"
 HEAD = "# Every budget with what it was last reviewed with. Written by 'python -m parity headroom REPORT --record FILE';\n"
 HEAD += "# only the reasons under [outside] are written by hand: why a variant's worst headroom is not within 1.3 to 10.\n"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ledger:
-    """`outside` maps a variant to its reason, `budgets` (variant, budget) to what was recorded."""
+    """`halves` is what FP16 compute was where it was recorded, which limits follow; `outside` maps a variant to its reason,
+    `budgets` (variant, budget) to what was recorded."""
 
+    halves: str
     outside: Mapping[str, str]
     budgets: Mapping[tuple[str, str], Mapping[str, Any]]
 
@@ -42,7 +44,7 @@ def read_ledger(path: Path = LEDGER) -> Ledger:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
         variants = content["variants"]
         budgets = {(variant, name): row for variant, rows in variants.items() for name, row in rows.items()}
-        return Ledger(outside=content[OUTSIDE], budgets=budgets)
+        return Ledger(halves=content[HALVES], outside=content[OUTSIDE], budgets=budgets)
     except (OSError, tomllib.TOMLDecodeError, KeyError, AttributeError) as error:
         raise InputError(f"{path}: not a ledger ({error}); record it again from a gate's report") from None
 
@@ -75,7 +77,8 @@ def record(report: Mapping[str, Any], path: Path, force: bool = False) -> None:
     outside = read_ledger(path).outside if path.exists() else {}
     lines = [HEAD, f"date = {_toml(date.today().isoformat())}"]
     lines += [f"weights_sha256 = {_toml(report['model']['weights_sha256'])}"]
-    lines += [f"cpu = {_toml(report['environment']['cpu_model'])}", "", "[versions]"]
+    lines += [f"cpu = {_toml(report['environment']['cpu_model'])}"]
+    lines += [f"{HALVES} = {_toml(report['environment'][HALVES].partition(' (')[0])}", "", "[versions]"]
     lines += [f"{name} = {_toml(found)}" for name, found in report["environment"]["versions"].items()]
     lines += ["", f"[{OUTSIDE}]", *(f"{variant} = {_toml(why)}" for variant, why in outside.items())]
     variant = None

@@ -1,4 +1,4 @@
-"""What adding up in half precision loses, drawn: a yardstick for Neon's FP16, whose kernels add one product after the other.
+"""What adding up in half precision loses, drawn: a yardstick for the FP16 of Neon and AVX-512, which add product after product.
 
 Every partial sum S of n is rounded, by 2**-10 of its binade, evenly. Over mantissas of all sizes that is `ROUNDING` times |S|,
 as a standard deviation. Partial sums that end at y wander there like a random walk that is tied at both ends: their squares add
@@ -21,21 +21,36 @@ from torch import Tensor, nn
 # The variance of an even rounding is a twelfth of the step's square; the mean of 1 / m**2 over mantissas m is 3/8 over ln 2.
 ROUNDING = 2.0**-10 * math.sqrt(3 / 8 / math.log(2) / 12)
 
+PLACES = 2**14  # that are looked at together: as 64-bit numbers they take far more room than what they are looked up by
+
 
 def sums_in_half(part: nn.Module, path: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]:
-    """A forward hook that adds to what a layer of products answers as much noise as half-precision sums would; the same in every
-    call. `path` tells layers apart."""
+    """A forward hook that adds to what a layer of products answers as much noise as half-precision sums would.
+
+    `path` tells layers apart.
+    """
     squares = _of_squares(part)
     summands = part.weight[0].numel()  # type: ignore[index]
+    channels = 1 if isinstance(part, nn.Conv1d) else -1
 
     def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         own = squares(inputs[0] * inputs[0]).clamp(min=0)
         spread = ROUNDING * (summands * (output * output / 3 + own / 6)).sqrt()
-        generator = torch.Generator().manual_seed(zlib.crc32(path.encode()))
-        drawn: Tensor = output + spread * torch.randn(output.shape, generator=generator, dtype=output.dtype)
-        return drawn
+        noisy: Tensor = output + spread * _drawn(output.movedim(channels, -1), path).movedim(-1, channels)
+        return noisy
 
     return hook
+
+
+def _drawn(answers: Tensor, path: str) -> Tensor:
+    """Normal numbers (..., channel) that follow from what a layer answers at a place: fed the same it rounds alike, wherever and
+    whenever that is, and otherwise it does not. So what repeats in a sound, or in every call, errs the same way each time."""
+    bits = answers.half().view(torch.int16)
+    keys = torch.randint(1, 2**62, (bits.shape[-1],), generator=torch.Generator().manual_seed(zlib.crc32(path.encode())))
+    places = [(part.long() * keys).sum(-1) for part in torch.split(bits.reshape(-1, len(keys)), PLACES)]
+    found, which = torch.unique(torch.cat(places), return_inverse=True)
+    generator = torch.Generator().manual_seed(int(found.sum()) % 2**63)
+    return torch.randn(len(found), len(keys), generator=generator, dtype=answers.dtype)[which].reshape(answers.shape)
 
 
 def _of_squares(part: nn.Module) -> nn.Module:

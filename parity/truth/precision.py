@@ -18,7 +18,7 @@ from litert_pipeline.build.stage import exportable
 from parity.truth.half_sums import sums_in_half
 from reference.model.dit import Layer
 from reference.pipeline import StageModel, TorchStage
-from reference.spec.half import SMALLEST_NORMAL
+from reference.spec.half import LARGEST_SUBNORMAL
 from reference.spec.stages import signatures
 
 Round = Callable[[Tensor], Tensor]
@@ -67,8 +67,7 @@ def half(x: Tensor) -> Tensor:
 
 def half_flushed(x: Tensor) -> Tensor:
     """The nearest float16 on a CPU that flushes, as LiteRT has Arm's (FZ16): 0 where it would be subnormal."""
-    rounded = half(x)
-    return torch.where(rounded.abs() < SMALLEST_NORMAL, torch.zeros_like(rounded), rounded)
+    return torch.nn.functional.hardshrink(half(x), LARGEST_SUBNORMAL)
 
 
 def int8_channels(weight: Tensor) -> Tensor:

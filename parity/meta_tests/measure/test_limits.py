@@ -1,5 +1,6 @@
 """Limits follow from the arithmetic of a file: its own, or those of the arithmetic that errs most like it."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -23,6 +24,7 @@ from parity.measure.arithmetic import (
     SINGLE,
     Arithmetic,
 )
+from parity.measure.budget import Following
 from parity.measure.limits import LIMITS, limits, nearest
 from parity.measure.teacher_forcing import OF_STEREO
 from reference.spec.stages import DECODER
@@ -69,3 +71,14 @@ def test_what_a_machine_does_in_half_matters_to_nothing_else() -> None:
 def test_what_many_values_share_is_held_below_one_rounding_of_each(metric: str) -> None:
     """Where the yardstick happens to be exact."""
     assert limits(DECODER, metric, SINGLE).limits(0.0)[1] < limits(DECODER, "worst_echo", SINGLE).limits(0.0)[1]
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "counted"),
+    [(0.0, 1.0, 0.5), (0.75, 1.0, 0.75), (math.nan, 1.0, math.nan), (0.0, math.nan, math.nan)],
+    ids=["next to nothing", "more than its share", "a part that is no number", "a whole that is no number"],
+)
+def test_a_drawn_part_counts_as_its_share_and_what_is_no_number_allows_nothing(part: float, whole: float, counted: float) -> None:
+    budget = Following(yardstick="fp16_half_sums", low_factor=0.0, factor=2.0, why="", whole="relative_l2", share=0.5)
+    assert budget.counted(part, whole) == pytest.approx(counted, nan_ok=True)
+    assert replace(budget, share=0.0).counted(part, whole) == pytest.approx(part, nan_ok=True)

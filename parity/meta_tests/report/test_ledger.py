@@ -32,7 +32,7 @@ LEAST_DRAWS = 32  # fewer do not place a quantile of 0.9
 REPORT: dict[str, Any] = {
     "checks": [CHECK.to_json()],
     "model": {"weights_sha256": "00"},
-    "environment": {"cpu_model": 'a "CPU"', "versions": {"torch": "2.13.0"}},
+    "environment": {"cpu_model": 'a "CPU"', "versions": {"torch": "2.13.0"}, "fp16_compute": "half products, half sums (0 kept)"},
 }
 
 
@@ -41,7 +41,7 @@ def test_every_budget_is_in_the_ledger_at_its_present_limit(judge: Judge) -> Non
     shared = shared_stages(judge, variants)
     for variant in variants:
         for stage in judge.stages(variant):
-            for metric, budget in LIMITS[nearest(judge.arithmetic(variant, stage))][stage].items():
+            for metric, budget in LIMITS[nearest(judge.arithmetic(variant, stage).on(ledger.halves))][stage].items():
                 if metric in (*COUNTS, RESPONSE) or (variant, stage) in shared:
                     continue
                 row = ledger.budgets[variant, f"{stage} {TEACHER_FORCED} {metric}"]
@@ -117,6 +117,7 @@ def test_recording_keeps_the_reasons_and_overwrites_only_by_force(tmp_path: Path
         record(REPORT, path)
     record(REPORT, path, force=True)
     ledger = read_ledger(path)
+    assert ledger.halves == "half products, half sums"
     assert ledger.outside == {"litert_int8": 'it "says" why'}
     assert ledger.budgets["litert_int8", f"dit {TEACHER_FORCED} denoised_error"]["room"] == 2.0
 

@@ -11,6 +11,7 @@ from parity.truth.half_sums import sums_in_half
 from reference.model.oobleck import Conv
 
 ALIKE = 1.3  # times, of two standard deviations over some thousand sums; the formula is an average over paths
+UNLIKE = 0.9  # the cosine between what is drawn for two rows of eight numbers
 ROWS, COLUMNS = 64, 32
 
 
@@ -41,6 +42,20 @@ def test_it_is_the_same_in_every_call_and_another_in_another_layer() -> None:
     once, again, other = (sums_in_half(layer, path)(layer, (x,), layer(x)) for path in ("a", "a", "b"))
     assert torch.equal(once, again)
     assert not torch.equal(once, other)
+
+
+def test_what_is_fed_again_errs_alike_and_what_is_not_does_not() -> None:
+    """A row that comes twice, in one call or in two; and the single row of a layer that is fed one, whose noise would else cancel
+    between calls, as an error in their response does not."""
+    layer, one, other = nn.Linear(8, 8), torch.ones(1, 8), torch.full((1, 8), 0.5)
+    answer = sums_in_half(layer, "a")
+    with torch.no_grad():
+        noise = {
+            name: answer(layer, (x,), layer(x)) - layer(x)
+            for name, x in {"one": one, "other": other, "both": torch.cat([one, other, one])}.items()
+        }
+    assert torch.equal(noise["both"][0], noise["both"][2])
+    assert torch.nn.functional.cosine_similarity(noise["one"], noise["other"]).abs().item() < UNLIKE
 
 
 def test_a_convolution_has_as_many_summands_as_its_kernel_has_values() -> None:
