@@ -65,7 +65,7 @@ def test_a_name_that_is_no_text_is_a_name(tmp_path: Path) -> None:
     assert read_wav(named)[0].shape == (2, 500)
 
 
-@pytest.mark.parametrize(("declared", "words"), [(0xFFFFFFFF, "its header was never finished"), (None, "is cut off")])
+@pytest.mark.parametrize(("declared", "words"), [(0xFFFFFFFF, "has a header that was never finished"), (None, "is cut off")])
 def test_a_wav_that_was_not_written_to_its_end_is_told(tmp_path: Path, declared: int | None, words: str) -> None:
     """libsndfile takes what there is for all of it."""
     path = tmp_path / "a.wav"

@@ -109,7 +109,7 @@ def _require_finished(path: Path) -> None:
                 continue
             if declared in UNFINISHED and left:
                 says = f"{left} bytes follow, it says {declared}"
-                raise InputError(f"{path}: its header was never finished ({says}); write it again")
+                raise InputError(f"{path}: has a header that was never finished ({says}); write it again")
             if declared > left:
                 says = f"{left} bytes of samples, its header says {declared}"
                 raise InputError(f"{path}: is cut off ({says}); copy or write it again")
