@@ -15,6 +15,7 @@ from litert_pipeline.build.quantize import quantize
 from litert_pipeline.build.recipes import RECIPES
 from litert_pipeline.bundle import read_bundle
 from litert_pipeline.run.codec import open_codec
+from litert_pipeline.run.pipeline import open_pipeline
 from reference.codec import load_codec
 from reference.spec.audio import new_wav
 from reference.spec.codec.codec import Codec
@@ -73,6 +74,22 @@ def test_windows_of_a_caller_and_a_batch_change_nothing(folder: Path) -> None:
         assert apart(whole, codec.decode(latents, **WINDOWS)) <= FLOAT
         np.testing.assert_array_equal(codec.decode(latents[1]), whole[1:2])
         assert apart(codec.encode(audio, RATE_HZ).latents, codec.encode(audio, RATE_HZ, **WINDOWS).latents) <= FLOAT
+
+
+@pytest.mark.parametrize("recipe", ["fp32", "int8"])
+def test_items_of_a_list_are_coded_as_each_alone(folder: Path, recipe: str) -> None:
+    """Bit for bit, but for the frames that hear whether silence follows."""
+    rng = np.random.default_rng(8)
+    waves = [rng.normal(0, 0.1, shape).astype(np.float32) for shape in ((2, 700), (70 * RATIO + 5,), (1, 31 * RATIO))]
+    rates_hz, latents = [RATE_HZ, 48000, 22050], rng.normal(size=(3, CHANNELS, 41)).astype(np.float32)
+    with open_codec(read_bundle(folder / recipe)) as codec:
+        together, heard = codec.encode(waves, rates_hz), codec.decode(latents)
+        for index, (wave, rate_hz) in enumerate(zip(waves, rates_hz, strict=True)):
+            alone = codec.encode(wave, rate_hz)
+            assert (alone.lengths[0], alone.frames[0]) == (together.lengths[index], together.frames[index])
+            kept = alone.latents.shape[2] - codec.shape.encode_reach
+            np.testing.assert_array_equal(alone.latents[0, :, :kept], together.latents[index, :, :kept])
+            np.testing.assert_array_equal(codec.decode(latents[index]), heard[index : index + 1])
 
 
 def run(*arguments: object) -> Result:
@@ -149,6 +166,12 @@ def test_a_mistake_is_one_line_and_leaves_nothing(folder: Path, tmp_path: Path, 
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert result.stderr.startswith(f"error: {words}")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_codec_generates_nothing(folder: Path) -> None:
+    bundle = read_bundle(folder / "fp32")
+    with pytest.raises(InputError, match="is of a codec alone, which generates nothing"), open_pipeline(bundle):
+        pass
 
 
 def test_memory_is_flat_in_length(folder: Path, tmp_path: Path) -> None:

@@ -158,9 +158,9 @@ def test_init_noise_level_needs_init_audio() -> None:
 
 UNREADABLE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "never finished, zero": (
-        lambda wav: wav[:40] + b"\0\0\0\0" + wav[44:], "its header was never finished (800 bytes follow, it says 0)",
+        lambda wav: wav[:40] + b"\0\0\0\0" + wav[44:], "has a header that was never finished (800 bytes follow, it says 0)",
     ),
-    "never finished, most": (lambda wav: wav[:40] + b"\xff" * 4 + wav[44:], "its header was never finished (800 bytes follow"),
+    "never finished, most": (lambda wav: wav[:40] + b"\xff" * 4 + wav[44:], "was never finished (800 bytes follow"),
     "cut off": (lambda wav: wav[:-100], "is cut off (700 bytes of samples, its header says 800)"),
     "cut off, behind a chunk": (lambda wav: wav[:36] + b"LIST\3\0\0\0abc\0" + wav[36:-8], "is cut off (792 bytes of samples"),
     "a pointer": (lambda wav: b"version https://git-lfs.github.com/spec/v1\n", "is a pointer to a file in Git LFS"),

@@ -1,5 +1,6 @@
 """The codec as its users know it: what it takes, and what it refuses, whoever runs its halves."""
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,7 @@ BAD_AUDIO: dict[str, tuple[Any, Any, str]] = {
     "four axes": (np.zeros((1, 1, 2, 100)), 44100, r"shape \[1, 1, 2, 100\], expected \(sample,\) or \(channel, sample\)"),
     "a batch in a list": ([np.zeros((3, 2, 100))], 44100, r"shape \[3, 2, 100\], expected"),
     "not finite": (np.array([0.0, np.nan]), 44100, "holds NaN or infinity"),
+    "infinite in float32": (np.array([0.0, -1e39]), 44100, "holds NaN or infinity"),
     "rates of another number": ([GOOD, GOOD], [44100], "1 sample rates were given for 2 waveforms"),
     "half a hertz": (GOOD, 44100.5, "sample rate is 44100.5, expected a whole number"),
     "no rate": (GOOD, None, "sample rate is None"),
@@ -133,6 +135,7 @@ def test_a_length_that_is_not_there_is_refused(length: Any) -> None:
 # model, direction, chunk_size, overlap: what is wrong with them, or nothing
 SIZES: dict[tuple[str, str, Any, Any], str] = {
     ("same-s", "decode", 128, 32): "", ("same-s", "encode", 6, 2): "", ("same-s", "decode", 6, 4): "",
+    ("same-s", "decode", np.int64(6), np.int32(4)): "",
     ("same-s", "decode", 127, 32): "chunk_size is 127 latent frames, expected a multiple of 2",
     ("same-s", "encode", 128, 31): "overlap is 31 latent frames, expected a multiple of 2",
     ("same-s", "decode", 128, 2): "overlap is 2 latent frames, expected at least 4 to decode",
@@ -196,6 +199,12 @@ def test_latents_are_files(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_latents(tmp_path / "z.npy", SAME_S)[0], stored)
 
 
+def header(shape: bytes) -> bytes:
+    """The beginning of a .npy file with `shape` for the rest of what it says."""
+    text = b"{'descr': '<f4', 'fortran_order': False, 'shape': " + shape + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text
+
+
 BAD_FILES: dict[str, tuple[Any, str]] = {
     "missing": (None, "z.npy: no such file"),
     "text": (b"latents", "z.npy: not a readable .npy file"),
@@ -203,6 +212,10 @@ BAD_FILES: dict[str, tuple[Any, str]] = {
     "a broken archive": (b"PK\x03\x04, but no more", "z.npy: not a readable .npy file"),
     "of another model": (np.zeros((64, 3)), r"z.npy: latents have shape \[64, 3\], expected"),
     "several": (np.zeros((2, 256, 3)), "z.npy: holds 2 items, expected one"),
+    "infinite in float32": (np.full((256, 3), 1e39), "z.npy: latents hold NaN or infinity"),
+    "a header that does not end": (header(b"(256, 3), ("), "z.npy: not a readable .npy file"),
+    "a header closed twice": (header(b"(256, 3)), "), "z.npy: not a readable .npy file"),
+    "fewer than no frames": (header(b"(256, -3), }"), r"z.npy: latents have shape \[256, -3\] and hold nothing"),
 }
 
 

@@ -115,6 +115,23 @@ def test_decoding_gives_as_many_samples_as_its_frames_have(models: dict[str, Cod
     np.testing.assert_array_equal(codec.decode(latents, length=777), whole[..., :777])
 
 
+@pytest.mark.parametrize("topology", ["chunks", "band"])
+def test_items_of_a_list_are_coded_as_each_alone(models: dict[str, CodecModel], topology: str) -> None:
+    """But for the frames that hear whether silence follows, of which that before the end is one."""
+    codec, rates_hz = models[topology].codec(), [44100, 22050, 48000]
+    waves, latents = [noise(2, 40 * RATIO - 7), noise(9000), noise(1, 60 * RATIO)], noise(3, 20, 31)
+    together, heard, reach = codec.encode(waves, rates_hz), codec.decode(latents), codec.shape.encode_reach
+    ends = []
+    for index, (wave, rate_hz) in enumerate(zip(waves, rates_hz, strict=True)):
+        alone, item = codec.encode(wave, rate_hz), together.latents[index]
+        assert (alone.lengths[0], alone.frames[0]) == (together.lengths[index], together.frames[index])
+        kept = alone.latents.shape[2] - reach
+        assert apart(alone.latents[0, :, :kept], item[:, :kept]) <= EXACT
+        ends.append(apart(alone.latents[0, :, kept:], item[:, kept : kept + reach]))
+        assert apart(codec.decode(latents[index])[0], heard[index]) <= EXACT
+    assert [end >= SEEN for end in ends] == [True, False, True]  # the second is the longest
+
+
 def test_items_of_a_list_keep_their_own_length(models: dict[str, CodecModel]) -> None:
     codec, waves = models["chunks"].codec(), [noise(2, 700), noise(2, 7 * RATIO + 5)]
     encoded = codec.encode(waves, [44100, 44100])

@@ -55,13 +55,17 @@ def open_pipeline(
     A stage is opened when it is first asked for; open are as many as fit into `held_bytes` of files, at least one.
     A generation asks for one after the other, so with one at a time it takes the memory of its largest stage.
 
-    Raises InputError for a bundle of another format or without the encoder it needs, or an altered file; a stage raises
-    it when it is asked for and LiteRT cannot load its file.
+    Raises InputError for a bundle of another format, of a codec, or without the encoder it needs, or an altered file; a stage
+    raises it when it is asked for and LiteRT cannot load its file.
     """
     manifest = bundle.manifest
     if manifest.format != "litert":
         raise InputError(
             f"{bundle.folder}: is an {manifest.format} bundle, expected litert; convert with a LiteRT recipe"
+        )
+    if manifest.codec is not None:
+        raise InputError(
+            f"{bundle.folder}: is of a codec alone, which generates nothing; code audio with 'python -m litert_pipeline codec'"
         )
     names = (*GENERATION, ENCODER) if init_audio else GENERATION
     if init_audio and ENCODER not in manifest.stages:

@@ -82,10 +82,13 @@ def _files(path: Path, model_dir: Path, model: "StageModel") -> list[tuple[str, 
     from parity.bundles.given import given_bundles
     from parity.bundles.interface import read_interfaces
     from parity.bundles.model_name import named
+    from parity.judge.claims import require_same_stages
     from reference.spec.stages import STAGE_TABLE, signatures
 
     if path.is_dir():
         files, bundles = Files(), given_bundles([path], model_dir)
+        for bundle in bundles:
+            require_same_stages(bundle, model)
         own = [(bundle, stage) for bundle in bundles for stage in bundle.manifest.stages]
         return [(stage, bundle.path(stage), files.of_others(bundle, stage)) for bundle, stage in own]
     if not path.is_file():

@@ -77,14 +77,19 @@ def stage_claims(bundle: Bundle, stage: str, model: StageModel) -> Iterator[Clai
         yield Claim(field=f"stages.{stage}.{kind}", says=says[kind], truth=truth[kind])
 
 
-def require_same_tensors(bundle: Bundle, model: StageModel) -> None:
-    """Raise InputError for a stage whose tensors are not the model's by name, shape and dtype: nobody could feed it."""
+def require_same_stages(bundle: Bundle, model: StageModel) -> None:
+    """Raise InputError for a stage that the model has not."""
     foreign = [stage for stage in bundle.manifest.stages if stage not in model.spec.stages]
     if foreign:
         raise InputError(
             f"{bundle.folder}: has stage {', '.join(foreign)}, {model.files.config.parent} has {', '.join(model.spec.stages)}; "
             "judge it with the model it was converted from"
         )
+
+
+def require_same_tensors(bundle: Bundle, model: StageModel) -> None:
+    """Raise InputError for a stage whose tensors are not the model's by name, shape and dtype: nobody could feed it."""
+    require_same_stages(bundle, model)
     for stage, entry in bundle.manifest.stages.items():
         declared = signatures(model.spec)[stage]
         if not entry.signature.same_tensors(declared):

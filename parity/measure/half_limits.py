@@ -6,7 +6,7 @@ from parity.measure.arithmetic import HALF_COMPUTE, HALF_SUMS, NO_HALVES, Arithm
 from parity.measure.stage_budgets import StageBudget, conditioner, decoder, dit, encoder, like, shaped
 from reference.spec.stages import CONDITIONER, DECODER, DIT, ENCODER
 
-FLOAT_SUMS_LIMITS: dict[str, StageBudget] = {  # x86 with F16C, which XNNPACK emulates FP16 on, and SME2
+FLOAT_SUMS_LIMITS: dict[str, StageBudget] = {  # x86 with F16C alone, which XNNPACK emulates FP16 on, and SME2
     CONDITIONER: conditioner(
         like("fp16", 0.2, 2.0, "0.55 to 1.4"), like("fp16", 0.02, 6.0, "0.1 to 2.2"), shaped("fp16", 1.5, "0.55 to 1.1")
     ),
@@ -17,29 +17,29 @@ FLOAT_SUMS_LIMITS: dict[str, StageBudget] = {  # x86 with F16C, which XNNPACK em
     DECODER: decoder(like("fp16", 0.4, 3.5, "1.1 to 1.2"), shaped("fp16", 3.5, "0.54 to 1.6"), shaped("fp16", 3.0, "1.1 to 1.2")),
     ENCODER: encoder(like("fp16", 0.4, 3.5, "1.0 to 1.3"), shaped("fp16", 3.5, "0.76 to 1.7"), shaped("fp16", 3.0, "1.0 to 1.3")),
 }  # fmt: skip
-# Neon adds in half, and so does x86 with AVX-512 FP16, so the error grows with the number of summands, and the yardstick's does,
-# too. Measured over all cases as AVX-512's kernels answer, and on one case as Cortex-A76's do where they are emulated.
+# Neon and AVX-512 FP16 add in half, so the error grows with the number of summands, and the yardstick's does, too. Measured over
+# all cases as AVX-512's kernels answer, beside five drawings of the yardstick.
 HALF_SUMS_LIMITS: dict[str, StageBudget] = {
     CONDITIONER: conditioner(
-        like("fp16_half_sums", 0.1, 2.0, "0.21 to 0.34"), shaped("fp16_half_sums", 2.1, "0.46 to 1.5"),
-        shaped("fp16_half_sums", 1.5, "0.30"),
+        like("fp16_half_sums", 0.1, 2.0, "0.21 to 0.39"), shaped("fp16_half_sums", 2.1, "0.42 to 1.5"),
+        shaped("fp16_half_sums", 1.5, "0.30 to 0.32"),
     ),
     DIT: dit(
-        like("fp16_half_sums", 0.4, 2.5, "0.89 to 1.2"), shaped("fp16_half_sums", 3.0, "0.51 to 2.1"),
-        shaped("fp16_half_sums", 2.0, "1.05"), shaped("fp16_half_sums", 2.5, "0.95"),
+        like("fp16_half_sums", 0.4, 2.5, "0.89 to 1.3"), shaped("fp16_half_sums", 4.2, "0.51 to 3.0"),
+        shaped("fp16_half_sums", 2.0, "1.05 to 1.08"), shaped("fp16_half_sums", 2.5, "0.95 to 0.99"),
     ),
     DECODER: decoder(
-        like("fp16_half_sums", 0.4, 2.0, "0.96 to 1.03"), shaped("fp16_half_sums", 2.0, "0.43 to 1.3"),
+        like("fp16_half_sums", 0.4, 2.0, "0.96 to 1.04"), shaped("fp16_half_sums", 2.0, "0.41 to 1.4"),
         shaped("fp16_half_sums", 1.6, "1.01"),
-        leak=shaped("fp16_half_sums", 2.2, "0.35 to 1.6"), peak=shaped("fp16_half_sums", 2.2, "0.74 to 1.5"),
+        leak=shaped("fp16_half_sums", 2.2, "0.30 to 1.6"), peak=shaped("fp16_half_sums", 2.2, "0.58 to 1.6"),
     ),
     ENCODER: encoder(
-        like("fp16_half_sums", 0.4, 2.0, "0.72 to 1.3"), shaped("fp16_half_sums", 3.8, "0.62 to 2.8"),
+        like("fp16_half_sums", 0.4, 2.4, "0.72 to 1.7"), shaped("fp16_half_sums", 3.8, "0.49 to 2.8"),
         shaped("fp16_half_sums", 1.6, "1.02"),
     ),
 }  # fmt: skip
-# Where there is no FP16 arithmetic XNNPACK computes in float32 with weights and inputs that were rounded to half. Measured as
-# above, on Cortex-A53's kernels.
+# Where there is no FP16 arithmetic XNNPACK computes in float32 with weights and inputs that were rounded to half. Measured
+# on one case, as Cortex-A53's kernels answer where they are emulated.
 FLOAT32_KERNELS_LIMITS: dict[str, StageBudget] = {
     CONDITIONER: conditioner(
         like("fp16_weights", 0.3, 2.0, "1.0"), shaped("fp16", 6.0, "1.2"), shaped("fp16_weights", 1.6, "1.0")

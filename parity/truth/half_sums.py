@@ -14,14 +14,15 @@ import copy
 import math
 import zlib
 from collections.abc import Callable
+from functools import cache
 
 import torch
 from torch import Tensor, nn
 
 # The variance of an even rounding is a twelfth of the step's square; the mean of 1 / m**2 over mantissas m is 3/8 over ln 2.
 ROUNDING = 2.0**-10 * math.sqrt(3 / 8 / math.log(2) / 12)
-
-PLACES = 2**14  # that are looked at together: as 64-bit numbers they take far more room than what they are looked up by
+PLACES = 2**14  # whose values are added up to a key together: as 64-bit numbers they take much room
+NORMAL = 2**20  # so few places share what they err by that it averages out to a thousandth
 
 
 def sums_in_half(part: nn.Module, path: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]:
@@ -45,12 +46,17 @@ def sums_in_half(part: nn.Module, path: str) -> Callable[[nn.Module, tuple[Tenso
 def _drawn(answers: Tensor, path: str) -> Tensor:
     """Normal numbers (..., channel) that follow from what a layer answers at a place: fed the same it rounds alike, wherever and
     whenever that is, and otherwise it does not. So what repeats in a sound, or in every call, errs the same way each time."""
-    bits = answers.half().view(torch.int16)
-    keys = torch.randint(1, 2**62, (bits.shape[-1],), generator=torch.Generator().manual_seed(zlib.crc32(path.encode())))
-    places = [(part.long() * keys).sum(-1) for part in torch.split(bits.reshape(-1, len(keys)), PLACES)]
-    found, which = torch.unique(torch.cat(places), return_inverse=True)
-    generator = torch.Generator().manual_seed(int(found.sum()) % 2**63)
-    return torch.randn(len(found), len(keys), generator=generator, dtype=answers.dtype)[which].reshape(answers.shape)
+    bits = answers.half().view(torch.int16).reshape(-1, answers.shape[-1])
+    keys = torch.randint(1, 2**62, bits.shape[1:], generator=torch.Generator().manual_seed(zlib.crc32(path.encode())))
+    rows = _normal().unfold(0, len(keys), 1)
+    which = torch.cat([(part.long() * keys).sum(-1) % len(rows) for part in torch.split(bits, PLACES)])
+    return rows[which].reshape(answers.shape).to(answers.dtype)
+
+
+@cache
+def _normal() -> Tensor:
+    """Numbers of which each place takes a row."""
+    return torch.randn(NORMAL, generator=torch.Generator().manual_seed(0))
 
 
 def _of_squares(part: nn.Module) -> nn.Module:

@@ -61,6 +61,15 @@ def _float_header(channels: int, samples: int, sample_rate_hz: int) -> bytes:
     )
 
 
+def sound_name(path: Path) -> str | bytes:
+    """What soundfile opens a file by: a name that is no text, such as an old archive leaves, by its bytes."""
+    name = os.fsencode(path)
+    try:
+        return name.decode()
+    except UnicodeDecodeError:
+        return name
+
+
 def require_sound(path: Path) -> None:
     """Raise InputError for what libsndfile tells in words of its own, or not at all: a file that is missing, one whose content
     is kept elsewhere, and a WAV that was not written to its end."""
@@ -75,7 +84,7 @@ def read_wav(path: Path) -> tuple[Array, int]:
     """
     require_sound(path)
     try:
-        data, sample_rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
+        data, sample_rate_hz = soundfile.read(sound_name(path), dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, OSError) as error:
         raise InputError(f"{path}: not a readable sound file ({error}); expected a WAV") from None
     if not data.size:
@@ -100,7 +109,7 @@ def _require_finished(path: Path) -> None:
                 continue
             if declared in UNFINISHED and left:
                 says = f"{left} bytes follow, it says {declared}"
-                raise InputError(f"{path}: its header was never finished ({says}); write it again")
+                raise InputError(f"{path}: has a header that was never finished ({says}); write it again")
             if declared > left:
                 says = f"{left} bytes of samples, its header says {declared}"
                 raise InputError(f"{path}: is cut off ({says}); copy or write it again")

@@ -11,6 +11,7 @@ from reference.spec.errors import InputError
 
 Array = NDArray[Any]
 Tensors = dict[str, Array]
+LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,3 +55,8 @@ class Signature:
         if missing:
             raise InputError(f"input tensors {missing} are missing, got {sorted(feed)}")
         return {tensor.name: tensor.check(feed[tensor.name]) for tensor in self.inputs}
+
+
+def finite_in_float32(array: Array) -> bool:
+    """Whether all values of an array that is not empty are numbers, and not beyond those of float32."""
+    return bool(array.max() <= LARGEST and array.min() >= -LARGEST)  # both are NaN if any value is

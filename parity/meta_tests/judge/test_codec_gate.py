@@ -148,6 +148,11 @@ def test_what_a_bundle_s_files_are_made_of_is_told(codec_folder: Path) -> None:
     assert all(0 < stage["steps"] <= MOST_STEPS and not stage["missing"] for stage in told)
 
 
+def test_a_bundle_of_another_kind_of_model_has_no_contents_here(codec_folder: Path) -> None:
+    result = CliRunner().invoke(app, ["contents", str(codec_folder / "bundles" / "fp32")])
+    assert (result.exit_code, "has stage same_encoder, same_decoder, " in result.stderr) == (2, True), result.stderr
+
+
 @pytest.mark.parametrize(("case", "words"), [
     ("drums", "case drums is unknown; valid cases of a codec: music, silence"),
     ("a frame of music", "case a frame of music fills no window, and modules are compared over a whole one; take music"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 
@@ -100,7 +101,7 @@ def checked_length(length: int | None, most: int) -> int:
     """How many samples to keep of so many; all for None. Raises InputError for more than there are."""
     if length is None:
         return most
-    if isinstance(length, bool) or not isinstance(length, (int, np.integer)) or not 1 <= length <= most:
+    if isinstance(length, bool) or not isinstance(length, Integral) or not 1 <= length <= most:
         raise InputError(f"length is {length!r} samples, expected 1 to {most}, which is what the latents hold")
     return int(length)
 

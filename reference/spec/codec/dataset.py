@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from reference.spec.audio import require_sound, sound_name
 from reference.spec.codec.resample import resampled_length, resampled_part
 from reference.spec.codec.waveforms import with_channels
 from reference.spec.errors import InputError
@@ -37,10 +38,21 @@ def sound_files(folder: Path) -> list[Path]:
             raise InputError(f"{listed}: cannot be read ({error}); expected a path on each line, in UTF-8") from None
         found = sorted(folder / name for name in names if name)
     else:
-        found = sorted(path for path in folder.rglob("*") if _is_sound(path.relative_to(folder)) and path.is_file())
+        found = sorted(path for path in _files(folder) if _is_sound(path))
     if not found:
         raise InputError(f"{folder}: holds no sound files; expected some of {', '.join(SUFFIXES)}")
     return found
+
+
+def _files(folder: Path, around: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """What is no folder, in a folder and those in it; links are followed, but for one to a folder `around`. A link to nothing is
+    a file that cannot be read."""
+    inside = (*around, folder.resolve())
+    for path in folder.iterdir():
+        if not path.is_dir():
+            yield path
+        elif path.resolve() not in inside:
+            yield from _files(path, inside)
 
 
 def _is_sound(path: Path) -> bool:
@@ -81,7 +93,7 @@ class Sound:
         try:
             audio = resampled_part(self._read, self.file_samples, self.file_rate_hz, self.rate_hz, start, stop)
         except InputError as error:
-            raise RejectedError(str(error)) from None
+            raise RejectedError(f"cannot be resampled ({error})") from None
         if audio.shape[1] != stop - start:
             raise RejectedError("ends before its header says; it may be truncated")
         if not np.isfinite(audio).all():
@@ -92,7 +104,7 @@ class Sound:
 
     def _read(self, start: int, stop: int) -> Array:
         try:
-            data, _ = soundfile.read(self.path, start=start, stop=stop, dtype="float32", always_2d=True)
+            data, _ = soundfile.read(sound_name(self.path), start=start, stop=stop, dtype="float32", always_2d=True)
         except (soundfile.SoundFileError, OSError) as error:
             raise RejectedError(f"cannot be read ({error})") from None
         return np.ascontiguousarray(data.T)
@@ -101,7 +113,10 @@ class Sound:
 def open_sound(path: Path, rate_hz: int, channels: int) -> Sound:
     """A sound file. Raises RejectedError for what is none, or empty."""
     try:
-        info = soundfile.info(path)
+        require_sound(path)
+        info = soundfile.info(sound_name(path))
+    except InputError as error:
+        raise RejectedError(str(error).removeprefix(f"{path}: ")) from None
     except (soundfile.SoundFileError, OSError) as error:
         raise RejectedError(f"cannot be read ({error})") from None
     if info.frames < 1:

@@ -6,7 +6,7 @@ import numpy as np
 
 from reference.spec.codec.shape import CodecShape
 from reference.spec.errors import InputError
-from reference.spec.tensors import Array
+from reference.spec.tensors import Array, finite_in_float32
 
 
 def checked_latents(latents: Any, shape: CodecShape) -> Array:
@@ -27,11 +27,11 @@ def check_form(dtype: np.dtype[Any], axes: tuple[int, ...], shape: CodecShape) -
     if len(axes) not in (2, 3) or axes[-2] != channels:
         turned = len(axes) in (2, 3) and axes[-1] == channels
         raise InputError(f"latents have shape {list(axes)}, {expected}{'; transpose them' if turned else ''}")
-    if 0 in axes:
+    if min(axes) < 1:
         raise InputError(f"latents have shape {list(axes)} and hold nothing; {expected}")
 
 
 def check_finite(latents: Array) -> None:
-    """Raise InputError for NaN and infinity."""
-    if not np.isfinite(latents).all():
+    """Raise InputError for NaN, infinity, and what is infinite in float32, which codecs compute in."""
+    if not finite_in_float32(latents):
         raise InputError("latents hold NaN or infinity, expected finite values")

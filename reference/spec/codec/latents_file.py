@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,7 @@ def open_latents(path: Path, shape: CodecShape) -> LatentsFile:
             offset = stream.tell()
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; expected latents in a .npy file") from None
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, SyntaxError, TokenError) as error:  # numpy reads a header as Python
         raise InputError(f"{path}: not a readable .npy file ({error}); expected latents") from None
     with _naming(path):
         check_form(dtype, axes, shape)

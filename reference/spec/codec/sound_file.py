@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from reference.spec.audio import require_sound
+from reference.spec.audio import require_sound, sound_name
 from reference.spec.codec.resample import resampled_length, resampled_part
 from reference.spec.codec.shape import CodecShape
 from reference.spec.codec.waveforms import with_channels
@@ -41,7 +41,7 @@ class SoundFile:
 
     def _read(self, start: int, stop: int) -> Array:
         try:
-            data, _ = soundfile.read(self.path, start=start, stop=stop, dtype="float32", always_2d=True)
+            data, _ = soundfile.read(sound_name(self.path), start=start, stop=stop, dtype="float32", always_2d=True)
         except (soundfile.SoundFileError, OSError) as error:
             raise _unreadable(self.path, error) from None
         if len(data) != stop - start:
@@ -55,7 +55,7 @@ def open_sound_file(path: Path, shape: CodecShape) -> SoundFile:
     """A sound file for a codec. Raises InputError for one that is missing, no sound file, or empty."""
     require_sound(path)
     try:
-        info = soundfile.info(path)
+        info = soundfile.info(sound_name(path))
     except (soundfile.SoundFileError, OSError) as error:
         raise _unreadable(path, error) from None
     if info.frames < 1:

@@ -15,7 +15,7 @@ import numpy as np
 from reference.spec.codec.resample import resampled
 from reference.spec.codec.shape import CodecShape
 from reference.spec.errors import InputError
-from reference.spec.tensors import Array
+from reference.spec.tensors import Array, finite_in_float32
 
 Waveforms = Array | Sequence[Array]
 Rates = int | Sequence[int]
@@ -100,6 +100,6 @@ def _checked(item: Any, name: str) -> Array:
         raise InputError(
             f"{name} has shape {list(item.shape)}, more channels than samples; expected (channel, sample), transpose it"
         )
-    if not np.isfinite(item).all():
+    if not finite_in_float32(item):
         raise InputError(f"{name} holds NaN or infinity, expected finite samples")
     return np.asarray(item, np.float32)

@@ -7,6 +7,7 @@ number of groups, theirs starts the last window in the middle of one; ours round
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from numbers import Integral
 
 from reference.spec.codec.shape import CodecShape
 from reference.spec.errors import InputError
@@ -39,7 +40,7 @@ def checked_chunks(shape: CodecShape, side: Side, chunk_size: int, overlap: int)
     """Windows of `chunk_size` frames. Raises InputError for sizes whose result would not equal coding at once."""
     least = shape.least_overlap(side.reach)
     for name, value in (("chunk_size", chunk_size), ("overlap", overlap)):
-        if isinstance(value, bool) or not isinstance(value, int):
+        if isinstance(value, bool) or not isinstance(value, Integral):
             raise InputError(f"{name} is {value!r}, expected a whole number of latent frames")
         if value % shape.alignment:
             raise InputError(
@@ -53,7 +54,7 @@ def checked_chunks(shape: CodecShape, side: Side, chunk_size: int, overlap: int)
         )
     if chunk_size <= overlap:
         raise InputError(f"chunk_size is {chunk_size} latent frames, expected more than the overlap, which is {overlap}")
-    return ChunkSpec(frames=chunk_size, overlap=overlap)
+    return ChunkSpec(frames=int(chunk_size), overlap=int(overlap))
 
 
 def in_windows(half: Half, side: Side, chunks: ChunkSpec, frames: int, data: Array) -> Iterator[Array]:
