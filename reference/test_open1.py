@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 import reference.__main__
@@ -29,8 +31,9 @@ from reference.spec.stages import CONDITIONER, stage_rows
 from reference.spec.tensors import Tensors
 
 PROMPT, START_S, SECONDS, SEED = "tight drum loop", 1.5, 4.0, 42
-# Relative L2 of latents. Without guidance measured up to 6e-7; guidance multiplies the rounding of two velocities by 7 and
-# more, measured up to 3.4e-6.
+# Relative L2 of latents in float32. Without guidance measured up to 7e-7; guidance multiplies the rounding of two velocities by 7
+# and more, measured up to 4.7e-6, where either is as far from float64's (ours 3.6e-6, upstream's 3.3e-6): in float64 they are the
+# same to 4e-15 (`test_open1_guided.py`).
 UNGUIDED, GUIDED = 1e-6, 1e-5
 NOISE_STD = (0.9, 1.1)  # of noise as the model sees it; the state over sigmas has 500 times as much
 
@@ -71,12 +74,16 @@ def generated(model: Model, asked: Request, seed: int = 0) -> Tensors:
 def test_the_usual_samplers_walk_upstream_s_way_from_upstream_s_seed(
     model: Model, theirs: Any, name: str, steps: int, cfg_scale: float, limit: float
 ) -> None:
+    """From sigmas that are rightly rounded. On some CPUs torch's exponential has another last bit in one of the 100, so that
+    upstream's tree draws other noise there: 1.3e-6 of the latents (`vector_exponential` in `known_gaps.toml`)."""
     asked = request(cfg_scale, name=name, steps=steps)
     conditioning = [{"prompt": PROMPT, "seconds_start": START_S, "seconds_total": SECONDS}]
-    latents = upstream.generate(
-        theirs, conditioning=conditioning, sample_size=model.spec.sample_size, steps=steps, cfg_scale=cfg_scale, seed=SEED,
-        sampler_type=name, sigma_min=0.3, sigma_max=500, return_latents=True,
-    )  # fmt: skip
+    sigmas = torch.tensor(asked.sampler.stops())
+    with mock.patch.object(k_diffusion.package().sampling, "get_sigmas_polyexponential", return_value=sigmas):
+        latents = upstream.generate(
+            theirs, conditioning=conditioning, sample_size=model.spec.sample_size, steps=steps, cfg_scale=cfg_scale, seed=SEED,
+            sampler_type=name, sigma_min=0.3, sigma_max=500, return_latents=True,
+        )  # fmt: skip
     noise = open_noise("torch-tree", model.spec.latent_shape, SEED, sampler=asked.sampler)
     found = generate(model.pipeline(), asked, noise)["latents"]
     assert metrics.relative_l2(latents.numpy(), found) <= limit

@@ -1,7 +1,7 @@
 """What a machine does when LiteRT is asked for FP16 compute: one long row of summands whose sum tells.
 
 Three arithmetics go by that name. CPUs without FP16 run the float32 kernels on inputs rounded to half. SME2, and x86 CPUs
-on which FP16 is emulated, round the factors of every product to half and add in float32. Neon's FP16 and AVX-512 FP16 add in half,
+on which FP16 is emulated, round the factors of every product to half and add in float32. Neon's FP16 and AVX-512's add in half,
 too, so that the error grows with the number of summands.
 """
 

@@ -45,7 +45,7 @@ KEPT = Fixed(
     why="what keeps a divisor from being 0 has to survive in half, whose smallest normal number is 6.1e-05: CPUs that flush make "
     "0 of less",
 )
-FLOAT = Rounding(factor=4.0, why="4x the reference's own rounding; another order of the same arithmetic was measured up to 2.6x")
+FLOAT = Rounding(factor=4.0, why="4x the reference's own rounding; another order of the same arithmetic was measured up to 3.1x")
 
 # A largest value, and a part of an error that is next to nothing, spread more than a norm.
 FLOAT_SHAPE = Rounding(factor=6.0, why="6x the reference's own rounding, a largest value spreads more; measured up to 2.3x")

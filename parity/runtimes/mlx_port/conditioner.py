@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import mlx.core as mx
 from mlx import nn
@@ -11,6 +12,7 @@ from parity.runtimes.mlx_port.t5 import T5Encoder
 from reference.spec.model import SecondsSpec, T5Spec
 
 HALF_FEATURES = 128  # learned frequencies of the number embedder, fixed upstream
+BLOCK = 16  # products that are added up before their sums are
 
 
 class NumberFeatures(nn.Module):
@@ -25,12 +27,22 @@ class NumberFeatures(nn.Module):
         return mx.concatenate([x[:, None], mx.sin(angle), mx.cos(angle)], axis=-1)
 
 
+class SummedInBlocks(nn.Linear):
+    """A linear layer of so few outputs that its products can be added up block by block. Netlib's BLAS adds one after the other,
+    which was measured to lose 3.7 times what PyTorch does."""
+
+    def __call__(self, x: mx.array) -> mx.array:
+        products = x[:, None, :] * self.weight
+        whole = mx.pad(products, ((0, 0), (0, 0), (0, -x.shape[-1] % BLOCK)))
+        return whole.reshape(*products.shape[:2], -1, BLOCK).sum(-1).sum(-1) + self.bias
+
+
 class NumberEmbedder(nn.Module):
     """Features and one linear layer."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self.embedding = [NumberFeatures(), nn.Linear(1 + 2 * HALF_FEATURES, dim)]
+        self.embedding: list[Any] = [NumberFeatures(), SummedInBlocks(1 + 2 * HALF_FEATURES, dim)]
 
     def __call__(self, x: mx.array) -> mx.array:
         return run(self.embedding, x)
