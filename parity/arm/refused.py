@@ -14,6 +14,7 @@ FORCED = (
     f"`{FORCED_VARIANT}` is no recipe: to see what each stage does it runs all of the fp32 bundle in FP16 compute, whatever its "
     "manifest asks for."
 )
+OF_CODECS = "That of codecs, fp16, is run by `make test` on neoverse-n2 and sme2-512, where it has to be finite."
 # By stage, and a feature of the CPUs it happens on.
 CAUSES = {
     (CONDITIONER, "sme2"): (
@@ -45,7 +46,7 @@ def halves_told(found: Found) -> str:
     stages = dict.fromkeys(stage for own in asked.values() for stage in own)
     bad = [one.name for one in found.whole for stage in stages if not_finite(found.checks(FORCED_VARIANT, stage, one.name))]
     ends = f"which are no numbers on {', '.join(dict.fromkeys(bad))}" if bad else "these are finite on every CPU above"
-    return f"Of LiteRT's recipes these compute in FP16: {told}; {ends}. A codec's recipe fp16 was not asked."
+    return f"Of LiteRT's recipes these compute in FP16: {told}; {ends}. {OF_CODECS}"
 
 
 def _has(one: Asked, feature: str) -> bool:

@@ -1,6 +1,7 @@
 """Arm CPUs of the matrix in every run of the tests: on one with half sums what is offered for it, FP16 decoder and all; by SME2
-kernels a conditioner and a damaged INT8 DiT."""
+kernels a conditioner and a damaged INT8 DiT; a codec in FP16 on both."""
 
+import json
 import subprocess
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -22,7 +23,7 @@ from parity.measure.arithmetic import HALF_AND_FLOAT, HALF_AND_HALF
 from parity.meta_tests.device.kits import CASE, changed_kit, grown_scales
 from parity.truth.store import Store
 from reference.spec.errors import EXIT_OK, EXIT_REFUSE
-from reference.spec.stages import CONDITIONER, DECODER, DIT, ENCODER
+from reference.spec.stages import CODEC_STAGES, CONDITIONER, DECODER, DIT, ENCODER
 
 pytestmark = pytest.mark.emulated
 SME2, SME2_VECTOR_BYTES = "sme2-512", 64
@@ -33,6 +34,21 @@ OFFERED = {
     "litert_fp32": (CONDITIONER, DIT, DECODER, ENCODER), "litert_fp16": (DECODER,), "litert_int8": (DIT,),
     "litert_int8_fast": (DECODER,),
 }  # fmt: skip
+# Prints by stage how many values of an FP16 answer to noise are not finite; its arguments are a recorder and a bundle.
+CODEC = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+import numpy as np
+from litert_pipeline.bundle import read_bundle
+from litert_pipeline.run.pipeline import open_stage
+bundle, rng, found = read_bundle(Path(sys.argv[2])), np.random.default_rng(0), {}
+for stage, entry in bundle.manifest.stages.items():
+    feed = {port.name: rng.standard_normal(port.shape).astype(np.float32) for port in entry.signature.inputs}
+    with open_stage(bundle, stage, compute="fp16") as run:
+        found[stage] = sum(int((~np.isfinite(answer)).sum()) for answer in run(feed).values())
+print(json.dumps(found))
+"""
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -91,6 +107,14 @@ def test_a_cpu_with_sme2_records_and_judges_on_the_spot(kit: Path, tmp_path: Pat
     failed = {check["stage"] for check in judged["checks"] if not check["ok"]}
     assert {check["stage"] for check in judged["checks"]} == {CONDITIONER, DIT}
     assert failed == {DIT}
+
+
+@pytest.mark.parametrize("cpu", [HALF_SUMS, SME2])
+def test_a_codec_is_finite_in_fp16(kit: Path, codec_folder: Path, cpu: str) -> None:
+    command = on_arm(["-c", CODEC, str(kit / RECORDER), str(codec_folder / "bundles/fp32")], arm_folder())
+    done = subprocess.run(command, env=arm_environment(cpu, arm_folder()), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == dict.fromkeys(CODEC_STAGES, 0)
 
 
 def test_a_cpu_of_armv8_0_is_told_before_anything_is_opened(kit: Path) -> None:

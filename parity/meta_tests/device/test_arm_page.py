@@ -12,7 +12,7 @@ import pytest
 from litert_pipeline.build.recipes import RECIPES, Recipe
 from parity.arm.asked import Asked, groups, unlike
 from parity.arm.cell import cell
-from parity.arm.claims import same_share, same_told
+from parity.arm.claims import A53, A76, CONFIRMED, CORRECTED, N2, OFF, SME2, V1, _bits, same_share, same_told
 from parity.arm.page import _told
 from parity.arm.refused import FORCED_VARIANT, computed_in_half
 from parity.device.record.answers import Answers
@@ -99,6 +99,14 @@ def test_other_bits_are_told_with_their_distance() -> None:
     assert same_told(few, same) == "the same in all 1 calls"
     assert unlike(few, other) == [f"{DIT}, {VARIANT} by 2e-01"]
     assert unlike(few, none) == [f"{DIT}, {VARIANT} by nan"]
+
+
+@pytest.mark.parametrize(("twin", "verdicts"), [(2.0, [CONFIRMED, CORRECTED]), (3.0, [CORRECTED, CORRECTED])])
+def test_who_gives_the_same_bits_is_confirmed_or_corrected(twin: float, verdicts: list[str]) -> None:
+    """As was said of FP32; of INT8 other CPUs were said to agree."""
+    values = {A53: 1.0, A76: 1.0, N2: 2.0, SME2: 4.0}
+    whole, twins = ({name: asked(name, one=value) for name, value in own.items()} for own in (values, {V1: twin, OFF: 2.0}))
+    assert [claim.verdict for claim in _bits(whole, twins)] == verdicts
 
 
 def finite(page: str) -> set[str]:
