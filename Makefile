@@ -187,7 +187,7 @@ emulator: $(GATE_STAMP) ## other CPUs for the tests: qemu and an Arm Python, int
 	$(BIN)/python -m parity.device.arm_python
 
 arm: $(GATE_STAMP) ## ask a kit on emulated Arm CPUs, judge what they answer and write docs/arm.md; fetches 340 MB once
-	$(BIN)/python -m parity.arm_matrix --page docs/arm.md
+	$(BIN)/python -m parity.arm --page docs/arm.md
 
 onnx2tf: $(ONNX2TF_STAMP) ## the environment of the converter onnx2tf
 

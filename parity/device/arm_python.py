@@ -37,9 +37,16 @@ CPUS = {
     "cortex-a76": "cortex-a76",
     "neoverse-n2": "neoverse-n2",
     "sme2-512": "max,sme-default-vector-length=64",
+    "neoverse-v1": "neoverse-v1",
+    "sme-off": "max,sme=off",
 }
 WITHOUT_ATOMICS = "cortex-a53"
 LOG, LAY = "code.log", "maps"
+# For the C library inside qemu. Where vectors of 256 bits are emulated (SVE and SME of that size and more) qemu leaves the host's
+# registers in a state in which every change between AVX and SSE code costs some hundred cycles (seen on Sapphire Rapids). The
+# library's functions for AVX2 clean them, those for AVX-512 do not. Without the latter a step of the DiT in FP32 takes 0.4 CPU
+# seconds on SME2 instead of 4.7; no bit changes.
+CLEANING = {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX512F,-AVX512VL"}
 
 
 def arm_folder() -> Path:
@@ -85,6 +92,7 @@ def arm_environment(cpu: str, folder: Path, *, accelerator: bool | None = None) 
         "QEMU_CPU": CPUS[cpu],
         "PYTHONPATH": os.pathsep.join(str(folder / site) for site in sites),
         "OMP_NUM_THREADS": "1",
+        **CLEANING,
     }
 
 

@@ -5,8 +5,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -141,6 +141,12 @@ class Plan:
     def variant(self, name: str) -> Variant:
         """One of the variants."""
         return next(one for one in self.variants if one.name == name)
+
+    def only(self, stages: Mapping[str, Collection[str]]) -> "Plan":
+        """The same about these stages of variants by name, and none of others; nothing is timed or generated."""
+        named = [one for one in self.variants if one.name in stages]
+        few = [replace(one, parts=[part for part in one.parts if part.stage in stages[one.name]]) for one in named]
+        return replace(self, variants=few, generations=[], rounds=0)
 
     def first_case(self, stage: str) -> Question:
         """What is asked again, and timed: the truth's own inputs."""

@@ -14,7 +14,7 @@ from parity.device.record.answers import read_answers
 from parity.device.record.journal import JOURNAL, Entry, Journal
 from parity.device.record.kit import ARRAYS, BUNDLES, RECORDER
 from parity.device.record.plan import MANIFEST as KIT_MANIFEST
-from parity.device.record.plan import Plan, read_plan, write_plan
+from parity.device.record.plan import read_plan, write_plan
 from parity.faults.file_edits import edit_file, scales
 from reference.spec.files import sha256_of
 from reference.spec.stages import ALL_STAGES
@@ -84,7 +84,8 @@ def changed_kit(kit: Path, folder: Path, change: Callable[[Path], None], stages:
     _, plan = read_plan(folder / KIT_MANIFEST)
     hashes = {RECIPE: {name: entry.sha256 for name, entry in read_bundle(bundle).manifest.stages.items()}}
     plan = replace(plan, hashes=hashes, files={name: sha256_of(folder / name) for name in plan.files})
-    write_plan(plan if stages == ALL_STAGES else _of_few(plan, stages), folder)
+    few = plan.only({variant.name: stages for variant in plan.variants})
+    write_plan(plan if stages == ALL_STAGES else few, folder)
     return folder
 
 
@@ -112,11 +113,6 @@ def _note_files(bundle: Path) -> None:
         file = bundle / entry["file"]
         entry |= {"sha256": sha256_of(file), "size_bytes": file.stat().st_size}
     path.write_text(json.dumps(content))
-
-
-def _of_few(plan: Plan, stages: Collection[str]) -> Plan:
-    variants = [replace(one, parts=[part for part in one.parts if part.stage in stages]) for one in plan.variants]
-    return replace(plan, variants=variants, generations=[], rounds=0)
 
 
 def path_of(folder: Path, name: str) -> Path:

@@ -1,23 +1,54 @@
-"""One Arm CPU of the matrix in every run of the tests: a conditioner and a damaged INT8 DiT, by LiteRT's SME2 kernels."""
+"""Arm CPUs of the matrix in every run of the tests: on one with half sums what is offered for it, FP16 decoder and all; by SME2
+kernels a conditioner and a damaged INT8 DiT; a codec in FP16 on both."""
 
+import json
 import subprocess
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
+from fixtures import TINY_MODEL_DIR
+from litert_pipeline.bundle import Bundle
 from litert_pipeline.run.arm_cpu import ACCELERATOR
-from parity.arm_matrix import without_atomics
+from parity.arm.matrix import REPEATS, SWEEP, without_atomics
 from parity.device.arm_python import arm_environment, arm_folder, arm_installed, on_arm
+from parity.device.pack import PackOptions, pack
 from parity.device.record.answers import read_answers
-from parity.device.record.journal import JUDGED, KIT
+from parity.device.record.journal import JUDGED, KIT, Journal
 from parity.device.record.kit import RECORDER
-from parity.measure.arithmetic import HALF_AND_FLOAT
-from parity.meta_tests.device.kits import changed_kit, grown_scales
-from reference.spec.errors import EXIT_REFUSE
-from reference.spec.stages import CONDITIONER, DIT
+from parity.device.record.plan import MANIFEST, read_plan, write_plan
+from parity.measure.arithmetic import HALF_AND_FLOAT, HALF_AND_HALF
+from parity.meta_tests.device.kits import CASE, changed_kit, grown_scales
+from parity.truth.store import Store
+from reference.spec.errors import EXIT_OK, EXIT_REFUSE
+from reference.spec.stages import CODEC_STAGES, CONDITIONER, DECODER, DIT, ENCODER
 
 pytestmark = pytest.mark.emulated
 SME2, SME2_VECTOR_BYTES = "sme2-512", 64
+HALF_SUMS = "neoverse-n2"
+RECIPES = ("fp32", "int8", "int8_fast")
+# An FP16 decoder takes half of the 50 CPU seconds that all of this takes.
+OFFERED = {
+    "litert_fp32": (CONDITIONER, DIT, DECODER, ENCODER), "litert_fp16": (DECODER,), "litert_int8": (DIT,),
+    "litert_int8_fast": (DECODER,),
+}  # fmt: skip
+# Prints by stage how many values of an FP16 answer to noise are not finite; its arguments are a recorder and a bundle.
+CODEC = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+import numpy as np
+from litert_pipeline.bundle import read_bundle
+from litert_pipeline.run.pipeline import open_stage
+bundle, rng, found = read_bundle(Path(sys.argv[2])), np.random.default_rng(0), {}
+for stage, entry in bundle.manifest.stages.items():
+    feed = {port.name: rng.standard_normal(port.shape).astype(np.float32) for port in entry.signature.inputs}
+    with open_stage(bundle, stage, compute="fp16") as run:
+        found[stage] = sum(int((~np.isfinite(answer)).sum()) for answer in run(feed).values())
+print(json.dumps(found))
+"""
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -26,12 +57,48 @@ def emulator() -> None:
         pytest.skip("no Arm emulator; 'make emulator' fetches it, or says why it cannot be had")
 
 
+def recorded(kit: Path, out: Path, cpu: str) -> tuple[int, Journal]:
+    """The exit code of a kit's recorder on a CPU, and its journal."""
+    command = on_arm([str(kit / RECORDER), "--out", str(out)], arm_folder())
+    done = subprocess.run(command, env=arm_environment(cpu, arm_folder()), capture_output=True, text=True, check=False)
+    assert out.is_dir(), done.stderr
+    return done.returncode, read_answers(out).journal
+
+
+@pytest.fixture(scope="module")
+def offered(
+    bundles: Mapping[str, Bundle], tmp_path_factory: pytest.TempPathFactory,
+    one_at_a_time: Callable[[str], AbstractContextManager[None]],
+) -> Path:  # fmt: skip
+    """A kit of `OFFERED`."""
+    kit = tmp_path_factory.mktemp("arm") / "kit"
+    options = PackOptions(
+        model=TINY_MODEL_DIR, bundles=[bundles[name].folder for name in RECIPES], out=kit, variants=list(OFFERED), cases=[CASE],
+        threads=(1,), rounds=0, models=True, force=False, sweep=SWEEP, repeats=REPEATS, generations=False,
+    )  # fmt: skip
+    with one_at_a_time("kit"):
+        pack(options, Store.of_user(), lambda _: None)
+    write_plan(read_plan(kit / MANIFEST)[1].only(OFFERED), kit)
+    return kit
+
+
+def test_what_is_offered_is_within_its_limits_on_a_cpu_with_half_sums(offered: Path, tmp_path: Path) -> None:
+    code, journal = recorded(offered, tmp_path / "answers", HALF_SUMS)
+    (told,) = journal.of(KIT)
+    assert {"fphp", "asimdhp", "i8mm"} <= set(told["machine"]["cpu"]["features"])
+    assert told["halves"]["kind"] == HALF_AND_HALF
+    (judged,) = journal.of(JUDGED)
+    assert {(one["variant"], one["stage"]) for one in judged["checks"]} == {
+        (variant, stage) for variant, stages in OFFERED.items() for stage in stages
+    }
+    assert [one["id"] for one in judged["checks"] if not one["ok"]] == []
+    assert code == EXIT_OK
+
+
 def test_a_cpu_with_sme2_records_and_judges_on_the_spot(kit: Path, tmp_path: Path) -> None:
-    damaged, out = changed_kit(kit, tmp_path / "kit", grown_scales, [CONDITIONER, DIT]), tmp_path / "answers"
-    command, environment = on_arm([str(damaged / RECORDER), "--out", str(out)], arm_folder()), arm_environment(SME2, arm_folder())
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == EXIT_REFUSE, done.stderr
-    journal = read_answers(out).journal
+    damaged = changed_kit(kit, tmp_path / "kit", grown_scales, [CONDITIONER, DIT])
+    code, journal = recorded(damaged, tmp_path / "answers", SME2)
+    assert code == EXIT_REFUSE
     ((machine, halves),) = [(entry["machine"], entry["halves"]) for entry in journal.of(KIT)]
     assert {"sme2", "i8mm"} <= set(machine["cpu"]["features"])
     assert machine["cpu"]["vector_bytes"]["sme"] == SME2_VECTOR_BYTES
@@ -40,6 +107,14 @@ def test_a_cpu_with_sme2_records_and_judges_on_the_spot(kit: Path, tmp_path: Pat
     failed = {check["stage"] for check in judged["checks"] if not check["ok"]}
     assert {check["stage"] for check in judged["checks"]} == {CONDITIONER, DIT}
     assert failed == {DIT}
+
+
+@pytest.mark.parametrize("cpu", [HALF_SUMS, SME2])
+def test_a_codec_is_finite_in_fp16(kit: Path, codec_folder: Path, cpu: str) -> None:
+    command = on_arm(["-c", CODEC, str(kit / RECORDER), str(codec_folder / "bundles/fp32")], arm_folder())
+    done = subprocess.run(command, env=arm_environment(cpu, arm_folder()), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == dict.fromkeys(CODEC_STAGES, 0)
 
 
 def test_a_cpu_of_armv8_0_is_told_before_anything_is_opened(kit: Path) -> None:
