@@ -59,8 +59,8 @@ class Conv1d(nn.Module):
 class DilatedConv1d(Conv1d):
     """The same of every `dilation`-th position, as long as what it is fed; kernel of odd length.
 
-    Positions `dilation` apart are convolved as a sequence of their own: the same products in the same order, bit for bit, but
-    on a CPU MLX leaves dilation to a loop that takes three times as long as its matrix products.
+    Positions `dilation` apart are convolved as a sequence of their own: the same products in the same order, but on a CPU MLX
+    leaves dilation to a loop that takes three times as long as its matrix products.
     """
 
     def __init__(self, c_in: int, c_out: int, k: int, *, dilation: int) -> None:
