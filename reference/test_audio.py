@@ -4,6 +4,7 @@ import errno
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -160,7 +161,9 @@ UNREADABLE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "never finished, zero": (
         lambda wav: wav[:40] + b"\0\0\0\0" + wav[44:], "has a header that was never finished (800 bytes follow, it says 0)",
     ),
-    "never finished, most": (lambda wav: wav[:40] + b"\xff" * 4 + wav[44:], "was never finished (800 bytes follow"),
+    "never finished, most": (
+        lambda wav: wav[:40] + b"\xff" * 4 + wav[44:], "has a header that was never finished (800 bytes follow",
+    ),
     "cut off": (lambda wav: wav[:-100], "is cut off (700 bytes of samples, its header says 800)"),
     "cut off, behind a chunk": (lambda wav: wav[:36] + b"LIST\3\0\0\0abc\0" + wav[36:-8], "is cut off (792 bytes of samples"),
     "a pointer": (lambda wav: b"version https://git-lfs.github.com/spec/v1\n", "is a pointer to a file in Git LFS"),
@@ -195,3 +198,16 @@ def test_a_file_one_may_not_read_is_told(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(InputError, match=r"x\.wav: cannot be read \(Permission denied\); expected a file, and the right"):
         read_wav(tmp_path / "x.wav")
+
+
+@pytest.mark.parametrize("method", ["__init__", "write"])
+def test_a_pcm_wav_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    """libsndfile says of a full disk that there is a system error, or writes less."""
+
+    def fails(*_: Any, **__: Any) -> None:
+        raise soundfile.LibsndfileError(2) if method == "__init__" else AssertionError
+
+    monkeypatch.setattr(soundfile.SoundFile, method, fails)
+    with pytest.raises(InputError, match=r"a\.wav: cannot be written .*; is the disk full\?"):
+        write_wav(tmp_path / "a.wav", np.zeros((2, 10), np.float32), 44100, encoding="pcm16")
+    assert list(tmp_path.iterdir()) == []

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 
 from reference.spec.errors import EXIT_INTERRUPTED, EXIT_NOT_JUDGED, EXIT_TERMINATED, InputError, exit_with_one_line
-from reference.spec.files import new_folder
+from reference.spec.files import new_file, new_folder
 from reference.spec.replaced import WRITTEN, require_apart
 
 CONTENT = "ours.txt"
@@ -149,6 +149,12 @@ def test_a_disk_that_becomes_full_is_told_by_the_path_that_was_asked_for(tmp_pat
 
     with pytest.raises(InputError, match=rf"out: cannot be written .*{tempfile.gettempdir()} \(TMPDIR\)"):
         fill()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_said_of_the_file_that_is_written(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"z\.npy: cannot be written"), new_file(tmp_path / "z.npy", force=False):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert list(tmp_path.iterdir()) == []
 
 

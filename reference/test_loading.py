@@ -1,6 +1,7 @@
 """Bad configs and checkpoints are refused by name; a good one in another wrapping loads the same weights."""
 
 import json
+import os
 import pickle
 import shutil
 from collections.abc import Callable
@@ -215,6 +216,17 @@ def as_truncated_ckpt(folder: Path) -> None:
     (folder / "model.ckpt").write_bytes(data[: len(data) // 2])
 
 
+def as_truncated_old_ckpt(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    torch.save({"weight": torch.ones(4)}, folder / "model.ckpt", _use_new_zipfile_serialization=False)
+    os.truncate(folder / "model.ckpt", (folder / "model.ckpt").stat().st_size - 30)
+
+
+def as_no_ckpt(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    (folder / "model.ckpt").write_bytes(b"junk")
+
+
 def as_list_ckpt(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
     torch.save([1, 2], folder / "model.ckpt")
@@ -233,6 +245,8 @@ BAD_WEIGHTS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "nan": (edit_weights(lambda s: s[PROJECT_OUT].view(-1)[3:4].fill_(torch.nan)), "1 not finite"),
     "truncated safetensors": (truncated, "not a readable checkpoint"),
     "truncated ckpt": (as_truncated_ckpt, "not a readable checkpoint"),
+    "truncated ckpt of an older torch": (as_truncated_old_ckpt, "not a readable checkpoint"),
+    "a ckpt that is none": (as_no_ckpt, "not a readable checkpoint"),
     "pickle payload": (as_pickle, "its pickle could run code"),
     "ckpt of a list": (as_list_ckpt, "holds list"),
     "no weights": (

@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import struct
 import warnings
 import zipfile
 from collections.abc import Collection, Mapping
@@ -30,6 +31,11 @@ LENGTH, DIRECTION, FOLDED = "weight_g", "weight_v", "weight"
 PARAMETRIZED = re.compile(r"parametrizations\.weight\.(original[01])")  # torch.nn.utils.parametrizations.weight_norm
 OLDER = {"original0": LENGTH, "original1": DIRECTION}
 Found = TypeVar("Found")
+# What is raised for bytes that are no checkpoint: torch's readers follow whatever they find until it makes no sense.
+DAMAGED = (
+    SafetensorError, zipfile.BadZipFile, struct.error, EOFError, OSError, RuntimeError, ValueError, LookupError, TypeError,
+    AttributeError, AssertionError,
+)  # fmt: skip
 
 
 def find_t5_weights(folder: Path) -> Path:
@@ -100,8 +106,8 @@ def read_tensors(path: Path, prefix: str = "") -> StateDict:
             warnings.simplefilter("ignore")  # it warns of unusual pickles before it refuses them
             mapped = zipfile.is_zipfile(path)  # torch before 1.6 wrote another kind, which can only be read whole
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-    except (SafetensorError, EOFError, RuntimeError, OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+    except DAMAGED as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
             f"{path}: not a readable checkpoint ({reason}); it may be truncated, download it again"
         ) from None

@@ -42,8 +42,24 @@ def new_wav(
                 yield lambda audio: stream.write(np.ascontiguousarray(audio.T, dtype="<f4").data)
         else:
             subtype = PCM_SUBTYPES[encoding]
-            with soundfile.SoundFile(temporary, "w", sample_rate_hz, channels, subtype, format="WAV") as sound:
-                yield lambda audio: sound.write(audio.T)
+            with _blaming(path):
+                sound = soundfile.SoundFile(sound_name(temporary), "w", sample_rate_hz, channels, subtype, format="WAV")
+
+            def append(audio: Array) -> None:
+                with _blaming(path):
+                    sound.write(audio.T)
+
+            with sound:
+                yield append
+
+
+@contextmanager
+def _blaming(path: Path) -> Iterator[None]:
+    """What libsndfile cannot write is said of `path`; of a full disk it says no more than that there is an error."""
+    try:
+        yield
+    except (soundfile.SoundFileError, AssertionError) as error:  # soundfile asserts that all was written
+        raise InputError(f"{path}: cannot be written ({error}); is the disk full?") from None
 
 
 def _float_header(channels: int, samples: int, sample_rate_hz: int) -> bytes:

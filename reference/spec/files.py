@@ -48,7 +48,8 @@ def new_file(path: Path, force: bool) -> Iterator[Path]:
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
+        with _full_disk(path):
+            yield temporary
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     finally:
