@@ -1,5 +1,6 @@
 """What CPUs were asked and answered, and how answers compare: with limits, with others' bits, and as numbers."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -67,10 +68,14 @@ def unlike(few: Asked, other: Asked) -> list[str]:
     """In words, the stages that give other bits to what `few` was asked, and how far these are apart."""
     parts = [(variant.name, part.stage) for variant, part in few.answers.plan.own_parts]
     return [
-        f"{stage}, {variant} by {most_apart(few, other, variant, stage):.0e}"
+        f"{stage}, {variant} ({_told(most_apart(few, other, variant, stage))})"
         for variant, stage in parts
         if len(groups([few, replace(other, name="other")], variant, stage)) > 1
     ]
+
+
+def _told(distance: float) -> str:
+    return "no numbers" if math.isnan(distance) else f"{distance:.0e} apart"
 
 
 def calls_of(one: Asked) -> int:

@@ -58,7 +58,7 @@ def claims(found: Found) -> Iterator[Claim]:
         yield from _bits(whole, {one.name: one for one in found.twins})
         yield _apart(found, whole)
         yield from (_same(f"{one.name} gives the bits of {N2}", one, whole[N2]) for one in found.twins)
-        yield _same(f"{SME2}: 1 and 2 threads give the same bits", again[SME2], whole[SME2])
+        yield _same("SME2, seen with vectors of 256 bits: 1 and 2 threads give the same bits", again[SME2], whole[SME2])
 
 
 def same_share(said: str, found: str) -> bool:
@@ -101,7 +101,7 @@ def _apart(found: Found, whole: Mapping[str, Asked]) -> Claim:
 
 
 def _same(said: str, few: Asked, other: Asked) -> Claim:
-    return Claim(said=said, found=same_told(few, other), holds=not unlike(few, other))
+    return Claim(said=said, found=f"{few.name}: {same_told(few, other)}", holds=not unlike(few, other))
 
 
 def same_told(few: Asked, other: Asked) -> str:

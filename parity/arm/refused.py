@@ -42,11 +42,11 @@ def not_finite_told(found: Found) -> Iterator[str]:
 def halves_told(found: Found) -> str:
     """Which recipes compute which stages in FP16, and whether those are finite on all CPUs."""
     asked = computed_in_half()
-    told = "; ".join(f"{name}: {', '.join(stages)}" for name, stages in asked.items())
+    told = "; ".join(f"{name}, of {' and '.join(stages)}" for name, stages in asked.items())
     stages = dict.fromkeys(stage for own in asked.values() for stage in own)
     bad = [one.name for one in found.whole for stage in stages if not_finite(found.checks(FORCED_VARIANT, stage, one.name))]
-    ends = f"which are no numbers on {', '.join(dict.fromkeys(bad))}" if bad else "these are finite on every CPU above"
-    return f"Of LiteRT's recipes these compute in FP16: {told}; {ends}. {OF_CODECS}"
+    ends = f"these are no numbers on {', '.join(dict.fromkeys(bad))}" if bad else "these are finite on every CPU above"
+    return f"The recipes of LiteRT that ask for FP16 compute are: {told}; {ends}. {OF_CODECS}"
 
 
 def _has(one: Asked, feature: str) -> bool:

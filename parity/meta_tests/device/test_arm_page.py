@@ -97,8 +97,8 @@ def test_other_bits_are_told_with_their_distance() -> None:
     few, same, other, none = asked("a", one=2.0), asked("a", one=2.0, two=1.0), asked("b", one=2.5), asked("c", one=float("nan"))
     assert unlike(few, same) == []
     assert same_told(few, same) == "the same in all 1 calls"
-    assert unlike(few, other) == [f"{DIT}, {VARIANT} by 2e-01"]
-    assert unlike(few, none) == [f"{DIT}, {VARIANT} by nan"]
+    assert unlike(few, other) == [f"{DIT}, {VARIANT} (2e-01 apart)"]
+    assert unlike(few, none) == [f"{DIT}, {VARIANT} (no numbers)"]
 
 
 @pytest.mark.parametrize(("twin", "verdicts"), [(2.0, [CONFIRMED, CORRECTED]), (3.0, [CORRECTED, CORRECTED])])
