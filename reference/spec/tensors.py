@@ -59,4 +59,5 @@ class Signature:
 
 def finite_in_float32(array: Array) -> bool:
     """Whether all values of an array that is not empty are numbers, and not beyond those of float32."""
-    return bool(array.max() <= LARGEST and array.min() >= -LARGEST)  # both are NaN if any value is
+    # Both are NaN if any value is. Python's numbers, for numpy takes the bound to the array's type, where it may be infinite.
+    return float(array.max()) <= LARGEST and float(array.min()) >= -LARGEST

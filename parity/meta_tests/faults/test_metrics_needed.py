@@ -14,7 +14,8 @@ from parity.test_parity import case_called
 WHOLE = 1.0
 STRUCTURED = "dit"  # a stage that is quantized, and computed in half
 
-# What every judged number is there for: with this fault in this variant, by this share, nothing else fails.
+# What every judged number is there for: with this fault in this variant, by this share, nothing else fails. None in FP16 compute,
+# whose limits are other ones on other machines, but what no machine's arithmetic changes.
 # Counts that every stage is judged by alike stand once.
 NEEDED: dict[tuple[str, str, str], tuple[str, str, float]] = {
     ("", "", "nonfinite_values"): ("t5_fp16_overflow", "litert_fp32", WHOLE),
@@ -39,7 +40,7 @@ NEEDED: dict[tuple[str, str, str], tuple[str, str, float]] = {
     (REPLAYED, "sampler", "unequal_conditioning"): ("global_not_handed_on", "litert_fp32", WHOLE),
     (TEACHER_FORCED, "conditioner", "padding_peak"): ("padding_not_zeroed", "litert_fp32", WHOLE),
     (TEACHER_FORCED, "conditioner", "relative_l2.prompt_rows"): ("t5_mask_ignored", "litert_fp32", 5e-6),
-    (TEACHER_FORCED, "conditioner", "pooled_error"): ("t5_bfloat16", "litert_fp16", 0.4),
+    (TEACHER_FORCED, "conditioner", "pooled_error"): ("t5_bfloat16", "litert_fp16_weights", 0.19),
     (TEACHER_FORCED, "conditioner", "relative_l2.seconds"): ("seconds_token_missing", "litert_fp32", WHOLE),
     (TEACHER_FORCED, "dit", "denoised_error"): ("velocity_noise_late", "litert_int8", 0.1),
     (TEACHER_FORCED, "dit", "pooled_error"): ("velocity_noise", "litert_int8", 0.022),
@@ -59,10 +60,10 @@ NEEDED: dict[tuple[str, str, str], tuple[str, str, float]] = {
     (TEACHER_FORCED, "decoder", "worst_peak"): ("clipped", "litert_int8_decoder", WHOLE),
     (TEACHER_FORCED, "encoder", "relative_l2"): ("encoder_noise_when_loud", "litert_fp16_weights", 0.00115),
     (TEACHER_FORCED, "encoder", "pooled_error"): ("encoder_noise_added", "litert_fp16_weights", 9e-4),
-    (TEACHER_FORCED, "encoder", "worst_value"): ("encoder_value", "litert_fp16", 0.0048),
-    (TEACHER_FORCED, "encoder", "worst_frame"): ("encoder_frame", "litert_fp16", 0.012),
-    (TEACHER_FORCED, "encoder", "worst_channel"): ("encoder_channel", "litert_fp16", 0.008),
-    (TEACHER_FORCED, "encoder", "worst_gain"): ("encoder_gain", "litert_fp16", 0.1),
+    (TEACHER_FORCED, "encoder", "worst_value"): ("encoder_value", "litert_fp16_weights", 0.0013),
+    (TEACHER_FORCED, "encoder", "worst_frame"): ("encoder_frame", "litert_fp16_weights", 0.003),
+    (TEACHER_FORCED, "encoder", "worst_channel"): ("encoder_channel", "litert_fp16_weights", 0.0018),
+    (TEACHER_FORCED, "encoder", "worst_gain"): ("encoder_gain", "litert_fp16_weights", 0.03),
     (DOMAIN, "conditioner", "relative_l2.prompt_rows"): ("unused_rows_zeroed", "litert_fp32", 0.5),
     (DOMAIN, "conditioner", "relative_l2.seconds"): ("seconds_stuck", "litert_fp32", 0.5),
     (DOMAIN, "dit", "denoised_error"): ("states_cut", "litert_fp32", 0.002),
@@ -71,7 +72,7 @@ NEEDED: dict[tuple[str, str, str], tuple[str, str, float]] = {
     (DOMAIN, "encoder", "relative_l2"): ("encoder_clips", "litert_fp32", 0.5),
     (FREE_RUNNING, "conditioner", "unequal_conditioning"): ("generating_seconds", "litert_int8", 1e-4),
     (FREE_RUNNING, "dit", "latents_relative_l2"): ("generating_velocity", "litert_int8_decoder", 1e-3),
-    (FREE_RUNNING, "decoder", "log_mel_distance_db"): ("generating_whistle", "litert_fp16", 0.01),
+    (FREE_RUNNING, "decoder", "log_mel_distance_db"): ("generating_whistle", "litert_fp16_weights", 0.004),
     (FREE_RUNNING, "decoder", "envelope_decorrelation"): ("generating_tremble", "litert_int8", 0.1),
     (FREE_RUNNING, "decoder", "loudness_difference_db"): ("generating_fade", "litert_int8", 0.01),
     (FREE_RUNNING, "decoder", "stereo_difference"): ("generating_narrow", "litert_int8", 1e-3),
@@ -85,6 +86,11 @@ SEEN_TWICE = {
     (TEACHER_FORCED, "decoder", "relative_l2"),
     (TEACHER_FORCED, "encoder", "relative_l2"),
     (TEACHER_FORCED, "encoder", "pooled_error"),
+    (TEACHER_FORCED, "encoder", "worst_value"),
+    (TEACHER_FORCED, "encoder", "worst_frame"),
+    (TEACHER_FORCED, "encoder", "worst_channel"),
+    (TEACHER_FORCED, "encoder", "worst_gain"),
+    (TEACHER_FORCED, "conditioner", "pooled_error"),
 }
 COUNTED_EVERYWHERE = {metric for _, _, metric in list(NEEDED)[:13]}
 
