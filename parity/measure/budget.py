@@ -62,10 +62,9 @@ class Following:
 
     def counted(self, part: float, whole: float) -> float:
         """What the yardstick is taken for, of which a part and the whole were measured; NaN where either is."""
-        if not self.share or math.isnan(part):
+        if not self.share:
             return part
-        return math.nan if math.isnan(whole) else max(part, self.share * whole)
-
+        return math.nan if math.isnan(whole) else max(part, self.share * whole)  # a part that is NaN stays: it comes first
 
 
 Budget = Fixed | Rounding | Following

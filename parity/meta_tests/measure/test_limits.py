@@ -1,10 +1,14 @@
 """Limits follow from the arithmetic of a file: its own, or those of the arithmetic that errs most like it."""
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import cast
 
+import numpy as np
 import pytest
 
+from parity.judge.bounds import stage_bounds
+from parity.judge.panel import Panel
 from parity.measure.arithmetic import (
     FLOAT16,
     FP16_COMPUTE,
@@ -12,6 +16,7 @@ from parity.measure.arithmetic import (
     HALF_COMPUTE,
     HALF_CONSTANTS,
     HALF_KINDS,
+    HALF_SUMS,
     HALF_WEIGHTS,
     INT4_GROUPS,
     INT4_WEIGHTS,
@@ -24,10 +29,15 @@ from parity.measure.arithmetic import (
     SINGLE,
     Arithmetic,
 )
-from parity.measure.budget import Following
-from parity.measure.limits import LIMITS, limits, nearest
-from parity.measure.teacher_forcing import OF_STEREO
-from reference.spec.stages import DECODER
+from parity.measure.budget import UNIT_ROUNDOFF, Following
+from parity.measure.cases import Case
+from parity.measure.codec_limits import CODEC_LIMITS
+from parity.measure.limits import FLOAT, LIMITS, ONE_SUM, limits, nearest
+from parity.measure.metrics import relative_l2
+from parity.measure.teacher_forcing import OF_LATENTS, OF_STEREO, Measurement
+from reference.spec.stages import DECODER, SAME_ENCODER
+
+SECONDS_INPUTS, ROWS = 257, 4096  # of the number embedder's layer; enough rows that chance is small
 
 # Arithmetics without limits of their own, and whose they are held to.
 LENT = {
@@ -80,5 +90,42 @@ def test_what_many_values_share_is_held_below_one_rounding_of_each(metric: str) 
 )
 def test_a_drawn_part_counts_as_its_share_and_what_is_no_number_allows_nothing(part: float, whole: float, counted: float) -> None:
     budget = Following(yardstick="fp16_half_sums", low_factor=0.0, factor=2.0, why="", whole="relative_l2", share=0.5)
-    assert budget.counted(part, whole) == pytest.approx(counted, nan_ok=True)
-    assert replace(budget, share=0.0).counted(part, whole) == pytest.approx(part, nan_ok=True)
+    np.testing.assert_equal(budget.counted(part, whole), counted)
+    np.testing.assert_equal(replace(budget, share=0.0).counted(part, whole), part)
+
+
+@dataclass
+class Beside:
+    """As much of a panel as bounds ask: one arithmetic, and a yardstick that errs by these."""
+
+    arithmetic_there: Arithmetic
+    found: list[Measurement]
+
+    def arithmetic(self, variant: str, stage: str) -> Arithmetic:
+        return self.arithmetic_there
+
+    def stores(self, variant: str, stage: str) -> bool:
+        return False
+
+    def beside(self, stage: str, variant: str, yardstick: str, case: object) -> list[Measurement]:
+        return self.found
+
+
+@pytest.mark.parametrize("metric", sorted(OF_LATENTS))
+def test_a_part_next_to_nothing_of_a_drawn_yardstick_is_held_to_its_share_of_the_whole(metric: str) -> None:
+    part, whole = Measurement(metric=metric, value=0.0), Measurement(metric="relative_l2", value=1.0)
+    panel = cast(Panel, Beside(HALF_SUMS, [part, whole]))
+    (bound,) = stage_bounds(panel, SAME_ENCODER, "litert_fp16", cast(Case, None), part)
+    budget = CODEC_LIMITS[HALF_SUMS][SAME_ENCODER][metric]
+    assert isinstance(budget, Following)
+    assert bound.limit == budget.factor * budget.share > 0
+
+
+def test_a_sum_whose_products_are_added_one_after_the_other_is_within_the_limit_of_the_seconds_row() -> None:
+    """However few roundings a BLAS makes of it that adds in parts; a limit without that floor refuses such a kernel."""
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=SECONDS_INPUTS), rng.normal(size=(SECONDS_INPUTS, ROWS))
+    products = (x[:, None] * w).astype(np.float32)
+    one_by_one, exact = np.cumsum(products, axis=0, dtype=np.float32)[-1], products.sum(axis=0, dtype=np.float64)
+    lost = relative_l2(exact, one_by_one)
+    assert FLOAT.limits(UNIT_ROUNDOFF)[1] < lost < ONE_SUM.limits(UNIT_ROUNDOFF)[1]

@@ -72,3 +72,11 @@ def test_a_convolution_has_as_many_summands_as_its_kernel_has_values() -> None:
         hooked = sums_in_half(conv, "conv")(conv, (x,), conv(x))
     assert hooked.shape == conv(x).shape
     assert not torch.equal(hooked, conv(x))
+
+
+def test_the_places_of_a_convolution_are_its_times() -> None:
+    """Fed the same all the time, each channel errs by the same all the time."""
+    conv, x = nn.Conv1d(4, 6, 1), torch.ones(1, 4, 16)
+    with torch.no_grad():
+        lost = sums_in_half(conv, "conv")(conv, (x,), conv(x)) - conv(x)
+    assert torch.equal(lost, lost[..., :1].expand_as(lost))

@@ -1,6 +1,7 @@
 """The reference at reduced precision rounds what it says, and a variant of that precision errs about as much."""
 
 import copy
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -25,6 +26,7 @@ from parity.truth.precision import (
     UINT8_STEPS,
     fold_gains,
     half,
+    half_flushed,
     int4_blocks,
     int8_channels,
     int8_rows,
@@ -167,3 +169,12 @@ def test_gains_before_a_modulation_stay(judge: Judge) -> None:
     before = [weight.clone() for weight in spread(layer)]
     fold_gains(nn.ModuleList([layer]))
     assert all(torch.equal(one, other) for one, other in zip(before, spread(layer), strict=True))
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_flushed_half_is_nothing_below_the_smallest_normal_and_itself_from_there_on(sign: float) -> None:
+    halves = torch.finfo(torch.float16)
+    below, least = sign * (halves.smallest_normal - 2.0**-24), sign * halves.smallest_normal  # 2**-24 is a subnormal's step
+    found = half_flushed(torch.tensor([below, least, sign, math.nan]))
+    assert found[:3].tolist() == [0.0, least, sign]
+    assert math.isnan(found[3])
