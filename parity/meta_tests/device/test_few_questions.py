@@ -8,6 +8,7 @@ from pathlib import Path
 from fixtures import TINY_MODEL_DIR
 from litert_pipeline.bundle import Bundle
 from parity.device.pack import PackOptions, pack
+from parity.device.record.plan import Part, Plan, Variant
 from parity.judge_answers import AnswersOptions, run_judge_answers
 from parity.measure.policy_file import chosen_policy
 from parity.measure.sweep import Sweep
@@ -15,6 +16,7 @@ from parity.measure.verdict import FREE_RUNNING
 from parity.meta_tests.device.kits import CASE, RECIPE, VARIANT, run_recorder
 from parity.truth.store import Store
 from reference.spec.errors import EXIT_OK
+from reference.spec.stages import CONDITIONER, DIT
 
 
 def test_a_report_is_written_of_it(
@@ -39,3 +41,19 @@ def test_a_report_is_written_of_it(
     assert judged.publish
     assert not [check for check in judged.checks if check.ladder == FREE_RUNNING]
     assert (report / "report.html").is_file()
+
+
+def variant(name: str) -> Variant:
+    parts = [Part(stage=stage, judged_as=name, loading="", half=False, changes=False) for stage in (CONDITIONER, DIT)]
+    return Variant(name=name, bundle="fp32", kernels="litert", compute=None, parts=parts)
+
+
+def test_a_part_of_a_plan_is_about_the_named_stages_of_the_named_variants() -> None:
+    plan = Plan(
+        model="", objective="", threads=(1,), repeats=1, rounds=3, draws=0, seed=0, cases=[],
+        variants=[variant("a"), variant("b")],
+        questions=[], rights=[], checks=[], generations=[], hashes={}, files={},
+    )  # fmt: skip
+    (few,) = plan.only({"b": [DIT]}).variants
+    assert (few.name, [part.stage for part in few.parts]) == ("b", [DIT])
+    assert plan.only({"b": [DIT]}).rounds == 0
