@@ -99,7 +99,8 @@ class Matrix:
         whole = [(self.kit, name) for name in (HERE, *self.cpus)]
         again, twins = [(self.few(TWO), name) for name in self.cpus], [(self.few(ONE), name) for name in self.twins]
         with ThreadPoolExecutor(self.at_once) as pool:
-            asked = {task: pool.submit(self._recorded, *task, say) for task in (*reversed(whole), *again, *twins)}
+            longest_first = (*reversed(whole[1:]), *twins, *reversed(again), whole[0])
+            asked = {task: pool.submit(self._recorded, *task, say) for task in longest_first}
         told = {task: one.result() for task, one in asked.items()}
         return [told[task] for task in whole], [told[task] for task in again], [told[task] for task in twins]
 

@@ -82,25 +82,37 @@ class Rebuilt:
         return {name: tensor.numpy() for name, tensor in outputs.items()}
 
 
-def stored(match: Match) -> Tensor:
-    """What a file has in the place of a constant, in the file's shape."""
-    return torch.from_numpy(match.constant.values())
+def stored(match: Match) -> Constant:
+    """What a file has in the place of a constant."""
+    return match.constant
 
 
-def rebuilt(audit: Audit, *, keep: bool, values: Callable[[Match], Tensor] = stored) -> Rebuilt:
-    """The stage that a file holds; `keep` its constants once they are read, else each is read whenever it is used. `values` are
-    taken in the place of its own."""
+def rebuilt(audit: Audit, *, keep: bool, constant: Callable[[Match], Constant] = stored) -> Rebuilt:
+    """The stage that a file holds; `keep` the values of its constants once they are read, else they are read whenever they are
+    used. `constant` says what is taken in the place of its own; it is asked once for each that is used."""
+    taken = _once(constant)
     form = audit.form
     return Rebuilt(
-        module=_holding_tensors(audit, values),
+        module=_holding_tensors(audit, taken),
         signature=form.signature,
-        held=_held(audit, form.uses.found, keep, values),
+        held=_held(audit, form.uses.found, keep, taken),
         emulated=all(map(_is_emulated, (*(finding.match.constant for finding in audit.findings), *audit.matched.numbers)))
         and all(map(_fed_alike, _by_value(audit).values())),
     )
 
 
-def _holding_tensors(audit: Audit, values: Callable[[Match], Tensor]) -> nn.Module:
+def _once(constant: Callable[[Match], Constant]) -> Callable[[Match], Constant]:
+    known = dict[int, Constant]()
+
+    def of(match: Match) -> Constant:
+        if id(match) not in known:
+            known[id(match)] = constant(match)
+        return known[id(match)]
+
+    return of
+
+
+def _holding_tensors(audit: Audit, taken: Callable[[Match], Constant]) -> nn.Module:
     """The module; where a file stores a tensor from which others are computed, such as T5's position biases, a copy that has the
     file's. All its other tensors are the module's own."""
     module = audit.form.module
@@ -110,7 +122,7 @@ def _holding_tensors(audit: Audit, values: Callable[[Match], Tensor]) -> nn.Modu
     changed = copy.deepcopy(module, {id(tensor): tensor for tensor in (*module.parameters(), *module.buffers())})
     for match in matches:
         path, _, name = match.use.origins[0].rpartition(".")
-        held, part = _value(match.use, [match], values), changed.get_submodule(path)
+        held, part = _value(match.use, [match], taken), changed.get_submodule(path)
         setattr(part, name, nn.Parameter(held, requires_grad=False) if name in dict(part.named_parameters()) else held)
     return changed
 
@@ -141,11 +153,11 @@ def _fed_alike(matches: Sequence[Match]) -> bool:
     return len({_feed(match.constant) for match in matches}) == 1
 
 
-def _held(audit: Audit, uses: Sequence[Use], keep: bool, values: Callable[[Match], Tensor]) -> dict[int, Held]:
+def _held(audit: Audit, uses: Sequence[Use], keep: bool, taken: Callable[[Match], Constant]) -> dict[int, Held]:
     by_value, found = _by_value(audit), dict[int, Held]()
     for use in uses:
         if matches := by_value.get(id(use.value)):
-            read = partial(_value, use, matches, values)
+            read = partial(_value, use, matches, taken)
             fed, block, rotated_by = _feed(matches[0].constant)
             found[use.place] = Held(value=cache(read) if keep else read, fed=fed, block=block, rotated=rotated_by)
             if matches[0].folded and use.gain is not None:
@@ -153,11 +165,12 @@ def _held(audit: Audit, uses: Sequence[Use], keep: bool, values: Callable[[Match
     return found
 
 
-def _value(use: Use, matches: Sequence[Match], values: Callable[[Match], Tensor]) -> Tensor:
+def _value(use: Use, matches: Sequence[Match], taken: Callable[[Match], Constant]) -> Tensor:
     """A constant as the file has it, in the model's own order."""
     value = use.value
     for match in matches:
-        value = match.layout.restored(rotated(values(match), match.constant.rotated) / match.factor, value)
+        values = torch.from_numpy(taken(match).values())
+        value = match.layout.restored(rotated(values, match.constant.rotated) / match.factor, value)
     return value
 
 

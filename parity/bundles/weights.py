@@ -15,7 +15,8 @@ from reference.pipeline import StageModel
 
 @dataclass
 class Weights:
-    """What the files of bundles of one model hold. Of a large model nothing but the contents is kept."""
+    """What the files of bundles of one model hold. Of a large model the contents are kept, and of one file at a time the
+    checkpoint's weights stored as it stores them, in as much room as it takes."""
 
     model: StageModel
     files: Files
@@ -46,9 +47,9 @@ class Weights:
         """The reference with the checkpoint's weights stored as a stage's file stores them. Raises InputError as `rebuilt`."""
         key = self._key(bundle, stage)
         if key not in self._requantized:
-            found = rebuilt(self._audit(bundle, stage), keep=not self.model.large, values=requantized)
+            found = rebuilt(self._audit(bundle, stage), keep=not self.model.large, constant=requantized)
             if self.model.large:
-                return found
+                self._requantized.clear()
             self._requantized[key] = found
         return self._requantized[key]
 

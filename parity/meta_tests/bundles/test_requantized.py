@@ -53,7 +53,7 @@ def full(storage: str) -> Array:
 @given(seed=st.integers(0, 2**31), block=st.sampled_from(list(BLOCKS)), storage=st.sampled_from([INT8, INT4, UINT8, UINT4]))
 def test_values_lie_within_half_a_step_of_the_plain_grid(seed: int, block: str, storage: str) -> None:
     value, size = drawn(seed), BLOCKS[block]
-    found = requantized(match(stored(full(storage), storage, size), value)).numpy()
+    found = requantized(match(stored(full(storage), storage, size), value)).values()
     reach = SMALL_INTEGERS[storage][1] - middle(storage)
     split = np.abs(value).reshape(entries(size)[0], size[0], entries(size)[1], size[1])
     step = np.broadcast_to(split.max((1, 3), keepdims=True) / reach, split.shape).reshape(SHAPE)
@@ -65,7 +65,7 @@ def test_values_lie_within_half_a_step_of_the_plain_grid(seed: int, block: str, 
 def test_the_file_s_own_scales_make_no_difference(symmetric: bool) -> None:
     value = drawn(0)
     found = [
-        requantized(match(stored(full(INT8), INT8, BLOCKS["channel"], symmetric=symmetric, factor=factor), value)).numpy()
+        requantized(match(stored(full(INT8), INT8, BLOCKS["channel"], symmetric=symmetric, factor=factor), value)).values()
         for factor in (1.0, 16.0)
     ]
     assert np.array_equal(*found)
@@ -76,32 +76,32 @@ def test_the_file_s_own_scales_make_no_difference(symmetric: bool) -> None:
 def test_a_bit_that_is_left_free_is_left_free(storage: str, symmetric: bool) -> None:
     value = drawn(0)
     levels = (full(storage) // part for part in (1, 2))
-    whole, half = (requantized(match(stored(own, storage, SHAPE, symmetric=symmetric), value)).numpy() for own in levels)
+    whole, half = (requantized(match(stored(own, storage, SHAPE, symmetric=symmetric), value)).values() for own in levels)
     apart, farther = (np.square(found - value).mean() for found in (whole, half))
     assert farther > A_BIT * apart
 
 
 def test_an_asymmetric_grid_has_zero_where_the_values_ask_for_it() -> None:
     value = np.abs(drawn(0))
-    found = requantized(match(stored(full(UINT8), UINT8, SHAPE, symmetric=False), value)).numpy()
+    found = requantized(match(stored(full(UINT8), UINT8, SHAPE, symmetric=False), value)).values()
     assert np.abs(found - value).max() <= value.max() / LEVELS * HALF_STEP
 
 
 def test_zero_is_on_every_grid() -> None:
     """Though no value is near it: padding and what is left out have to be exact."""
     value = 1 + np.abs(drawn(0))
-    found = requantized(match(stored(full(UINT8), UINT8, SHAPE, symmetric=False), value)).numpy()
+    found = requantized(match(stored(full(UINT8), UINT8, SHAPE, symmetric=False), value)).values()
     levels = found / (value.max() / np.float32(LEVELS))
     assert np.allclose(levels, np.rint(levels), rtol=0, atol=ON_GRID)
 
 
 def test_a_bias_in_steps_of_its_products_is_left_as_it_is() -> None:
     value = drawn(0)
-    assert np.array_equal(requantized(match(stored(np.zeros(SHAPE), "int32", SHAPE), value)).numpy(), value)
+    assert np.array_equal(requantized(match(stored(np.zeros(SHAPE), "int32", SHAPE), value)).values(), value)
 
 
 @pytest.mark.parametrize("storage", [FLOAT16, FLOAT32])
 def test_floats_are_rounded_as_they_are_stored(storage: str) -> None:
     value = drawn(0)
     constant = Constant(name="w", shape=SHAPE, storage=storage, read=lambda start, stop: value[start:stop])
-    assert np.array_equal(requantized(match(constant, value)).numpy(), value.astype(storage).astype(np.float32))
+    assert np.array_equal(requantized(match(constant, value)).values(), value.astype(storage).astype(np.float32))
