@@ -1,5 +1,6 @@
 """The gate: all checks over all cases and contenders, one verdict for each bundle."""
 
+import os
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -90,7 +91,7 @@ def _judged(judge: Judge, asked: list[str], options: GateOptions, say: Say) -> R
     say(f"model: {model.objective}, {model.window_s:.2f} s at {model.sample_rate_hz} Hz, coded {model.coded}")
     plan = subject.plan(judge, variants, options.cases, options.sweep)
     checks = [check for label, bundle in bundles if options.require_license for check in licence_checks(bundle, label)]
-    checks += plan.checks(say)
+    checks += plan.checks(say, os.cpu_count() or 1)
     used = [bundle for _, bundle in bundles]
     return Report(
         checks=checks,

@@ -3,38 +3,23 @@
 Converters are large, and their settings must not reach the process that judges.
 """
 
-import os
-import signal
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from multiprocessing import active_children, get_context
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from litert_pipeline.build.convert import convert
 from litert_pipeline.build.quantize import quantize
 from litert_pipeline.build.recipes import RECIPES, Recipe
 from litert_pipeline.bundle import read_bundle
-from reference.spec.errors import InputError
+from reference.spec.processes import processes
 
 PROCESSES = 2  # more than one converter per core only slows all
 
 
-@contextmanager
-def workers() -> Iterator[Executor]:
+def workers() -> AbstractContextManager[Executor]:
     """Processes to hand jobs to. What a job raises, its future raises; InputError if a process dies."""
-    pool = ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn"), initializer=_settle)
-    try:
-        yield pool
-    except BrokenProcessPool:
-        raise InputError("conversion: its process was killed (out of memory?); free memory and convert again") from None
-    except KeyboardInterrupt:
-        for process in active_children():
-            process.terminate()  # what it converts, nobody waits for
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)  # waits, so nobody writes on behind our back
+    return processes(PROCESSES, "conversion", "convert")
 
 
 def made_bundles(pool: Executor, recipes: list[Recipe], model: Path, folder: Path) -> Iterator[Recipe]:
@@ -61,10 +46,3 @@ def make_bundle(name: str, model: Path, folder: Path) -> None:
     else:
         convert(model, folder / name, recipe, base=read_bundle(source) if recipe.derived else None)
 
-
-def _settle() -> None:
-    """Native code writes to the terminal by the page; an interrupt is the parent's to handle."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (1, 2):
-        os.dup2(nowhere, stream)

@@ -16,6 +16,7 @@ from reference.spec.generation import Stage
 from reference.spec.tensors import Tensors
 
 Key = tuple[str, Hashable, str]  # stage, identity of what answers, case
+Known = tuple[Mapping[Key, list[Tensors]], Mapping[Key, list[Measurement]], Mapping[Key, int]]
 
 
 @dataclass
@@ -63,6 +64,17 @@ class Answers:
             _measured=ChainMap({}, self._measured),
             _unequal=ChainMap({}, self._unequal),
         )
+
+    @property
+    def known(self) -> Known:
+        """All that has been asked: answers, what was measured of them, how many values differed when asked again."""
+        return dict(self._answers), dict(self._measured), dict(self._unequal)
+
+    def learn(self, known: Known) -> None:
+        """What was asked by somebody else."""
+        self._answers.update(known[0])
+        self._measured.update(known[1])
+        self._unequal.update(known[2])
 
     def _kept(self, key: Key, case: Case | Drawn, compute: Callable[[], list[Tensors]]) -> list[Tensors]:
         machine = {"cpu": cpu_model(), "threads": self.threads}

@@ -9,7 +9,7 @@ from litert_pipeline.run.open_stages import HELD_BYTES, ONE_AT_A_TIME, OpenStage
 from litert_pipeline.run.pipeline import assembled
 from parity.bundles.files import Files
 from parity.bundles.weights import Weights
-from parity.judge.answers import Answers
+from parity.judge.answers import Answers, Known
 from parity.judge.sources import AnswerSource, Run, Yardstick, float32_source
 from parity.judge.structure import Structure
 from parity.measure.arithmetic import AS_SAVED, Arithmetic
@@ -23,6 +23,8 @@ from reference.pipeline import Model, StageModel
 from reference.spec.generation import Pipeline, Stage
 from reference.spec.tensors import Tensors
 from reference.threads import process_threads
+
+Learned = tuple[Known, Mapping[tuple[str, str], Tensors]]  # what was asked, and generated
 
 
 @dataclass
@@ -77,6 +79,16 @@ class Panel:
     def answered(self) -> Answers:
         """What has been asked so far."""
         return self._answers or Answers(truths=self.truths, threads=self.threads)
+
+    @property
+    def learned(self) -> Learned:
+        """All that has been asked and generated so far."""
+        return self.answered.known, self._generated
+
+    def learn(self, learned: Learned) -> None:
+        """What another panel of the same contenders has."""
+        self.answered.learn(learned[0])
+        self._generated.update(learned[1])
 
     @property
     def weights(self) -> Weights:

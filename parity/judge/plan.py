@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
 
+from parity.judge.beside import beside, judged_beside
 from parity.judge.graph import UnseenGraph
 from parity.judge.judge import Judge
 from parity.judge.lineup import labelled
@@ -87,8 +88,9 @@ class Plan:
         """In words, by stage, over what its inputs were drawn; nothing of a stage that was asked nothing."""
         return {stage: f"{covered(drawn)} (seed {self.sweep.seed})" for stage, drawn in self.drawn.items() if drawn}
 
-    def checks(self, say: Say) -> Iterator[Verdict]:
-        """Every check of the run, bundle by bundle, then contender by contender."""
+    def checks(self, say: Say, cores: int = 1) -> Iterator[Verdict]:
+        """Every check of the run, bundle by bundle, then contender by contender; on how many cores, where some can be judged
+        meanwhile."""
         run = [self.judge.contenders[name].bundle for name in (*self.variants, *self.refused)]
         for label, bundle in labelled(self.judge.contenders):
             if any(bundle is other for other in run):
@@ -99,10 +101,20 @@ class Plan:
             if self.judge.stage_model.large:
                 say(f"the truth of {case.id}, in float64")
             self.judge.truth(case)
+        elsewhere = judged_beside(self, cores)
+        if elsewhere:
+            say(f"judging {', '.join(elsewhere)} meanwhile, on a core of their own")
+        with beside(self, elsewhere) as told:
+            found = {variant: list(self.of_one(variant, say)) for variant in self.variants if variant not in elsewhere}
+            found |= told()
         for variant in self.variants:
-            say(f"judging {variant}")
-            yield from self._of_stages(variant, say)
-            yield from self._of_the_whole(variant, say)
+            yield from found[variant]
+
+    def of_one(self, variant: str, say: Say) -> Iterator[Verdict]:
+        """Every check of a contender."""
+        say(f"judging {variant}")
+        yield from self._of_stages(variant, say)
+        yield from self._of_the_whole(variant, say)
 
     def _of_stages(self, variant: str, say: Say) -> Iterator[Verdict]:
         """Each stage by itself, fed the truth."""

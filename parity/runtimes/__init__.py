@@ -31,7 +31,8 @@ class Runtime:
     `arithmetic` is what its stages are computed in where no file says so, `exceptions` those that are computed otherwise.
     `integer_kernels` tells what its integer kernels do on this machine; None where nothing quantized is judged with it.
     `missing` says why it cannot be run on this machine at all, if it cannot; `here` what it computes with on this machine,
-    where that is not all its own.
+    where that is not all its own. `one_core`: it computes on one core, whatever it is asked for, and lets other Python code run
+    meanwhile.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Runtime:
     integer_kernels: Callable[[], IntegerKernels] | None = None
     missing: Callable[[], str | None] = _present
     here: Callable[[], str] | None = None
+    one_core: bool = False
 
     def own_arithmetic(self, stage: str) -> Arithmetic:
         """What a stage of the model dir is computed in."""
@@ -70,7 +72,9 @@ LITERT = Runtime(name="xnnpack", format="litert", open=litert.opener(), integer_
 BUILTIN = Runtime(name="builtin", format="litert", open=litert.opener(kernels="builtin"))
 INTERPRETER = Runtime(name="interpreter", format="litert", open=litert.open_classic, integer_kernels=litert_kernels)
 
-MLX_RUNTIME = Runtime(name="mlx", format=MLX, open=mlx_.open_stage, missing=mlx_.missing, here=mlx_blas.here)
+MLX_RUNTIME = Runtime(
+    name="mlx", format=MLX, open=mlx_.open_stage, missing=mlx_.missing, here=mlx_blas.here, one_core=True
+)
 MLX_AUDIOGEN_RUNTIME = Runtime(
     name="mlx-audiogen", format=MLX_AUDIOGEN, open=mlx_audiogen_.open_stage, missing=mlx_audiogen_.missing,
     here=mlx_blas.here,
