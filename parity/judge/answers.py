@@ -6,6 +6,7 @@ Answers are kept by what gave them, whatever a contender is called: files that s
 from collections import ChainMap
 from collections.abc import Callable, Hashable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from parity.measure.cases import Case, Drawn
 from parity.measure.sweep import response
@@ -16,7 +17,6 @@ from reference.spec.generation import Stage
 from reference.spec.tensors import Tensors
 
 Key = tuple[str, Hashable, str]  # stage, identity of what answers, case
-Known = tuple[Mapping[Key, list[Tensors]], Mapping[Key, list[Measurement]], Mapping[Key, int]]
 
 
 @dataclass
@@ -66,15 +66,9 @@ class Answers:
         )
 
     @property
-    def known(self) -> Known:
+    def known(self) -> tuple[MutableMapping[Any, Any], ...]:
         """All that has been asked: answers, what was measured of them, how many values differed when asked again."""
-        return dict(self._answers), dict(self._measured), dict(self._unequal)
-
-    def learn(self, known: Known) -> None:
-        """What was asked by somebody else."""
-        self._answers.update(known[0])
-        self._measured.update(known[1])
-        self._unequal.update(known[2])
+        return self._answers, self._measured, self._unequal
 
     def _kept(self, key: Key, case: Case | Drawn, compute: Callable[[], list[Tensors]]) -> list[Tensors]:
         machine = {"cpu": cpu_model(), "threads": self.threads}

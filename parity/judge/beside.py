@@ -3,10 +3,12 @@
 In a process of its own: threads would wait for each other, for of a small model most of the time goes into Python.
 """
 
+import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,7 @@ from parity.judge.lineup import labelled
 from parity.judge.panel import Learned
 from parity.measure.verdict import Verdict
 from parity.truth.store import Store
+from reference.progress import Say
 from reference.spec.processes import processes
 
 if TYPE_CHECKING:
@@ -39,9 +42,9 @@ class _Asked:
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """What it tells: checks by contender, graphs that could not be compared, and what was asked."""
+    """What it tells: the checks of a contender, its graphs that could not be compared, and what was asked for it."""
 
-    checks: Mapping[str, list[Verdict]]
+    checks: list[Verdict]
     unseen: list[UnseenGraph]
     learned: Learned
 
@@ -56,25 +59,37 @@ def judged_beside(plan: "Plan", cores: int) -> list[str]:
 
 
 @contextmanager
-def beside(plan: "Plan", names: list[str]) -> Iterator[Told]:
-    """Begin to judge `names`. What is given waits for them and tells their checks; the plan's judge then knows what they
-    answered, and the plan which graphs could not be compared. Raises InputError as judging them here would."""
+def beside(plan: "Plan", names: list[str], say: Say) -> Iterator[Told]:
+    """Begin to judge `names`, one after the other. What is given judges here what is not begun there, waits for the rest and
+    tells all checks; the plan's judge then knows what was answered there, and the plan which graphs could not be compared.
+
+    Raises InputError as judging them here would.
+    """
     if not names:
         yield dict
         return
+    say(f"judging {', '.join(names)} meanwhile, on a core of their own")
     with processes(1, f"judging {', '.join(names)}", "judge") as pool:
-        yield telling(plan, pool, names)
+        yield telling(plan, names, say, pool)
 
 
-def telling(plan: "Plan", pool: Executor, names: list[str]) -> Told:
+def telling(plan: "Plan", names: list[str], say: Say, pool: Executor) -> Told:
     """Begin it in one of a pool's processes, as `beside` does."""
-    running = pool.submit(_judge, _asked(plan, names))
+    asked = pickle.dumps(_asked(plan, names))
+    running = {name: pool.submit(_judged, asked, name) for name in names}
 
     def told() -> Mapping[str, list[Verdict]]:
-        found = running.result()
-        plan.unseen.extend(found.unseen)
-        plan.judge.learn(found.learned)
-        return found.checks
+        checks = {}
+        for name in reversed(names):
+            if not running[name].cancel():
+                break
+            checks[name] = list(plan.of_one(name, say))
+        for name in (name for name in names if name not in checks):
+            found = running[name].result()
+            checks[name] = found.checks
+            plan.unseen.extend(found.unseen)
+            plan.judge.learn(found.learned)
+        return checks
 
     return told
 
@@ -88,8 +103,19 @@ def _asked(plan: "Plan", names: list[str]) -> _Asked:
     )  # fmt: skip
 
 
-def _judge(asked: _Asked) -> Found:
-    with Judge.of(asked.model, asked.bundles, asked.threads, asked.store) as judge:
-        plan = asked.kind(judge=judge, **asked.plan)
-        checks = {name: list(plan.of_one(name, lambda _: None)) for name in plan.variants}
-        return Found(checks=checks, unseen=plan.unseen, learned=judge.learned)
+def _judged(asked: bytes, name: str) -> Found:
+    plan = _plan(asked)
+    before, unseen = plan.judge.learned, len(plan.unseen)
+    checks = list(plan.of_one(name, lambda _: None))
+    learned = tuple(
+        {key: value for key, value in now.items() if key not in known}
+        for now, known in zip(plan.judge.learned, before, strict=True)
+    )
+    return Found(checks=checks, unseen=plan.unseen[unseen:], learned=learned)
+
+
+@cache  # a process has one, who goes on knowing what it was answered
+def _plan(asked: bytes) -> "Plan":
+    told: _Asked = pickle.loads(asked)
+    judge = Judge.of(told.model, told.bundles, told.threads, told.store).__enter__()  # as long as the process
+    return told.kind(judge=judge, **told.plan)

@@ -1,15 +1,16 @@
 """Who answers, and what has been answered: contenders and yardsticks, asked once for each thing the judge wants to know."""
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, MutableMapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from typing import Any
 
 from litert_pipeline.run.open_stages import HELD_BYTES, ONE_AT_A_TIME, OpenStages
 from litert_pipeline.run.pipeline import assembled
 from parity.bundles.files import Files
 from parity.bundles.weights import Weights
-from parity.judge.answers import Answers, Known
+from parity.judge.answers import Answers
 from parity.judge.sources import AnswerSource, Run, Yardstick, float32_source
 from parity.judge.structure import Structure
 from parity.measure.arithmetic import AS_SAVED, Arithmetic
@@ -24,7 +25,7 @@ from reference.spec.generation import Pipeline, Stage
 from reference.spec.tensors import Tensors
 from reference.threads import process_threads
 
-Learned = tuple[Known, Mapping[tuple[str, str], Tensors]]  # what was asked, and generated
+Learned = tuple[Mapping[Any, Any], ...]  # by what it was asked for: all of `Answers.known`, and what was generated
 
 
 @dataclass
@@ -83,12 +84,16 @@ class Panel:
     @property
     def learned(self) -> Learned:
         """All that has been asked and generated so far."""
-        return self.answered.known, self._generated
+        return tuple(dict(known) for known in self._known)
 
     def learn(self, learned: Learned) -> None:
         """What another panel of the same contenders has."""
-        self.answered.learn(learned[0])
-        self._generated.update(learned[1])
+        for known, more in zip(self._known, learned, strict=True):
+            known.update(more)
+
+    @property
+    def _known(self) -> tuple[MutableMapping[Any, Any], ...]:
+        return *self.answered.known, self._generated
 
     @property
     def weights(self) -> Weights:

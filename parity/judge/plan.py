@@ -102,9 +102,7 @@ class Plan:
                 say(f"the truth of {case.id}, in float64")
             self.judge.truth(case)
         elsewhere = judged_beside(self, cores)
-        if elsewhere:
-            say(f"judging {', '.join(elsewhere)} meanwhile, on a core of their own")
-        with beside(self, elsewhere) as told:
+        with beside(self, elsewhere, say) as told:
             found = {variant: list(self.of_one(variant, say)) for variant in self.variants if variant not in elsewhere}
             found |= told()
         for variant in self.variants:

@@ -24,6 +24,10 @@ OTHER, SLOW = "litert_fp32", "litert_int8"
 TWO = 2  # cores
 
 
+def quiet(_: str) -> None:
+    """Nobody reads along."""
+
+
 @pytest.fixture
 def judge(bundles: Mapping[str, Bundle]) -> Iterator[Judge]:
     yield from judge_of(bundles["fp32"], bundles["int8"])
@@ -50,7 +54,7 @@ def test_the_same_checks_in_the_same_order_and_nothing_is_asked_again(judge: Jud
     judge.answers(ENCODER, SLOW, plan.cases[0])
     judge.generated(SLOW, plan.cases[0])
     assert set(judge.open_stages._stages) == opened, "what the other process was told is known here"
-    assert found == list(plan_of(replace(judge, _answers=None, _generated={}), SLOW, OTHER).checks(lambda _: None))
+    assert found == list(plan_of(replace(judge, _answers=None, _generated={}), SLOW, OTHER).checks(quiet))
 
 
 @pytest.mark.parametrize(
@@ -71,11 +75,23 @@ def test_answers_from_elsewhere_are_nobody_else_s_to_ask(judge: Judge) -> None:
     assert judged_beside(plan_of(judge.instead(SLOW, judge.source(SLOW)), SLOW, OTHER), TWO) == []
 
 
+def elsewhere(*, begun: bool, found: Found) -> Mock:
+    """A pool whose processes have begun all they were given, or nothing."""
+    return Mock(**{"submit.return_value": Mock(**{"cancel.return_value": not begun, "result.return_value": found})})
+
+
 def test_graphs_that_could_not_be_compared_there_are_told_here(judge: Judge) -> None:
     plan, unseen = plan_of(judge, SLOW, OTHER), UnseenGraph(variant=SLOW, stage=ENCODER, why="of a reason")
-    pool = Mock(**{"submit.return_value.result.return_value": Found(checks={}, unseen=[unseen], learned=judge.learned)})
-    assert telling(plan, pool, [SLOW])() == {}
+    pool = elsewhere(begun=True, found=Found(checks=[], unseen=[unseen], learned=judge.learned))
+    assert telling(plan, [SLOW], quiet, pool)() == {SLOW: []}
     assert plan.unseen == [unseen]
+
+
+def test_what_is_not_begun_there_is_judged_here(judge: Judge) -> None:
+    pool = elsewhere(begun=False, found=Found(checks=[], unseen=[], learned=judge.learned))
+    found = telling(plan_of(judge, SLOW, OTHER), [SLOW], quiet, pool)()
+    assert found == {SLOW: list(plan_of(judge, SLOW).of_one(SLOW, quiet))}
+    assert found[SLOW]
 
 
 def test_bad_input_is_told_by_its_own_sentence(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:
@@ -83,5 +99,5 @@ def test_bad_input_is_told_by_its_own_sentence(bundles: Mapping[str, Bundle], tm
     for judge in judge_of(bundles["fp32"], mine):
         plan = plan_of(judge, SLOW, OTHER)
         mine.path(ENCODER).unlink()
-        with pytest.raises(InputError, match=str(mine.path(ENCODER))), beside(plan, [SLOW]) as told:
+        with pytest.raises(InputError, match=str(mine.path(ENCODER))), beside(plan, [SLOW], quiet) as told:
             told()
