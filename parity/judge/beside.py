@@ -5,11 +5,12 @@ In a process of its own: threads would wait for each other, for of a small model
 
 import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from litert_pipeline.bundle import Bundle
@@ -70,28 +71,47 @@ def beside(plan: "Plan", names: list[str], say: Say) -> Iterator[Told]:
         return
     say(f"judging {', '.join(names)} meanwhile, on a core of their own")
     with processes(1, f"judging {', '.join(names)}", "judge") as pool:
-        yield telling(plan, names, say, pool)
+        line = Line(pool=pool, asked=pickle.dumps(_asked(plan, names)), waiting=names)
+        try:
+            yield lambda: line.told(plan, say)
+        finally:
+            line.close()
 
 
-def telling(plan: "Plan", names: list[str], say: Say, pool: Executor) -> Told:
-    """Begin it in one of a pool's processes, as `beside` does."""
-    asked = pickle.dumps(_asked(plan, names))
-    running = {name: pool.submit(_judged, asked, name) for name in names}
+class Line:
+    """Contenders that wait for a process of a pool, from the first on, or to be judged here, from the last on."""
 
-    def told() -> Mapping[str, list[Verdict]]:
-        checks = {}
-        for name in reversed(names):
-            if not running[name].cancel():
-                break
-            checks[name] = list(plan.of_one(name, say))
-        for name in (name for name in names if name not in checks):
-            found = running[name].result()
+    def __init__(self, pool: Executor, asked: bytes, waiting: list[str]) -> None:
+        self.pool, self.asked, self.waiting, self.lock = pool, asked, list(waiting), Lock()
+        self.begun: dict[str, Future[Found]] = {}
+        self._begin()
+
+    def told(self, plan: "Plan", say: Say) -> Mapping[str, list[Verdict]]:
+        """Judge here until nobody waits, then wait for the process; all checks, by contender."""
+        checks = {name: list(plan.of_one(name, say)) for name in iter(self._last, None)}
+        for name, running in self.begun.items():
+            found = running.result()
             checks[name] = found.checks
             plan.unseen.extend(found.unseen)
             plan.judge.learn(found.learned)
         return checks
 
-    return told
+    def close(self) -> None:
+        """Begin no other."""
+        with self.lock:
+            self.waiting.clear()
+
+    def _last(self) -> str | None:
+        with self.lock:
+            return self.waiting.pop() if self.waiting else None
+
+    def _begin(self, _: object = None) -> None:
+        with self.lock:  # handed over one at a time, for what is handed over cannot be had back
+            if not self.waiting:
+                return
+            name = self.waiting.pop(0)
+            running = self.begun[name] = self.pool.submit(_judged, self.asked, name)
+        running.add_done_callback(self._begin)
 
 
 def _asked(plan: "Plan", names: list[str]) -> _Asked:

@@ -2,15 +2,16 @@
 
 import shutil
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor, Future
 from dataclasses import replace
 from pathlib import Path
-from unittest.mock import Mock
+from typing import Any
 
 import pytest
 
 from fixtures import TINY_MODEL_DIR
 from litert_pipeline.bundle import Bundle, read_bundle
-from parity.judge.beside import Found, beside, judged_beside, telling
+from parity.judge.beside import Found, Line, beside, judged_beside
 from parity.judge.graph import UnseenGraph
 from parity.judge.judge import Judge
 from parity.judge.plan import Plan
@@ -75,22 +76,32 @@ def test_answers_from_elsewhere_are_nobody_else_s_to_ask(judge: Judge) -> None:
     assert judged_beside(plan_of(judge.instead(SLOW, judge.source(SLOW)), SLOW, OTHER), TWO) == []
 
 
-def elsewhere(*, begun: bool, found: Found) -> Mock:
-    """A pool whose processes have begun all they were given, or nothing."""
-    return Mock(**{"submit.return_value": Mock(**{"cancel.return_value": not begun, "result.return_value": found})})
+class Elsewhere(Executor):
+    """A pool that goes on working, or is done at once with what it is given."""
+
+    def __init__(self, found: Found | None = None) -> None:
+        self.found = found
+
+    def submit(self, *_: object) -> Future[Any]:  # type: ignore[override]
+        given: Future[Any] = Future()
+        if self.found is not None:
+            given.set_result(self.found)
+        return given
 
 
 def test_graphs_that_could_not_be_compared_there_are_told_here(judge: Judge) -> None:
     plan, unseen = plan_of(judge, SLOW, OTHER), UnseenGraph(variant=SLOW, stage=ENCODER, why="of a reason")
-    pool = elsewhere(begun=True, found=Found(checks=[], unseen=[unseen], learned=judge.learned))
-    assert telling(plan, [SLOW], quiet, pool)() == {SLOW: []}
+    found = Found(checks=[], unseen=[unseen], learned=judge.learned)
+    assert Line(Elsewhere(found), b"", [SLOW]).told(plan, quiet) == {SLOW: []}
     assert plan.unseen == [unseen]
 
 
-def test_what_is_not_begun_there_is_judged_here(judge: Judge) -> None:
-    pool = elsewhere(begun=False, found=Found(checks=[], unseen=[], learned=judge.learned))
-    found = telling(plan_of(judge, SLOW, OTHER), [SLOW], quiet, pool)()
-    assert found == {SLOW: list(plan_of(judge, SLOW).of_one(SLOW, quiet))}
+def test_one_is_handed_over_at_a_time_and_the_rest_is_judged_here(judge: Judge) -> None:
+    line, plan = Line(Elsewhere(), b"", [OTHER, SLOW]), plan_of(judge, SLOW, OTHER)
+    assert list(line.begun) == [OTHER]
+    line.begun[OTHER] = Elsewhere(Found(checks=[], unseen=[], learned=judge.learned)).submit()
+    found = line.told(plan, quiet)
+    assert found == {SLOW: list(plan_of(judge, SLOW).of_one(SLOW, quiet)), OTHER: []}
     assert found[SLOW]
 
 
