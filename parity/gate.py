@@ -88,6 +88,7 @@ def _judged(judge: Judge, asked: list[str], options: GateOptions, say: Say) -> R
         for path, noise in drawing(bundle):
             say(f"{path}: draws its {noise} itself; judged with the truth's handed in")
     say(f"model: {model.objective}, {model.window_s:.2f} s at {model.sample_rate_hz} Hz, coded {model.coded}")
+    say(f"its weights are stored in: {model.stored}")
     plan = subject.plan(judge, variants, options.cases, options.sweep)
     checks = [check for label, bundle in bundles if options.require_license for check in licence_checks(bundle, label)]
     checks += plan.checks(say)

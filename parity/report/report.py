@@ -20,8 +20,8 @@ from reference.spec.errors import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class JudgedModel:
-    """The model dir that everything was held to, how its cases are `sampled`, and the state of stable-audio-tools that this
-    follows (`spec`)."""
+    """The model dir that everything was held to, how its cases are `sampled`, the state of stable-audio-tools that this follows
+    (`spec`), in which precision its files keep the weights (`stored`), and what the hub calls its `task`."""
 
     weights_sha256: str
     objective: str
@@ -32,6 +32,8 @@ class JudgedModel:
     spec: str
     sampled: str
 
+    stored: str
+    task: str
     def in_words(self) -> dict[str, str]:
         """All of it, for a person."""
         return {name: str(value) for name, value in asdict(self).items()} | {"window_s": f"{self.window_s:.2f}"}

@@ -50,7 +50,8 @@ EVIDENCE = Evidence(
 )
 MODEL = JudgedModel(
     weights_sha256="00ff", objective="rf_denoiser", sample_rate_hz=44_100, window_s=1.86, latent_frames=40, coded="whole",
-    spec="stable-audio-tools-0.0.19", sampled="pingpong, 8 steps, cfg 1",
+    spec="stable-audio-tools-0.0.19", sampled="pingpong, 8 steps, cfg 1", stored="model.safetensors in float16",
+    task="text-to-audio",
 )
 ENVIRONMENT = Environment(
     cpu_model="a CPU", cpu_arch="aarch64", cpu_features=["i8mm", "sme2"], cpu_cores=2, memory_bytes=2**30, system="Linux",
