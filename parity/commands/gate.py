@@ -52,12 +52,20 @@ def gate_command(
     from parity.report.report import require_all_judged, require_no_idle_exemption
     from parity.report.terminal import show
 
+    latency: Annotated[
+        Path | None,
+        typer.Option(
+            help="What 'pytest --pyargs parity --benchmark-only --benchmark-json=FILE' measured of these bundles; shown in the "
+            "report, and no part of the verdict."
+        ),
+    ] = None,
     console = wide_console()
     options = GateOptions(
         model=model, bundles=bundle or [], report=report, variants=split_names(variants), cases=split_names(cases),
         threads=threads, force=force, require_license=require_license,
         sweep=Sweep(draws=draws, seed=seed), policy=chosen_policy(policy, date.today(), made_here=not bundle),
     )  # fmt: skip
+    from parity.latency.bench_report import latency_of, read_benches
     with show_progress(console) as say:
         outcome = run_gate(options, user_store(no_cache), say, partial(show, console=console))
     if report is not None:
@@ -67,6 +75,7 @@ def gate_command(
     require_no_idle_exemption(outcome)
     if outcome.publish and bundle:
         require_all_judged(outcome)
+        latency=[] if latency is None else list(map(latency_of, read_benches(latency))),
     raise typer.Exit(EXIT_OK if outcome.publish else EXIT_REFUSE)
 
 

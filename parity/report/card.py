@@ -8,6 +8,7 @@ from parity.bundles.assignment_table import COLUMNS, cells
 from parity.judge.licence import REQUIRED
 from parity.measure.policy import Closeness
 from parity.measure.verdict import Verdict
+from parity.report import latency
 from parity.report.artifact import Artifact
 from parity.report.bundle_verdict import BundleVerdict
 from parity.report.report import Report
@@ -45,7 +46,8 @@ def card(report: Report) -> str:
         _listed(environment),
         _listed(report.environment.versions),
         "## Latency",
-        "Not part of the verdict: `pytest parity/ --benchmark-only` measures it on the machine at hand.",
+        "Not part of the verdict: `pytest --pyargs parity --benchmark-only` measures it on the machine at hand.",
+        *((_table(latency.COLUMNS, map(latency.cells, report.latency)),) if report.latency else ()),
         "## Licence",
         LICENCE,
     ]

@@ -14,6 +14,7 @@ from parity.measure.policy import Policy
 from parity.measure.verdict import Verdict
 from parity.report.artifact import Artifact
 from parity.report.bundle_verdict import NOT_JUDGED, BundleVerdict, JudgedBundle, Shared, bundle_verdict
+from parity.report.latency import Latency
 from parity.runtimes.environment import Environment
 from reference.spec.errors import InputError
 
@@ -31,9 +32,9 @@ class JudgedModel:
     coded: str
     spec: str
     sampled: str
-
     stored: str
     task: str
+
     def in_words(self) -> dict[str, str]:
         """All of it, for a person."""
         return {name: str(value) for name, value in asdict(self).items()} | {"window_s": f"{self.window_s:.2f}"}
@@ -70,6 +71,8 @@ class Report:
     policy: Policy | None = None
     devices: Sequence[Device] = ()  # where the answers come from, if not from this machine
     covered: Mapping[str, str] = field(default_factory=dict)  # by stage, over what its inputs were drawn
+    latency: Sequence[Latency] = ()  # of the judged files, measured elsewhere
+    base_model: str | None = None  # the model's id on the hub, where it was judged by that
 
     @property
     def publish(self) -> bool:

@@ -12,7 +12,7 @@ import pytest
 from litert_pipeline.bundle import Bundle, read_bundle
 from parity.judge.left_out import LeftOut
 from parity.judge.licence import REASONS, REQUIRED, licence_checks
-from parity.meta_tests.report.sample import ARTIFACT_ENTRY, CHECK, sample
+from parity.meta_tests.report.sample import ARTIFACT_ENTRY, CHECK, LATENCY, sample
 from parity.meta_tests.test_gate import gate
 from parity.report.card import card
 
@@ -94,3 +94,9 @@ def test_where_answers_were_recorded_is_told() -> None:
     text = card(sample())
     assert "## Recorded on\n\n`phone`: cpu Cortex-X4, features i8mm sme2.\n\n- its answers equal those of laptop\n" in text
     assert "## Recorded on" not in card(sample(devices=[]))
+
+
+def test_latencies_are_told_where_they_were_measured() -> None:
+    row = "| a CPU | 2 | dit | litert_int8 | 12.3 ms | 3.50 | 1024 MiB |"
+    assert row in written(latency=[LATENCY])
+    assert row not in written()
