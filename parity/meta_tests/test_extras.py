@@ -19,7 +19,7 @@ from parity.meta_tests.test_installation import ROOT, imported, product_modules
 from parity.meta_tests.test_torch_free import WITHOUT_TORCH
 from reference.spec.errors import EXIT_NOT_JUDGED, InputError
 
-IMPORTED_AS = {"py-cpuinfo": "cpuinfo"}  # where the name is another one
+IMPORTED_AS = {"py-cpuinfo": "cpuinfo", "pyyaml": "yaml"}  # where the name is another one
 OF_OTHERS = {"litert_converter"}  # comes with another package
 OURS = ("parity", "litert_pipeline", "reference", "fixtures")
 BROUGHT = {"flatbuffers", "google"}  # with LiteRT, and with onnx (protobuf)

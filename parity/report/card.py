@@ -10,7 +10,8 @@ from parity.measure.policy import Closeness
 from parity.measure.verdict import Verdict
 from parity.report import latency
 from parity.report.artifact import Artifact
-from parity.report.bundle_verdict import BundleVerdict
+from parity.report.bundle_verdict import PUBLISH, BundleVerdict
+from parity.report.front_matter import front_matter
 from parity.report.report import Report
 from parity.report.rows import rows, told_place, worst
 
@@ -28,7 +29,9 @@ def card(report: Report) -> str:
     environment = report.environment.in_words()
     worst_checks = ("variant", "stage", "ladder", "metric", "case", "value", "limit", "verdict")
     parts = [
+        front_matter(report),
         f"# Parity: {report.word}",
+        *_reasons(report),
         f"{len(report.checks)} checks against the float64 reference, {len(report.failed)} failed. "
         + _listed(report.model.in_words()),
         *(("## Bundles", _table(BUNDLES, map(_bundle, report.verdicts()))) if report.bundles else ()),
@@ -52,6 +55,13 @@ def card(report: Report) -> str:
         LICENCE,
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _reasons(report: Report) -> Iterable[str]:
+    """Why a bundle is not to be published, in a sentence each."""
+    for found in report.verdicts():
+        if found.verdict != PUBLISH:
+            yield f"**{found.verdict.upper()}** `{PurePath(found.bundle.path).name}`: {_cell(found.why)}."
 
 
 def _bundle(found: BundleVerdict) -> list[str]:

@@ -31,6 +31,7 @@ CHECKED = "reference.command.GenerateOptions.checked"
 # (app, verb): the least arguments it takes, and what of its work is made to fail
 VERBS = {
     ("parity", "gate"): ([], "parity.gate.run_gate"),
+    ("parity", "card"): (["r"], "parity.commands.card._read"),
     ("parity", "soak"): ([], "parity.soak_mixes.soak_mixes"),
     ("parity", "contents"): (["b"], "parity.commands.contents._read"),
     ("parity", "localize"): (["--bundle", "b", "--stage", "dit"], "parity.explain.inside.search.look_inside"),
