@@ -1,4 +1,4 @@
-"""The command that brings a verdict to the page a model is published on."""
+"""Commands that bring a verdict to where people look: the page a model is published on, the files of a change."""
 
 from pathlib import Path
 from typing import Annotated
@@ -43,6 +43,16 @@ def card_command(
     console.print(f"wrote {embed}", highlight=False, soft_wrap=True)
     if not says_base_model(card):
         tell(console, "yellow", "note", "the card names no original; give --base-model for the hub to list it under that")
+
+
+def annotations_command(
+    report: Annotated[Path, typer.Argument(help="A report folder that the gate wrote, or its report.json.")],
+) -> None:
+    """Print the files at fault as workflow commands, which GitHub shows at these files; nothing where all may be published."""
+    from parity.report.annotations import annotations
+
+    for line in annotations(report):
+        print(line)
 
 
 def _embed(readme: Path, card: str) -> None:

@@ -33,6 +33,7 @@ VERBS = {
     ("parity", "gate"): ([], "parity.gate.run_gate"),
     ("parity", "card"): (["r"], "parity.commands.card._read"),
     ("parity", "soak"): ([], "parity.soak_mixes.soak_mixes"),
+    ("parity", "annotations"): (["r"], "parity.report.annotations.annotations"),
     ("parity", "contents"): (["b"], "parity.commands.contents._read"),
     ("parity", "localize"): (["--bundle", "b", "--stage", "dit"], "parity.explain.inside.search.look_inside"),
     ("parity", "faults"): ([], "parity.faults.run.run_faults"),
