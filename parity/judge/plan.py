@@ -11,7 +11,7 @@ from parity.judge.lineup import labelled
 from parity.measure.cases import Case, Drawn
 from parity.measure.sweep import Sweep, covered
 from parity.measure.verdict import Verdict
-from reference.progress import Say
+from reference.progress import Say, numbered
 from reference.spec.stages import ENCODER, STAGE_TABLE
 
 ONCE = 1  # asked so often, nothing can differ
@@ -95,12 +95,12 @@ class Plan:
                 yield from self.judge.artifacts(bundle, label)
         for variant in self.refused:
             say(f"{variant} is not run: its bundle is refused for its operators")
-        for case in self.cases:
+        for place, case in numbered(self.cases):
             if self.judge.stage_model.large:
-                say(f"the truth of {case.id}, in float64")
+                say(f"the truth of {case.id}, {place}, in float64")
             self.judge.truth(case)
-        for variant in self.variants:
-            say(f"judging {variant}")
+        for place, variant in numbered(self.variants):
+            say(f"judging {variant}, {place}")
             yield from self._of_stages(variant, say)
             yield from self._of_the_whole(variant, say)
 
