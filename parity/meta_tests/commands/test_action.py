@@ -111,14 +111,15 @@ def test_the_truth_is_kept_where_the_gate_keeps_it(monkeypatch: pytest.MonkeyPat
 def test_what_is_installed_is_named_by_its_pins(tmp_path: Path) -> None:
     """Another line in either file gives another name, so that nothing stale is used."""
     script = next(step for step in steps() if step.get("id") == "pins")["run"].replace("python ", f"{sys.executable} ", 1)
+    pinned = [("a", "a"), ("b", "a"), ("a", "b")]
     names = set()
-    for pins in ("a", "b"):
-        for name in ("requirements.lock", "pyproject.toml"):
-            (tmp_path / name).write_text(pins)
-        command, output = ["bash", "-e", "-c", script], tmp_path / f"output-{pins}"
+    for number, pins in enumerate(pinned):
+        for name, text in zip(("requirements.lock", "pyproject.toml"), pins, strict=True):
+            (tmp_path / name).write_text(text)
+        command, output = ["bash", "-e", "-c", script], tmp_path / f"output-{number}"
         subprocess.run(command, cwd=tmp_path, env={**os.environ, "GITHUB_OUTPUT": str(output)}, check=True)
         names.add(output.read_text())
-    assert len(names) == 2
+    assert len(names) == len(pinned)
     assert all(name.startswith("hash=") for name in names)
 
 
