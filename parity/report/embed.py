@@ -53,11 +53,12 @@ def _merged(theirs: str, ours: dict[str, Any]) -> str:
     """Their front matter as it stands, but for our results; what it lacks of ours is added at its end."""
     there = _keys(theirs)
     _require_one_original(there.get(BASE), ours.get(BASE))
-    added = {name: value for name, value in ours.items() if name not in there}
-    wanted = {**there, **added, INDEX: _index(there.get(INDEX), ours[INDEX])}
+    index = _index(there.get(INDEX), ours.get(INDEX))
+    added = {name: value for name, value in ours.items() if name not in there and name != INDEX}
+    added |= {INDEX: index} if index else {}
     kept = "".join(part for part in KEY.split(theirs) if not re.match(rf"['\"]?{INDEX}['\"]?\s*:", part))
-    text = kept + ("" if kept.endswith("\n") or not kept else "\n") + _yaml({**added, INDEX: wanted[INDEX]})
-    if not _reads_as(text, wanted):
+    text = kept + ("" if kept.endswith("\n") or not kept else "\n") + (_yaml(added) if added else "")
+    if not _reads_as(text, {name: value for name, value in there.items() if name != INDEX} | added):
         raise InputError("its front matter cannot be added to as it is written; expected one key a line, each from the margin on")
     return text
 
@@ -75,16 +76,16 @@ def _require_one_original(theirs: Any, ours: Any) -> None:
         raise InputError(f"says {BASE} {theirs}, the card says {ours}; correct the README, or give --base-model")
 
 
-def _index(theirs: Any, ours: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _index(theirs: Any, ours: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
     """Their entries with our results in the place of those we put there before."""
-    if not theirs:
-        return ours
     try:
-        others = [{**entry, "results": [one for one in entry["results"] if not _is_ours(one)]} for entry in theirs]
+        others = [{**entry, "results": [one for one in entry["results"] if not _is_ours(one)]} for entry in theirs or []]
     except (TypeError, KeyError, AttributeError):
         raise InputError(f"its {INDEX} is of another shape than the hub's; expected a list of a name and results") from None
-    others[0]["results"] += ours[0]["results"]
-    return others
+    left = [entry for entry in others if entry["results"]]  # an entry without results says nothing
+    if left and ours:
+        left[0]["results"] += ours[0]["results"]
+    return left or ours or []
 
 
 def _is_ours(result: dict[str, Any]) -> bool:

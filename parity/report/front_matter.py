@@ -20,7 +20,8 @@ LICENCE, LICENCE_FILE = "stability-ai-community", "LICENSE"  # none of those tha
 
 
 def front_matter(report: Report) -> str:
-    """YAML between its fences."""
+    """YAML between its fences; without metrics where nothing was judged."""
+    rows = [row for found in report.verdicts() if found.verdict != NOT_JUDGED for row in _rows(report, found)]
     data = ModelCardData(
         license="other",
         license_name=LICENCE,
@@ -29,7 +30,7 @@ def front_matter(report: Report) -> str:
         pipeline_tag=report.model.task,
         tags=[OURS],
         model_name=_name(report),
-        eval_results=[row for found in report.verdicts() if found.verdict != NOT_JUDGED for row in _rows(report, found)],
+        eval_results=rows or None,
     )
     return f"{FENCE}\n{data.to_yaml().strip()}\n{FENCE}"
 

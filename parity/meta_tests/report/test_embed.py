@@ -8,6 +8,7 @@ from huggingface_hub import ModelCard
 from typer.testing import CliRunner
 
 from parity.__main__ import app
+from parity.judge.left_out import LeftOut
 from parity.meta_tests.report.sample import sample
 from parity.report.card import card
 from parity.report.embed import BEGIN, END, embedded, parted
@@ -71,6 +72,16 @@ def test_a_new_verdict_takes_the_place_of_the_old_one(readme: str) -> None:
     assert "## Parity: REFUSE" in new
     assert "## Parity: PUBLISH" not in new
     assert new == embedded(readme, refused)
+
+
+@pytest.mark.parametrize("readme", READMES.values(), ids=READMES)
+def test_metrics_of_a_bundle_that_is_not_judged_any_more_are_gone(readme: str) -> None:
+    unable = card(sample(base_model=HUB_ID, left_out=[LeftOut(variant="litert_int8", why="another machine")]))
+    new = embedded(embedded(readme, CARD), unable)
+    assert "failed_checks" not in new
+    assert ("model-index" in new) == ("model-index" in readme)
+    assert "## Parity" in embedded(readme, unable)
+    assert ("somebody" in new) == ("somebody" in readme)
 
 
 def test_what_stands_behind_the_block_stays_behind_it() -> None:
