@@ -152,8 +152,8 @@ rounded: $(STAMP) ## judge bundles converted from weights that upstream's loader
 oracle: $(STAMP) $(ORACLE_STAMP) $(ORACLE_SAME_STAMP) $(DIFFUSERS_STAMP) ## compare all drawn configurations with their oracles, of which `make test` has a part
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest reference --benchmark-disable $(SHARED) -m oracle
 
-registry: $(STAMP) ## whether the extras resolve on other machines: Linux on aarch64, macOS on arm64
-	$(BIN)/python -m pytest parity/meta_tests/test_resolves.py --benchmark-disable -m registry
+registry: $(STAMP) ## whether the extras resolve on other machines, Linux on aarch64, macOS on arm64, and a wheel works in an environment of its own
+	$(BIN)/python -m pytest parity/meta_tests/test_resolves.py parity/meta_tests/test_package.py --benchmark-disable -m registry
 
 mlx: $(STAMP) ## the product's tests of the MLX variants, of which `make test` has some of the port alone
 	$(BIN)/python -m pytest parity/ --benchmark-disable $(SHARED) -m slow_runtime

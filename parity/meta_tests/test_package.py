@@ -22,8 +22,10 @@ pytestmark = pytest.mark.xdist_group("package")  # built once, not once in every
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("reference", "litert_pipeline", "parity", "fixtures")
 BESIDE = ("pyproject.toml", "README.md", "LICENSE")
+LOCKED = (3, 11)  # the Python that requirements.lock was written with
 ONE_STEP = ("--seconds", "1", "--steps", "1")
 PYTEST = ("-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:anyio", "-p", "no:cacheprovider")
+FEW = ("-k", "decoder and litert_fp32 and teacher_forced", "--benchmark-disable")
 NOT_SOURCE = shutil.ignore_patterns("__pycache__", "*.pyc", ".*_cache")
 
 
@@ -150,8 +152,7 @@ def test_a_bundle_is_heard(installed: Installed, bundles: Mapping[str, Bundle], 
 
 def test_the_product_s_tests_judge_a_bundle(installed: Installed, bundles: Mapping[str, Bundle]) -> None:
     asked = ("--bundle", bundles["fp32"].folder, "--variants", "litert_fp32", "--cases", "drums", "--draws", "0")
-    few = ("-k", "decoder and litert_fp32 and teacher_forced", "--benchmark-disable")
-    done = installed("python", *PYTEST, "-W", "error::pytest.PytestUnknownMarkWarning", "--pyargs", "parity", *asked, *few)
+    done = installed("python", *PYTEST, "-W", "error::pytest.PytestUnknownMarkWarning", "--pyargs", "parity", *asked, *FEW)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 passed" in done.stdout
 
@@ -162,6 +163,22 @@ def test_whoever_tests_something_else_sees_no_option_of_ours(installed: Installe
     (installed.folder / "test_own.py").write_text(own)
     done = installed("python", *PYTEST, "--bundle", "x", "test_own.py")
     assert (done.returncode, "1 passed" in done.stdout) == (0, True), done.stdout + done.stderr
+
+
+@pytest.mark.registry
+def test_a_fresh_environment_judges_a_bundle(package: Package, bundles: Mapping[str, Bundle], tmp_path: Path) -> None:
+    """With all that the wheel depends on, from the package registry: some 2 GB."""
+    python, wheel = tmp_path / "venv" / "bin" / "python", f"{package.wheel}[judge,tests]"
+    lock = ("-c", ROOT / "requirements.lock") if sys.version_info[:2] == LOCKED else ()
+    asked = ("--bundle", bundles["fp32"].folder, "--variants", "litert_fp32", "--cases", "drums", "--draws", "0")
+    for command in (
+        (sys.executable, "-m", "venv", tmp_path / "venv"),
+        (python, "-m", "pip", "install", "-qq", *lock, wheel),
+        (python.with_name("stable-audio-parity"), "gate", *asked, "--report", tmp_path / "report"),
+        (python, *PYTEST[:3], "--pyargs", "parity", *asked, *FEW),
+    ):
+        done = run(*command, folder=tmp_path)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(("arguments", "ours"), [
