@@ -9,6 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 GATE_STAMP := $(VENV)/gate-installed
 STAMP := $(VENV)/installed
+DOCS_STAMP := $(VENV)/docs-installed
 REPORT ?= out/gate
 # The oracle of the tests. Its own dependencies are pinned to packages that no longer install together; the extra
 # `oracle` names the few it needs to be imported.
@@ -61,7 +62,7 @@ SHARED := -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 # Of the product's tests: prompts and seconds of each kind. All cases are judged by `make gate`, and by `pytest parity/` without this.
 CASES ?= drums,exactly_full,unicode,seconds_zero,seconds_beyond
 
-.PHONY: gate gate-open1 open1-wide gate-codec codec-full headroom gate-full headline test looked-over mixes rounded oracle registry mlx peers rungs open1-test faults faults-test bench lock goldens tiny-model emulator arm onnx2tf clean
+.PHONY: gate gate-open1 open1-wide gate-codec codec-full headroom gate-full headline test looked-over mixes rounded oracle registry mlx peers rungs open1-test faults faults-test docs docs-test bench lock goldens tiny-model emulator arm onnx2tf clean
 
 gate: $(GATE_STAMP) ## convert the embedded tiny model for every variant and judge it; onnx2tf's where it is installed
 	$(BIN)/python -m parity gate --report $(REPORT) --force
@@ -151,8 +152,8 @@ rounded: $(STAMP) ## judge bundles converted from weights that upstream's loader
 oracle: $(STAMP) $(ORACLE_STAMP) $(ORACLE_SAME_STAMP) $(DIFFUSERS_STAMP) ## compare all drawn configurations with their oracles, of which `make test` has a part
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest reference --benchmark-disable $(SHARED) -m oracle
 
-registry: $(STAMP) ## whether the extras resolve on other machines: Linux on aarch64, macOS on arm64
-	$(BIN)/python -m pytest parity/meta_tests/test_resolves.py --benchmark-disable -m registry
+registry: $(STAMP) ## whether the extras resolve on other machines, Linux on aarch64, macOS on arm64, and a wheel works in an environment of its own
+	$(BIN)/python -m pytest parity/meta_tests/test_resolves.py parity/meta_tests/test_package.py --benchmark-disable -m registry
 
 mlx: $(STAMP) ## the product's tests of the MLX variants, of which `make test` has some of the port alone
 	$(BIN)/python -m pytest parity/ --benchmark-disable $(SHARED) -m slow_runtime
@@ -172,6 +173,12 @@ faults: $(GATE_STAMP) ## inject every fault and write docs/faults.md
 
 faults-test: $(STAMP) ## the tests of all faults, of which `make test` has a few of each kind
 	$(BIN)/python -m pytest --benchmark-disable $(SHARED) -m faults parity/meta_tests
+
+docs: $(DOCS_STAMP) ## the pages of docs/ as a site in out/site
+	$(BIN)/zensical build --clean --strict
+
+docs-test: $(STAMP) ## run the first steps of docs/first-steps.md as they stand, on the tiny model
+	$(BIN)/python -m pytest parity/meta_tests/test_docs.py --benchmark-disable -m docs
 
 bench: $(STAMP) $(ONNX2TF_STAMP) ## latency of every stage and variant on this machine
 	mkdir -p out
@@ -194,7 +201,7 @@ onnx2tf: $(ONNX2TF_STAMP) ## the environment of the converter onnx2tf
 
 lock: ## write both lock files again
 	$(PYTHON) -m venv $(VENV)-lock
-	$(VENV)-lock/bin/python -m pip install -qq -e '.[dev,mlx]'
+	$(VENV)-lock/bin/python -m pip install -qq -e '.[dev,mlx,docs]'
 	$(VENV)-lock/bin/python -m pip install -qq --no-deps $(ORACLE)
 	echo "# The exact set the gate and the tests run with. Written by 'make lock'." > requirements.lock
 # Linux on aarch64 has a torch of its own (pyproject.toml says why), which a constraint of another version would rule out.
@@ -217,6 +224,10 @@ $(STAMP): $(GATE_STAMP)
 	$(BIN)/python $(INSTALL) -e '.[dev]'
 	$(BIN)/python $(INSTALL) --no-deps $(ORACLE)
 	touch $(STAMP)
+
+$(DOCS_STAMP): $(GATE_STAMP)
+	$(BIN)/python $(INSTALL) -e '.[docs]'
+	touch $(DOCS_STAMP)
 
 $(ORACLE_SAME_STAMP): | $(GATE_STAMP)
 	$(BIN)/python $(ORACLE_SAME_INSTALL) $(ORACLE_SAME)

@@ -11,7 +11,7 @@ EXTRAS: Mapping[str, str] = {
     **dict.fromkeys(("ai_edge_litert", "sentencepiece"), "run"),
     **dict.fromkeys((
         "torch", "safetensors", "onnx", "onnxruntime", "scipy", "pyloudnorm", "transformers", "huggingface_hub", "jinja2", "rich",
-        "threadpoolctl", "psutil", "matplotlib", "platformdirs", "cpuinfo", "tomli",
+        "threadpoolctl", "psutil", "matplotlib", "platformdirs", "cpuinfo", "tomli", "yaml",
     ), "judge"),
     **dict.fromkeys(("litert_torch", "litert_converter", "ai_edge_quantizer", "onnxscript"), "build"),
     "mlx": "mlx",

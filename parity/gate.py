@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,13 +20,15 @@ from parity.judge.plan import Plan
 from parity.judge.weights import stage_arithmetics
 from parity.measure.policy import Policy
 from parity.measure.sweep import Sweep
-from parity.report.artifact import artifacts_of
+from parity.report.artifact import Artifact, artifacts_of
 from parity.report.bundle_verdict import JudgedBundle, Shared
 from parity.report.folder import write_report
+from parity.report.latency import Latency, of_judged
 from parity.report.report import Report
 from parity.runtimes.environment import environment
 from parity.subject import subject_of
 from parity.truth.store import Store
+from reference.model_files import hub_id
 from reference.progress import Say
 from reference.spec.files import new_folder
 from reference.spec.replaced import require_apart
@@ -46,6 +48,7 @@ class GateOptions:
     policy: Policy
     require_license: bool = False
     sweep: Sweep = field(default_factory=Sweep)
+    latency: Sequence[Latency] = ()
 
 
 def run_gate(options: GateOptions, store: Store, say: Say, show: Callable[[Report], None]) -> Report:
@@ -89,10 +92,13 @@ def _judged(judge: Judge, asked: list[str], options: GateOptions, say: Say) -> R
         for path, noise in drawing(bundle):
             say(f"{path}: draws its {noise} itself; judged with the truth's handed in")
     say(f"model: {model.objective}, {model.window_s:.2f} s at {model.sample_rate_hz} Hz, coded {model.coded}")
+    say(f"its weights are stored in: {model.stored}")
+    used = [bundle for _, bundle in bundles]
+    artifacts = artifacts_of(used)
+    latency = of_judged(options.latency, variants, _hashes(used, artifacts))
     plan = subject.plan(judge, variants, options.cases, options.sweep)
     checks = [check for label, bundle in bundles if options.require_license for check in licence_checks(bundle, label)]
     checks += plan.checks(say, os.cpu_count() or 1)
-    used = [bundle for _, bundle in bundles]
     return Report(
         checks=checks,
         evidence=subject.evidence(judge, checks, plan, options.report is not None, say),
@@ -101,7 +107,7 @@ def _judged(judge: Judge, asked: list[str], options: GateOptions, say: Say) -> R
             options.threads, "; ".join(map(str, kernels)), fp16_compute(asked, judge.contenders),
             computed_with(variants, judge.contenders),
         ),
-        artifacts=artifacts_of(used),
+        artifacts=artifacts,
         assignments=assigned(used),
         left_out=left_out,
         unseen=plan.unseen,
@@ -109,7 +115,14 @@ def _judged(judge: Judge, asked: list[str], options: GateOptions, say: Say) -> R
         policy=options.policy,
         bundles=judged_bundles(judge, asked, used, made_here=not options.bundles),
         shared=shared_files(plan),
+        latency=latency,
+        base_model=hub_id(options.model),
     )
+
+
+def _hashes(used: Sequence[Bundle], artifacts: Sequence[Artifact]) -> set[str]:
+    """Of all that was judged, file by file, and of each stage's files together, as a manifest has them."""
+    return {one.sha256 for one in artifacts} | {entry.sha256 for bundle in used for entry in bundle.manifest.stages.values()}
 
 
 def shared_files(plan: Plan) -> list[Shared]:

@@ -27,6 +27,7 @@ from parity.report.report import Report
 from parity.runtimes.environment import environment
 from parity.subject import subject_of
 from parity.truth.store import Store
+from reference.model_files import hub_id
 from reference.progress import Say
 from reference.spec.errors import InputError
 from reference.spec.files import new_folder
@@ -112,6 +113,7 @@ def _judged(judge: Judge, received: Sequence[Received], options: AnswersOptions,
         bundles=judged_bundles(judge, list(judge.contenders), used, made_here=False),
         shared=shared_files(plan),
         devices=_devices(received, checks),
+        base_model=hub_id(options.model),
     )
 
 

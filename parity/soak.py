@@ -64,7 +64,8 @@ def soak(options: SoakOptions, say: Say) -> int:
                 judged = variants if options.drawn is None else drawn_variants(variants, options.drawn, rng)
                 plan = Plan.of(judge, judged, [case], Sweep(draws=DRAWS, seed=run))
                 failed = [check for check in plan.checks(lambda _: None) if not check.ok]
-            say("; ".join([_told(case, threads, judged, failed), *map(str, failed)]))
+            told = "; ".join([_told(case, threads, judged, failed), *map(str, failed)])
+            say(f"{told}, {run - options.seed + 1} of {options.runs}")
             refused += bool(failed)
     return refused
 

@@ -16,6 +16,7 @@ from parity.measure.sweep import Sweep
 from parity.measure.verdict import Verdict
 from parity.report.report import JudgedModel
 from reference.codec_stages import CodecStages
+from reference.model.stored import stored_in_words
 from reference.pipeline import Model, StageModel
 from reference.progress import Say
 from reference.spec.stages import SAME_DECODER, STAGE_TABLE
@@ -53,7 +54,16 @@ def _described(model: StageModel) -> JudgedModel:
         coded=model.spec.coding,
         spec=request.sampler.release.name,
         sampled=f"{request.sampler.name}, {request.sampler.steps} steps, cfg {request.guidance.scale:g}",
+        stored=_stored(model),
+        task="text-to-audio",
     )
+
+
+def _stored(model: StageModel) -> str:
+    """In which precision the weights are kept that everything is held to."""
+    own = {path.name: path for path in (model.files.weights, *model.files.companions)}
+    text = model.text_files().get("t5")
+    return stored_in_words(own if text is None else {**own, "T5": text})
 
 
 def _codec_plan(judge: Judge, variants: list[str], names: list[str] | None, sweep: Sweep) -> Plan:
@@ -89,6 +99,8 @@ def _codec_described(model: StageModel) -> JudgedModel:
         coded=f"in windows of {spec.latent_frames} latent frames, without upstream's noise",
         spec=CODECS_SPEC,
         sampled="not at all",
+        stored=_stored(model),
+        task="audio-to-audio",
     )
 
 

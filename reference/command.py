@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from reference.progress import plain_console, show_steps
 from reference.spec.audio import ENCODINGS, fitted, read_wav, trimmed, write_wav
 from reference.spec.errors import InputError
 from reference.spec.files import check_free
@@ -196,7 +197,8 @@ class Generation:
                 init_audio=request.init_audio is not None,
                 sampler=request.sampler,
             )
-            trace = generate(pipeline, request, noise)
+            with show_steps("generating", plain_console()) as told:
+                trace = generate(pipeline, request, noise, told)
         rate_hz, audio = pipeline.sample_rate_hz, trace["audio"][0].astype("float32")
         if options.trim:
             audio = trimmed(audio, rate_hz, options.seconds)

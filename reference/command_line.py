@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from functools import wraps
 from io import TextIOWrapper
+from pathlib import Path
 from typing import Any, get_type_hints
 
 import typer
@@ -15,13 +16,21 @@ from reference.spec.privacy import forbid_telemetry
 
 
 def command_line(*, about: str, at_fault: str, commands: Mapping[str, Callable[..., None]]) -> typer.Typer:
-    """An app with these commands by their names; `at_fault` is what is at fault where an exception was not foreseen."""
-    app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+    """An app with these commands by their names; `at_fault` is what is at fault where an exception was not foreseen.
+
+    A shell can complete what has a name of its own, a console script; `python -m` is Python's.
+    """
+    app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=not _run_as_module())
     with_help = f"{about}\n\nWith {TRACEBACK}=1 in the environment an error nobody foresaw shows where it happened."
     app.callback(help=with_help)(_no_options)
     for name, command in commands.items():
         app.command(name)(_with_exit_code(command, at_fault))
     return app
+
+
+def _run_as_module() -> bool:
+    """Whether this process was started with `python -m`."""
+    return Path(sys.argv[0]).name in ("__main__.py", "-m")
 
 
 def _no_options() -> None:

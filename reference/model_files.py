@@ -63,14 +63,19 @@ def locate(model: Path) -> ModelFiles:
         return _in_folder(model)
     if model.is_file():
         return _around(model)
-    if HUB_ID.fullmatch(str(model)) and not model.parent.is_dir():
+    if repository := hub_id(model):
         from reference.hub import fetch
 
-        return _in_folder(fetch(str(model), [CONFIG_NAME, "model.safetensors"]))
+        return _in_folder(fetch(repository, [CONFIG_NAME, "model.safetensors"]))
     raise InputError(
         f"{model}: no such folder or weight file; expected a model dir with {CONFIG_NAME} and weights, "
         "or an id on the hub such as stabilityai/stable-audio-open-small"
     )
+
+
+def hub_id(model: Path) -> str | None:
+    """The id on the hub that `model` is, if it is no path here."""
+    return str(model) if HUB_ID.fullmatch(str(model)) and not model.parent.is_dir() else None
 
 
 def find_weights(folder: Path, stems: tuple[str, ...]) -> list[Path]:

@@ -1,16 +1,27 @@
 """What a long command is doing, and for how long."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from rich.cells import cell_len
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
 Say = Callable[[str], None]
+Steps = Callable[[int, int], None]  # how many of how many are done
+Item = TypeVar("Item")
 
 
 def plain_console(width: int | None = None, *, stderr: bool = False) -> Console:
@@ -36,6 +47,23 @@ def show_table(console: Console, table: Table) -> None:
         parts = texts if column.justify == "right" else [word for text in texts for word in text.split()]
         column.min_width = max(map(cell_len, parts), default=0)
     console.print(table, soft_wrap=True)
+
+
+def numbered(items: Iterable[Item]) -> Iterator[tuple[str, Item]]:
+    """Each with its place among all, in words: whoever waits is told what is left."""
+    listed = list(items)
+    return ((f"{place} of {len(listed)}", item) for place, item in enumerate(listed, 1))
+
+
+@contextmanager
+def show_steps(doing: str, console: Console) -> Iterator[Steps]:
+    """A function that moves a bar, with the time that is left; on a terminal alone, and gone when all is done."""
+    columns = (
+        SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(doing, total=None)
+        yield lambda done, of: progress.update(task, completed=done, total=of)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from litert_pipeline.model_file import parts_of, sha256_of_model, size_of_model
 from reference.codec_stages import CodecStages, load_stages
 from reference.model_files import SPIECE_NAME
 from reference.pipeline import Model, StageModel
-from reference.progress import Say
+from reference.progress import Say, numbered
 from reference.spec.errors import InputError
 from reference.spec.families.table import samplers_of
 from reference.spec.files import new_folder, sha256_of
@@ -47,12 +47,12 @@ def convert(
         if base is not None:
             _check_base(base, recipe, model)
         stages = {}
-        for stage, signature in declared.items():
+        for place, (stage, signature) in numbered(declared.items()):
             if base is not None and stage not in recipe.routes and stage in base.manifest.stages:
                 copy_model(base.path(stage), folder)
                 stages[stage] = base.manifest.stages[stage]
                 continue
-            say(f"converting {stage} to {recipe.routes.get(stage, recipe.format)}")
+            say(f"converting {stage} to {recipe.routes.get(stage, recipe.format)}, {place}")
             path = folder / stage_name(stage, recipe)
             if model.large:
                 peak_bytes = convert_in_own_process(model_dir, recipe.name, stage, path)

@@ -10,7 +10,7 @@ from litert_pipeline.build.mlx import quantize_mlx
 from litert_pipeline.build.recipes import QuantizerRecipe, Recipe, recipe_called, require_fitting
 from litert_pipeline.bundle import StageFile, read_bundle, write_manifest
 from litert_pipeline.mlx_file import MLX
-from reference.progress import Say
+from reference.progress import Say, numbered
 from reference.spec.errors import InputError
 from reference.spec.files import new_folder
 from reference.spec.privacy import forbid_telemetry
@@ -34,11 +34,11 @@ def quantize(source: Path, out: Path, recipe: Recipe, *, force: bool = False, sa
     bundle.require_intact()
     with new_folder(out, force) as folder:
         stages: dict[str, StageFile] = {}
-        for stage, entry in bundle.manifest.stages.items():
+        for place, (stage, entry) in numbered(bundle.manifest.stages.items()):
             path = folder / entry.file
             compute = recipe.compute.get(stage, "fp32")
             if stage in recipe.quantize:
-                say(f"quantizing {stage}")
+                say(f"quantizing {stage}, {place}")
                 QUANTIZERS[recipe.format](bundle.path(stage), path, recipe.quantize[stage], recipe.name)
                 _require_smaller(path, entry, stage, recipe)
                 stages[stage] = stage_file(path, entry.signature, compute)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from litert_pipeline.extras import naming_missing
+from parity.commands.card import annotations_command, card_command
 from parity.commands.contents import contents_command
 from parity.commands.describe import describe_command
 from parity.commands.device import (
@@ -21,6 +22,8 @@ from reference.command_line import command_line
 
 COMMANDS: Mapping[str, Callable[..., None]] = {
     "gate": gate_command,
+    "card": card_command,
+    "annotations": annotations_command,
     "contents": contents_command,
     "localize": localize_command,
     "soak": soak_command,

@@ -1,6 +1,5 @@
 """The command that says what a file, or every file of a bundle, is made of."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from fixtures import TINY_MODEL_DIR
-from parity.commands.options import ModelDir, print_peak, wide_console
-from reference.progress import plain_console, show_progress, show_table
+from parity.commands.options import AsJson, ModelDir, print_json, print_peak, wide_console
+from reference.progress import show_progress, show_table
 from reference.spec.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ LISTED = 20  # sentences of a kind
 def contents_command(
     path: Annotated[Path, typer.Argument(help="A .tflite, .onnx or MLX's .safetensors file, or a bundle: a folder of them.")],
     model: ModelDir = TINY_MODEL_DIR,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """What a converted file stores and computes, tensor by tensor of the model, and what in it is not the model's.
 
@@ -46,12 +45,11 @@ def contents_command(
     for; `steps` is the worst distance in steps of its own grid, half of which rounding leaves. `x gain`: a converter multiplied
     the gain of the norm before the layer in.
     """
-    console = wide_console()
-    # What programs read holds nothing else.
-    with show_progress(plain_console(stderr=True) if as_json else console) as say:
+    console = wide_console(stderr=as_json)
+    with show_progress(console) as say:
         found = _read(path, model, say)
     if as_json:
-        print(json.dumps({"stages": [contents.to_json() for contents in found]}, indent=2))
+        print_json({"stages": [contents.to_json() for contents in found]})
         return
     for contents in found:
         _show(contents, console)

@@ -9,6 +9,7 @@ import typer
 from fixtures import TINY_MODEL_DIR
 from parity.commands.options import ModelDir, wide_console
 from reference.command import Force
+from reference.progress import show_progress
 from reference.spec.errors import InputError
 from reference.spec.files import new_file
 
@@ -24,7 +25,8 @@ def describe_command(
     from parity.bundles.given import given_bundles
 
     console = wide_console()
-    with new_file(out, force) as file:
+    with new_file(out, force) as file, show_progress(console) as say:
+        say(f"finding out how the files of {bundle} are fed")
         found, *_ = given_bundles([bundle], model)  # of a codec, one for each precision
         if found.manifest.source is not None:
             raise InputError(f"{bundle}: has a manifest, which 'generate' reads by itself; nothing has to be described")

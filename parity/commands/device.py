@@ -3,16 +3,32 @@
 from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 
 from fixtures import TINY_MODEL_DIR
-from parity.commands.options import Draws, ModelDir, NoCache, print_peak, split_names, user_store, wide_console
+from parity.commands.options import (
+    AsJson,
+    Draws,
+    ModelDir,
+    NoCache,
+    print_json,
+    print_peak,
+    show_report,
+    split_names,
+    user_store,
+    wide_console,
+)
 from reference.command import MOST_THREADS, Force, thread_counts
 from reference.progress import show_progress, show_table, tell
 from reference.spec.errors import EXIT_OK, EXIT_REFUSE, InputError
 from reference.spec.sampling.scale import INIT_LEVEL
+
+if TYPE_CHECKING:
+    from parity.device.contract import Contract
+    from parity.device.verify import Answer
 
 
 def pack_command(
@@ -81,21 +97,21 @@ def judge_command(
     report: Annotated[Path | None, typer.Option(help="Folder for the page, report.json, junit.xml, parity-card.md.")] = None,
     policy: Annotated[str | None, typer.Option(help="How close is close enough, as for the gate; 'publish' if left out.")] = None,
     no_cache: NoCache = False,
+    as_json: AsJson = False,
     force: Force = False,
 ) -> None:
     """Judge what devices answered like the gate: PUBLISH (exit code 0), REFUSE (1), or answers that cannot be judged (2)."""
     from parity.judge_answers import AnswersOptions, run_judge_answers
     from parity.measure.policy_file import chosen_policy
     from parity.report.report import require_all_judged, require_no_idle_exemption
-    from parity.report.terminal import show
 
-    console = wide_console()
+    console = wide_console(stderr=as_json)
     options = AnswersOptions(
         answers=answers, model=model, bundles=bundle or [], report=report, force=force,
         policy=chosen_policy(policy, date.today(), made_here=False),
     )  # fmt: skip
     with show_progress(console) as say:
-        outcome = run_judge_answers(options, user_store(no_cache), say, partial(show, console=console))
+        outcome = run_judge_answers(options, user_store(no_cache), say, partial(show_report, console=console, as_json=as_json))
     if report is not None:
         console.print(f"wrote {report}", highlight=False, soft_wrap=True)
     print_peak(console)
@@ -108,12 +124,25 @@ def judge_command(
 def contract_command(
     bundle: Annotated[Path, typer.Option(help="Folder with the file names of Arm's audiogen app.")],
     model: ModelDir = TINY_MODEL_DIR,
+    as_json: AsJson = False,
 ) -> None:
     """Say what Arm's audiogen app, which finds tensors by place, would do with a bundle; 1 if no revision of it fits."""
-    from parity.device.contract import contract, contract_table
+    from parity.device.contract import contract
 
-    console = wide_console()
-    found = contract(bundle, model)
+    console = wide_console(stderr=as_json)
+    with show_progress(console) as say:
+        say(f"reading {bundle}")
+        found = contract(bundle, model)
+    if as_json:
+        print_json(found.to_json())
+    else:
+        _show_contract(found, console)
+    raise typer.Exit(EXIT_OK if found.fitting else EXIT_REFUSE)
+
+
+def _show_contract(found: "Contract", console: Console) -> None:
+    from parity.device.contract import contract_table
+
     for revision, reached in found.reached.items():
         show_table(console, contract_table(reached, revision))
     for text in found.general:
@@ -127,7 +156,6 @@ def contract_command(
     tell(console, "red", "fits no revision", advice, between="; ")
     for line in found.constants:
         console.print(f"  {line}", soft_wrap=True, highlight=False)
-    raise typer.Exit(EXIT_REFUSE)
 
 
 def verify_wav_command(
@@ -151,13 +179,14 @@ def verify_wav_command(
     precision: Annotated[str, typer.Option(help="int8 (INT8 DiT, FP16 decoder, as Arm's app), fp16 or fp32.")] = "int8",
     threads: Annotated[int, typer.Option(min=1, max=MOST_THREADS, help="CPU threads.")] = 1,
     no_cache: NoCache = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say whether a WAV is what the model makes of this prompt and seed (0), and if not, what was different (1)."""
     from parity.device.verify import InitAudio, VerifyOptions, verify
     from reference.spec.generation import Request
     from reference.spec.sampling.samplers import SamplerSpec
 
-    console = wide_console()
+    console = wide_console(stderr=as_json)
     if init_audio is None and init_noise_level is not None:
         raise InputError("init_noise_level has no effect without init audio; give --init-audio or leave it out")
     request = Request(prompt=prompt, seconds=seconds, sampler=SamplerSpec(name=sampler, steps=steps))
@@ -167,10 +196,18 @@ def verify_wav_command(
     )  # fmt: skip
     with show_progress(console) as say:
         answer = verify(options, user_store(no_cache), say)
+    if as_json:
+        print_json(answer.to_json())
+    else:
+        _show_answer(answer, f"{wav} is what {model} makes of it", console)
+    raise typer.Exit(EXIT_OK if answer.is_the_model_s else EXIT_REFUSE)
+
+
+def _show_answer(answer: "Answer", agreeing: str, console: Console) -> None:
     for check in answer.checks:
         colour, word = ("green", "ok") if check.ok else ("red", "FAIL")
         tell(console, colour, f"{word:4}", str(check))
-    if answer.sentence is not None:
+    if answer.is_the_model_s:
+        tell(console, "green", "the model's", agreeing, between=": ")
+    else:
         tell(console, "red", "not the model's", f"{answer.sentence}; look at {answer.component}", between=": ")
-        raise typer.Exit(EXIT_REFUSE)
-    tell(console, "green", "the model's", f"{wav} is what {model} makes of it", between=": ")

@@ -11,7 +11,17 @@ from rich.console import Console
 from rich.table import Table
 
 from fixtures import TINY_MODEL_DIR
-from parity.commands.options import Draws, ModelDir, NoCache, print_peak, split_names, user_store, wide_console
+from parity.commands.options import (
+    AsJson,
+    Draws,
+    ModelDir,
+    NoCache,
+    print_peak,
+    show_report,
+    split_names,
+    user_store,
+    wide_console,
+)
 from reference import command
 from reference.progress import show_progress, show_table
 from reference.spec.errors import EXIT_OK, EXIT_REFUSE, InputError
@@ -42,24 +52,33 @@ def gate_command(
     ] = False,
     draws: Draws = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of what is drawn.")] = 0,
+    latency: Annotated[
+        Path | None,
+        typer.Option(
+            help="What 'pytest --pyargs parity --benchmark-only --benchmark-json=FILE' measured of these bundles; shown in the "
+            "report, and no part of the verdict."
+        ),
+    ] = None,
     no_cache: NoCache = False,
+    as_json: AsJson = False,
     force: command.Force = False,
 ) -> None:
     """Say PUBLISH (exit code 0) or REFUSE (1) and why; 2 means the input could not be judged."""
     from parity.gate import GateOptions, run_gate
+    from parity.latency.bench_report import latency_of, read_benches
     from parity.measure.policy_file import chosen_policy
     from parity.measure.sweep import Sweep
     from parity.report.report import require_all_judged, require_no_idle_exemption
-    from parity.report.terminal import show
 
-    console = wide_console()
+    console = wide_console(stderr=as_json)
     options = GateOptions(
         model=model, bundles=bundle or [], report=report, variants=split_names(variants), cases=split_names(cases),
         threads=threads, force=force, require_license=require_license,
         sweep=Sweep(draws=draws, seed=seed), policy=chosen_policy(policy, date.today(), made_here=not bundle),
+        latency=[] if latency is None else list(map(latency_of, read_benches(latency))),
     )  # fmt: skip
     with show_progress(console) as say:
-        outcome = run_gate(options, user_store(no_cache), say, partial(show, console=console))
+        outcome = run_gate(options, user_store(no_cache), say, partial(show_report, console=console, as_json=as_json))
     if report is not None:
         names = ("report.html", "report.json", "junit.xml", "parity-card.md")
         console.print(f"wrote {', '.join(str(report / name) for name in names)}", highlight=False, soft_wrap=True)

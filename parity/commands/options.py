@@ -1,8 +1,10 @@
 """Options and output that several commands share."""
 
+import json
 import resource
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -11,6 +13,7 @@ from reference.progress import plain_console
 from reference.spec.errors import InputError
 
 if TYPE_CHECKING:
+    from parity.report.report import Report
     from parity.truth.store import Store
 
 ModelDir = Annotated[Path, typer.Option(help="Model dir; the embedded tiny model if left out.")]
@@ -25,11 +28,28 @@ Draws = Annotated[
 NoCache = Annotated[
     bool, typer.Option("--no-cache", help="Make what the cache would hold, truths and conversions, again; keep nothing.")
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs; all else goes to standard error.")]
 
 
-def wide_console() -> Console:
+def wide_console(*, stderr: bool = False) -> Console:
     """A terminal's own width; room for the tables in a file."""
-    return plain_console(width=None if plain_console().is_terminal else 170)
+    return plain_console(width=None if plain_console(stderr=stderr).is_terminal else 170, stderr=stderr)
+
+
+def print_json(content: Mapping[str, Any]) -> None:
+    """What programs read, which holds nothing else: a number that is none has to be a string by then."""
+    print(json.dumps(content, indent=2, allow_nan=False))
+
+
+def show_report(report: "Report", console: Console, *, as_json: bool) -> None:
+    """The verdict for a person, or all of `report.json` for a program."""
+    from parity.report.as_json import to_json
+    from parity.report.terminal import show
+
+    if as_json:
+        print_json(to_json(report))
+    else:
+        show(report, console)
 
 
 def user_store(no_cache: bool) -> "Store":

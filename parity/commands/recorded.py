@@ -8,7 +8,7 @@ import typer
 from fixtures import TINY_MODEL_DIR
 from parity.commands.options import ModelDir, wide_console
 from reference import command
-from reference.progress import show_table, tell
+from reference.progress import show_progress, show_table, tell
 from reference.spec.errors import EXIT_OK, EXIT_REFUSE
 
 
@@ -54,5 +54,8 @@ def goldens_command(
     """Record the truth's numbers of a few cases, for a later version to be compared with."""
     from parity.truth.goldens import record
 
-    count = record(model, out, force)
-    typer.echo(f"wrote {out} ({count} arrays)")
+    console = wide_console()
+    with show_progress(console) as say:
+        say("computing the truth of what is recorded")
+        count = record(model, out, force)
+    console.print(f"wrote {out} ({count} arrays)", highlight=False, soft_wrap=True)

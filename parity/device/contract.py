@@ -5,9 +5,10 @@ noise, or write past a buffer. Nothing is run here but what probing needs.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.table import Table
@@ -26,6 +27,8 @@ from reference.spec.files import sha256_of
 from reference.spec.model import ModelSpec
 from reference.spec.stages import CONDITIONER, DECODER, ENCODER, signatures
 
+SCHEMA = 1  # of what programs read
+
 
 @dataclass(frozen=True, kw_only=True)
 class Reached:
@@ -42,6 +45,10 @@ class Reached:
     def ok(self) -> bool:
         return self.wrong is None
 
+    def to_json(self) -> dict[str, Any]:
+        """All of it, for programs."""
+        return {**asdict(self), "place": self.place._asdict(), "ok": self.ok}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Contract:
@@ -56,6 +63,17 @@ class Contract:
     def fitting(self) -> list[str]:
         """Revisions that run the bundle as it is."""
         return [] if self.general else [name for name, found in self.reached.items() if all(r.ok for r in found)]
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it, for programs."""
+        return {
+            "schema": SCHEMA,
+            "fits": self.fitting,
+            "wrong_in_all": self.general,
+            "notes": self.notes,
+            "constants": self.constants,
+            "revisions": {name: [one.to_json() for one in found] for name, found in self.reached.items()},
+        }
 
 
 def contract(folder: Path, model_dir: Path) -> Contract:

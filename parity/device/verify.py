@@ -7,6 +7,7 @@ ping-pong amplifies that, so the file has to lie near generations disturbed by w
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -39,6 +40,7 @@ MIXES: Mapping[str, Mapping[str, str]] = {
     # Arm's: INT8 DiT, the autoencoder forced to FP16
     "int8": {CONDITIONER: YARDSTICK, DIT: "int8_rows", DECODER: "fp16", ENCODER: "fp16"},
 }
+SCHEMA = 1  # of what programs read
 WAVEFORM, CLICK = "waveform_decorrelation", "worst_click"
 UNRELATED = 1.0  # waveform decorrelation of sounds that have nothing in common
 # A highest leap beside the usual one is no distance that grows with an error: sounds of 16 disturbed generations at three
@@ -84,6 +86,21 @@ class Answer:
     checks: list[Verdict]
     component: str | None = None
     sentence: str | None = None
+
+    @property
+    def is_the_model_s(self) -> bool:
+        """Whether the file is what the model makes of the request."""
+        return self.sentence is None
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it, for programs."""
+        return {
+            "schema": SCHEMA,
+            "is_the_models": self.is_the_model_s,
+            "different": self.sentence,
+            "look_at": self.component,
+            "checks": [check.to_json() for check in self.checks],
+        }
 
 
 def verify(options: VerifyOptions, store: Store, say: Say) -> Answer:

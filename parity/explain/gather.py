@@ -14,7 +14,7 @@ from parity.judge.plan import free_running_cases
 from parity.measure import metrics
 from parity.measure.cases import Case
 from parity.measure.verdict import FREE_RUNNING, Verdict
-from reference.progress import Say
+from reference.progress import Say, numbered
 from reference.spec.stages import DECODER, DIT, STAGE_TABLE
 
 
@@ -82,8 +82,8 @@ def _worth_swapping(judge: Judge, checks: list[Verdict], variants: list[str]) ->
 
 
 def _swaps(judge: Judge, variants: list[str], case: Case, say: Say) -> Iterable[SwapMatrix]:
-    for variant in variants:
-        say(f"swapping stages of {variant}")
+    for place, variant in numbered(variants):
+        say(f"swapping stages of {variant}, {place}")
         yield swap_matrix(judge, variant, case)
 
 

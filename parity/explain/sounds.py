@@ -1,4 +1,4 @@
-"""What a person hears and sees: the audio as a player takes it, and where in time and pitch it differs."""
+"""What a person hears and sees: the audio for a player and as it is, and where in time and pitch it differs."""
 
 import io
 from dataclasses import dataclass
@@ -13,23 +13,28 @@ from reference.spec.tensors import Array
 TRUTH = "truth"
 LEAST_SCALE_DB = 0.1  # colours of a difference below this mean nothing to an ear
 PICTURE_INCHES, PICTURE_DPI = (6.0, 2.0), 110
+QUALITY = 75  # of WebP: a fifth of a PNG of noise
+PLAYED_S = 12  # that a page holds of a longer sound
+COMPRESSION = 0.7  # of Vorbis, 1 the smallest: some 110 kbit/s, a tenth of FLAC of noise
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sound:
-    """One free-running generation: FLAC, 16 bit, and a PNG of its log-mel spectrogram or of its difference."""
+    """One free-running generation: `exact` in FLAC of 16 bits, `played`, its beginning in Ogg Vorbis, small enough for a page,
+    and a WebP of its log-mel spectrogram or of its difference."""
 
     variant: str
     case: str
-    flac: bytes
-    png: bytes
+    exact: bytes
+    played: bytes
+    picture: bytes
 
 
 def truth_sound(case: str, audio: Array, sample_rate_hz: int) -> Sound:
     """The truth's own audio, (channel, sample), and its spectrogram."""
     level_db = portrait(audio, sample_rate_hz).log_mel_db.mean(0)
-    png = _picture(level_db, audio.shape[-1] / sample_rate_hz, "truth", "magma", None)
-    return Sound(variant=TRUTH, case=case, flac=_flac(audio, sample_rate_hz), png=png)
+    picture = _picture(level_db, audio.shape[-1] / sample_rate_hz, "truth", "magma", None)
+    return _sound(TRUTH, case, audio, sample_rate_hz, picture)
 
 
 def variant_sound(variant: str, case: str, truth: Array, audio: Array, sample_rate_hz: int) -> Sound:
@@ -38,15 +43,33 @@ def variant_sound(variant: str, case: str, truth: Array, audio: Array, sample_ra
         exact_db, heard_db = (portrait(sound, sample_rate_hz).log_mel_db for sound in (truth, audio))
         difference_db = (heard_db - exact_db).mean(0)
         scale_db = max(LEAST_SCALE_DB, float(np.nan_to_num(np.abs(difference_db)).max()))
-    png = _picture(difference_db, audio.shape[-1] / sample_rate_hz, f"{variant} minus truth", "RdBu_r", scale_db)
-    return Sound(variant=variant, case=case, flac=_flac(audio, sample_rate_hz), png=png)
+    picture = _picture(difference_db, audio.shape[-1] / sample_rate_hz, f"{variant} minus truth", "RdBu_r", scale_db)
+    return _sound(variant, case, audio, sample_rate_hz, picture)
 
 
-def _flac(audio: Array, sample_rate_hz: int) -> bytes:
+def _sound(variant: str, case: str, audio: Array, sample_rate_hz: int, picture: bytes) -> Sound:
     """NaN becomes silence: a player refuses the file, and the page says it elsewhere."""
-    buffer = io.BytesIO()
     samples = np.clip(np.nan_to_num(audio.T.astype(np.float32)), -1, 1)
+    return Sound(
+        variant=variant, case=case, exact=_flac(samples, sample_rate_hz),
+        played=_vorbis(samples[: PLAYED_S * sample_rate_hz], sample_rate_hz), picture=picture,
+    )  # fmt: skip
+
+
+def _flac(samples: Array, sample_rate_hz: int) -> bytes:
+    buffer = io.BytesIO()
     soundfile.write(buffer, samples, sample_rate_hz, format="FLAC", subtype="PCM_16")
+    return buffer.getvalue()
+
+
+def _vorbis(samples: Array, sample_rate_hz: int) -> bytes:
+    """Second by second: the encoder keeps what it is handed at once on a stack that is not made for minutes."""
+    buffer, channels = io.BytesIO(), samples.shape[1]
+    with soundfile.SoundFile(
+        buffer, "w", sample_rate_hz, channels, format="OGG", subtype="VORBIS", compression_level=COMPRESSION
+    ) as file:
+        for start in range(0, len(samples), sample_rate_hz):
+            file.write(samples[start : start + sample_rate_hz])
     return buffer.getvalue()
 
 
@@ -60,5 +83,5 @@ def _picture(values_db: Array, seconds: float, title: str, colours: str, scale_d
     axes.set(title=title, xlabel="seconds", ylabel="mel band")
     figure.colorbar(image, label="dB")
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=PICTURE_DPI)
+    figure.savefig(buffer, format="webp", dpi=PICTURE_DPI, pil_kwargs={"quality": QUALITY})
     return buffer.getvalue()

@@ -88,7 +88,10 @@ class Line:
 
     def told(self, plan: "Plan", say: Say) -> Mapping[str, list[Verdict]]:
         """Judge here until nobody waits, then wait for the process; all checks, by contender."""
-        checks = {name: list(plan.of_one(name, say)) for name in iter(self._last, None)}
+        checks = {}
+        for name in iter(self._last, None):
+            say(f"judging {name}")
+            checks[name] = list(plan.of_one(name, say))
         for name, running in self.begun.items():
             found = running.result()
             checks[name] = found.checks

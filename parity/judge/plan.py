@@ -12,7 +12,7 @@ from parity.judge.lineup import labelled
 from parity.measure.cases import Case, Drawn
 from parity.measure.sweep import Sweep, covered
 from parity.measure.verdict import Verdict
-from reference.progress import Say
+from reference.progress import Say, numbered
 from reference.spec.stages import ENCODER, STAGE_TABLE
 
 ONCE = 1  # asked so often, nothing can differ
@@ -97,20 +97,21 @@ class Plan:
                 yield from self.judge.artifacts(bundle, label)
         for variant in self.refused:
             say(f"{variant} is not run: its bundle is refused for its operators")
-        for case in self.cases:
+        for place, case in numbered(self.cases):
             if self.judge.stage_model.large:
-                say(f"the truth of {case.id}, in float64")
+                say(f"the truth of {case.id}, {place}, in float64")
             self.judge.truth(case)
-        elsewhere = judged_beside(self, cores)
+        elsewhere, found = judged_beside(self, cores), dict[str, list[Verdict]]()
         with beside(self, elsewhere, say) as told:
-            found = {variant: list(self.of_one(variant, say)) for variant in self.variants if variant not in elsewhere}
+            for place, variant in numbered([name for name in self.variants if name not in elsewhere]):
+                say(f"judging {variant}, {place}")
+                found[variant] = list(self.of_one(variant, say))
             found |= told()
         for variant in self.variants:
             yield from found[variant]
 
     def of_one(self, variant: str, say: Say) -> Iterator[Verdict]:
         """Every check of a contender."""
-        say(f"judging {variant}")
         yield from self._of_stages(variant, say)
         yield from self._of_the_whole(variant, say)
 

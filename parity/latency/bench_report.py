@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from parity.report.latency import Latency
 from reference.spec.errors import InputError
 from reference.spec.section import read_json
 
@@ -37,6 +38,7 @@ class Bench:
     peak_share: float | None
     peak_bytes: int | None
     stage_s: dict[str, float] = field(default_factory=dict)
+    sha256: dict[str, str] = field(default_factory=dict)  # of the files that were timed, by stage
 
     @property
     def key(self) -> tuple[str, int, str, str]:
@@ -76,6 +78,14 @@ def _told_apart(bench: Bench, all_features: set[tuple[str, ...]]) -> str:
     return bench.machine if len(all_features) == 1 else f"{bench.machine} ({' '.join(own) or 'without'})"
 
 
+def latency_of(bench: Bench) -> Latency:
+    """As a report of the gate shows it."""
+    return Latency(
+        machine=bench.machine, threads=bench.threads, stage=bench.stage, variant=bench.variant, median_s=bench.median_s,
+        iqr_s=bench.iqr_s, noisy=bench.noisy, ratio=bench.ratio, peak_bytes=bench.peak_bytes, sha256=bench.sha256,
+    )  # fmt: skip
+
+
 def slower(now: Iterable[Bench], before: Iterable[Bench], limit: float) -> list[str]:
     """What lost more than `limit` times its ratio to the yardstick since `before`, on the same kind of machine.
 
@@ -112,6 +122,7 @@ def _bench(extra: dict[str, Any], yardstick_s: float | None) -> Bench:
         peak_share=shares[0] if shares else None,
         peak_bytes=extra.get("peak_bytes"),
         stage_s=extra.get("stage_s", {}),
+        sha256=dict(extra.get("artifact_sha256", {})),
     )
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tomllib
 from packaging.requirements import Requirement
 
 from fixtures import TINY_MODEL_DIR
@@ -19,7 +18,12 @@ from parity.meta_tests.test_installation import ROOT, imported, product_modules
 from parity.meta_tests.test_torch_free import WITHOUT_TORCH
 from reference.spec.errors import EXIT_NOT_JUDGED, InputError
 
-IMPORTED_AS = {"py-cpuinfo": "cpuinfo"}  # where the name is another one
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+IMPORTED_AS = {"py-cpuinfo": "cpuinfo", "pyyaml": "yaml"}  # where the name is another one
 OF_OTHERS = {"litert_converter"}  # comes with another package
 OURS = ("parity", "litert_pipeline", "reference", "fixtures")
 BROUGHT = {"flatbuffers", "google"}  # with LiteRT, and with onnx (protobuf)

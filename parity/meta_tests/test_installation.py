@@ -13,7 +13,8 @@ TESTS_ONLY = {
     "alias_free_torch", "einops", "hypothesis", "local_attention", "model_explorer", "mypy", "pytest", "stable_audio_tools",
     "vector_quantize_pytorch",
 }  # fmt: skip
-OF_TESTS = ("meta_tests", "oracle", "plugins", "processes.py")  # what tests alone import: folders, plugins of pytest
+# What tests alone import: folders, plugins of pytest.
+OF_TESTS = ("meta_tests", "oracle", "plugins", "processes.py", "pytest_options.py", "pytest_entry.py")
 
 
 def product_modules() -> Iterator[Path]:

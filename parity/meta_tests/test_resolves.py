@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tomllib
 from packaging.requirements import Requirement
 
 from parity.meta_tests.test_installation import ROOT
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 LINUX_ARM = "Linux on aarch64"
 # What environment markers say there, which pip takes from the machine it runs on whatever --platform says; and its wheels.

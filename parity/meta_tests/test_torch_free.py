@@ -15,7 +15,8 @@ ROOMS = (
     "reference/spec", "litert_pipeline/run", "litert_pipeline/bundle.py", "litert_pipeline/binding.py",
     "litert_pipeline/versions.py", "parity/measure", "parity/runtimes", "parity/report", "parity/truth/store.py",
     "parity/commands/app.py", "parity/device/record", "parity/latency/kit_suite.py", "parity/latency/latencies.py",
-    "fixtures/plugins/on_device.py", "conftest.py", "parity/test_latency.py", "parity/test_kit.py",
+    "fixtures/plugins/on_device.py", "conftest.py", "parity/commands/pytest_options.py", "parity/commands/pytest_entry.py",
+    "parity/test_latency.py", "parity/test_kit.py",
 )  # fmt: skip
 BLOCKED = ("torch", "onnxruntime", "litert_torch", "litert_converter", "transformers")
 OURS = ("reference", "litert_pipeline", "parity", "fixtures")

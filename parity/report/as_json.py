@@ -43,7 +43,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "unseen_graphs": [asdict(unseen) for unseen in report.unseen],
         "covered": dict(report.covered),
         "shared": [asdict(stage) for stage in report.shared],
-        "latency": [],
+        "latency": [asdict(one) for one in report.latency],
     }
 
 

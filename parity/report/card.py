@@ -8,8 +8,10 @@ from parity.bundles.assignment_table import COLUMNS, cells
 from parity.judge.licence import REQUIRED
 from parity.measure.policy import Closeness
 from parity.measure.verdict import Verdict
+from parity.report import latency
 from parity.report.artifact import Artifact
-from parity.report.bundle_verdict import BundleVerdict
+from parity.report.bundle_verdict import PUBLISH, BundleVerdict
+from parity.report.front_matter import front_matter
 from parity.report.report import Report
 from parity.report.rows import rows, told_place, worst
 
@@ -27,7 +29,9 @@ def card(report: Report) -> str:
     environment = report.environment.in_words()
     worst_checks = ("variant", "stage", "ladder", "metric", "case", "value", "limit", "verdict")
     parts = [
+        front_matter(report),
         f"# Parity: {report.word}",
+        *_reasons(report),
         f"{len(report.checks)} checks against the float64 reference, {len(report.failed)} failed. "
         + _listed(report.model.in_words()),
         *(("## Bundles", _table(BUNDLES, map(_bundle, report.verdicts()))) if report.bundles else ()),
@@ -45,11 +49,19 @@ def card(report: Report) -> str:
         _listed(environment),
         _listed(report.environment.versions),
         "## Latency",
-        "Not part of the verdict: `pytest parity/ --benchmark-only` measures it on the machine at hand.",
+        "Not part of the verdict: `pytest --pyargs parity --benchmark-only` measures it on the machine at hand.",
+        *((_table(latency.COLUMNS, map(latency.cells, report.latency)),) if report.latency else ()),
         "## Licence",
         LICENCE,
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _reasons(report: Report) -> Iterable[str]:
+    """Why a bundle is not to be published, in a sentence each."""
+    for found in report.verdicts():
+        if found.verdict != PUBLISH:
+            yield f"**{found.verdict.upper()}** `{PurePath(found.bundle.path).name}`: {_cell(found.why)}."
 
 
 def _bundle(found: BundleVerdict) -> list[str]:

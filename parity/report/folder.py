@@ -1,4 +1,4 @@
-"""The report folder: `report.json`, `junit.xml`, `report.html`, `parity-card.md`, and overlays of the stages at fault."""
+"""The report folder: `report.json`, `junit.xml`, `report.html`, `parity-card.md`, sounds, and overlays of the stages at fault."""
 
 import json
 from pathlib import Path
@@ -11,6 +11,8 @@ from parity.report.as_json import to_json
 from parity.report.card import card
 from parity.report.page import page
 from parity.report.report import Report
+
+SOUNDS = "sounds"
 
 
 def write_report(report: Report, folder: Path) -> None:
@@ -25,6 +27,9 @@ def write_report(report: Report, folder: Path) -> None:
     for (variant, stage), errors in report.evidence.layers.items():
         if errors:
             write_overlays(folder / "overlays", f"{variant}.{stage}", errors)
+    for sound in report.evidence.sounds:
+        (folder / SOUNDS).mkdir(exist_ok=True)
+        (folder / SOUNDS / f"{sound.variant}.flac").write_bytes(sound.exact)
     ElementTree.ElementTree(_junit(report)).write(folder / "junit.xml", encoding="utf-8", xml_declaration=True)
 
 

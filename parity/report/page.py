@@ -16,11 +16,13 @@ from parity.explain.activation import WARN_SHARE, Activation
 from parity.explain.evidence import StepFigures
 from parity.explain.inside.blocks import by_block
 from parity.explain.inside.module_error import ModuleError
-from parity.explain.sounds import Sound
+from parity.explain.sounds import PLAYED_S, Sound
 from parity.explain.suspects import PIPELINE_ORDER
 from parity.explain.swap_matrix import SwapMatrix
 from parity.measure.verdict import ARTIFACT, LADDERS, TEACHER_FORCED, Verdict
-from parity.report.bundle_verdict import Shared
+from parity.report.bundle_verdict import NOT_JUDGED, PUBLISH, REFUSE, Shared
+from parity.report.latency import COLUMNS as LATENCY_COLUMNS
+from parity.report.latency import cells as cells_of_latency
 from parity.report.report import Report
 from parity.report.rows import worst
 from reference.spec.stages import GENERATION
@@ -31,6 +33,11 @@ TOP_DB, GRID_DB = 160.0, 20  # float32 rounding is near 130 dB
 MIXES = [mix for count in range(1, len(GENERATION) + 1) for mix in combinations(GENERATION, count)]
 MIB = 2**20
 BAR_PIXELS, BAR_MOST = 60, 300  # of a bar at its limit, and of the longest
+NEXT_STEPS = {  # by verdict
+    PUBLISH: "may be published as it is; 'stable-audio-parity card REPORT --embed README.md' puts the verdict on its page",
+    REFUSE: "is not to be published: mend what is named below or, where it is faithful, choose a nearer recipe, and ask again",
+    NOT_JUDGED: "was not judged: ask again on a machine that runs it, or on the device itself with a kit ('pack')",
+}
 Matrix = dict[tuple[str, str, str], dict[str, Any]]  # by (variant, stage, ladder)
 COLOURS = (
     "#4a78c5", "#d9822b", "#2e8b57", "#b5179e", "#8c564b", "#d62728", "#17a2b8", "#7f7f7f", "#9467bd", "#bcbd22",
@@ -62,6 +69,10 @@ def page(report: Report) -> str:
         model=report.model.in_words(),
         environment=report.environment.in_words(),
         times=_times(report.devices),
+        latency=list(map(cells_of_latency, report.latency)),
+        latency_columns=LATENCY_COLUMNS,
+        next_steps=NEXT_STEPS,
+        played_s=PLAYED_S,
         assignments=[cells(row) for row in report.assignments],
         assignment_columns=COLUMNS,
     )
@@ -189,8 +200,8 @@ def _sound(sound: Sound) -> dict[str, str]:
     return {
         "variant": sound.variant,
         "case": sound.case,
-        "audio": f"data:audio/flac;base64,{b64encode(sound.flac).decode()}",
-        "picture": f"data:image/png;base64,{b64encode(sound.png).decode()}",
+        "audio": f"data:audio/ogg;base64,{b64encode(sound.played).decode()}",
+        "picture": f"data:image/webp;base64,{b64encode(sound.picture).decode()}",
     }
 
 

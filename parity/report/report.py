@@ -14,14 +14,15 @@ from parity.measure.policy import Policy
 from parity.measure.verdict import Verdict
 from parity.report.artifact import Artifact
 from parity.report.bundle_verdict import NOT_JUDGED, BundleVerdict, JudgedBundle, Shared, bundle_verdict
+from parity.report.latency import Latency
 from parity.runtimes.environment import Environment
 from reference.spec.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True)
 class JudgedModel:
-    """The model dir that everything was held to, how its cases are `sampled`, and the state of stable-audio-tools that this
-    follows (`spec`)."""
+    """The model dir that everything was held to, how its cases are `sampled`, the state of stable-audio-tools that this follows
+    (`spec`), in which precision its files keep the weights (`stored`), and what the hub calls its `task`."""
 
     weights_sha256: str
     objective: str
@@ -31,6 +32,8 @@ class JudgedModel:
     coded: str
     spec: str
     sampled: str
+    stored: str
+    task: str
 
     def in_words(self) -> dict[str, str]:
         """All of it, for a person."""
@@ -68,6 +71,8 @@ class Report:
     policy: Policy | None = None
     devices: Sequence[Device] = ()  # where the answers come from, if not from this machine
     covered: Mapping[str, str] = field(default_factory=dict)  # by stage, over what its inputs were drawn
+    latency: Sequence[Latency] = ()  # of the judged files, measured elsewhere
+    base_model: str | None = None  # the model's id on the hub, where it was judged by that
 
     @property
     def publish(self) -> bool:

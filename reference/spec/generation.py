@@ -97,8 +97,14 @@ def dit_feed(x: State, level: float, conditioning: Tensors) -> Tensors:
     return {"x": x, "t": np.array([level], dtype=np.float32), **crossing(conditioning)}
 
 
-def generate(pipeline: Pipeline, request: Request, noise: Iterator[State]) -> Tensors:
-    """Run all stages and return the trace.
+def _silent(done: int, of: int) -> None:
+    """Nobody waits."""
+
+
+def generate(
+    pipeline: Pipeline, request: Request, noise: Iterator[State], told: Callable[[int, int], None] = _silent
+) -> Tensors:
+    """Run all stages and return the trace. `told` hears how many of the sampler's steps are done.
 
     Keys: input_ids attention_mask seconds_total cross_attention_cond global_cond levels latents audio, and per
     step i noise_i x_i v_i denoised_i (`noise_0` is the start, `noise_i` the re-noise after step i - 1's estimate, `x_i`
@@ -124,6 +130,7 @@ def generate(pipeline: Pipeline, request: Request, noise: Iterator[State]) -> Te
         trace |= {at_step(name, step.index): array for name, array in velocity.first().items()}
         trace[at_step("denoised", step.index)] = step.denoised
         trace["latents"] = step.following
+        told(step.index + 1, len(trace[LEVELS]) - 1)
     trace["audio"] = pipeline.stages[DECODER](trace)["audio"]
     return trace
 

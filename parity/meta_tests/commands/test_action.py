@@ -2,11 +2,14 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from parity.truth.store import Store
 
 ACTION = Path(__file__).parents[3] / "action.yml"
 INPUTS = {
@@ -14,17 +17,21 @@ INPUTS = {
     "REQUIRE_LICENSE": "true",
 }  # fmt: skip
 STAND_IN = """#!/usr/bin/env bash
+if [ "$3" = annotations ]; then echo "::error file=int8/dit.tflite::too far"; exit "${WANTED_OF_ANNOTATIONS:-0}"; fi
 printf '%s\\n' "$@" > arguments
 mkdir -p report
-echo "# Parity" > report/parity-card.md
+printf -- '---\\nlicense: other\\n---\\n# Parity\\n\\n| a |\\n| --- |\\n\\n---\\n\\nend\\n' > report/parity-card.md
 exit "$WANTED_CODE"
 """
+SUMMARY = "# Parity\n\n| a |\n| --- |\n\n---\n\nend\n"
+
+
+def steps() -> list[dict[str, Any]]:
+    return list(yaml.safe_load(ACTION.read_text(encoding="utf-8"))["runs"]["steps"])
 
 
 def judging_step() -> dict[str, Any]:
-    steps = yaml.safe_load(ACTION.read_text(encoding="utf-8"))["runs"]["steps"]
-    found: dict[str, Any] = next(step for step in steps if step.get("id") == "gate")
-    return found
+    return next(step for step in steps() if step.get("id") == "gate")
 
 
 def run_step(folder: Path, code: int, **inputs: str) -> subprocess.CompletedProcess[str]:
@@ -46,7 +53,8 @@ def test_the_verdict_is_the_gate_s(tmp_path: Path, code: int, verdict: str) -> N
     done = run_step(tmp_path, code, BUNDLE="bundle")
     assert done.returncode == code, done.stderr
     assert (tmp_path / "output").read_text().splitlines() == [f"verdict={verdict}", "report=report"]
-    assert (tmp_path / "summary").read_text() == "# Parity\n"
+    assert (tmp_path / "summary").read_text() == SUMMARY
+    assert "::error file=int8/dit.tflite::too far" in done.stdout.splitlines()
 
 
 def test_inputs_reach_the_gate_as_they_are(tmp_path: Path) -> None:
@@ -73,5 +81,49 @@ def test_every_input_is_handed_to_the_script() -> None:
     """None is written into the script itself, where it would be code."""
     content = yaml.safe_load(ACTION.read_text(encoding="utf-8"))
     handed = {value for value in judging_step()["env"].values() if value.startswith("${{ inputs.")}
-    assert handed == {f"${{{{ inputs.{name} }}}}" for name in content["inputs"]}
-    assert "${{" not in judging_step()["run"]
+    assert handed == {f"${{{{ inputs.{name} }}}}" for name in content["inputs"] if name != "artifact"}
+    assert [step["name"] for step in steps() if "${{" in step.get("run", "")] == []
+
+
+def test_a_verdict_stands_where_the_files_at_fault_cannot_be_told(tmp_path: Path) -> None:
+    assert run_step(tmp_path, 1, BUNDLE="bundle", WANTED_OF_ANNOTATIONS="2").returncode == 1
+
+
+def used(action: str) -> list[dict[str, Any]]:
+    return [step for step in steps() if step.get("uses", "").startswith(f"actions/{action}@")]
+
+
+def test_what_is_kept_is_what_was_looked_for() -> None:
+    """The caches are kept by steps of their own: one at the end of the job would keep nothing of a job that is refused."""
+    assert used("cache") == []
+    assert [step["with"]["path"] for step in used("cache/save")] == [step["with"]["path"] for step in used("cache/restore")]
+    keys = [f"${{{{ steps.{step['id']}.outputs.cache-primary-key }}}}" for step in used("cache/restore")]
+    assert [step["with"]["key"] for step in used("cache/save")] == keys
+    assert used("cache/save")[-1]["if"] == "${{ !cancelled() }}"
+
+
+def test_the_truth_is_kept_where_the_gate_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    kept = [Path(line).expanduser() for line in used("cache/restore")[-1]["with"]["path"].split()]
+    assert Store.of_user().folder in kept
+
+
+def test_what_is_installed_is_named_by_its_pins(tmp_path: Path) -> None:
+    """Another line in either file gives another name, so that nothing stale is used."""
+    script = next(step for step in steps() if step.get("id") == "pins")["run"].replace("python ", f"{sys.executable} ", 1)
+    pinned = [("a", "a"), ("b", "a"), ("a", "b")]
+    names = set()
+    for number, pins in enumerate(pinned):
+        for name, text in zip(("requirements.lock", "pyproject.toml"), pins, strict=True):
+            (tmp_path / name).write_text(text)
+        command, output = ["bash", "-e", "-c", script], tmp_path / f"output-{number}"
+        subprocess.run(command, cwd=tmp_path, env={**os.environ, "GITHUB_OUTPUT": str(output)}, check=True)
+        names.add(output.read_text())
+    assert len(names) == len(pinned)
+    assert all(name.startswith("hash=") for name in names)
+
+
+def test_the_report_is_uploaded_whatever_the_verdict() -> None:
+    (step,) = used("upload-artifact")
+    assert "!cancelled()" in step["if"]
+    assert step["with"]["path"] == "${{ steps.gate.outputs.report }}"

@@ -14,6 +14,8 @@ import fixtures.__main__
 import litert_pipeline.__main__
 import parity.__main__
 import reference.__main__
+from parity.meta_tests.docs import SCRIPTS
+from reference.command_line import command_line
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -31,6 +33,8 @@ CHECKED = "reference.command.GenerateOptions.checked"
 # (app, verb): the least arguments it takes, and what of its work is made to fail
 VERBS = {
     ("parity", "gate"): ([], "parity.gate.run_gate"),
+    ("parity", "card"): (["r"], "parity.commands.card._read"),
+    ("parity", "annotations"): (["r"], "parity.report.annotations.annotations"),
     ("parity", "soak"): ([], "parity.soak_mixes.soak_mixes"),
     ("parity", "contents"): (["b"], "parity.commands.contents._read"),
     ("parity", "localize"): (["--bundle", "b", "--stage", "dit"], "parity.explain.inside.search.look_inside"),
@@ -56,7 +60,11 @@ VERBS = {
 }
 
 
-SCRIPTS = {"stable-audio-parity": "parity", "stable-audio-litert": "litert_pipeline", "stable-audio-reference": "reference"}
+@pytest.mark.parametrize(("started", "offered"), [("/bin/stable-audio-toy", True), ("/parity/__main__.py", False), ("-m", False)])
+def test_only_a_name_of_its_own_can_be_completed(started: str, offered: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", [started])
+    toy = command_line(about="A toy.", at_fault="the toy", commands={"toy": lambda: None})
+    assert ("--install-completion" in CliRunner().invoke(toy, ["--help"]).output) == offered
 
 
 def broken(*args: object, **kwargs: object) -> NoReturn:

@@ -9,7 +9,6 @@ from importlib.metadata import PackageNotFoundError, packages_distributions, req
 from pathlib import Path
 
 import pytest
-import tomllib
 from packaging.requirements import Requirement
 
 from parity.device.record import open_part
@@ -23,6 +22,11 @@ from parity.meta_tests.device.kits import VARIANT, Run
 from reference.spec.generation import Stage
 from reference.spec.stages import ALL_STAGES
 from reference.spec.tensors import Array, Tensors
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 pytestmark = pytest.mark.xdist_group("kit")  # packed once, not once in every process
 

@@ -17,6 +17,7 @@ from parity.measure.contents import Portion, StageArithmetic, Stored
 from parity.measure.verdict import ARTIFACT, FREE_RUNNING, TEACHER_FORCED, Verdict
 from parity.report.artifact import Artifact
 from parity.report.bundle_verdict import JudgedBundle
+from parity.report.latency import Latency
 from parity.report.report import JudgedModel, Report
 from parity.runtimes.environment import Environment
 from reference.spec.stages import GENERATION
@@ -50,7 +51,8 @@ EVIDENCE = Evidence(
 )
 MODEL = JudgedModel(
     weights_sha256="00ff", objective="rf_denoiser", sample_rate_hz=44_100, window_s=1.86, latent_frames=40, coded="whole",
-    spec="stable-audio-tools-0.0.19", sampled="pingpong, 8 steps, cfg 1",
+    spec="stable-audio-tools-0.0.19", sampled="pingpong, 8 steps, cfg 1", stored="model.safetensors in float16",
+    task="text-to-audio",
 )
 ENVIRONMENT = Environment(
     cpu_model="a CPU", cpu_arch="aarch64", cpu_features=["i8mm", "sme2"], cpu_cores=2, memory_bytes=2**30, system="Linux",
@@ -77,6 +79,10 @@ DEVICE = Device(
     name="phone", told={"cpu": "Cortex-X4", "features": "i8mm sme2"}, notes=["its answers equal those of laptop"],
     times=[Time(stage="dit", variant="litert_int8", threads=1, median_ms=12.34)],
     openings=[Opening(stage="dit", variant="litert_int8", open_s=0.5, first_call_s=0.1, peak_bytes=2**30)],
+)  # fmt: skip
+LATENCY = Latency(
+    machine="a CPU", threads=2, stage="dit", variant="litert_int8", median_s=0.01234, iqr_s=0.001, noisy=False, ratio=3.5,
+    peak_bytes=2**30, sha256={"dit": "ab"},
 )  # fmt: skip
 REPORT = Report(
     checks=[OWN, CHECK, replace(CHECK, ladder=FREE_RUNNING, stage="decoder")],

@@ -12,7 +12,7 @@ import pytest
 from litert_pipeline.bundle import Bundle, read_bundle
 from parity.judge.left_out import LeftOut
 from parity.judge.licence import REASONS, REQUIRED, licence_checks
-from parity.meta_tests.report.sample import ARTIFACT_ENTRY, CHECK, sample
+from parity.meta_tests.report.sample import ARTIFACT_ENTRY, CHECK, LATENCY, sample
 from parity.meta_tests.test_gate import gate
 from parity.report.card import card
 
@@ -31,7 +31,7 @@ def written(**changes: Any) -> str:
 
 def test_the_card_has_verdict_metrics_hashes_versions_and_licence() -> None:
     text = written()
-    assert text.startswith("# Parity: PUBLISH\n")
+    assert "\n# Parity: PUBLISH\n" in text
     for words in (WORST, FILE, "torch 2.13.0", "cpu_model a CPU", "weights_sha256 00ff", REQUIRED):
         assert words in text
 
@@ -39,7 +39,7 @@ def test_the_card_has_verdict_metrics_hashes_versions_and_licence() -> None:
 def test_a_refusal_comes_first_and_says_which_side() -> None:
     low = replace(CHECK, value=0.01)
     text = written(checks=[low])
-    assert text.startswith("# Parity: REFUSE\n")
+    assert "\n# Parity: REFUSE\n" in text
     assert "1 failed" in text
     assert "| at least 1.00e-01 | **FAIL** |" in text
 
@@ -82,7 +82,7 @@ def test_each_paper_is_missed(
 def test_the_gate_asks_for_papers_only_where_it_is_told_to(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:
     arguments = ("--bundle", bundles["fp32"].folder, "--variants", "litert_fp32", "--cases", "drums")
     assert gate(*arguments, "--report", tmp_path / "report")[0] == 0
-    assert (tmp_path / "report" / "parity-card.md").read_text().startswith("# Parity: PUBLISH")
+    assert "\n# Parity: PUBLISH\n" in (tmp_path / "report" / "parity-card.md").read_text()
     code, output = gate(*arguments, "--require-license", "--report", tmp_path / "refused")
     assert code == 1, output
     assert "blame bundle" in output
@@ -94,3 +94,9 @@ def test_where_answers_were_recorded_is_told() -> None:
     text = card(sample())
     assert "## Recorded on\n\n`phone`: cpu Cortex-X4, features i8mm sme2.\n\n- its answers equal those of laptop\n" in text
     assert "## Recorded on" not in card(sample(devices=[]))
+
+
+def test_latencies_are_told_where_they_were_measured() -> None:
+    row = "| a CPU | 2 | dit | litert_int8 | 12.3 ms | 3.50 | 1024 MiB |"
+    assert row in written(latency=[LATENCY])
+    assert row not in written()

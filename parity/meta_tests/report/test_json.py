@@ -2,7 +2,7 @@
 
 import json
 
-from parity.meta_tests.report.sample import sample
+from parity.meta_tests.report.sample import LATENCY, sample
 from parity.report.as_json import to_json
 
 # What the first edition of a report had, and what a second one may add to.
@@ -32,3 +32,8 @@ def test_numbers_that_are_none_are_text() -> None:
     content = json.loads(json.dumps(to_json(sample()), allow_nan=False))
     assert [step["velocity_snr_db"] for step in content["dit_steps"]] == [30.0, "inf", "nan"]
     assert content["decoders"][0]["snr_db"] == "inf"
+
+
+def test_latencies_are_numbers() -> None:
+    (told,) = to_json(sample(latency=[LATENCY]))["latency"]
+    assert (told["variant"], told["median_s"], told["noisy"]) == ("litert_int8", LATENCY.median_s, False)

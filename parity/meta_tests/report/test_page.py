@@ -4,6 +4,7 @@ import io
 import math
 import re
 from dataclasses import replace
+from datetime import date
 from html.parser import HTMLParser
 from typing import Any
 
@@ -14,8 +15,9 @@ import soundfile
 from parity.device.device import Device
 from parity.explain.evidence import Evidence
 from parity.explain.inside.blocks import by_block
-from parity.explain.sounds import variant_sound
+from parity.explain.sounds import PLAYED_S, truth_sound, variant_sound
 from parity.judge.left_out import LeftOut
+from parity.measure.policy_file import PUBLISH, read_policy
 from parity.meta_tests.report.sample import (
     ARTIFACT_ENTRY,
     ASSIGNMENT,
@@ -26,6 +28,7 @@ from parity.meta_tests.report.sample import (
     ENVIRONMENT,
     ERROR,
     EVIDENCE,
+    LATENCY,
     MODEL,
     NEAR,
     SUBSETS,
@@ -38,6 +41,11 @@ from parity.report.page import page as page_of
 
 MOST_VARIANTS = 18  # of a gate that converts for itself
 PCM16_STEP = 2.0**-15
+STILL_THE_SAME = 0.99  # correlation of a tone with itself as a codec squeezes it
+TONE = np.tile(0.5 * np.sin(np.arange(22_050) * 2 * np.pi * 440 / 44_100), (2, 1))
+MANY_CHECKS, MANY_VARIANTS, WINDOW = 7000, 23, 82_000  # of a gate of the tiny model
+MOST_BYTES = 5_000_000  # of a page that mails carry
+POLICY = read_policy(PUBLISH, date.today())
 
 HOSTILE = "<script>alert('x')</script>&\""
 
@@ -163,12 +171,60 @@ def test_a_stage_nothing_is_known_about_says_so_and_a_warning_is_at_the_top() ->
 
 
 def test_the_players_hold_what_was_heard_and_the_pictures_are_pictures() -> None:
-    truth, variant = EVIDENCE.sounds
-    samples, rate_hz = soundfile.read(io.BytesIO(variant.flac))
-    assert (rate_hz, samples.shape) == (44_100, AUDIO.T.shape)
-    assert np.abs(samples - AUDIO.T * 0.9).max() <= PCM16_STEP
-    assert {sound.png[:8] for sound in (truth, variant)} == {b"\x89PNG\r\n\x1a\n"}
-    assert truth.png != variant.png
+    truth, variant = truth_sound("drums", TONE, 44_100), variant_sound("v", "drums", TONE, TONE * 0.9, 44_100)
+    samples, rate_hz = soundfile.read(io.BytesIO(variant.exact))
+    assert (rate_hz, samples.shape) == (44_100, TONE.T.shape)
+    assert np.abs(samples - TONE.T * 0.9).max() <= PCM16_STEP
+    squeezed, rate_hz = soundfile.read(io.BytesIO(variant.played))
+    assert (rate_hz, samples.shape) == (44_100, squeezed.shape)
+    assert np.corrcoef(squeezed.ravel(), samples.ravel())[0, 1] > STILL_THE_SAME
+    assert {(sound.picture[:4], sound.picture[8:12]) for sound in (truth, variant)} == {(b"RIFF", b"WEBP")}
+    assert truth.picture != variant.picture
+
+
+def test_a_long_sound_is_played_in_part_and_kept_whole() -> None:
+    audio = np.tile(AUDIO, (1, 2 * PLAYED_S + 2))
+    sound = truth_sound("drums", audio, 44_100)
+    assert soundfile.info(io.BytesIO(sound.played)).duration == PLAYED_S
+    assert soundfile.info(io.BytesIO(sound.exact)).frames == audio.shape[1]
+
+
+@pytest.mark.parametrize("changes", [{}, {"checks": [replace(CHECK, value=2.0)], "policy": POLICY, "latency": [LATENCY]}], ids=[
+    "published", "refused"])  # fmt: skip
+def test_every_section_says_what_to_do_with_it(changes: dict[str, Any]) -> None:
+    sections = page(**changes).split("<h2>")[1:]
+    assert [text for text in sections if text.count("What to do:") != 1] == []
+
+
+def test_what_to_do_with_a_bundle_stands_with_its_verdict() -> None:
+    for checks, words in (([CHECK], "may be published"), ([replace(CHECK, value=2.0)], "is not to be published")):
+        text = page(checks=checks)
+        assert text.index(f"<li><code>{BUNDLE.name}</code> {words}") < text.index("<h2>")
+
+
+def test_what_is_wrong_stands_above_all_figures() -> None:
+    text = page(checks=[replace(CHECK, value=2.0)], policy=POLICY)
+    titles = re.findall("<h2>(.*?)</h2>", text)
+    assert titles[:3] == ["Who is at fault", "Failed checks", "Close enough?"]
+
+
+def test_a_run_of_thousands_of_checks_is_a_page_that_can_be_sent() -> None:
+    """Everything a gate that converts for itself shows, of sounds that no codec can squeeze: noise."""
+    names = [f"variant_{number}" for number in range(MANY_VARIANTS)]
+    noise = np.tile(AUDIO, (1, 4))[:, :WINDOW]
+    sound = variant_sound("v", "drums", noise, noise * 0.9, 44_100)
+    layers = {(name, "dit"): [replace(ERROR, path=f"transformer.layers.{i}.ff") for i in range(40)] for name in names}
+    evidence = replace(EVIDENCE, sounds=[replace(sound, variant=name) for name in names], layers=layers)
+    checks = [replace(CHECK, variant=names[i % MANY_VARIANTS], case=f"case {i}", value=2.0) for i in range(MANY_CHECKS)]
+    assert len(page(checks=checks, evidence=evidence).encode()) < MOST_BYTES
+
+
+def test_latencies_of_the_judged_files_are_shown() -> None:
+    text = page(latency=[LATENCY, replace(LATENCY, noisy=True, ratio=None, peak_bytes=None)])
+    row = "<td>a CPU</td><td>2</td><td>dit</td><td>litert_int8</td>"
+    assert f"{row}<td>12.3 ms</td><td>3.50</td><td>1024 MiB</td>" in text
+    assert f"{row}<td>noisy</td><td>-</td><td>-</td>" in text
+    assert "<h2>Latency</h2>" not in page()
 
 
 def test_devices_stand_side_by_side() -> None:

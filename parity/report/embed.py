@@ -1,0 +1,123 @@
+"""A card put into the README of a repository: what others wrote there stays as it is, byte for byte."""
+
+import re
+from typing import Any
+
+import yaml
+
+from parity.report.front_matter import FENCE, OURS
+from reference.spec.errors import InputError
+
+BEGIN = f"<!-- {OURS}: begin. The command 'card' replaces what stands from here to the end -->"
+END = f"<!-- {OURS}: end -->"
+MARK = re.compile(rf"<!-- {OURS}: (begin|end)\b[^>]*-->")
+KEY = re.compile(r"(?m)^(?=[^\s#-])")  # where a key of the outermost level begins
+INDEX, BASE = "model-index", "base_model"
+BOM = "\ufeff"
+
+
+def embedded(readme: str, card: str) -> str:
+    """A README with the card in its marked block, and with what the hub reads of the card in its front matter.
+
+    Keys that the README has stay; of its `model-index` those results that are not ours do. Raises InputError where it cannot.
+    """
+    mark, lines = BOM if readme.startswith(BOM) else "", "\r\n" if "\r\n" in readme else "\n"
+    ours, card_body = parted(card)
+    theirs, body = parted(readme.removeprefix(mark).replace("\r\n", "\n"))
+    text = f"{FENCE}\n{_merged(theirs, _keys(ours))}{FENCE}\n{_with_block(body, _deeper(card_body))}"
+    return mark + text.replace("\n", lines)
+
+
+def with_base_model(card: str, base_model: str) -> str:
+    """The card, saying of which model on the hub this is a conversion."""
+    front, body = parted(card)
+    others = {name: value for name, value in _keys(front).items() if name != BASE}
+    return f"{FENCE}\n{_yaml({BASE: base_model, **others})}{FENCE}\n{body}"
+
+
+def says_base_model(card: str) -> bool:
+    """Whether a card names the original."""
+    return BASE in _keys(parted(card)[0])
+
+
+def parted(text: str) -> tuple[str, str]:
+    """The front matter of a Markdown text, without its fences, and all behind it; "" where it has none."""
+    lines = text.splitlines(keepends=True)
+    fences = [number for number, line in enumerate(lines) if line.rstrip() == FENCE][:2]
+    if len(fences) < 2 or fences[0] != 0:
+        return "", text
+    return "".join(lines[1 : fences[1]]), "".join(lines[fences[1] + 1 :])
+
+
+def _merged(theirs: str, ours: dict[str, Any]) -> str:
+    """Their front matter as it stands, but for our results; what it lacks of ours is added at its end."""
+    there = _keys(theirs)
+    _require_one_original(there.get(BASE), ours.get(BASE))
+    index = _index(there.get(INDEX), ours.get(INDEX))
+    added = {name: value for name, value in ours.items() if name not in there and name != INDEX}
+    added |= {INDEX: index} if index else {}
+    kept = "".join(part for part in KEY.split(theirs) if not re.match(rf"['\"]?{INDEX}['\"]?\s*:", part))
+    text = kept + ("" if kept.endswith("\n") or not kept else "\n") + (_yaml(added) if added else "")
+    if not _reads_as(text, {name: value for name, value in there.items() if name != INDEX} | added):
+        raise InputError("its front matter cannot be added to as it is written; expected one key a line, each from the margin on")
+    return text
+
+
+def _reads_as(text: str, wanted: dict[str, Any]) -> bool:
+    try:
+        return _keys(text) == wanted
+    except InputError:
+        return False
+
+
+def _require_one_original(theirs: Any, ours: Any) -> None:
+    """Raise InputError for a README that is of another model's conversion; it may name several originals."""
+    if theirs and ours and ours not in (theirs if isinstance(theirs, list) else [theirs]):
+        raise InputError(f"says {BASE} {theirs}, the card says {ours}; correct the README, or give --base-model")
+
+
+def _index(theirs: Any, ours: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+    """Their entries with our results in the place of those we put there before."""
+    try:
+        others = [{**entry, "results": [one for one in entry["results"] if not _is_ours(one)]} for entry in theirs or []]
+    except (TypeError, KeyError, AttributeError):
+        raise InputError(f"its {INDEX} is of another shape than the hub's; expected a list of a name and results") from None
+    left = [entry for entry in others if entry["results"]]  # an entry without results says nothing
+    if left and ours:
+        left[0]["results"] += ours[0]["results"]
+    return left or ours or []
+
+
+def _is_ours(result: dict[str, Any]) -> bool:
+    return bool(result.get("dataset", {}).get("type") == OURS)
+
+
+def _with_block(body: str, block: str) -> str:
+    """The text with the block in the place of the one that is marked, or behind everything."""
+    marks = list(MARK.finditer(body))
+    whole = f"{BEGIN}\n\n{block.strip()}\n\n{END}"
+    if not marks:
+        return f"{body.rstrip()}\n\n{whole}\n" if body.strip() else f"\n{whole}\n"
+    found = [mark[1] for mark in marks]
+    if found != ["begin", "end"]:
+        raise InputError(f"marks of {OURS} do not belong together ({', '.join(found)}); leave one of each, or none")
+    return body[: marks[0].start()] + whole + body[marks[1].end() :]
+
+
+def _deeper(text: str) -> str:
+    """Every heading a level down: the page has a title of its own."""
+    return re.sub(r"(?m)^#", "##", text)
+
+
+def _keys(front: str) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(front) or {}
+    except yaml.YAMLError as error:
+        raise InputError(f"its front matter is no YAML ({' '.join(str(error).split())}); correct it") from None
+    if not isinstance(found, dict):
+        raise InputError(f"its front matter holds {type(found).__name__}, expected keys and values")
+    return found
+
+
+def _yaml(content: dict[str, Any]) -> str:
+    return str(yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=1000))
