@@ -49,12 +49,13 @@ def look_inside(options: InsideOptions, store: Store, say: Say) -> list[ModuleEr
     if options.out is not None:
         for path in overlay_paths(options.out, stem):
             check_free(path, options.force)
-    if bundle.manifest.source is None or more:
-        raise InputError(f"{options.bundle}: was made elsewhere; only files of this project name the modules inside them")
+    if more:
+        raise InputError(f"{options.bundle}: holds {1 + len(more)} bundles; lay the one to look into in a folder of its own")
     if options.stage not in bundle.manifest.stages:
         raise InputError(
             f"{options.bundle}: has no stage '{options.stage}'; it has {', '.join(bundle.manifest.stages)}"
         )
+    _require_named_inputs(bundle, options.stage)
     threads = torch.get_num_threads()
     torch.set_num_threads(os.cpu_count() or 1)
     try:
@@ -70,6 +71,18 @@ def look_inside(options: InsideOptions, store: Store, say: Say) -> list[ModuleEr
         for path in write_overlays(options.out, stem, errors, options.force):
             say(f"wrote {path}")
     return errors
+
+
+def _require_named_inputs(bundle: Bundle, stage: str) -> None:
+    """Raise InputError for a file made elsewhere that is fed under other names: what is inside is not named after our modules
+    either."""
+    binding = bundle.manifest.stages[stage].binding
+    other = [one.theirs.name for one in binding.inputs if one.theirs.name != one.ours.name] if binding is not None else []
+    if other:
+        raise InputError(
+            f"{bundle.path(stage)}: was made elsewhere, from modules of other names (it is fed '{other[0]}'); give a file that "
+            "litert-torch or torch.onnx made of the reference's own modules"
+        )
 
 
 def _loaded(

@@ -63,3 +63,17 @@ def test_a_graph_without_module_names_is_told(bundles: Mapping[str, Bundle]) -> 
     assert (bundles["onnx2tf"].folder / MANIFEST_NAME).is_file()
     code, output = localize("--bundle", bundles["onnx2tf"].folder, "--stage", "conditioner")
     assert (code, "none of its tensors is named after a module" in output) == (2, True), output
+
+
+def test_files_without_a_manifest_are_looked_into_where_their_modules_have_our_names(
+    bundles: Mapping[str, Bundle], tmp_path: Path
+) -> None:
+    folder = copied(bundles["fp32"], tmp_path)
+    (folder / MANIFEST_NAME).unlink()
+    code, output = localize("--bundle", folder, "--stage", "decoder")
+    assert (code, "no module is at fault" in output) == (0, True), output
+
+
+def test_files_of_other_modules_are_told(positional: Path) -> None:
+    code, output = localize("--bundle", positional, "--stage", "dit")
+    assert (code, "from modules of other names" in output) == (2, True), output
