@@ -15,8 +15,7 @@ from pathlib import Path
 import pytest
 
 OTHER_RUN = ("PYTEST_XDIST", "PYTEST_ADDOPTS")  # variables that are for the run this one is part of
-ONCE = "ignore:Module already imported:pytest.PytestAssertRewriteWarning"  # by the run before, which a user has none of
-QUIET_ALONE = ("-q", "-p", "no:xdist", "-W", ONCE)
+QUIET_ALONE = ("-q", "-p", "no:xdist")
 
 
 @dataclass(frozen=True, kw_only=True)
