@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from urllib.parse import quote
 from xml.etree import ElementTree
 
 from parity.explain.inside.overlays import write_overlays
@@ -13,6 +14,7 @@ from parity.report.page import page
 from parity.report.report import Report
 
 SOUNDS = "sounds"
+LONGEST = 100  # characters of a contender's name in that of a file, of which systems take 255 bytes
 
 
 def write_report(report: Report, folder: Path) -> None:
@@ -26,11 +28,16 @@ def write_report(report: Report, folder: Path) -> None:
         (folder / name).write_text(text, encoding="utf-8", errors="backslashreplace")
     for (variant, stage), errors in report.evidence.layers.items():
         if errors:
-            write_overlays(folder / "overlays", f"{variant}.{stage}", errors)
-    for sound in report.evidence.sounds:
+            write_overlays(folder / "overlays", f"{_file_name(variant)}.{stage}", errors)
+    for number, sound in enumerate(report.evidence.sounds):
         (folder / SOUNDS).mkdir(exist_ok=True)
-        (folder / SOUNDS / f"{sound.variant}.flac").write_bytes(sound.exact)
+        (folder / SOUNDS / f"{number:02}.{_file_name(sound.variant)}.flac").write_bytes(sound.exact)
     ElementTree.ElementTree(_junit(report)).write(folder / "junit.xml", encoding="utf-8", xml_declaration=True)
+
+
+def _file_name(variant: str) -> str:
+    """What a contender is called, as one part of a path; it may hold the folders of a bundle. Of a long one the end."""
+    return quote(variant, safe="@+")[-LONGEST:]
 
 
 def _junit(report: Report) -> ElementTree.Element:
