@@ -108,7 +108,9 @@ class Line:
         with self.lock:
             return self.waiting.pop() if self.waiting else None
 
-    def _begin(self, _: object = None) -> None:
+    def _begin(self, before: Future[Found] | None = None) -> None:
+        if before is not None and before.exception() is not None:
+            return  # it is told in its turn; a process that is gone can be handed nothing
         with self.lock:  # handed over one at a time, for what is handed over cannot be had back
             if not self.waiting:
                 return

@@ -31,8 +31,7 @@ class Runtime:
     `arithmetic` is what its stages are computed in where no file says so, `exceptions` those that are computed otherwise.
     `integer_kernels` tells what its integer kernels do on this machine; None where nothing quantized is judged with it.
     `missing` says why it cannot be run on this machine at all, if it cannot; `here` what it computes with on this machine,
-    where that is not all its own. `one_core`: it computes on one core, whatever it is asked for, and lets other Python code run
-    meanwhile.
+    where that is not all its own. `one_core`: it computes on one core, whatever it is asked for.
     """
 
     name: str

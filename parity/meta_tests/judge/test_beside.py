@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -77,14 +78,16 @@ def test_answers_from_elsewhere_are_nobody_else_s_to_ask(judge: Judge) -> None:
 
 
 class Elsewhere(Executor):
-    """A pool that goes on working, or is done at once with what it is given."""
+    """A pool that goes on working, or is done at once with what it is given, or fails."""
 
-    def __init__(self, found: Found | None = None) -> None:
-        self.found = found
+    def __init__(self, found: Found | None = None, error: Exception | None = None) -> None:
+        self.found, self.error = found, error
 
     def submit(self, *_: object) -> Future[Any]:  # type: ignore[override]
         given: Future[Any] = Future()
-        if self.found is not None:
+        if self.error is not None:
+            given.set_exception(self.error)
+        elif self.found is not None:
             given.set_result(self.found)
         return given
 
@@ -103,6 +106,13 @@ def test_one_is_handed_over_at_a_time_and_the_rest_is_judged_here(judge: Judge) 
     found = line.told(plan, quiet)
     assert found == {SLOW: list(plan_of(judge, SLOW).of_one(SLOW, quiet)), OTHER: []}
     assert found[SLOW]
+
+
+def test_a_process_that_failed_is_handed_nothing_more(judge: Judge) -> None:
+    line = Line(Elsewhere(error=BrokenProcessPool("killed")), b"", [SLOW, OTHER])
+    assert (list(line.begun), line.waiting) == ([SLOW], [OTHER])
+    with pytest.raises(BrokenProcessPool):
+        line.told(plan_of(judge, SLOW, OTHER), quiet)
 
 
 def test_bad_input_is_told_by_its_own_sentence(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:
