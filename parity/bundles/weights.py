@@ -15,8 +15,8 @@ from reference.pipeline import StageModel
 
 @dataclass
 class Weights:
-    """What the files of bundles of one model hold. Of a large model the contents are kept, and of one file at a time the
-    checkpoint's weights stored as it stores them, in as much room as it takes."""
+    """What the files of bundles of one model hold. Of a large model the contents are kept, and the stage of one file at a
+    time whose weights are stored as it stores them."""
 
     model: StageModel
     files: Files
@@ -47,10 +47,9 @@ class Weights:
         """The reference with the checkpoint's weights stored as a stage's file stores them. Raises InputError as `rebuilt`."""
         key = self._key(bundle, stage)
         if key not in self._requantized:
-            found = rebuilt(self._audit(bundle, stage), keep=not self.model.large, constant=requantized)
             if self.model.large:
-                self._requantized.clear()
-            self._requantized[key] = found
+                self._requantized.clear()  # first, so that never two are there
+            self._requantized[key] = rebuilt(self._audit(bundle, stage), keep=not self.model.large, constant=requantized)
         return self._requantized[key]
 
     def _key(self, bundle: Bundle, stage: str) -> tuple[str, str]:

@@ -14,8 +14,12 @@ from hypothesis import strategies as st
 from litert_pipeline.bundle import Bundle
 from litert_pipeline.run.litert import LiteRTStage
 from parity.bundles.audit import audit
+from parity.bundles.constants import Constant
+from parity.bundles.files import Files
 from parity.bundles.forms import forms
+from parity.bundles.matching import Match
 from parity.bundles.rebuilt import rebuilt
+from parity.bundles.weights import Weights
 from parity.faults.bench import Bench
 from parity.faults.catalogue import CATALOGUE
 from parity.faults.file_edits import edit_file, values
@@ -32,6 +36,7 @@ from parity.mixes.table import MIXES
 from parity.mixes.tools import apply
 from parity.test_parity import case_called
 from parity.truth.interpreted import uses_of
+from reference.pipeline import StageModules
 from reference.spec.stages import ALL_STAGES, signatures
 from reference.spec.tensors import Array
 
@@ -136,6 +141,29 @@ def test_a_rebuilt_reference_answers_like_a_file_of_small_weights(judge: Judge, 
     answer = judge.answers("dit", "litert_int8_weight_only", case)[0]["velocity"]
     assert relative_l2(stage(stage_feed("dit", truth))["velocity"], answer) <= SAME_SUMS
     assert relative_l2(judge.model.stage("dit")(stage_feed("dit", truth))["velocity"], answer) > FAR * SAME_SUMS
+
+
+def test_what_stands_in_the_place_of_a_constant_is_asked_for_once(judge: Judge, bundles: Mapping[str, Bundle]) -> None:
+    """Of a large file, finding all takes as long as a whole call."""
+    asked: list[str] = []
+
+    def noted(match: Match) -> Constant:
+        asked.append(match.constant.name)
+        return match.constant
+
+    stage = rebuilt(audit(bundles["int8"].path("dit"), forms(judge.model, "dit")), keep=False, constant=noted)
+    for call in range(2):
+        stage(stage_feed("dit", judge.truth(case_called(judge, "drums")), call))
+    assert len(asked) == len(set(asked)) > 0
+
+
+def test_of_a_large_model_one_file_s_stored_weights_are_kept(judge: Judge, bundles: Mapping[str, Bundle]) -> None:
+    whole = judge.model.modules
+    weights = Weights(model=replace(judge.model, modules=StageModules(whole, whole.__getitem__, held_bytes=1)), files=Files())
+    first = weights.requantized(bundles["int8"], "dit")
+    assert weights.requantized(bundles["int8"], "dit") is first
+    weights.requantized(bundles["int4_blockwise"], "dit")
+    assert weights.requantized(bundles["int8"], "dit") is not first
 
 
 def test_feeds_are_rounded_as_the_kernels_round_them(judge: Judge, bundles: Mapping[str, Bundle]) -> None:
