@@ -48,7 +48,7 @@ def _verdicts(judge: Judge, policy: Policy, say: Say) -> dict[str, GateVerdict]:
     asked = chosen(names, judge.contenders)
     variants, left_out = without_unable(asked, judge.contenders, judge.files)
     plan = subject_of(judge.stage_model).plan(judge, variants, None, Sweep())
-    checks = list(plan.checks(lambda _: None, os.cpu_count() or 1))
+    checks = list(plan.checks(say, os.cpu_count() or 1))
     found = {}
     for one in judged_bundles(judge, asked, list(bundles.values()), made_here=False):
         verdict = bundle_verdict(one, checks, shared_files(plan), {row.variant for row in left_out}, policy)
