@@ -89,6 +89,8 @@ SCHEMES: Mapping[str, Scheme] = {
     )
 }  # fmt: skip
 UNTOUCHED = "float"
+# The quantizer writes the file anew and quantizes nothing. What it saves by that alone is no scheme's doing.
+REWRITTEN: QuantizerRecipe = [{"regex": ".*", "operation": "*", "algorithm_key": "no_quantize"}]
 
 
 def schemes_called(names: Iterable[str] | None) -> list[Scheme]:

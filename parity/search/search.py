@@ -65,16 +65,18 @@ class Found:
         return correlation(expected, measured), correlation(np.log(expected), np.log(measured))
 
     def beside(self, own: Point) -> str:
-        """How a recipe of this project stands to the front, in a sentence."""
-        objective = self.wanted.objective
-        better = [point for point in self.points if dominates(point.values(objective), own.values(objective))]
+        """How a recipe of this project stands to what was found, in a sentence."""
+        objective, refused = self.wanted.objective, {point.name for point in self.refused}
         equal = [point for point in self.points if point.values(objective) == own.values(objective)]
-        if better:
-            return f"{own.name} is dominated by {best_of(better, objective).name}, which is closer and no larger or slower"
         if equal:
-            return f"{own.name} is on the front: {equal[0].name} is as close and as large"
-        why = "" if own.close_enough else f": its worst error is {own.share:.0%} of what the policy allows"
-        return f"{own.name} is not dominated by what may be published{why}"
+            return f"{own.name} is on the front: {equal[0].name} is as close and as small"
+        fine = [point for point in self.measured if point.close_enough and point.name not in refused]
+        for points, told in ((self.points, ""), (fine, ", which was measured and not judged")):
+            better = [point for point in points if dominates(point.values(objective), own.values(objective))]
+            if better:
+                return f"{own.name} is dominated by {best_of(better, objective).name}{told}"
+        why = "" if own.close_enough else f", but its worst error is {own.share:.0%} of what the policy allows"
+        return f"{own.name} is dominated by nothing that was measured{why}"
 
 
 def best_of(points: Sequence[Point], objective: str) -> Point:

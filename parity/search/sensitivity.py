@@ -8,7 +8,7 @@ from parity.measure.race import Times
 from parity.search.additive import Additive, Alone
 from parity.search.asking import Asker, Question
 from parity.search.distance import distance, errors
-from parity.search.schemes import UNTOUCHED, Scheme
+from parity.search.schemes import REWRITTEN, UNTOUCHED, Scheme
 from parity.search.space import Group
 from parity.search.trial import FLOAT, QUANTIZED, Result
 from reference.spec.errors import InputError
@@ -35,7 +35,7 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Sensitivity:
-    """All cells, by group and scheme, beside the float file."""
+    """All cells, by group and scheme, beside the float file as the quantizer writes it."""
 
     question: Question
     groups: Sequence[Group]
@@ -74,8 +74,8 @@ def sensitivities(asker: Asker, question: Question, groups: Sequence[Group], sch
         (group.name, scheme.name): group.rules(scheme)
         for group in groups for scheme in schemes if scheme.name != UNTOUCHED and group.takes(scheme)
     }  # fmt: skip
-    found = asker.ask([question.trial([]), *map(question.trial, asked.values())], "one at a time")
-    floor = found.get(question.trial([]).address)
+    found = asker.ask([question.trial(REWRITTEN), *map(question.trial, asked.values())], "one at a time")
+    floor = found.get(question.trial(REWRITTEN).address)
     if floor is None or not errors(floor):
         why = floor.fault if floor else "its process died"
         raise InputError(f"the float file of {question.about.stage} cannot be measured: {why}; look at it with 'parity gate'")

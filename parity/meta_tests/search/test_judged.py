@@ -1,6 +1,7 @@
 """Only what the gate lets pass is on the front, and one seed proposes one way."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -88,7 +89,9 @@ def test_a_recipe_of_ours_is_told_what_dominates_it() -> None:
     best, _ = judged_front(POINTS, wanted(), Gate())
     found = Found(wanted=wanted(), sensitivity=None, measured=POINTS, own=[], points=best)  # type: ignore[arg-type]
     assert "dominated by middle" in found.beside(point("int8", 0.03, 25))
-    assert "is on the front: close is as close" in found.beside(POINTS[0])
+    assert "is on the front: close is as close and as small" in found.beside(POINTS[0])
+    thinned = replace(found, points=[best[0], best[-1]])
+    assert "dominated by middle, which was measured and not judged" in thinned.beside(point("int8", 0.03, 25))
     assert "200% of what the policy allows" in found.beside(point("int4", 0.2, 1))
 
 

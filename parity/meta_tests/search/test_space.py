@@ -17,7 +17,7 @@ from parity.search.heat import by_block, by_scheme
 from parity.search.measured import machine_kind, measure
 from parity.search.page import page_of_sensitivity
 from parity.search.places import Places
-from parity.search.schemes import SCHEMES, schemes_called
+from parity.search.schemes import REWRITTEN, SCHEMES, schemes_called
 from parity.search.sensitivity import Cell, Sensitivity
 from parity.search.space import (
     BLOCK,
@@ -58,7 +58,7 @@ def groups(float_bundle: Bundle) -> tuple[Group, ...]:
 def found(question: Question, groups: tuple[Group, ...], places: Places) -> Sensitivity:
     """Of one layer, INT8 and in blocks it has no room for."""
     group, scheme = groups[1], SCHEMES["int8"]
-    floor, result = (measure(question.trial(rules), places) for rules in ([], group.rules(scheme)))
+    floor, result = (measure(question.trial(rules), places) for rules in (REWRITTEN, group.rules(scheme)))
     cell = Cell(group=group, scheme=scheme, result=result)
     return Sensitivity(
         question=question, groups=groups, schemes=schemes_called(["int8", "int4_b256"]), floor=floor,
@@ -88,6 +88,13 @@ def test_a_quantized_layer_is_the_only_one_that_is(found: Sensitivity) -> None:
     assert [(part.count, part.values) for part in small] == [(1, cell.group.values)]
     assert 0 < found.saved_bytes(cell) <= 3 * cell.group.values
     assert 0 < cell.distance < MOST_ROUNDED
+
+
+def test_what_the_quantizer_writes_anew_is_the_float_file(found: Sensitivity, question: Question, places: Places) -> None:
+    """So the floor's errors are float's own, and no scheme is credited with what writing alone saves."""
+    plain = measure(question.trial([]), places)
+    assert plain.numbers == found.floor.numbers
+    assert plain.size_bytes >= found.floor.size_bytes
 
 
 def test_a_mix_is_the_bundle_that_quantize_makes_of_its_recipe(
