@@ -119,6 +119,38 @@ def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
 
 
+# what the config says: how the sentence begins behind the folder, and what it advises
+NO_NAMES = {
+    "": "names its text encoder ''; expected a name such as 't5-base'",
+    "..": "names its text encoder '..'; expected a name such as 't5-base'",
+    "/": "names its text encoder ''; expected a name such as 't5-base'",
+    "t5 tiny": "put its three files there (config.json, model.safetensors, spiece.model); no repository on the hub is called so",
+    "/models/t5": "put its three files there",
+    "../t5": "put its three files there",
+    "tö5": "put its three files there",
+}
+
+
+@pytest.mark.usefixtures("no_hub")
+@pytest.mark.parametrize("name", NO_NAMES)
+def test_a_name_that_no_text_encoder_has_is_told(copy: Path, name: str) -> None:
+    config = copy / "model_config.json"
+    config.write_text(config.read_text().replace('"t5-tiny"', f'"{name}"'))
+    with pytest.raises(InputError) as told:
+        load_model(copy)
+    assert NO_NAMES[name] in str(told.value)
+    assert "hf download" not in str(told.value)
+
+
+@pytest.mark.usefixtures("no_hub")
+def test_the_command_can_be_typed_where_a_path_has_spaces(copy: Path) -> None:
+    shutil.rmtree(copy / "t5-tiny")
+    (copy / "t5-tiny").write_text("no folder")
+    spaced = copy.rename(copy.with_name("my model"))
+    with pytest.raises(InputError, match=r't5-tiny: is no folder; .* --local-dir ".*/my model/t5-tiny"\' gets the three'):
+        load_model(spaced)
+
+
 @pytest.mark.usefixtures("no_hub")
 def test_a_model_without_its_t5_says_what_to_get_and_how(copy: Path) -> None:
     (copy / "t5-tiny").rename(copy / "elsewhere")

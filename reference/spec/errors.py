@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import signal
 import sys
 import threading
@@ -14,6 +15,8 @@ EXIT_OK, EXIT_REFUSE, EXIT_NOT_JUDGED, EXIT_INTERRUPTED, EXIT_TERMINATED = 0, 1,
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 TRACEBACK = "STABLE_AUDIO_PARITY_TRACEBACK"
 NOBODY_READS = "error: nobody reads the output any more"
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")  # ends a line, moves a cursor, or turns letters round
+NO_MEMORY = ("DefaultCPUAllocator", "Storage size calculation overflowed")  # torch raises a RuntimeError that says so
 KILLED = -9  # as subprocess reports a process that was killed, most often for want of memory
 
 
@@ -53,7 +56,11 @@ def exit_with_one_line(at_fault: str = "this program", passing: tuple[type[Excep
         if error.filename is None:
             _leave(_fault(error, at_fault))
         _leave(f"error: {error.filename}: {error.strerror}; choose another path or free it")
+    except MemoryError as error:
+        _leave(_out_of_memory(error))
     except (Exception, SystemExit) as error:
+        if any(words in str(error) for words in NO_MEMORY):
+            _leave(_out_of_memory(error))
         rich_gave_up = isinstance(error, SystemExit) and isinstance(error.__context__, BrokenPipeError)
         _leave(NOBODY_READS if rich_gave_up else _fault(error, at_fault))
 
@@ -83,8 +90,20 @@ def raise_process_error(code: int, errors: str, doing: str) -> None:
         raise InputError((lines or [f"{doing} ended with exit code {code}{killed}"])[-1].removeprefix("error: "))
 
 
+def one_line(text: str) -> str:
+    """The text with whatever would end its line or steer a terminal written out: names of files and tensors may hold anything."""
+    return CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def _out_of_memory(error: BaseException) -> str:
+    return (
+        f"error: more memory is needed than there is ({one_line(str(error)) or type(error).__name__}); "
+        "ask for something smaller, or free some: the sizes of a model are those of its config"
+    )
+
+
 def _leave(line: str, code: int = EXIT_NOT_JUDGED) -> NoReturn:
-    print(line, file=sys.stderr)
+    print(one_line(line), file=sys.stderr)
     raise SystemExit(code) from None
 
 
