@@ -40,19 +40,22 @@ class ModelFiles:
         if last in ("", ".", ".."):
             raise InputError(f"{self.config}: names its text encoder '{name}'; expected a name such as 't5-base' (t5_model_name)")
         folder = self.config.parent / last
-        if folder.is_dir():
+        absent = _absent(folder)
+        if absent is None:
             return folder
-        from reference.hub import fetch
-
         repository = name if "/" in name else f"{T5_OWNER}/{name}"
-        missing = f"{folder}: {_absence(folder)}; the model's text encoder is '{name}', which comes apart from it: "
+        missing = f"{absent}; the model's text encoder is '{name}', which comes apart from it: "
         if not HUB_ID.fullmatch(repository):
             raise InputError(f"{missing}put its three files there ({', '.join(T5_FILES)}); no repository on the hub is called so")
+        command = f"'hf download {repository} {' '.join(T5_FILES)} --local-dir {_typed(folder)}' gets the three files"
+        if folder.is_dir():
+            raise InputError(f"{missing}{command}")
+        from reference.hub import fetch
+
         try:
             return fetch(repository, list(T5_FILES))
         except InputError as error:
-            command = f"'hf download {repository} {' '.join(T5_FILES)} --local-dir {_typed(folder)}'"
-            raise InputError(f"{missing}{command} gets the three files ({error})") from None
+            raise InputError(f"{missing}{command} ({error})") from None
 
     def weights_sha256(self) -> str:
         """One hash for the weights: the file's own, or that of all files' hashes."""
@@ -60,9 +63,12 @@ class ModelFiles:
         return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
-def _absence(folder: Path) -> str:
-    """Why a path is no folder."""
-    return "is no folder" if os.path.lexists(folder) else "no such folder"
+def _absent(folder: Path) -> str | None:
+    """What a T5 folder lacks, in words; None where all is there."""
+    if not folder.is_dir():
+        return f"{folder}: {'is no folder' if os.path.lexists(folder) else 'no such folder'}"
+    there = [any((folder / name).is_file() for name in names) for names in (T5_FILES[:1], T5_WEIGHTS, T5_FILES[2:])]
+    return None if all(there) else f"{folder / T5_FILES[there.index(False)]}: no such file"
 
 
 def _typed(path: Path) -> str:

@@ -305,7 +305,7 @@ BAD_WEIGHTS: dict[str, tuple[Callable[[Path], Any], str]] = {
         "expected one of model.safetensors, model.ckpt, base_model.safetensors",
     ),
     "no t5 config": (lambda f: (f / "t5-tiny" / "config.json").unlink(), "no such file"),
-    "no t5 weights": (lambda f: (f / "t5-tiny" / "model.safetensors").unlink(), "no weights found"),
+    "no t5 weights": (lambda f: (f / "t5-tiny" / "model.safetensors").unlink(), "no such file; the model's text encoder"),
     "no tokenizer": (lambda f: (f / "t5-tiny" / SPIECE_NAME).unlink(), "no such file"),
     "damaged tokenizer": (lambda f: (f / "t5-tiny" / SPIECE_NAME).write_bytes(b"no"), "not a readable SentencePiece"),
 }

@@ -161,6 +161,16 @@ def test_a_model_without_its_t5_says_what_to_get_and_how(copy: Path) -> None:
     assert f"{command} gets the three files" in str(told.value)
 
 
+@pytest.mark.parametrize("gone", T5_FILES)
+def test_a_t5_folder_that_lacks_a_file_says_what_to_get(copy: Path, gone: str) -> None:
+    (copy / "t5-tiny" / gone).unlink()
+    with pytest.raises(InputError) as told:
+        load_model(copy)
+    command = f"'hf download google-t5/t5-tiny {' '.join(T5_FILES)} --local-dir {copy / 't5-tiny'}' gets the three files"
+    assert f"{copy / 't5-tiny' / gone}: no such file; the model's text encoder is" in str(told.value)
+    assert str(told.value).endswith(command)
+
+
 def test_a_t5_that_is_not_beside_the_model_is_fetched(copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (copy / "t5-tiny").rename(tmp_path / "elsewhere")
     asked = []
