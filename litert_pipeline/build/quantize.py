@@ -43,6 +43,7 @@ def quantize(source: Path, out: Path, recipe: Recipe, *, force: bool = False, sa
                 _require_smaller(path, entry, stage, recipe)
                 stages[stage] = stage_file(path, entry.signature, compute)
             else:
+                say(f"copying {stage}, {place}")
                 copy_model(bundle.path(stage), folder)
                 stages[stage] = dataclasses.replace(entry, compute=compute)
         if bundle.manifest.codec is None:

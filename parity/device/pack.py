@@ -23,7 +23,7 @@ from parity.measure.sweep import Sweep
 from parity.runtimes import REFERENCES
 from parity.runtimes.half_compute import HALF_FILE
 from parity.truth.store import Store
-from reference.progress import Say
+from reference.progress import Say, numbered
 from reference.spec.errors import InputError
 from reference.spec.files import new_folder, sha256_of
 from reference.spec.replaced import require_apart
@@ -105,8 +105,8 @@ def _plan(options: PackOptions, judge: Judge, folder: Path, say: Say) -> Plan:
     rights = packing.rights(variants)
     questions = packing.asked(variants)
     checks: list[Check] = []
-    for variant in variants:
-        say(f"measuring the limits of {variant.name}")
+    for place, variant in numbered(variants):
+        say(f"measuring the limits of {variant.name}, {place}")
         checks += packing.checks([variant])
     bundles = {names[id(bundle)]: bundle for bundle in _packed_bundles(gate)}
     return Plan(

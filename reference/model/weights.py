@@ -54,9 +54,9 @@ def read_parts(files: ModelFiles, prefixes: tuple[str, ...]) -> tuple[StateDict,
     """
     state = _official_names(read_tensors(files.weights), files.weights)
     if not any(name.startswith(DIT_PREFIX) for name in state):
-        found = _some(sorted(state)) or "no tensor at all"
+        some = _some(sorted(state)) or "no tensor at all"
         raise InputError(
-            f"{files.weights}: holds no diffusion transformer ({found}); expected '{DIT_PREFIX}...'"
+            f"{files.weights}: holds no diffusion transformer ({some}); expected '{DIT_PREFIX}...'"
         )
     used = []
     for companion in files.companions:

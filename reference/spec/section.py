@@ -27,14 +27,14 @@ class Section:
             if default:
                 return default[0]
             raise InputError(f"{self.file}: key '{self.path(key)}' is missing, expected {kind.__name__}")
-        value = self._left.pop(key)
+        value: Any = self._left.pop(key)
         if value is None and default and default[0] is None:
             return None
         if kind is float and type(value) is int and abs(value) < 10**MOST_DIGITS:
             value = float(value)
         if type(value) is not kind:
             raise InputError(f"{self.file}: '{self.path(key)}' must be {kind.__name__}, found {describe(value)}")
-        if kind is float and not math.isfinite(value):
+        if type(value) is float and not math.isfinite(value):
             raise InputError(f"{self.file}: '{self.path(key)}' must be a finite number, found {value}")
         return value
 
