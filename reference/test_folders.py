@@ -16,7 +16,7 @@ import pytest
 
 from reference.spec.errors import EXIT_INTERRUPTED, EXIT_NOT_JUDGED, EXIT_TERMINATED, InputError, exit_with_one_line
 from reference.spec.files import new_file, new_folder
-from reference.spec.replaced import WRITTEN, require_apart
+from reference.spec.replaced import WRITTEN, require_apart, require_outside
 
 CONTENT = "ours.txt"
 
@@ -125,6 +125,16 @@ def test_what_is_needed_is_not_replaced(tmp_path: Path, needed: str) -> None:
     with pytest.raises(InputError, match=f"holds {tmp_path / needed}, which is needed to write it"):
         require_apart(tmp_path / "out", [tmp_path / "model", tmp_path / needed])
     require_apart(tmp_path / "other", [tmp_path / needed])
+
+
+@pytest.mark.parametrize("place", ["int8/report", "int8/a/b/report", "link/report", "int8/../int8/report"])
+def test_a_bundle_does_not_come_to_hold_its_report(tmp_path: Path, place: str) -> None:
+    (tmp_path / "int8").mkdir()
+    (tmp_path / "link").symlink_to("int8")
+    with pytest.raises(InputError, match=rf"report: lies in the bundle {tmp_path / 'int8'}, .*; choose a path outside"):
+        require_outside(tmp_path / place, [tmp_path / "fp32", tmp_path / "int8"])
+    for apart in ("report", "int8-report", "int8"):
+        require_outside(tmp_path / apart, [tmp_path / "int8"])
 
 
 def test_two_do_not_write_one_folder(tmp_path: Path) -> None:

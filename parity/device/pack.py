@@ -26,7 +26,7 @@ from parity.truth.store import Store
 from reference.progress import Say, numbered
 from reference.spec.errors import InputError
 from reference.spec.files import new_folder, sha256_of
-from reference.spec.replaced import require_apart
+from reference.spec.replaced import require_apart, require_outside
 
 LITERT = "litert"
 
@@ -72,6 +72,7 @@ class Packed:
 def pack(options: PackOptions, store: Store, say: Say) -> Packed:
     """Write a kit, whole or not at all. Raises InputError for bad input, and where limits would let a fault pass."""
     require_apart(options.out, (options.model, *options.bundles))
+    require_outside(options.out, options.bundles)
     with new_folder(options.out, options.force) as folder:
         bundles = given_bundles(options.bundles, options.model)
         _require_packable(bundles)
