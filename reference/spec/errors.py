@@ -8,9 +8,11 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NoReturn
 
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+EXIT_SIGNAL = 128  # and the number of a signal, as a shell has it
 EXIT_OK, EXIT_REFUSE, EXIT_NOT_JUDGED, EXIT_INTERRUPTED, EXIT_TERMINATED = 0, 1, 2, 130, 143
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 TRACEBACK = "STABLE_AUDIO_PARITY_TRACEBACK"
@@ -25,7 +27,8 @@ class InputError(Exception):
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM: like an interrupt, so that what is half-written and processes that were started are cleaned up."""
+    """SIGTERM, or SIGHUP of a terminal that was closed: like an interrupt, so that what is half-written and processes that were
+    started are cleaned up."""
 
 
 @contextmanager
@@ -40,8 +43,8 @@ def exit_with_one_line(at_fault: str = "this program", passing: tuple[type[Excep
             yield
     except passing:
         raise
-    except Terminated:
-        _leave("terminated", EXIT_TERMINATED)
+    except Terminated as ended:
+        _leave("terminated", *ended.args)
     except KeyboardInterrupt:
         _leave("interrupted", EXIT_INTERRUPTED)
     except InputError as error:
@@ -67,19 +70,26 @@ def exit_with_one_line(at_fault: str = "this program", passing: tuple[type[Excep
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """SIGTERM raises Terminated, in the one thread that may say so."""
+    """Signals that end a program raise Terminated or KeyboardInterrupt, in the one thread that may say so; one that is ignored
+    (nohup) stays so. The first is enough: another, as of who presses Ctrl-C twice, would end the cleaning up."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, _terminate)
+    before = {number: signal.getsignal(number) for number in ENDING}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, _terminate)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _terminate(number: int, frame: object) -> NoReturn:
-    raise Terminated
+    for other in ENDING:
+        signal.signal(other, signal.SIG_IGN)
+    raise KeyboardInterrupt if number == signal.SIGINT else Terminated(EXIT_SIGNAL + number)
 
 
 def raise_process_error(code: int, errors: str, doing: str) -> None:
@@ -103,7 +113,8 @@ def _out_of_memory(error: BaseException) -> str:
 
 
 def _leave(line: str, code: int = EXIT_NOT_JUDGED) -> NoReturn:
-    print(one_line(line), file=sys.stderr)
+    with suppress(OSError):  # of a terminal that is closed
+        print(one_line(line), file=sys.stderr)
     raise SystemExit(code) from None
 
 
