@@ -85,3 +85,11 @@ def test_output_that_nobody_reads_is_no_refusal(tmp_path: Path) -> None:
         process.stdout.close()
         assert process.stderr.read() == "error: nobody reads the output any more\n"
     assert process.returncode == 2
+
+
+def test_a_folder_that_was_deleted_is_no_place_to_work_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    result = run(lambda: None)
+    assert (result.exit_code, result.stderr.startswith("error: the folder you are in was deleted; cd to one")) == (2, True)
