@@ -194,6 +194,7 @@ def test_however_the_config_writes_its_name(copy: Path, written: str) -> None:
 UNASKABLE: dict[str, Exception] = {
     "a name that none has": HFValidationError("Cannot have -- or .. in repo_id: 'out/small..v2'."),
     "a proxy without its module": ImportError("Using SOCKS proxy, but the 'socksio' package is not installed."),
+    "an address that is none": Exception("Relative URLs cannot have a path starting with ':'"),
     "a token of other letters": UnicodeEncodeError("ascii", "töken", 1, 2, "ordinal not in range(128)"),
 }
 
