@@ -62,7 +62,7 @@ SHARED := -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 # Of the product's tests: prompts and seconds of each kind. All cases are judged by `make gate`, and by `pytest parity/` without this.
 CASES ?= drums,exactly_full,unicode,seconds_zero,seconds_beyond
 
-.PHONY: gate gate-open1 open1-wide gate-codec codec-full headroom gate-full headline test looked-over types tests more mixes rounded oracle registry mlx peers rungs open1-test faults faults-test docs docs-test bench lock goldens tiny-model emulator arm onnx2tf clean
+.PHONY: gate gate-open1 open1-wide gate-codec codec-full headroom gate-full headline test looked-over types tests more mixes rounded oracle registry mlx peers rungs open1-test search-test faults faults-test docs docs-test bench lock goldens tiny-model emulator arm onnx2tf clean
 
 gate: $(GATE_STAMP) ## convert the embedded tiny model for every variant and judge it; onnx2tf's where it is installed
 	$(BIN)/python -m parity gate --report $(REPORT) --force
@@ -175,6 +175,9 @@ rungs: $(STAMP) ## judge a codec's files as Stability publishes them: one signat
 
 open1-test: $(STAMP) ## judge bundles of the tiny Stable Audio Open 1.0, of which `make test` judges the reference
 	$(BIN)/python -m pytest parity/meta_tests/open1 --benchmark-disable -m open1
+
+search-test: $(STAMP) ## search the tiny model for recipes, 60 mixes, twice: the same front, all of it to be published
+	$(BIN)/python -m pytest parity/meta_tests/search --benchmark-disable -m search
 
 faults: $(GATE_STAMP) ## inject every fault and write docs/faults.md
 	$(BIN)/python -m parity faults --out docs/faults.md --force
