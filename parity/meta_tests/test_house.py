@@ -23,6 +23,7 @@ ROOMS = (
     ("parity.gate", "parity.soak", "parity.latency", "parity.faults"),
     ("parity.subject",),
     ("parity.mixes",),
+    ("parity.search",),
     ("parity.report",),
     ("parity.explain", "parity.device"),
     ("parity.judge",),
