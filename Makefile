@@ -10,6 +10,7 @@ BIN := $(VENV)/bin
 GATE_STAMP := $(VENV)/gate-installed
 STAMP := $(VENV)/installed
 DOCS_STAMP := $(VENV)/docs-installed
+SEARCH_STAMP := $(VENV)/search-installed
 REPORT ?= out/gate
 # The oracle of the tests. Its own dependencies are pinned to packages that no longer install together; the extra
 # `oracle` names the few it needs to be imported.
@@ -62,7 +63,7 @@ SHARED := -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 # Of the product's tests: prompts and seconds of each kind. All cases are judged by `make gate`, and by `pytest parity/` without this.
 CASES ?= drums,exactly_full,unicode,seconds_zero,seconds_beyond
 
-.PHONY: gate gate-open1 open1-wide gate-codec codec-full headroom gate-full headline test looked-over mixes rounded oracle registry mlx peers rungs open1-test faults faults-test docs docs-test bench lock goldens tiny-model emulator arm onnx2tf clean
+.PHONY: gate gate-open1 open1-wide gate-codec codec-full headroom gate-full headline test looked-over mixes rounded oracle registry mlx peers rungs open1-test search-test faults faults-test docs docs-test bench lock goldens tiny-model emulator arm onnx2tf clean
 
 gate: $(GATE_STAMP) ## convert the embedded tiny model for every variant and judge it; onnx2tf's where it is installed
 	$(BIN)/python -m parity gate --report $(REPORT) --force
@@ -165,6 +166,9 @@ peers: $(STAMP) ## judge other people's ports by their own code (see docs/peers.
 rungs: $(STAMP) ## judge a codec's files as Stability publishes them: one signature for each length, FP32 and INT8
 	$(BIN)/python -m pytest parity/meta_tests/judge/test_rungs.py --benchmark-disable -m rungs
 
+search-test: $(STAMP) $(SEARCH_STAMP) ## the tests of the search with real trials, on processes of this machine and on a Ray cluster (80 MB)
+	$(BIN)/python -m pytest parity/meta_tests/search --benchmark-disable -m search
+
 open1-test: $(STAMP) ## judge bundles of the tiny Stable Audio Open 1.0, of which `make test` judges the reference
 	$(BIN)/python -m pytest parity/meta_tests/open1 --benchmark-disable -m open1
 
@@ -201,7 +205,7 @@ onnx2tf: $(ONNX2TF_STAMP) ## the environment of the converter onnx2tf
 
 lock: ## write both lock files again
 	$(PYTHON) -m venv $(VENV)-lock
-	$(VENV)-lock/bin/python -m pip install -qq -e '.[dev,mlx,docs]'
+	$(VENV)-lock/bin/python -m pip install -qq -e '.[dev,mlx,docs,search]'
 	$(VENV)-lock/bin/python -m pip install -qq --no-deps $(ORACLE)
 	echo "# The exact set the gate and the tests run with. Written by 'make lock'." > requirements.lock
 # Linux on aarch64 has a torch of its own (pyproject.toml says why), which a constraint of another version would rule out.
@@ -224,6 +228,10 @@ $(STAMP): $(GATE_STAMP)
 	$(BIN)/python $(INSTALL) -e '.[dev]'
 	$(BIN)/python $(INSTALL) --no-deps $(ORACLE)
 	touch $(STAMP)
+
+$(SEARCH_STAMP): $(GATE_STAMP)
+	$(BIN)/python $(INSTALL) -e '.[search]'
+	touch $(SEARCH_STAMP)
 
 $(DOCS_STAMP): $(GATE_STAMP)
 	$(BIN)/python $(INSTALL) -e '.[docs]'
