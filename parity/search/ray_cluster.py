@@ -54,7 +54,7 @@ def _joined(address: str) -> Iterator[None]:
         with _environment({**os.environ, **QUIET}), _own_signals():
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-        raise InputError(f"Ray at '{address}' cannot be joined ({_line(error)}); expected HOST:PORT as 'ray start' tells it") from None
+        raise InputError(_not_joined(address, error)) from None
     try:
         yield
     finally:
@@ -68,7 +68,11 @@ def _require_answering(address: str) -> None:
         with socket.create_connection((host, int(port)), timeout=PATIENCE_S):
             return
     except (OSError, ValueError) as error:
-        raise InputError(f"Ray at '{address}' cannot be joined ({error}); expected HOST:PORT as 'ray start' tells it") from None
+        raise InputError(_not_joined(address, error)) from None
+
+
+def _not_joined(address: str, error: BaseException) -> str:
+    return f"Ray at '{address}' cannot be joined ({_line(error)}); expected HOST:PORT as 'ray start' tells it"
 
 
 @contextmanager
