@@ -166,7 +166,7 @@ peers: $(STAMP) ## judge other people's ports by their own code (see docs/peers.
 rungs: $(STAMP) ## judge a codec's files as Stability publishes them: one signature for each length, FP32 and INT8
 	$(BIN)/python -m pytest parity/meta_tests/judge/test_rungs.py --benchmark-disable -m rungs
 
-search-test: $(STAMP) $(SEARCH_STAMP) ## the tests of the search with real trials, on processes of this machine and on a Ray cluster (80 MB)
+search-test: $(STAMP) $(SEARCH_STAMP) ## search the tiny model, 60 mixes, twice: the same front, all of it to be published; and trials on a Ray cluster (80 MB)
 	$(BIN)/python -m pytest parity/meta_tests/search --benchmark-disable -m search
 
 open1-test: $(STAMP) ## judge bundles of the tiny Stable Audio Open 1.0, of which `make test` judges the reference

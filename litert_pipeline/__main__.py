@@ -51,13 +51,17 @@ def quantize_command(
     bundle: Annotated[Path, typer.Argument(help=f"Unquantized bundle to start from, such as {SOURCES}.")],
     recipe: Annotated[str, typer.Option(help=f"{', '.join(QUANTIZATIONS)}, or a .json file with rules per stage.")],
     out: OutBundle,
+    stage: Annotated[
+        str | None,
+        typer.Option(help="The stage a .json file is for that holds the official quantizer's list of rules and nothing else."),
+    ] = None,
     force: command.Force = False,
 ) -> None:
     """Quantize a bundle."""
     from litert_pipeline.build.quantize import quantize
     from litert_pipeline.build.recipes import quantization_recipe
 
-    chosen = quantization_recipe(recipe)
+    chosen = quantization_recipe(recipe, stage)
     require_installed([chosen])
     with show_progress(plain_console()) as say:
         quantize(bundle, out, chosen, force=force, say=say)

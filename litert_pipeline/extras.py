@@ -15,12 +15,12 @@ EXTRAS: Mapping[str, str] = {
     ), "judge"),
     **dict.fromkeys(("litert_torch", "litert_converter", "litert_quantizer", "onnxscript"), "build"),
     "mlx": "mlx",
-    "ray": "search",
+    **dict.fromkeys(("optuna", "ray"), "search"),
     **dict.fromkeys(("openvino", "executorch", "mlx_audiogen"), "peers"),
 }  # fmt: skip
 DOES: Mapping[str, str] = {
     "run": "running a bundle", "judge": "judging", "build": "converting and quantizing", "mlx": "running MLX files",
-    "search": "a search on several machines",
+    "search": "searching",
     "peers": "racing other runtimes, and judging others' ports,",
 }  # fmt: skip
 CONVERTERS = ("litert_torch", "litert_converter")

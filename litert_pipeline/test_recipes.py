@@ -24,3 +24,30 @@ def test_a_name_of_its_own_is_taken(tmp_path: Path, name: str) -> None:
 def test_a_name_that_is_taken_or_no_name_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match="give the recipe a name of its own"):
         quantization_recipe(written(tmp_path, name))
+
+
+def of_rules(folder: Path, content: object, name: str = "mine.json") -> str:
+    path = folder / name
+    path.write_text(json.dumps(content))
+    return str(path)
+
+
+def test_the_official_quantizer_s_rules_alone_are_a_recipe_of_a_stage(tmp_path: Path) -> None:
+    recipe = quantization_recipe(of_rules(tmp_path, DYNAMIC_INT8), "dit")
+    assert (recipe.name, recipe.quantize) == ("mine", {"dit": DYNAMIC_INT8})
+
+
+@pytest.mark.parametrize(("content", "name", "stage", "told"), [
+    (DYNAMIC_INT8, "mine.json", "dict", "stage 'dict' is unknown; valid stages: conditioner, dit"),
+    ({"quantize": {}}, "mine.json", "dit", "the top level must be a list of objects, found dict"),
+    (["int8"], "mine.json", "dit", "the top level must be a list of objects, found list"),
+    (DYNAMIC_INT8, "int8.json", "dit", "give the recipe a name of its own"),
+])  # fmt: skip
+def test_rules_that_are_none_are_refused(tmp_path: Path, content: object, name: str, stage: str, told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        quantization_recipe(of_rules(tmp_path, content, name), stage)
+
+
+def test_a_recipe_of_ours_takes_no_stage() -> None:
+    with pytest.raises(InputError, match="names its stages itself"):
+        quantization_recipe("int8", "dit")

@@ -9,7 +9,7 @@ from typing import Any
 from litert_pipeline.bundle import COMPUTES, FORMATS
 from litert_pipeline.mlx_file import MLX
 from reference.spec.errors import InputError
-from reference.spec.section import Section, read_json
+from reference.spec.section import Section, read_json, read_json_objects
 from reference.spec.stages import ALL_STAGES, CODEC_STAGES, CONDITIONER, DECODER, DIT, ENCODER, STAGE_TABLE
 
 QuantizerRecipe = list[dict[str, Any]]  # as the format's quantizer reads it
@@ -145,14 +145,25 @@ def conversion_recipe(name: str) -> Recipe:
     return valid[name]
 
 
-def quantization_recipe(name: str) -> Recipe:
-    """A recipe `quantize` can follow: by name, or read from a `.json` file."""
+def quantization_recipe(name: str, stage: str | None = None) -> Recipe:
+    """A recipe `quantize` can follow: by name, or read from a `.json` file. With a `stage` the file is the list of rules that the
+    official quantizer takes, for that stage alone; its name is the recipe's."""
     if name.endswith(".json"):
-        return _read_recipe(read_json(Path(name)))
+        return _read_recipe(read_json(Path(name))) if stage is None else _of_rules(Path(name), stage)
     valid = [recipe.name for recipe in RECIPES.values() if recipe.quantize]
     if name not in valid:
         raise InputError(f"recipe '{name}' is no quantization recipe; valid: {', '.join(valid)}, or a .json file")
+    if stage is not None:
+        raise InputError(f"recipe '{name}' names its stages itself; a stage is for a .json file with a list of rules")
     return RECIPES[name]
+
+
+def _of_rules(path: Path, stage: str) -> Recipe:
+    rules = read_json_objects(path)
+    if stage not in STAGE_TABLE:
+        raise InputError(f"stage '{stage}' is unknown; valid stages: {', '.join(STAGE_TABLE)}")
+    _require_own_name(path, path.stem)
+    return Recipe(name=path.stem, quantize={stage: rules})
 
 
 def _read_recipe(top: Section) -> Recipe:
@@ -168,9 +179,14 @@ def _read_recipe(top: Section) -> Recipe:
         section.done()
     if not recipe.quantize:
         raise InputError(f"{top.file}: 'quantize' names no stage; expected one of {', '.join(STAGE_TABLE)}")
-    if recipe_called(recipe.name) or not re.fullmatch(r"[\w.-]+", recipe.name):
+    _require_own_name(top.file, recipe.name)
+    return recipe
+
+
+def _require_own_name(file: Path, name: str) -> None:
+    """Raise InputError for a recipe that is called as one of ours, or as no file can be."""
+    if recipe_called(name) or not re.fullmatch(r"[\w.-]+", name):
         raise InputError(
-            f"{top.file}: 'name' is '{recipe.name}', expected letters, digits, '_', '.' or '-' and none of "
+            f"{file}: 'name' is '{name}', expected letters, digits, '_', '.' or '-' and none of "
             f"{', '.join(RECIPES)}; give the recipe a name of its own"
         )
-    return recipe

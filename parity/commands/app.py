@@ -18,6 +18,7 @@ from parity.commands.gate import gate_command, soak_command
 from parity.commands.latency import bench_report_command, codec_command, headline_command
 from parity.commands.localize import localize_command
 from parity.commands.recorded import goldens_command, headroom_command
+from parity.commands.search import search_command, sensitivity_command
 from reference.command_line import command_line
 
 COMMANDS: Mapping[str, Callable[..., None]] = {
@@ -26,6 +27,8 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "annotations": annotations_command,
     "contents": contents_command,
     "localize": localize_command,
+    "sensitivity": sensitivity_command,
+    "search": search_command,
     "soak": soak_command,
     "faults": faults_command,
     "headroom": headroom_command,

@@ -1,7 +1,7 @@
 """Who runs trials. An engine is handed trials and hands back what they found, as they finish; it keeps nothing."""
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol
 
-from parity.search.measured import measure
+from parity.search.measured import machine_kind, measure
 from parity.search.places import Places
 from parity.search.trial import Result, Trial
 from reference.spec.processes import processes
 
+Job = Callable[[Trial, Places], Result]
 ATTEMPTS = 3  # of a trial whose process dies: by itself the last two times, so that no other is blamed for it
 
 
@@ -36,6 +37,9 @@ class Engine(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
+    def machines(self) -> Sequence[str]:
+        """Kinds of machines that it may race on (`Race.machine`)."""
+
     def map(self, trials: Iterable[Trial]) -> Iterator[Done]:
         """Every trial once, in the order they finish. One that is lost is asked again, and named when it is lost too often.
 
@@ -47,11 +51,13 @@ class Engine(Protocol):
 class LocalEngine:
     """Processes of this machine, which stay until the engine is left. Races are run one at a time, with nothing beside them.
 
-    Trials that were running when a process died are asked again one by one, so that no other is blamed for it.
+    Trials that were running when a process died are asked again one by one, so that no other is blamed for it. `job` is what
+    is done with a trial, a function by its name.
     """
 
     places: Places
     workers: int = 1
+    job: Job = measure
     _pool: Executor | None = None
     _stack: ExitStack = field(default_factory=ExitStack)
 
@@ -63,6 +69,10 @@ class LocalEngine:
     ) -> None:
         self._stack.__exit__(kind, error, trace)
         self._pool = None
+
+    def machines(self) -> Sequence[str]:
+        """This one."""
+        return [machine_kind()]
 
     def map(self, trials: Iterable[Trial]) -> Iterator[Done]:
         """As `Engine.map`."""
@@ -87,7 +97,7 @@ class LocalEngine:
             self._pool = self._stack.enter_context(processes(self.workers, "a search", "search"))
         while (trial := queue.next(len(running), self.workers)) is not None:
             try:
-                running[self._pool.submit(measure, trial, self.places)] = trial
+                running[self._pool.submit(self.job, trial, self.places)] = trial
             except BrokenProcessPool:
                 queue.waiting.appendleft(trial)
                 return False

@@ -116,8 +116,20 @@ def describe(value: Any) -> str:
 
 def read_json(path: Path) -> Section:
     """Open `path` as one JSON object. Raises InputError for a missing, unreadable or malformed file."""
+    return Section(path, _loaded(path))
+
+
+def read_json_objects(path: Path) -> list[dict[str, Any]]:
+    """A list of JSON objects. Raises InputError as `read_json`."""
+    found = _loaded(path)
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise InputError(f"{path}: the top level must be a list of objects, found {describe(found)}")
+    return found
+
+
+def _loaded(path: Path) -> Any:
     try:
-        return Section(path, json.loads(path.read_text(encoding="utf-8")))
+        return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; expected a JSON file") from None
     except OSError as error:

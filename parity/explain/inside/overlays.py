@@ -5,7 +5,7 @@ Format: `GraphNodeData` of model_explorer's `node_data_builder.py`, JSON with `r
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +38,13 @@ def overlay_paths(folder: Path, stem: str) -> list[Path]:
 
 
 def overlay(name: str, errors: list[ModuleError]) -> dict[str, Any]:
-    """Node data for one graph. A node with a value that is no number is red, and large or small enough to be seen."""
+    """Node data for one graph, of module errors."""
     title, value_of, larger_is_worse = OVERLAYS[name]
-    values = {error.tensor: value_of(error) for error in errors}
+    return node_data(title, {error.tensor: value_of(error) for error in errors}, larger_is_worse=larger_is_worse)
+
+
+def node_data(title: str, values: Mapping[str, float], *, larger_is_worse: bool) -> dict[str, Any]:
+    """A value for each tensor. A node with a value that is no number is red, and large or small enough to be seen."""
     finite = [value for value in values.values() if math.isfinite(value)] or [0.0]
     worst = max(finite) if larger_is_worse else min(finite)
     best = min(finite) if larger_is_worse else max(finite)

@@ -38,6 +38,8 @@ VERBS = {
     ("parity", "soak"): ([], "parity.soak_mixes.soak_mixes"),
     ("parity", "contents"): (["b"], "parity.commands.contents._read"),
     ("parity", "localize"): (["--bundle", "b", "--stage", "dit"], "parity.explain.inside.search.look_inside"),
+    ("parity", "sensitivity"): ([], "parity.search.session.session"),
+    ("parity", "search"): ([], "parity.search.session.session"),
     ("parity", "faults"): ([], "parity.faults.run.run_faults"),
     ("parity", "headroom"): (["r"], "parity.report.headroom.read_report"),
     ("parity", "goldens"): (["--out", "g"], "parity.truth.goldens.record"),
