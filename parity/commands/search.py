@@ -53,7 +53,7 @@ def search_command(
     ] = "publish",
     objective: Annotated[str, typer.Option(help="What is to be small beside the distance: bytes, or latency.")] = "bytes",
     budget: Annotated[int, typer.Option(min=1, help="Mixes that are measured, beside each part alone.")] = 60,
-    points: Annotated[int, typer.Option(min=2, help="Points of the front, at most: each is held to the whole gate.")] = 8,
+    points: Annotated[int, typer.Option(min=2, help="Points of the front, at most: each is held to the whole gate.")] = 5,
     rounds: Annotated[
         int, typer.Option(min=1, help="Rounds of each race with the float file, where latency is the objective.")
     ] = 20,

@@ -38,6 +38,15 @@ def by_scheme(found: Sensitivity) -> Heat:
     return Heat(title="Each group alone, in each scheme", corner="group", columns=names, rows=rows)
 
 
+def bytes_by_scheme(found: Sensitivity) -> Heat:
+    """The same, what each saves: without colours, for more of them is not worse."""
+    heat = by_scheme(found)
+    rows = [
+        (group.name, [_saved(found, found.cells.get((group.name, name))) for name in heat.columns]) for group in found.groups
+    ]
+    return Heat(title="Bytes that each saves", corner="group", columns=heat.columns, rows=rows)
+
+
 def by_block(found: Sensitivity) -> list[Heat]:
     """For each scheme a table of blocks and the layers in them; nothing where groups are not layers, or blocks are all alone."""
     layers = [group.layers[0] for group in found.groups if len(group.layers) == 1]
@@ -76,6 +85,13 @@ def _shaded(found: Sensitivity, cell: Cell | None) -> Shaded | None:
     told = f"{cell.distance:.1e}"
     time = "" if cell.seconds is None else f", {cell.seconds:.2f} of float's time"
     return Shaded(text=told, shade=shade(cell.distance), about=f"distance {told}, {saved:,} bytes less{time}")
+
+
+def _saved(found: Sensitivity, cell: Cell | None) -> Shaded | None:
+    if cell is None or cell.result.fault:
+        return _shaded(found, cell)
+    text = f"{found.saved_bytes(cell):,}"
+    return Shaded(text=text, shade=0, about=f"{text} of {found.floor.size_bytes:,} bytes")
 
 
 def shade(distance: float) -> int:

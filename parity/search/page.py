@@ -6,7 +6,7 @@ from typing import Any
 import jinja2
 
 from parity.search.distance import distance, errors
-from parity.search.heat import by_block, by_scheme
+from parity.search.heat import by_block, by_scheme, bytes_by_scheme
 from parity.search.plots import expected_and_measured, front_picture
 from parity.search.search import Found
 from parity.search.sensitivity import Sensitivity
@@ -44,7 +44,7 @@ def _rendered(found: Sensitivity, **shown: Any) -> str:
         TEMPLATE.read_text(encoding="utf-8")
     )
     return template.render(
-        **shown, told=told, about=about(found), heats=[by_scheme(found), *by_block(found)], legend=LEGEND,
+        **shown, told=told, about=about(found), heats=[by_scheme(found), bytes_by_scheme(found), *by_block(found)], legend=LEGEND,
         schemes=found.schemes, floor=f"{distance(errors(found.floor)):.1e}, {found.floor.size_bytes:,} bytes",
     )  # fmt: skip
 

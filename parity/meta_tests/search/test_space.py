@@ -150,7 +150,7 @@ def test_the_page_can_be_read_without_colours_mouse_or_scripts(found: Sensitivit
     page = page_of_sensitivity(found)
     assert "<script" not in page
     tables = page.count("<table>")
-    assert tables == page.count("<caption>") == page.count('tabindex="0"') == 1 + len(by_block(found))
+    assert tables == page.count("<caption>") == page.count('tabindex="0"') == 2 + len(by_block(found))
     assert "<th>" not in page
     (cell,) = found.cells.values()
     assert f'title="distance {cell.distance:.1e}, {found.saved_bytes(cell):,} bytes less">{cell.distance:.1e}</td>' in page
