@@ -1,6 +1,5 @@
 """What travels to another machine: all that a trial needs, each file once, and nothing that arrives otherwise than sent."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,8 +35,8 @@ class Post:
 
 
 @pytest.fixture(scope="module")
-def places(bundles: Mapping[str, Bundle]) -> Places:
-    return Places(model=TINY_MODEL_DIR, bundle=bundles["fp32"].folder, cache=Store.of_user().folder)
+def places(float_bundle: Bundle) -> Places:
+    return Places(model=TINY_MODEL_DIR, bundle=float_bundle.folder, cache=Store.of_user().folder)
 
 
 def asked(places: Places, **changed: object) -> Trial:
