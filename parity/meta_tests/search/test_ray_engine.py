@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from litert_pipeline.build.recipes import DYNAMIC_INT8, INT4_BLOCKS, INT8_WEIGHTS
+from parity.meta_tests.search.elsewhere import measured_elsewhere
 from parity.meta_tests.search.test_parcel import asked, places
 from parity.search.engines import LocalEngine
 from parity.search.measured import machine_kind
@@ -20,6 +21,7 @@ from parity.search.ray_engine import NODES, TASK, RayEngine
 from parity.search.store import Results
 from parity.search.trial import Race, Trial, recipe_text
 from reference.spec.errors import InputError
+from reference.spec.processes import processes
 
 pytest.importorskip("ray", reason="Ray is not installed; 'make search-test' installs it")
 pytestmark = pytest.mark.search
@@ -117,33 +119,19 @@ def _environment(process: psutil.Process) -> Mapping[str, str]:
     return found
 
 
-@pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Path]]:
-    """The address of a cluster whose head calculates nothing, and the cache of its one node, which is empty."""
-    from ray.cluster_utils import Cluster
-
-    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    small = {"include_dashboard": False, "object_store_memory": 2**27, "node_ip_address": "127.0.0.1"}
-    cluster = Cluster(initialize_head=True, connect=False, head_node_args={**small, "num_cpus": 0})
-    try:
-        cluster.add_node(**small, num_cpus=1, env_vars={"XDG_CACHE_HOME": str(tmp_path / "cache")})
-        yield cluster.address, tmp_path / "cache"
-    finally:
-        cluster.shutdown()
-
-
 def test_a_node_that_is_another_machine_is_sent_what_it_needs(
-    places: Places, trials: list[Trial], local: Results, elsewhere: tuple[str, Path], tmp_path: Path
+    places: Places, trials: list[Trial], local: Results, tmp_path: Path
 ) -> None:
-    address, cache = elsewhere
-    with RayEngine(places=places, address=address) as engine:
-        found, _ = counted(engine, trials, tmp_path / "ray")
-        assert engine.machines() == []  # it did not declare that it may be raced on
-        race = asked(places, draws=0, race=Race(machine=machine_kind(), threads=1, rounds=1))
-        with pytest.raises(InputError, match="of the nodes that declare 'latency' none is; there are: none"):
-            list(engine.map([race]))
-    assert list(found.all()) == list(local.all())
+    cache, results = tmp_path / "cache", Results(folder=tmp_path / "results")
+    race = asked(places, draws=0, race=Race(machine=machine_kind(), threads=1, rounds=1))
+    with processes(1, "a head", "search") as pool:
+        found, machines, told = pool.submit(measured_elsewhere, places, trials, race, cache).result()
+    for done in found:
+        assert done.result is not None, done.why
+        results.put(done.trial, done.result)
+    assert list(results.all()) == list(local.all())
+    assert machines == []  # it did not declare that it may be raced on
+    assert "of the nodes that declare 'latency' none is; there are: none" in told
     (parcel,) = next(cache.rglob(NODES)).iterdir()
     assert sorted(path.name for path in parcel.iterdir()) == ["bundle", "model", "truths"]
 
