@@ -63,7 +63,7 @@ SHARED := -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 # Of the product's tests: prompts and seconds of each kind. All cases are judged by `make gate`, and by `pytest parity/` without this.
 CASES ?= drums,exactly_full,unicode,seconds_zero,seconds_beyond
 
-.PHONY: gate gate-open1 open1-wide gate-codec codec-full headroom gate-full headline test looked-over mixes rounded oracle registry mlx peers rungs open1-test search-test faults faults-test docs docs-test bench lock goldens tiny-model emulator arm onnx2tf clean
+.PHONY: gate gate-open1 open1-wide gate-codec codec-full headroom gate-full headline test looked-over types tests more mixes rounded oracle registry mlx peers rungs open1-test search-test faults faults-test docs docs-test bench lock goldens tiny-model emulator arm onnx2tf clean
 
 gate: $(GATE_STAMP) ## convert the embedded tiny model for every variant and judge it; onnx2tf's where it is installed
 	$(BIN)/python -m parity gate --report $(REPORT) --force
@@ -136,13 +136,21 @@ $(FULL)/int8_fast/manifest.json: $(FULL)/windowed/manifest.json
 
 test: ## lint, types and all tests
 	@$(MAKE) --no-print-directory -j 2 looked-over $(ONNX2TF_STAMP) $(ORACLE_STAMP) $(ORACLE_SAME_STAMP)  # side by side: each waits for downloads half of its time
+	@$(MAKE) --no-print-directory -j 2 types tests  # what tests leave of the two cores is enough for the types
+
+looked-over: $(STAMP) ## lint; and the emulators, where they can be had
+	$(BIN)/ruff check .
+	-$(BIN)/python -m parity.device.arm_python
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+tests: $(STAMP)
 # Threads that wait spinning take the core another process would compute on.
 	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --benchmark-disable --cases $(CASES) $(SHARED)
 
-looked-over: $(STAMP) ## lint and types; and the emulators, where they can be had
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	-$(BIN)/python -m parity.device.arm_python
+more: $(STAMP) ## the other rows of long tables, of which `make test` takes a few of each kind
+	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --benchmark-disable --cases $(CASES) $(SHARED) -m more
 
 mixes: $(STAMP) ## judge every mix of parity/mixes/table.py: whatever stores a stage small, a sound file is not refused
 	$(BIN)/python -m pytest parity/meta_tests/test_mixes.py --benchmark-disable -m "" $(SHARED)

@@ -1,7 +1,9 @@
 """A bundle: a folder of converted models and the manifest that says what they are."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import is_zipfile
 
 from litert_pipeline.manifest import COMPUTES, FORMATS, SUFFIXES, Manifest, Source, StageFile
 from litert_pipeline.manifest_file import MANIFEST_NAME, read_manifest, write_manifest
@@ -48,13 +50,25 @@ class Bundle:
             )
 
 
+def require_bundle_folder(folder: Path) -> None:
+    """Raise InputError for what is no folder, saying what it is instead."""
+    if folder.is_dir():
+        return
+    if not os.path.lexists(folder):
+        raise InputError(f"{folder}: no such folder; expected a bundle with {MANIFEST_NAME}")
+    if folder.is_file() and is_zipfile(folder):
+        raise InputError(f"{folder}: is an archive; unpack it and give the folder that is in it")
+    if folder.is_file() and folder.suffix in SUFFIXES.values():
+        raise InputError(f"{folder}: is a model file; give the folder it is in")
+    raise InputError(f"{folder}: is no folder; expected a bundle with {MANIFEST_NAME}")
+
+
 def read_bundle(folder: Path) -> Bundle:
     """Read and validate `manifest.json` and check that each file exists at its recorded size.
 
     Raises InputError for a folder that is not a bundle, a missing stage, a missing or truncated file.
     """
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; expected a bundle with {MANIFEST_NAME}")
+    require_bundle_folder(folder)
     if not (folder / MANIFEST_NAME).is_file():
         raise InputError(f"{folder}: has no {MANIFEST_NAME}; make a bundle with 'python -m litert_pipeline convert'")
     bundle = Bundle(folder=folder, manifest=read_manifest(folder))

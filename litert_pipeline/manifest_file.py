@@ -14,6 +14,7 @@ from reference.spec.tensors import Signature, Tensor
 
 MANIFEST_NAME = "manifest.json"
 SCHEMA = 1
+MOST_BYTES = 2**63 - 1  # of a file
 NO_CLAIMS = ("conversion", "versions", "source_sha256")  # written once, held to nothing; nothing follows from them
 
 
@@ -107,7 +108,7 @@ def _read_stage(section: Section) -> StageFile:
     entry = StageFile(
         file=_file_name(section),
         sha256=section.take("sha256", str),
-        size_bytes=section.positive("size_bytes"),
+        size_bytes=section.positive("size_bytes", most=MOST_BYTES),
         compute=section.choice("compute", COMPUTES),
         signature=Signature(
             inputs=tuple(_read_tensor(item) for item in section.sections("inputs")),

@@ -31,7 +31,7 @@ from parity.truth.store import Store
 from reference.model_files import hub_id
 from reference.progress import Say
 from reference.spec.files import new_folder
-from reference.spec.replaced import require_apart
+from reference.spec.replaced import require_apart, require_outside
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +59,7 @@ def run_gate(options: GateOptions, store: Store, say: Say, show: Callable[[Repor
     with ExitStack() as stack:
         if options.report is not None:
             require_apart(options.report, (options.model, *options.bundles))
+            require_outside(options.report, options.bundles)
             folder = stack.enter_context(new_folder(options.report, options.force))
         else:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))

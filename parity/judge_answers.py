@@ -31,7 +31,7 @@ from reference.model_files import hub_id
 from reference.progress import Say
 from reference.spec.errors import InputError
 from reference.spec.files import new_folder
-from reference.spec.replaced import require_apart
+from reference.spec.replaced import require_apart, require_outside
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +55,7 @@ def run_judge_answers(options: AnswersOptions, store: Store, say: Say, show: Cal
         folder = None
         if options.report is not None:
             require_apart(options.report, (options.model, *options.bundles, *options.answers))
+            require_outside(options.report, options.bundles)
             folder = stack.enter_context(new_folder(options.report, options.force))
         bundles = given_bundles(options.bundles, options.model)
         judge = Judge.of(options.model, bundles, store=store)

@@ -9,6 +9,7 @@ import typer
 from fixtures import TINY_MODEL_DIR
 from reference import codec_command, command
 from reference.command_line import command_line, takes_options
+from reference.progress import plain_console, show_steps
 from reference.spec.model import WHOLE
 
 
@@ -22,7 +23,8 @@ def generate_command(
     # Imported here so that a mistyped option is an error at once, not after torch has loaded.
     from reference.pipeline import load_model
 
-    loaded = load_model(model)
+    with show_steps(command.OPENING, plain_console()):
+        loaded = load_model(model)
     if loaded.spec.coding != WHOLE:
         typer.echo(f"decoding {loaded.spec.coding}, as the config says")
     job.run(lambda: nullcontext(loaded.pipeline()))

@@ -1,7 +1,7 @@
 """What `python -m reference generate` and `python -m litert_pipeline generate` have in common."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,6 +25,7 @@ from reference.spec.tensors import Array
 Force = Annotated[bool, typer.Option("--force", help="Replace existing output.")]
 Levels = tuple[float, float]
 USUAL = tuple(fitting(tuple(SAMPLERS), objective)[0] for objective in (FLOW, V))  # one of them is any model's
+OPENING = "opening the model"
 SILENCE = np.zeros((1, 1, 1), np.float32)
 MOST_THREADS = 1024  # asked for millions, torch and LiteRT crash instead of complaining
 
@@ -186,7 +187,9 @@ class Generation:
     def run(self, open_pipeline: Callable[[], AbstractContextManager[Pipeline]]) -> None:
         """Open the pipeline, generate, write the files, say what was written."""
         options = self.options
-        with open_pipeline() as pipeline:
+        with ExitStack() as stack:
+            with show_steps(OPENING, plain_console()):
+                pipeline = stack.enter_context(open_pipeline())
             request = self._fitted(pipeline)
             if request.sampler.release != pipeline.release:
                 typer.echo(f"made for {pipeline.release.name}, sampled like {request.sampler.release.name} as asked")

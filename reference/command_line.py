@@ -11,7 +11,7 @@ from typing import Any, get_type_hints
 
 import typer
 
-from reference.spec.errors import TRACEBACK, exit_with_one_line
+from reference.spec.errors import TRACEBACK, InputError, exit_with_one_line
 from reference.spec.privacy import forbid_telemetry
 
 
@@ -45,9 +45,18 @@ def _with_exit_code(command: Callable[..., None], at_fault: str) -> Callable[...
         forbid_telemetry()
         _print_anything()
         with exit_with_one_line(at_fault, passing=(typer.Exit,)):
+            _require_a_place()
             command(**options)
 
     return run
+
+
+def _require_a_place() -> None:
+    """Raise InputError where the folder one is in was deleted: libraries die of it in words of their own."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise InputError("the folder you are in was deleted; cd to one that is there, and try again") from None
 
 
 def _print_anything() -> None:

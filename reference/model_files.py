@@ -1,9 +1,12 @@
 """Which files make a model: a config, weights, a T5 folder; from a folder, one of its weight files, or the hub."""
 
 import hashlib
+import os
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from reference.spec.config import CONFIG_NAME
 from reference.spec.errors import InputError
@@ -16,7 +19,7 @@ T5_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 SPIECE_NAME = "spiece.model"
 T5_FILES = ("config.json", T5_WEIGHTS[0], SPIECE_NAME)
 T5_OWNER = "google-t5"  # on the hub, of the names without one: t5-base
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,24 +36,44 @@ class ModelFiles:
         Raises InputError, saying what to get and how, where neither can be had: the official repositories do not hold it.
         """
         name = name.rstrip("/")
-        folder = self.config.parent / name.rsplit("/", 1)[-1]
-        if folder.is_dir():
+        last = name.rsplit("/", 1)[-1]
+        if last in ("", ".", ".."):
+            raise InputError(f"{self.config}: names its text encoder '{name}'; expected a name such as 't5-base' (t5_model_name)")
+        folder = self.config.parent / last
+        absent = _absent(folder)
+        if absent is None:
             return folder
+        repository = name if "/" in name else f"{T5_OWNER}/{name}"
+        missing = f"{absent}; the model's text encoder is '{name}', which comes apart from it: "
+        if not HUB_ID.fullmatch(repository):
+            raise InputError(f"{missing}put its three files there ({', '.join(T5_FILES)}); no repository on the hub is called so")
+        command = f"'hf download {repository} {' '.join(T5_FILES)} --local-dir {_typed(folder)}' gets the three files"
+        if folder.is_dir():
+            raise InputError(f"{missing}{command}")
         from reference.hub import fetch
 
-        repository = name if "/" in name else f"{T5_OWNER}/{name}"
         try:
             return fetch(repository, list(T5_FILES))
         except InputError as error:
-            raise InputError(
-                f"{folder}: no such folder; the model's text encoder is '{name}', which comes apart from it: "
-                f"'hf download {repository} {' '.join(T5_FILES)} --local-dir {folder}' gets the three files ({error})"
-            ) from None
+            raise InputError(f"{missing}{command} ({error})") from None
 
     def weights_sha256(self) -> str:
         """One hash for the weights: the file's own, or that of all files' hashes."""
         digests = [sha256_of(path) for path in (self.weights, *self.companions)]
         return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def _absent(folder: Path) -> str | None:
+    """What a T5 folder lacks, in words; None where all is there."""
+    if not folder.is_dir():
+        return f"{folder}: {'is no folder' if os.path.lexists(folder) else 'no such folder'}"
+    there = [any((folder / name).is_file() for name in names) for names in (T5_FILES[:1], T5_WEIGHTS, T5_FILES[2:])]
+    return None if all(there) else f"{folder / T5_FILES[there.index(False)]}: no such file"
+
+
+def _typed(path: Path) -> str:
+    """A path as it is typed in a shell, between the quotes of a sentence."""
+    return str(path) if shlex.quote(str(path)) == str(path) else f'"{path}"'
 
 
 def locate(model: Path) -> ModelFiles:
@@ -86,10 +109,18 @@ def find_weights(folder: Path, stems: tuple[str, ...]) -> list[Path]:
 
 def _in_folder(folder: Path) -> ModelFiles:
     found = find_weights(folder, CHECKPOINT_STEMS)
-    if not found:
-        names = ", ".join(f"{stem}{suffix}" for stem in CHECKPOINT_STEMS for suffix in WEIGHT_SUFFIXES)
-        raise InputError(f"{folder}: no weights found; expected one of {names}")
-    return _around(found[0])
+    return _around(found[0] if found else _complain(folder, CHECKPOINT_STEMS))
+
+
+def _complain(folder: Path, stems: tuple[str, ...]) -> NoReturn:
+    """Raise InputError for a folder that has no weight file of these stems, but perhaps something else that is called so."""
+    names = [f"{stem}{suffix}" for stem in stems for suffix in WEIGHT_SUFFIXES]
+    there = next((folder / name for name in names if os.path.lexists(folder / name)), None)
+    if there is None:
+        raise InputError(f"{folder}: no weights found; expected one of {', '.join(names)}")
+    if there.is_symlink() and not there.exists():
+        raise InputError(f"{there}: is a link to {there.readlink()}, which is not there; download it again")
+    raise InputError(f"{there}: is no file; expected the weights themselves")
 
 
 def _around(weights: Path) -> ModelFiles:

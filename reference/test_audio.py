@@ -1,6 +1,7 @@
 """Sound files in and out, and audio-to-audio."""
 
 import errno
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -103,6 +104,15 @@ BAD_FILES = {
     "not a sound file": (lambda path: path.write_bytes(b"hello"), "not a readable sound file"),
     "missing": (lambda path: None, "cannot be read"),
     "empty": (lambda path: write_wav(path, np.zeros((2, 0), np.float32), RATE_HZ), "holds no samples"),
+    "a pipe": (os.mkfifo, "is a pipe or a device; expected a file"),
+    "endless": (lambda path: path.symlink_to("/dev/zero"), "is a pipe or a device; expected a file"),
+    "a folder": (lambda path: path.mkdir(), "is a folder; expected a file"),
+    "a link to itself": (lambda path: path.symlink_to(path), "cannot be read"),
+    "a sample a second": (lambda path: write_wav(path, noise(), 1), "says 1 samples a second, expected 1000 to 1048576"),
+    "a rate of no sound": (lambda path: write_wav(path, noise(), 2**28), "says 268435456 samples a second, expected 1000"),
+    "beyond float32": (
+        lambda path: soundfile.write(path, noise().T.astype("f8") * 1e300, RATE_HZ, "DOUBLE"), "holds NaN or infinity",
+    ),
     "nan": (lambda path: write_wav(path, np.full((2, 3), np.nan, np.float32), RATE_HZ), "holds NaN or infinity"),
 }
 
@@ -177,6 +187,19 @@ def test_a_wav_that_is_not_whole_is_told(tmp_path: Path, name: str) -> None:
     write_wav(path, np.zeros((2, 100), np.float32), 44100)
     path.write_bytes(change(path.read_bytes()))
     with pytest.raises(InputError, match=re.escape(f"{path}: {words}")):
+        read_wav(path)
+
+
+FORMS = [("RF64", "FILE"), ("WAV", "BIG"), ("WAVEX", "FILE"), ("AIFF", "FILE"), ("AIFF", "LITTLE")]
+
+
+@pytest.mark.parametrize(("form", "endian"), FORMS)
+def test_other_forms_that_are_cut_off_are_told_and_whole_ones_read(tmp_path: Path, form: str, endian: str) -> None:
+    path = tmp_path / "x.wav"
+    soundfile.write(path, noise().T, RATE_HZ, "PCM_16", endian, form)
+    assert np.abs(read_wav(path)[0] - noise()).max() <= ROUND_TRIP["pcm16"]
+    os.truncate(path, path.stat().st_size - 100)
+    with pytest.raises(InputError, match=r"x\.wav: is cut off \(39\d\d bytes of samples, its header says 400"):
         read_wav(path)
 
 

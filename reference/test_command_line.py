@@ -22,7 +22,9 @@ ENDINGS = {
     KeyError("encoder"): (2, FAULT + "KeyError: 'encoder')"),
     AssertionError("two\nlines"): (2, FAULT + "AssertionError: two lines)"),
     RuntimeError(): (2, FAULT + "RuntimeError:)"),
-    MemoryError(): (2, FAULT + "MemoryError:)"),
+    MemoryError(): (2, "error: more memory is needed than there is (MemoryError); ask for something smaller, or free some"),
+    RuntimeError("DefaultCPUAllocator: no"): (2, "error: more memory is needed than there is (Def"),
+    InputError("a\nb\x1b[31m\u202ec: no such"): (2, "error: a\\nb\\x1b[31m\\u202ec: no such\n"),
     SystemExit(1): (2, FAULT + "SystemExit: 1)"),
     SystemExit(0): (2, FAULT + "SystemExit: 0)"),
     KeyboardInterrupt(): (130, "interrupted\n"),
@@ -83,3 +85,11 @@ def test_output_that_nobody_reads_is_no_refusal(tmp_path: Path) -> None:
         process.stdout.close()
         assert process.stderr.read() == "error: nobody reads the output any more\n"
     assert process.returncode == 2
+
+
+def test_a_folder_that_was_deleted_is_no_place_to_work_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    result = run(lambda: None)
+    assert (result.exit_code, result.stderr.startswith("error: the folder you are in was deleted; cd to one")) == (2, True)

@@ -99,6 +99,7 @@ def test_a_sampler_of_another_family_is_refused(toy: Model) -> None:
     ({"model_type": "lm"}, "'model_type' is 'lm', which is not supported; supported: diffusion_cond, toy"),
     ({"trained_as": "v"}, "'trained_as' is 'v', which is not supported; supported: rectified_flow"),
     ({"frames": 0}, "'frames' must be at least 1"),
+    ({"frames": 2**31}, "'frames' must be at least 1 and at most 2147483647, found int 2147483648"),
     ({"depth": 3}, "unknown or unsupported key 'depth'"),
 ])  # fmt: skip
 def test_a_config_of_no_family_is_refused(toy: Model, change: dict[str, object], words: str) -> None:

@@ -4,9 +4,6 @@ import errno
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +11,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from reference.spec.errors import EXIT_INTERRUPTED, EXIT_NOT_JUDGED, EXIT_TERMINATED, InputError, exit_with_one_line
+from reference.spec.errors import (
+    EXIT_NOT_JUDGED,
+    InputError,
+    exit_with_one_line,
+)
 from reference.spec.files import new_file, new_folder
-from reference.spec.replaced import WRITTEN, require_apart
+from reference.spec.replaced import WRITTEN, require_apart, require_outside
 
 CONTENT = "ours.txt"
 
@@ -127,6 +128,16 @@ def test_what_is_needed_is_not_replaced(tmp_path: Path, needed: str) -> None:
     require_apart(tmp_path / "other", [tmp_path / needed])
 
 
+@pytest.mark.parametrize("place", ["int8/report", "int8/a/b/report", "link/report", "int8/../int8/report"])
+def test_a_bundle_does_not_come_to_hold_its_report(tmp_path: Path, place: str) -> None:
+    (tmp_path / "int8").mkdir()
+    (tmp_path / "link").symlink_to("int8")
+    with pytest.raises(InputError, match=rf"report: lies in the bundle {tmp_path / 'int8'}, .*; choose a path outside"):
+        require_outside(tmp_path / place, [tmp_path / "fp32", tmp_path / "int8"])
+    for apart in ("report", "int8-report", "int8"):
+        require_outside(tmp_path / apart, [tmp_path / "int8"])
+
+
 def test_two_do_not_write_one_folder(tmp_path: Path) -> None:
     with new_folder(tmp_path / "out", force=True), pytest.raises(InputError, match="another process is writing it"):
         write(tmp_path / "out")
@@ -166,30 +177,3 @@ def test_elsewhere_a_full_disk_names_the_temporary_folder(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert left.value.code == EXIT_NOT_JUDGED
     assert capsys.readouterr().err.startswith("error: /full (TMPDIR) or where it writes: No space left on device; free some")
-
-
-LEAVING = """
-import os, signal, sys
-from pathlib import Path
-from reference.spec.errors import exit_with_one_line
-from reference.spec.files import new_folder
-signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background job begins without
-with exit_with_one_line(), new_folder(Path(sys.argv[1]), force=False) as folder:
-    (folder / "half").write_text("half")
-    os.kill(os.getpid(), int(sys.argv[2]))
-    signal.alarm(30)
-    signal.pause()
-"""
-
-
-@pytest.mark.parametrize(
-    ("number", "code", "word"),
-    [(signal.SIGTERM, EXIT_TERMINATED, "terminated"), (signal.SIGINT, EXIT_INTERRUPTED, "interrupted")],
-    ids=["SIGTERM", "SIGINT"],
-)
-def test_who_is_told_to_end_leaves_nothing_half_written(tmp_path: Path, number: int, code: int, word: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", LEAVING, str(tmp_path / "out"), str(int(number))], capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stderr.strip()) == (code, word)
-    assert list(tmp_path.iterdir()) == []

@@ -19,6 +19,7 @@ from reference.model_files import SPIECE_NAME
 from reference.pipeline import load_model
 from reference.spec.config import CONFIG_NAME
 from reference.spec.errors import InputError
+from reference.spec.files import POINTER
 
 
 @pytest.fixture
@@ -55,6 +56,11 @@ def in_turn(*changes: Callable[[Path], None]) -> Callable[[Path], None]:
             each(folder)
 
     return change
+
+
+def replaced_by(path: Path, make: Callable[[Path], None]) -> None:
+    path.unlink()
+    make(path)
 
 
 PROMPT, SECONDS = {"t5_model_name": "t5-tiny", "max_length": 28}, {"min_val": 0, "max_val": 8}
@@ -171,6 +177,25 @@ BAD_CONFIGS = {
     "contradiction": (set_config("model.io_channels", 13), "the rest of the file says 13"),
     "strides": (set_config("model.pretransform.config.decoder.config.strides", [2, 4]), "5 c_mults but 2 strides"),
     "not an object": (set_config("model.conditioning", 3), "must be an object"),
+    "more than can be counted": (set_config("sample_size", 10**30), "'sample_size' must be at least 1 and at most 2147483647"),
+    "too wide to be counted": (set_config("model.diffusion.config.embed_dim", 2**40), "at most 2147483647"),
+    "strides that nobody counts": (set_config("model.pretransform.config.decoder.config.strides", [2**40]), "positive ints"),
+    "a rate of no sound": (set_config("sample_rate", 10**9), "'sample_rate' must be at least 1 and at most 1048576"),
+    "seconds without end": (
+        set_conditioners(prompt=PROMPT, seconds_total={"min_val": 0, "max_val": float("inf")}), "a finite number, found inf",
+    ),
+    "seconds that are no number": (
+        set_conditioners(prompt=PROMPT, seconds_total={"min_val": float("nan"), "max_val": 8}), "a finite number, found nan",
+    ),
+    "seconds beyond any float": (
+        set_conditioners(prompt=PROMPT, seconds_total={"min_val": 0, "max_val": 10**400}), "must be float, found int 1000",
+    ),
+    "brackets without end": (lambda folder: (folder / CONFIG_NAME).write_text("[" * 10**6), "not valid JSON (maximum recursion"),
+    "an int of 5000 digits": (lambda folder: (folder / CONFIG_NAME).write_text("4" * 5000), "not valid JSON (Exceeds the limit"),
+    "a mark before it": (lambda folder: (folder / CONFIG_NAME).write_text("\ufeff{}"), "not valid JSON (Unexpected UTF-8 BOM"),
+    "a pipe": (lambda folder: replaced_by(folder / CONFIG_NAME, os.mkfifo), "is a pipe or a device; expected a file"),
+    "a folder": (lambda folder: replaced_by(folder / CONFIG_NAME, os.mkdir), "is a folder; expected a file"),
+    "a pointer of Git LFS": (lambda folder: (folder / CONFIG_NAME).write_bytes(POINTER), "is a pointer to a file in Git LFS"),
 }
 
 
@@ -232,6 +257,15 @@ def as_list_ckpt(folder: Path) -> None:
     torch.save([1, 2], folder / "model.ckpt")
 
 
+def as_ckpt_with(change: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[Path], None]:
+    def spoil(folder: Path) -> None:
+        state = load_file(folder / "model.safetensors")
+        (folder / "model.safetensors").unlink()
+        torch.save(state | {PROJECT_OUT: change(state[PROJECT_OUT])}, folder / "model.ckpt")
+
+    return spoil
+
+
 def truncated(folder: Path) -> None:
     data = (folder / "model.safetensors").read_bytes()
     (folder / "model.safetensors").write_bytes(data[: len(data) // 2])
@@ -243,6 +277,23 @@ BAD_WEIGHTS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "extra tensor": (edit_weights(lambda s: s.update(extra=torch.zeros(1))), "1 unexpected: extra"),
     "mis-shaped": (edit_weights(lambda s: s.update({PROJECT_OUT: s[PROJECT_OUT].T.contiguous()})), "1 mis-shaped"),
     "nan": (edit_weights(lambda s: s[PROJECT_OUT].view(-1)[3:4].fill_(torch.nan)), "1 not finite"),
+    "beyond float32": (edit_weights(lambda s: s.update({PROJECT_OUT: s[PROJECT_OUT].double() * 1e300})), "1 not finite"),
+    "complex": (
+        edit_weights(lambda s: s.update({PROJECT_OUT: s[PROJECT_OUT].to(torch.complex64)})),
+        f"1 of a type or layout that holds no weights: {PROJECT_OUT} (complex64)",
+    ),
+    "sparse": (as_ckpt_with(lambda t: t.to_sparse()), f"1 of a type or layout that holds no weights: {PROJECT_OUT} (float32)"),
+    "without its data": (as_ckpt_with(lambda t: t.to("meta")), "1 of a type or layout that holds no weights"),
+    "no number alone": (edit_weights(lambda s: s.update({PROJECT_OUT: torch.tensor(1.0)})), f"{PROJECT_OUT} [] instead of"),
+    "nothing in it": (edit_weights(lambda s: s.clear()), "holds no diffusion transformer (no tensor at all)"),
+    "a link to nothing": (
+        lambda f: replaced_by(f / "model.safetensors", lambda path: path.symlink_to("../blobs/gone")),
+        "is a link to ../blobs/gone, which is not there; download it again",
+    ),
+    "a link to itself": (
+        lambda f: replaced_by(f / "model.safetensors", lambda path: path.symlink_to(path.name)), "is a link to model.safetensors",
+    ),
+    "a pipe": (lambda f: replaced_by(f / "model.safetensors", os.mkfifo), "is no file; expected the weights themselves"),
     "truncated safetensors": (truncated, "not a readable checkpoint"),
     "truncated ckpt": (as_truncated_ckpt, "not a readable checkpoint"),
     "truncated ckpt of an older torch": (as_truncated_old_ckpt, "not a readable checkpoint"),
@@ -254,7 +305,7 @@ BAD_WEIGHTS: dict[str, tuple[Callable[[Path], Any], str]] = {
         "expected one of model.safetensors, model.ckpt, base_model.safetensors",
     ),
     "no t5 config": (lambda f: (f / "t5-tiny" / "config.json").unlink(), "no such file"),
-    "no t5 weights": (lambda f: (f / "t5-tiny" / "model.safetensors").unlink(), "no weights found"),
+    "no t5 weights": (lambda f: (f / "t5-tiny" / "model.safetensors").unlink(), "no such file; the model's text encoder"),
     "no tokenizer": (lambda f: (f / "t5-tiny" / SPIECE_NAME).unlink(), "no such file"),
     "damaged tokenizer": (lambda f: (f / "t5-tiny" / SPIECE_NAME).write_bytes(b"no"), "not a readable SentencePiece"),
 }

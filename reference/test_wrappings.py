@@ -119,6 +119,38 @@ def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
 
 
+# what the config says: how the sentence begins behind the folder, and what it advises
+NO_NAMES = {
+    "": "names its text encoder ''; expected a name such as 't5-base'",
+    "..": "names its text encoder '..'; expected a name such as 't5-base'",
+    "/": "names its text encoder ''; expected a name such as 't5-base'",
+    "t5 tiny": "put its three files there (config.json, model.safetensors, spiece.model); no repository on the hub is called so",
+    "/models/t5": "put its three files there",
+    "../t5": "put its three files there",
+    "tö5": "put its three files there",
+}
+
+
+@pytest.mark.usefixtures("no_hub")
+@pytest.mark.parametrize("name", NO_NAMES)
+def test_a_name_that_no_text_encoder_has_is_told(copy: Path, name: str) -> None:
+    config = copy / "model_config.json"
+    config.write_text(config.read_text().replace('"t5-tiny"', f'"{name}"'))
+    with pytest.raises(InputError) as told:
+        load_model(copy)
+    assert NO_NAMES[name] in str(told.value)
+    assert "hf download" not in str(told.value)
+
+
+@pytest.mark.usefixtures("no_hub")
+def test_the_command_can_be_typed_where_a_path_has_spaces(copy: Path) -> None:
+    shutil.rmtree(copy / "t5-tiny")
+    (copy / "t5-tiny").write_text("no folder")
+    spaced = copy.rename(copy.with_name("my model"))
+    with pytest.raises(InputError, match=r't5-tiny: is no folder; .* --local-dir ".*/my model/t5-tiny"\' gets the three'):
+        load_model(spaced)
+
+
 @pytest.mark.usefixtures("no_hub")
 def test_a_model_without_its_t5_says_what_to_get_and_how(copy: Path) -> None:
     (copy / "t5-tiny").rename(copy / "elsewhere")
@@ -127,6 +159,16 @@ def test_a_model_without_its_t5_says_what_to_get_and_how(copy: Path) -> None:
     command = f"'hf download google-t5/t5-tiny {' '.join(T5_FILES)} --local-dir {copy / 't5-tiny'}'"
     assert f"{copy / 't5-tiny'}: no such folder; the model's text encoder is 't5-tiny'" in str(told.value)
     assert f"{command} gets the three files" in str(told.value)
+
+
+@pytest.mark.parametrize("gone", T5_FILES)
+def test_a_t5_folder_that_lacks_a_file_says_what_to_get(copy: Path, gone: str) -> None:
+    (copy / "t5-tiny" / gone).unlink()
+    with pytest.raises(InputError) as told:
+        load_model(copy)
+    command = f"'hf download google-t5/t5-tiny {' '.join(T5_FILES)} --local-dir {copy / 't5-tiny'}' gets the three files"
+    assert f"{copy / 't5-tiny' / gone}: no such file; the model's text encoder is" in str(told.value)
+    assert str(told.value).endswith(command)
 
 
 def test_a_t5_that_is_not_beside_the_model_is_fetched(copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,6 +194,7 @@ def test_however_the_config_writes_its_name(copy: Path, written: str) -> None:
 UNASKABLE: dict[str, Exception] = {
     "a name that none has": HFValidationError("Cannot have -- or .. in repo_id: 'out/small..v2'."),
     "a proxy without its module": ImportError("Using SOCKS proxy, but the 'socksio' package is not installed."),
+    "an address that is none": Exception("Relative URLs cannot have a path starting with ':'"),
     "a token of other letters": UnicodeEncodeError("ascii", "töken", 1, 2, "ordinal not in range(128)"),
 }
 

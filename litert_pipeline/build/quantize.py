@@ -14,7 +14,7 @@ from reference.progress import Say, numbered
 from reference.spec.errors import InputError
 from reference.spec.files import new_folder
 from reference.spec.privacy import forbid_telemetry
-from reference.spec.replaced import require_apart
+from reference.spec.replaced import require_apart, require_outside
 
 
 def quantize(source: Path, out: Path, recipe: Recipe, *, force: bool = False, say: Say = lambda _: None) -> None:
@@ -23,6 +23,7 @@ def quantize(source: Path, out: Path, recipe: Recipe, *, force: bool = False, sa
     Raises InputError if `source` is no intact, unquantized bundle of the recipe's format, or the quantizer refuses.
     """
     require_apart(out, [source])
+    require_outside(out, [source])
     bundle = read_bundle(source)
     made_by = recipe_called(bundle.manifest.recipe)  # one that is not here quantizes
     if bundle.manifest.format != recipe.format or made_by is None or made_by.quantize:
@@ -43,6 +44,7 @@ def quantize(source: Path, out: Path, recipe: Recipe, *, force: bool = False, sa
                 _require_smaller(path, entry, stage, recipe)
                 stages[stage] = stage_file(path, entry.signature, compute)
             else:
+                say(f"copying {stage}, {place}")
                 copy_model(bundle.path(stage), folder)
                 stages[stage] = dataclasses.replace(entry, compute=compute)
         if bundle.manifest.codec is None:

@@ -23,10 +23,10 @@ from parity.measure.sweep import Sweep
 from parity.runtimes import REFERENCES
 from parity.runtimes.half_compute import HALF_FILE
 from parity.truth.store import Store
-from reference.progress import Say
+from reference.progress import Say, numbered
 from reference.spec.errors import InputError
 from reference.spec.files import new_folder, sha256_of
-from reference.spec.replaced import require_apart
+from reference.spec.replaced import require_apart, require_outside
 
 LITERT = "litert"
 
@@ -72,6 +72,7 @@ class Packed:
 def pack(options: PackOptions, store: Store, say: Say) -> Packed:
     """Write a kit, whole or not at all. Raises InputError for bad input, and where limits would let a fault pass."""
     require_apart(options.out, (options.model, *options.bundles))
+    require_outside(options.out, options.bundles)
     with new_folder(options.out, options.force) as folder:
         bundles = given_bundles(options.bundles, options.model)
         _require_packable(bundles)
@@ -105,8 +106,8 @@ def _plan(options: PackOptions, judge: Judge, folder: Path, say: Say) -> Plan:
     rights = packing.rights(variants)
     questions = packing.asked(variants)
     checks: list[Check] = []
-    for variant in variants:
-        say(f"measuring the limits of {variant.name}")
+    for place, variant in numbered(variants):
+        say(f"measuring the limits of {variant.name}, {place}")
         checks += packing.checks([variant])
     bundles = {names[id(bundle)]: bundle for bundle in _packed_bundles(gate)}
     return Plan(

@@ -26,7 +26,7 @@ else:
     import tomli as tomllib
 
 PAGE_IDS = [page.name for page in PAGES]
-TYPED = [command for page in PAGES for command in typed(page)]
+TYPED = list({str(command): command for page in PAGES for command in typed(page)}.values())  # a transcript says one again
 TROUBLE, FIRST_STEPS = ROOT / "docs" / "troubleshooting.md", ROOT / "docs" / "first-steps.md"
 
 

@@ -109,7 +109,7 @@ def test_an_exemption_nobody_needs_is_told_after_the_verdict(bundles: Mapping[st
 
 
 @pytest.mark.parametrize("manifest", ["stale manifest", "manifest made to match"])
-@pytest.mark.parametrize("stage", ["dit", "decoder"])
+@pytest.mark.parametrize("stage", ["dit", pytest.param("decoder", marks=pytest.mark.more)])
 def test_damaged_weights_are_refused_and_blamed(
     bundles: Mapping[str, Bundle], tmp_path: Path, stage: str, manifest: str
 ) -> None:

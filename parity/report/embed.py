@@ -21,11 +21,11 @@ def embedded(readme: str, card: str) -> str:
 
     Keys that the README has stay; of its `model-index` those results that are not ours do. Raises InputError where it cannot.
     """
-    mark, lines = BOM if readme.startswith(BOM) else "", "\r\n" if "\r\n" in readme else "\n"
+    mark, end = BOM if readme.startswith(BOM) else "", "\r\n" if re.match(r"[^\n]*\r\n", readme) else "\n"
     ours, card_body = parted(card)
-    theirs, body = parted(readme.removeprefix(mark).replace("\r\n", "\n"))
-    text = f"{FENCE}\n{_merged(theirs, _keys(ours))}{FENCE}\n{_with_block(body, _deeper(card_body))}"
-    return mark + text.replace("\n", lines)
+    theirs, body = parted(readme.removeprefix(mark))
+    front = _merged(theirs, _keys(ours), end)
+    return f"{mark}{FENCE}{end}{front}{FENCE}{end}{_with_block(body, _deeper(card_body), end)}"
 
 
 def with_base_model(card: str, base_model: str) -> str:
@@ -42,22 +42,23 @@ def says_base_model(card: str) -> bool:
 
 def parted(text: str) -> tuple[str, str]:
     """The front matter of a Markdown text, without its fences, and all behind it; "" where it has none."""
-    lines = text.splitlines(keepends=True)
+    lines = re.split(r"(?<=\n)", text)
     fences = [number for number, line in enumerate(lines) if line.rstrip() == FENCE][:2]
     if len(fences) < 2 or fences[0] != 0:
         return "", text
     return "".join(lines[1 : fences[1]]), "".join(lines[fences[1] + 1 :])
 
 
-def _merged(theirs: str, ours: dict[str, Any]) -> str:
-    """Their front matter as it stands, but for our results; what it lacks of ours is added at its end."""
+def _merged(theirs: str, ours: dict[str, Any], end: str) -> str:
+    """Their front matter as it stands, but for our results; what it lacks of ours is added at its end, in lines that `end` so."""
     there = _keys(theirs)
     _require_one_original(there.get(BASE), ours.get(BASE))
     index = _index(there.get(INDEX), ours.get(INDEX))
     added = {name: value for name, value in ours.items() if name not in there and name != INDEX}
     added |= {INDEX: index} if index else {}
     kept = "".join(part for part in KEY.split(theirs) if not re.match(rf"['\"]?{INDEX}['\"]?\s*:", part))
-    text = kept + ("" if kept.endswith("\n") or not kept else "\n") + (_yaml(added) if added else "")
+    more = _yaml(added).replace("\n", end) if added else ""
+    text = kept + ("" if kept.endswith("\n") or not kept else end) + more
     if not _reads_as(text, {name: value for name, value in there.items() if name != INDEX} | added):
         raise InputError("its front matter cannot be added to as it is written; expected one key a line, each from the margin on")
     return text
@@ -66,7 +67,7 @@ def _merged(theirs: str, ours: dict[str, Any]) -> str:
 def _reads_as(text: str, wanted: dict[str, Any]) -> bool:
     try:
         return _keys(text) == wanted
-    except InputError:
+    except (InputError, RecursionError):  # of a value that holds itself
         return False
 
 
@@ -92,12 +93,12 @@ def _is_ours(result: dict[str, Any]) -> bool:
     return bool(result.get("dataset", {}).get("type") == OURS)
 
 
-def _with_block(body: str, block: str) -> str:
+def _with_block(body: str, block: str, end: str) -> str:
     """The text with the block in the place of the one that is marked, or behind everything."""
     marks = list(MARK.finditer(body))
-    whole = f"{BEGIN}\n\n{block.strip()}\n\n{END}"
+    whole = f"{BEGIN}\n\n{block.strip()}\n\n{END}".replace("\n", end)
     if not marks:
-        return f"{body.rstrip()}\n\n{whole}\n" if body.strip() else f"\n{whole}\n"
+        return f"{body.rstrip()}{end}{end}{whole}{end}" if body.strip() else f"{end}{whole}{end}"
     found = [mark[1] for mark in marks]
     if found != ["begin", "end"]:
         raise InputError(f"marks of {OURS} do not belong together ({', '.join(found)}); leave one of each, or none")
@@ -112,7 +113,7 @@ def _deeper(text: str) -> str:
 def _keys(front: str) -> dict[str, Any]:
     try:
         found = yaml.safe_load(front) or {}
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # also of a 13th month, of brackets without end
         raise InputError(f"its front matter is no YAML ({' '.join(str(error).split())}); correct it") from None
     if not isinstance(found, dict):
         raise InputError(f"its front matter holds {type(found).__name__}, expected keys and values")

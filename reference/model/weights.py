@@ -54,8 +54,9 @@ def read_parts(files: ModelFiles, prefixes: tuple[str, ...]) -> tuple[StateDict,
     """
     state = _official_names(read_tensors(files.weights), files.weights)
     if not any(name.startswith(DIT_PREFIX) for name in state):
+        some = _some(sorted(state)) or "no tensor at all"
         raise InputError(
-            f"{files.weights}: holds no diffusion transformer ({_some(sorted(state))}); expected '{DIT_PREFIX}...'"
+            f"{files.weights}: holds no diffusion transformer ({some}); expected '{DIT_PREFIX}...'"
         )
     used = []
     for companion in files.companions:
@@ -158,7 +159,8 @@ def with_norms(state: StateDict, wanted: Collection[str]) -> StateDict:
 def load_into(modules: Mapping[str, nn.Module], state: StateDict, path: Path) -> None:
     """Give every tensor of `state` to the module whose prefix it carries, and every module all it needs.
 
-    Raises InputError listing missing, unexpected, mis-shaped, non-finite tensors and those of types that hold no weights alone.
+    Raises InputError listing tensors that are missing, unexpected, mis-shaped, not finite in float32, or of types that hold no
+    weights alone.
     """
     wanted = {
         f"{prefix}{name}": tuple(tensor.shape)
@@ -167,6 +169,7 @@ def load_into(modules: Mapping[str, nn.Module], state: StateDict, path: Path) ->
     }
     state = with_norms(state, wanted)
     floats = {name for name, tensor in state.items() if tensor.dtype in FLOATS}
+    unread = {name for name, tensor in state.items() if tensor.is_complex() or tensor.is_meta or tensor.layout != torch.strided}
     problems = {
         "missing": sorted(wanted.keys() - state.keys()),
         "unexpected": sorted(state.keys() - wanted.keys()),
@@ -175,10 +178,9 @@ def load_into(modules: Mapping[str, nn.Module], state: StateDict, path: Path) ->
             for name, shape in sorted(wanted.items())
             if name in state and tuple(state[name].shape) != shape
         ],
-        "stored small, so from a file that was quantized": [
-            f"{name} ({str(state[name].dtype).removeprefix('torch.')})" for name in sorted(wanted.keys() & state.keys() - floats)
-        ],
-        "not finite": sorted(name for name in wanted.keys() & floats if not state[name].isfinite().all()),
+        "stored small, so from a file that was quantized": _typed(state, wanted.keys() & state.keys() - floats - unread),
+        "of a type or layout that holds no weights": _typed(state, wanted.keys() & unread),
+        "not finite": sorted(name for name in wanted.keys() & floats - unread if not state[name].float().isfinite().all()),
     }
     if any(problems.values()):
         listed = "; ".join(f"{len(names)} {kind}: {_some(names)}" for kind, names in problems.items() if names)
@@ -186,6 +188,10 @@ def load_into(modules: Mapping[str, nn.Module], state: StateDict, path: Path) ->
     for prefix, module in modules.items():
         own = {name: state[f"{prefix}{name}"].float() for name in module.state_dict()}
         module.load_state_dict(own, strict=True, assign=True)
+
+
+def _typed(state: StateDict, names: Collection[str]) -> list[str]:
+    return [f"{name} ({str(state[name].dtype).removeprefix('torch.')})" for name in sorted(names)]
 
 
 def _some(names: list[str], most: int = 4) -> str:

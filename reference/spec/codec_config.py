@@ -6,6 +6,7 @@ from reference.spec.codec.same import SameSpec
 from reference.spec.config import CODEC_ALONE
 from reference.spec.errors import InputError
 from reference.spec.families.table import CODEC_FAMILIES
+from reference.spec.model import MOST_RATE_HZ
 from reference.spec.section import Section, read_json
 from reference.spec.stages import ENCODER
 
@@ -18,7 +19,7 @@ def read_codec_spec(config: Path) -> SameSpec:
     """
     top = read_json(config)
     alone = top.take("model_type", str) == CODEC_ALONE
-    sample_rate_hz, model = top.positive("sample_rate"), top.section("model")
+    sample_rate_hz, model = top.positive("sample_rate", most=MOST_RATE_HZ), top.section("model")
     if alone:
         top.ignore("sample_size", "audio_channels", "training")
         top.done()

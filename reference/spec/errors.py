@@ -2,18 +2,23 @@
 
 import errno
 import os
+import re
 import signal
 import sys
 import threading
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NoReturn
 
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+EXIT_SIGNAL = 128  # and the number of a signal, as a shell has it
 EXIT_OK, EXIT_REFUSE, EXIT_NOT_JUDGED, EXIT_INTERRUPTED, EXIT_TERMINATED = 0, 1, 2, 130, 143
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 TRACEBACK = "STABLE_AUDIO_PARITY_TRACEBACK"
 NOBODY_READS = "error: nobody reads the output any more"
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")  # ends a line, moves a cursor, or turns letters round
+NO_MEMORY = ("DefaultCPUAllocator", "Storage size calculation overflowed")  # torch raises a RuntimeError that says so
 KILLED = -9  # as subprocess reports a process that was killed, most often for want of memory
 
 
@@ -22,7 +27,8 @@ class InputError(Exception):
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM: like an interrupt, so that what is half-written and processes that were started are cleaned up."""
+    """SIGTERM, or SIGHUP of a terminal that was closed: like an interrupt, so that what is half-written and processes that were
+    started are cleaned up."""
 
 
 @contextmanager
@@ -37,8 +43,8 @@ def exit_with_one_line(at_fault: str = "this program", passing: tuple[type[Excep
             yield
     except passing:
         raise
-    except Terminated:
-        _leave("terminated", EXIT_TERMINATED)
+    except Terminated as ended:
+        _leave("terminated", *ended.args)
     except KeyboardInterrupt:
         _leave("interrupted", EXIT_INTERRUPTED)
     except InputError as error:
@@ -53,26 +59,37 @@ def exit_with_one_line(at_fault: str = "this program", passing: tuple[type[Excep
         if error.filename is None:
             _leave(_fault(error, at_fault))
         _leave(f"error: {error.filename}: {error.strerror}; choose another path or free it")
+    except MemoryError as error:
+        _leave(_out_of_memory(error))
     except (Exception, SystemExit) as error:
+        if any(words in str(error) for words in NO_MEMORY):
+            _leave(_out_of_memory(error))
         rich_gave_up = isinstance(error, SystemExit) and isinstance(error.__context__, BrokenPipeError)
         _leave(NOBODY_READS if rich_gave_up else _fault(error, at_fault))
 
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """SIGTERM raises Terminated, in the one thread that may say so."""
+    """Signals that end a program raise Terminated or KeyboardInterrupt, in the one thread that may say so; one that is ignored
+    (nohup) stays so. The first is enough: another, as of who presses Ctrl-C twice, would end the cleaning up."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, _terminate)
+    before = {number: signal.getsignal(number) for number in ENDING}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, _terminate)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _terminate(number: int, frame: object) -> NoReturn:
-    raise Terminated
+    for other in ENDING:
+        signal.signal(other, signal.SIG_IGN)
+    raise KeyboardInterrupt if number == signal.SIGINT else Terminated(EXIT_SIGNAL + number)
 
 
 def raise_process_error(code: int, errors: str, doing: str) -> None:
@@ -83,8 +100,21 @@ def raise_process_error(code: int, errors: str, doing: str) -> None:
         raise InputError((lines or [f"{doing} ended with exit code {code}{killed}"])[-1].removeprefix("error: "))
 
 
+def one_line(text: str) -> str:
+    """The text with whatever would end its line or steer a terminal written out: names of files and tensors may hold anything."""
+    return CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def _out_of_memory(error: BaseException) -> str:
+    return (
+        f"error: more memory is needed than there is ({one_line(str(error)) or type(error).__name__}); "
+        "ask for something smaller, or free some: the sizes of a model are those of its config"
+    )
+
+
 def _leave(line: str, code: int = EXIT_NOT_JUDGED) -> NoReturn:
-    print(line, file=sys.stderr)
+    with suppress(OSError):  # of a terminal that is closed
+        print(one_line(line), file=sys.stderr)
     raise SystemExit(code) from None
 
 

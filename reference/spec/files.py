@@ -107,7 +107,10 @@ def _full_disk(path: Path) -> Iterator[None]:
 
 
 def require_content(path: Path) -> None:
-    """Raise InputError for a file that cannot be read, and for one that only says where its content is kept (Git LFS)."""
+    """Raise InputError for a file that cannot be read, for what would be waited for (a pipe), and for a file that only says where
+    its content is kept (Git LFS)."""
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: is {'a folder' if path.is_dir() else 'a pipe or a device'}; expected a file")
     try:
         with path.open("rb") as stream:
             start = stream.read(len(POINTER))

@@ -7,6 +7,7 @@ from typing import Protocol
 from reference.spec.sampling.schedule import LevelShift
 
 WHOLE = "whole"  # not chunked
+MOST_RATE_HZ = 2**20  # of a sound: more than any converter takes, and what the header of a WAV can say of eight channels
 SECONDS_START, SECONDS_TOTAL = "seconds_start", "seconds_total"  # the numbers a model may be told beside the prompt
 
 

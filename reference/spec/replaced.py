@@ -48,6 +48,13 @@ def require_apart(path: Path, needed: Iterable[Path]) -> None:
         raise InputError(f"{path}: holds {inside}, which is needed to write it; choose another path")
 
 
+def require_outside(path: Path, bundles: Iterable[Path]) -> None:
+    """Raise InputError if `path` lies in one of the bundles: it would be published with it, and be strange in it."""
+    around = next((bundle for bundle in bundles if bundle.resolve() in path.resolve().parents), None)
+    if around is not None:
+        raise InputError(f"{path}: lies in the bundle {around}, which would hold what is no part of it; choose a path outside")
+
+
 def require_space(folder: Path, asked: Path) -> None:
     """Raise InputError where next to nothing is free in a folder that exists; `asked` is the path to name."""
     free = shutil.disk_usage(folder).free

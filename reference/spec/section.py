@@ -1,10 +1,15 @@
 """Read a JSON object strictly: every key is taken, ignored on purpose, or refused by name."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 from reference.spec.errors import InputError
+from reference.spec.files import require_content
+
+MOST = 2**31 - 1  # what an axis of an array is counted with
+MOST_DIGITS = 300  # beyond them a float has no number
 
 
 class Section:
@@ -22,20 +27,22 @@ class Section:
             if default:
                 return default[0]
             raise InputError(f"{self.file}: key '{self.path(key)}' is missing, expected {kind.__name__}")
-        value = self._left.pop(key)
+        value: Any = self._left.pop(key)
         if value is None and default and default[0] is None:
             return None
-        if kind is float and type(value) is int:
+        if kind is float and type(value) is int and abs(value) < 10**MOST_DIGITS:
             value = float(value)
         if type(value) is not kind:
             raise InputError(f"{self.file}: '{self.path(key)}' must be {kind.__name__}, found {describe(value)}")
+        if type(value) is float and not math.isfinite(value):
+            raise InputError(f"{self.file}: '{self.path(key)}' must be a finite number, found {value}")
         return value
 
-    def positive(self, key: str, *default: int) -> int:
-        """Take an int and require it to be at least 1."""
+    def positive(self, key: str, *default: int, most: int = MOST) -> int:
+        """Take an int and require it to be at least 1, and at `most` so much."""
         value: int = self.take(key, int, *default)
-        if value < 1:
-            raise InputError(f"{self.file}: '{self.path(key)}' must be at least 1, found {value}")
+        if not 1 <= value <= most:
+            raise InputError(f"{self.file}: '{self.path(key)}' must be at least 1 and at most {most}, found {describe(value)}")
         return value
 
     def choice(self, key: str, allowed: tuple[str, ...], *default: str) -> str:
@@ -72,8 +79,8 @@ class Section:
     def numbers(self, key: str, *default: list[int]) -> tuple[int, ...]:
         """Take a list of ints, each at least 1."""
         items: list[Any] = self.take(key, list, *default)
-        if not items or not all(type(item) is int and item >= 1 for item in items):
-            raise InputError(f"{self.file}: '{self.path(key)}' must be a list of positive ints, found {items}")
+        if not items or not all(type(item) is int and 1 <= item <= MOST for item in items):
+            raise InputError(f"{self.file}: '{self.path(key)}' must be a list of positive ints, found {describe(items)}")
         return tuple(items)
 
     def names(self) -> list[str]:
@@ -129,10 +136,10 @@ def read_json_objects(path: Path) -> list[dict[str, Any]]:
 
 def _loaded(path: Path) -> Any:
     try:
+        if path.exists():
+            require_content(path)
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; expected a JSON file") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); expected a JSON file") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # of text, of JSON, of a number too long, of brackets without end
         raise InputError(f"{path}: not valid JSON ({error}); download or write it again") from None

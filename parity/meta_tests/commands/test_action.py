@@ -70,6 +70,34 @@ def test_inputs_reach_the_gate_as_they_are(tmp_path: Path) -> None:
     assert not (tmp_path / "hacked").exists()
 
 
+NOT_MEANT = {
+    "no model": ({"MODEL": ""}, "input 'model' is empty"),
+    "no bundle": ({"BUNDLE": ""}, "input 'bundle' names no folder"),
+    "lines without a bundle": ({"BUNDLE": "\n  \n\r\n"}, "input 'bundle' names no folder"),
+    "neither true nor false": ({"REQUIRE_LICENSE": "yes"}, "input 'require-license' is 'yes'; expected 'true' or 'false'"),
+    "nothing about the licence": ({"REQUIRE_LICENSE": ""}, "input 'require-license' is ''"),
+    "two reports": ({"REPORT": "report\nverdict=publish"}, "input 'report' has several lines"),
+}
+
+
+@pytest.mark.parametrize(("inputs", "words"), NOT_MEANT.values(), ids=NOT_MEANT)
+def test_inputs_that_nobody_meant_are_an_error_before_any_work(tmp_path: Path, inputs: dict[str, str], words: str) -> None:
+    done = run_step(tmp_path, 0, **{"BUNDLE": "bundle", **inputs})
+    assert done.returncode == 2
+    assert done.stdout.startswith(f"::error::parity: {words}")
+    assert (tmp_path / "output").read_text() == "verdict=error\n"
+    assert not (tmp_path / "arguments").exists()
+
+
+def test_what_is_left_empty_is_what_is_left_out(tmp_path: Path) -> None:
+    run_step(tmp_path, 0, BUNDLE="a b\r\n\r\nc\r\n", POLICY="", THREADS="", REQUIRE_LICENSE="False")
+    words = (tmp_path / "arguments").read_text().splitlines()
+    assert words == [
+        "-m", "parity", "gate", "--model", "model dir", "--report", "report", "--policy", "publish", "--threads", "2", "--force",
+        "--bundle", "a b", "--bundle", "c",
+    ]  # fmt: skip
+
+
 def test_the_report_has_a_folder_of_its_own_where_none_is_named(tmp_path: Path) -> None:
     (tmp_path / "runner").mkdir()
     run_step(tmp_path, 0, BUNDLE="bundle", REPORT="", RUNNER_TEMP="runner")

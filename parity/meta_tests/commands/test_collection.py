@@ -51,6 +51,7 @@ SELECTIONS = {
     "parity/": (("parity/",), "", None),
     "parity/ --cases pad": (("parity/", "--cases", "pad"), "", "drums"),
     "parity/ --benchmark-only": (("parity/", "--benchmark-only"), "", None),
+    "parity/ --variants torch_fp32": (("parity/", "--variants", "torch_fp32"), "", "litert"),
 }
 
 
@@ -131,8 +132,10 @@ def test_what_is_not_close_enough_fails(judge: Judge, cases: list[Case]) -> None
         (("--policy", "lenient"), "lenient: no such policy"),
         (("--cases", "drums,gong"), "case gong is unknown; valid cases: drums"),
         (("--variants", "int9"), "variant 'int9' is unknown; valid variants: torch_fp32"),
+        (("--variants", ""), "'' lacks a name; expected names, comma-separated"),
+        (("--variants", "torch_fp32,"), "'torch_fp32,' lacks a name"),
     ],
-    ids=["no bundle", "nothing of the bundle", "unknown policy", "unknown case", "unknown variant"],
+    ids=["no bundle", "nothing of the bundle", "unknown policy", "unknown case", "unknown variant", "no variant", "half a list"],
 )  # fmt: skip
 def test_bad_options_are_one_line(
     pytest_run: PytestProcess, bundles: Mapping[str, Bundle], arguments: tuple[str, ...], words: str

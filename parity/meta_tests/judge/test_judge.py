@@ -20,6 +20,7 @@ from parity.measure.budget import YARDSTICK
 from parity.measure.cases import Case
 from parity.measure.limits import limits
 from parity.measure.verdict import FREE_RUNNING
+from parity.meta_tests.more import few
 from parity.test_parity import case_called
 from reference.spec.generation import Stage
 from reference.spec.tensors import Array
@@ -39,6 +40,7 @@ HEARD = (
     "padding_not_zeroed", "seconds_dropped", "t5_fp16_overflow", "velocity_sign", "timestep_in_thousandths", "all_nan",
     "channels_swapped", "gain", "one_sample_late", "silence", "nan_frame",
 )  # fmt: skip
+KEPT = {"t5_fp16_overflow", "velocity_sign", "one_sample_late", "nan_frame"}  # one of each stage, and what is no number
 
 
 def with_fault(judge: Judge, name: str) -> Judge:
@@ -52,7 +54,7 @@ def faulty_judge(judge: Judge, stage: str, wrap: Callable[[Stage], Stage]) -> tu
     return judge.instead(VARIANT, wrong), case_called(judge, "drums")
 
 
-@pytest.mark.parametrize("name", HEARD)
+@pytest.mark.parametrize("name", few(HEARD, KEPT))
 def test_free_running_ladder_notices_and_a_fault_does_not_widen_its_own_limits(judge: Judge, name: str) -> None:
     checks = with_fault(judge, name).free_running(VARIANT, case_called(judge, "drums"))
     assert {check.ladder for check in checks} == {FREE_RUNNING}

@@ -10,7 +10,16 @@ from reference.spec.errors import InputError
 from reference.spec.families.family import Family, T5Folder
 from reference.spec.families.oobleck import read_pretransform
 from reference.spec.families.t5 import read_t5
-from reference.spec.model import SECONDS_START, SECONDS_TOTAL, DiTSpec, ModelSpec, PromptSpec, SecondsSpec, ShiftSpec
+from reference.spec.model import (
+    MOST_RATE_HZ,
+    SECONDS_START,
+    SECONDS_TOTAL,
+    DiTSpec,
+    ModelSpec,
+    PromptSpec,
+    SecondsSpec,
+    ShiftSpec,
+)
 from reference.spec.sampling.samplers import SAMPLERS
 from reference.spec.section import Section, read_json
 from reference.spec.stages import ALL_STAGES
@@ -31,7 +40,7 @@ def read_config(top: Section, t5_folder: T5Folder) -> ModelSpec:
     and for numbers that contradict each other.
     """
     sample_size, audio_channels = top.positive("sample_size"), top.positive("audio_channels")
-    sample_rate_hz = top.positive("sample_rate")
+    sample_rate_hz = top.positive("sample_rate", most=MOST_RATE_HZ)
     top.ignore("training")
     model = top.section("model")
     top.done()
