@@ -10,6 +10,7 @@ BIN := $(VENV)/bin
 GATE_STAMP := $(VENV)/gate-installed
 STAMP := $(VENV)/installed
 DOCS_STAMP := $(VENV)/docs-installed
+SEARCH_STAMP := $(VENV)/search-installed
 REPORT ?= out/gate
 # The oracle of the tests. Its own dependencies are pinned to packages that no longer install together; the extra
 # `oracle` names the few it needs to be imported.
@@ -173,11 +174,11 @@ peers: $(STAMP) ## judge other people's ports by their own code (see docs/peers.
 rungs: $(STAMP) ## judge a codec's files as Stability publishes them: one signature for each length, FP32 and INT8
 	$(BIN)/python -m pytest parity/meta_tests/judge/test_rungs.py --benchmark-disable -m rungs
 
+search-test: $(STAMP) $(SEARCH_STAMP) ## search the tiny model, 60 mixes, twice: the same front, all of it to be published; and trials on a Ray cluster (80 MB)
+	$(BIN)/python -m pytest parity/meta_tests/search --benchmark-disable -m search
+
 open1-test: $(STAMP) ## judge bundles of the tiny Stable Audio Open 1.0, of which `make test` judges the reference
 	$(BIN)/python -m pytest parity/meta_tests/open1 --benchmark-disable -m open1
-
-search-test: $(STAMP) ## search the tiny model for recipes, 60 mixes, twice: the same front, all of it to be published
-	$(BIN)/python -m pytest parity/meta_tests/search --benchmark-disable -m search
 
 faults: $(GATE_STAMP) ## inject every fault and write docs/faults.md
 	$(BIN)/python -m parity faults --out docs/faults.md --force
@@ -212,7 +213,7 @@ onnx2tf: $(ONNX2TF_STAMP) ## the environment of the converter onnx2tf
 
 lock: ## write both lock files again
 	$(PYTHON) -m venv $(VENV)-lock
-	$(VENV)-lock/bin/python -m pip install -qq -e '.[dev,mlx,docs]'
+	$(VENV)-lock/bin/python -m pip install -qq -e '.[dev,mlx,docs,search]'
 	$(VENV)-lock/bin/python -m pip install -qq --no-deps $(ORACLE)
 	echo "# The exact set the gate and the tests run with. Written by 'make lock'." > requirements.lock
 # Linux on aarch64 has a torch of its own (pyproject.toml says why), which a constraint of another version would rule out.
@@ -235,6 +236,10 @@ $(STAMP): $(GATE_STAMP)
 	$(BIN)/python $(INSTALL) -e '.[dev]'
 	$(BIN)/python $(INSTALL) --no-deps $(ORACLE)
 	touch $(STAMP)
+
+$(SEARCH_STAMP): $(GATE_STAMP)
+	$(BIN)/python $(INSTALL) -e '.[search]'
+	touch $(SEARCH_STAMP)
 
 $(DOCS_STAMP): $(GATE_STAMP)
 	$(BIN)/python $(INSTALL) -e '.[docs]'

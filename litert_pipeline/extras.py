@@ -13,9 +13,9 @@ EXTRAS: Mapping[str, str] = {
         "torch", "safetensors", "onnx", "onnxruntime", "scipy", "pyloudnorm", "transformers", "huggingface_hub", "jinja2", "rich",
         "threadpoolctl", "psutil", "matplotlib", "platformdirs", "cpuinfo", "tomli", "yaml",
     ), "judge"),
-    **dict.fromkeys(("litert_torch", "litert_converter", "ai_edge_quantizer", "onnxscript"), "build"),
+    **dict.fromkeys(("litert_torch", "litert_converter", "litert_quantizer", "onnxscript"), "build"),
     "mlx": "mlx",
-    "optuna": "search",
+    **dict.fromkeys(("optuna", "ray"), "search"),
     **dict.fromkeys(("openvino", "executorch", "mlx_audiogen"), "peers"),
 }  # fmt: skip
 DOES: Mapping[str, str] = {

@@ -3,7 +3,7 @@
 from importlib.metadata import PackageNotFoundError, version
 
 RECORDED_PACKAGES = (
-    "torch", "litert-torch", "litert-converter", "ai-edge-litert", "ai-edge-quantizer",
+    "torch", "litert-torch", "litert-converter", "ai-edge-litert", "litert-quantizer",
     "onnx", "onnxscript", "onnxruntime", "numpy", "sentencepiece", "safetensors", "mlx",
 )  # fmt: skip
 

@@ -11,7 +11,7 @@ from reference.spec.errors import InputError
 # By format, what is imported to write its files; onnxruntime, which quantizes those, is what judges them, too. MLX's files are
 # arrays alone, which this project writes itself.
 CONVERTERS = {"litert": ("litert_torch", "litert_converter"), "onnx": ("onnxscript",), MLX: ()}
-QUANTIZERS = {"litert": ("ai_edge_quantizer",), "onnx": (), MLX: ("mlx",)}
+QUANTIZERS = {"litert": ("litert_quantizer",), "onnx": (), MLX: ("mlx",)}
 
 
 def require_installed(recipes: Iterable[Recipe]) -> None:

@@ -64,12 +64,12 @@ def _require_smaller(path: Path, source: StageFile, stage: str, recipe: Recipe) 
 
 def _quantize_litert(source: Path, target: Path, entries: QuantizerRecipe, name: str) -> None:
     with quiet():
-        from ai_edge_quantizer.quantizer import Quantizer
+        from litert_quantizer.quantizer import Quantizer
 
         try:
             Quantizer(str(source), entries).quantize().export_model(str(target))
         except (ValueError, KeyError, TypeError, RuntimeError) as error:
-            raise InputError(f"recipe '{name}': ai-edge-quantizer refuses it for {source.name} ({error})") from None
+            raise InputError(f"recipe '{name}': litert-quantizer refuses it for {source.name} ({error})") from None
 
 
 def _quantize_onnx(source: Path, target: Path, entries: QuantizerRecipe, name: str) -> None:

@@ -19,7 +19,7 @@ def _entry(
     *, regex: str = ".*", operation: str = "*", algorithm: str = "min_max_uniform_quantize", bits: int = 8,
     granularity: str = "CHANNELWISE", dtype: str = "INT", integer_compute: bool = True,
 ) -> QuantizerRecipe:  # fmt: skip
-    """One ai-edge-quantizer rule. Without integer compute, weights are stored small and calculated with in float."""
+    """One litert-quantizer rule. Without integer compute, weights are stored small and calculated with in float."""
     weights = {"num_bits": bits, "symmetric": True, "granularity": granularity, "dtype": dtype}
     config = {
         "weight_tensor_config": weights,
@@ -167,7 +167,7 @@ def _of_rules(path: Path, stage: str) -> Recipe:
 
 
 def _read_recipe(top: Section) -> Recipe:
-    """`{"name": ..., "quantize": {stage: [ai-edge-quantizer entries]}, "compute": {stage: "fp32" | "fp16"}}`."""
+    """`{"name": ..., "quantize": {stage: [litert-quantizer entries]}, "compute": {stage: "fp32" | "fp16"}}`."""
     quantize, compute = top.section("quantize"), top.optional_section("compute")
     recipe = Recipe(
         name=top.take("name", str),

@@ -1,7 +1,7 @@
 """Hadamard rotation: rows of weights, and what their layer is fed, are multiplied with an orthogonal matrix before rounding.
 
 An outlier is spread over its row that way, and the layer's answers stay what they were, for the matrix is its own inverse.
-Source: Ashkboos et al., QuaRot (2024); ai-edge-quantizer, algorithms/uniform_quantize/hadamard_rotation.py.
+Source: Ashkboos et al., QuaRot (2024); litert-quantizer, algorithms/uniform_quantize/hadamard_rotation.py.
 """
 
 import math

@@ -1,6 +1,6 @@
 """Which weights of a `.tflite` file stand rotated: those whose layer is fed by a rotation (`parity/bundles/rotation.py`).
 
-Source: ai-edge-quantizer, transformations/insert_hadamard_rotation.py (one operator of its own) and
+Source: litert-quantizer, transformations/insert_hadamard_rotation.py (one operator of its own) and
 insert_decomposed_hadamard_rotation.py (a reshape, a product with the matrix, a reshape).
 """
 

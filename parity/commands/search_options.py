@@ -42,6 +42,10 @@ class SearchOptions:
     threads: Annotated[
         int, typer.Option(min=1, max=command.MOST_THREADS, help="CPU threads of the runtime in each of them.")
     ] = 1
+    ray: Annotated[
+        str | None,
+        typer.Option(help="Measure on a Ray cluster: 'auto' starts one here, HOST:PORT joins one (extra 'search')."),
+    ] = None
     results: Annotated[
         Path | None, typer.Option(help="Folder where each trial's result is kept and looked for; the user's cache if left out.")
     ] = None
@@ -63,7 +67,7 @@ class SearchOptions:
         return SessionOptions(
             model=self.model, bundle=self.bundle, stage=self.stage, cases=split_names(self.cases) or [], steps=self._steps(),
             draws=self.draws, seed=self.seed, by=self.by, schemes=split_names(self.schemes), rounds=rounds,
-            workers=self.workers, threads=self.threads, cache=cache,
+            workers=self.workers, threads=self.threads, ray=self.ray, cache=cache,
             results=self.results or (None if cache is None else cache / FOLDER),
         )  # fmt: skip
 

@@ -23,6 +23,7 @@ from parity.latency.work import macs
 from parity.measure.cases import Case, load_cases
 from parity.measure.verdict import TEACHER_FORCED
 from parity.report.headroom import read_report
+from parity.runtimes.cpu_class import cpu_class
 from parity.truth.store import Store
 from reference.progress import Say
 from reference.spec.errors import InputError
@@ -105,7 +106,7 @@ def run_headline(options: HeadlineOptions, store: Store, say: Say) -> Headline:
             peers=against,
             peaks={threads: peaks(dense, threads) for threads in options.threads},
             macs=macs(judge.model.spec),
-            machine=machine(max(options.threads)),
+            machine={**machine(max(options.threads)), "cpu_class": str(cpu_class())},
             audio_s=judge.model.spec.window_s,
             steps=case.request.sampler.steps,
         )

@@ -51,6 +51,7 @@ def notes(headline: Headline) -> Iterator[str]:
     here, rows = headline.machine, {row.name: row for row in headline.rows}
     features = " ".join(here["cpu_features"])
     yield f"{here['cpu_model']} ({features}), {here['cpu_cores']} cores, {here['memory_bytes'] / GB:.0f} GB; medians, in turns."
+    yield f"CPU class: {here['cpu_class']}."
     for row in headline.rows:
         yield f"`{row.name}`: {row.label}."
     for threads, peak in headline.peaks.items():

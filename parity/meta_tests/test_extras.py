@@ -61,7 +61,7 @@ NOWHERE = "there is no litert-converter for Linux on aarch64: convert on Linux w
     ("litert_torch", "Linux", "x86_64", BUILD),
     ("litert_torch", "Darwin", "arm64", BUILD),
     ("litert_torch", "Linux", "aarch64", NOWHERE),
-    ("ai_edge_quantizer", "Linux", "aarch64", BUILD),
+    ("litert_quantizer", "Linux", "aarch64", BUILD),
 ])  # fmt: skip
 def test_what_is_missing_is_told_with_what_to_do(module: str, system: str, machine: str, words: str) -> None:
     assert words in (missing_package(module, system, machine) or "")
@@ -72,7 +72,7 @@ def test_of_a_package_that_is_nobody_s_nothing_is_told() -> None:
 
 
 @pytest.mark.parametrize(("recipe", "package"), [
-    ("fp32", "litert_torch"), ("windowed", "litert_converter"), ("onnx_fp32", "onnxscript"), ("int8", "ai_edge_quantizer"),
+    ("fp32", "litert_torch"), ("windowed", "litert_converter"), ("onnx_fp32", "onnxscript"), ("int8", "litert_quantizer"),
 ])  # fmt: skip
 def test_a_converter_that_is_not_installed_is_told_before_any_work(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, recipe: str, package: str

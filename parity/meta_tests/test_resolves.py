@@ -90,7 +90,7 @@ def test_judging_can_be_installed(registry: None, target: str, tmp_path: Path) -
 def test_building_can_be_installed_so_far_as_there_is_a_converter(registry: None, target: str, tmp_path: Path) -> None:
     found = resolved(target, tmp_path, "build")
     assert ("litert-converter" in found) == (target != LINUX_ARM)
-    assert "ai-edge-quantizer" in found
+    assert "litert-quantizer" in found
 
 
 def test_extras_within_extras_are_taken_apart() -> None:

@@ -48,8 +48,8 @@ class Mix:
 
 
 def _rules(*entries: QuantizerRecipe, source: str = "") -> Part:
-    """Rules of ai-edge-quantizer; of those that fit an operator the last counts."""
-    return Part(tool="ai-edge-quantizer", options={"rules": [rule for entry in entries for rule in entry]}, source=source)
+    """Rules of litert-quantizer; of those that fit an operator the last counts."""
+    return Part(tool="litert-quantizer", options={"rules": [rule for entry in entries for rule in entry]}, source=source)
 
 
 def _only(entries: QuantizerRecipe, regex: str, operation: str = "*") -> QuantizerRecipe:
@@ -62,7 +62,7 @@ def _calibrated(entries: QuantizerRecipe) -> Part:
     seen = {"num_bits": 8, "symmetric": False, "granularity": "TENSORWISE", "dtype": "INT"}
     rules = [{**rule, "op_config": {**rule["op_config"], "activation_tensor_config": seen}} for rule in entries]
     ends = [{"regex": ".*", "operation": end, "algorithm_key": "no_quantize"} for end in ("INPUT", "OUTPUT")]
-    return Part(tool="ai-edge-quantizer, calibrated", options={"rules": [*rules, *ends]})
+    return Part(tool="litert-quantizer, calibrated", options={"rules": [*rules, *ends]})
 
 
 def _by(entries: QuantizerRecipe, algorithm: str) -> QuantizerRecipe:

@@ -1,6 +1,6 @@
 """What turns one file of float32 into a smaller one: the quantizers people use, by name.
 
-Sources: ai-edge-quantizer's recipes, and onnxruntime's `quantization` (dynamic, static, MatMulNBits) and `transformers.float16`.
+Sources: litert-quantizer's recipes, and onnxruntime's `quantization` (dynamic, static, MatMulNBits) and `transformers.float16`.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,13 +17,13 @@ Tool = Callable[[Path, Path, Mapping[str, Any], Feeds], None]
 
 
 def _ai_edge(source: Path, target: Path, options: Mapping[str, Any], feeds: Feeds) -> None:
-    """A recipe of ai-edge-quantizer, as `litert_pipeline quantize` runs it."""
+    """A recipe of litert-quantizer, as `litert_pipeline quantize` runs it."""
     QUANTIZERS["litert"](source, target, options["rules"], target.parent.name)
 
 
 def _ai_edge_calibrated(source: Path, target: Path, options: Mapping[str, Any], feeds: Feeds) -> None:
     """The same with rules of static quantization, calibrated with what the truth feeds the stage."""
-    from ai_edge_quantizer.quantizer import Quantizer
+    from litert_quantizer.quantizer import Quantizer
 
     quantizer = Quantizer(str(source), options["rules"])
     seen = quantizer.calibrate({read_interface(source).key: [dict(feed) for feed in feeds()]})
@@ -92,8 +92,8 @@ def _without_shapes(path: Path) -> Any:
 
 
 TOOLS: Mapping[str, Tool] = {
-    "ai-edge-quantizer": _ai_edge,
-    "ai-edge-quantizer, calibrated": _ai_edge_calibrated,
+    "litert-quantizer": _ai_edge,
+    "litert-quantizer, calibrated": _ai_edge_calibrated,
     "dynamic": _dynamic,
     "static": _static,
     "MatMulNBits": _packed,
@@ -102,6 +102,6 @@ TOOLS: Mapping[str, Tool] = {
 
 
 def apply(tool: str, source: Path, target: Path, options: Mapping[str, Any], feeds: Feeds) -> None:
-    """Write `target` from `source`. Raises InputError where ai-edge-quantizer refuses its rules."""
+    """Write `target` from `source`. Raises InputError where litert-quantizer refuses its rules."""
     with quiet():
         TOOLS[tool](source, target, options, feeds)

@@ -1,7 +1,7 @@
 """Who runs trials. An engine is handed trials and hands back what they found, as they finish; it keeps nothing."""
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol
 
-from parity.search.measured import measure
+from parity.search.measured import machine_kind, measure
 from parity.search.places import Places
 from parity.search.trial import Result, Trial
 from reference.spec.processes import processes
@@ -36,6 +36,9 @@ class Engine(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+    def machines(self) -> Sequence[str]:
+        """Kinds of machines that it may race on (`Race.machine`)."""
 
     def map(self, trials: Iterable[Trial]) -> Iterator[Done]:
         """Every trial once, in the order they finish. One that is lost is asked again, and named when it is lost too often.
@@ -66,6 +69,10 @@ class LocalEngine:
     ) -> None:
         self._stack.__exit__(kind, error, trace)
         self._pool = None
+
+    def machines(self) -> Sequence[str]:
+        """This one."""
+        return [machine_kind()]
 
     def map(self, trials: Iterable[Trial]) -> Iterator[Done]:
         """As `Engine.map`."""

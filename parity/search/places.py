@@ -23,7 +23,7 @@ from reference.spec.tensors import Tensors
 
 MEASURING = "parity.search.measured"  # what a trial's numbers follow from is what this imports
 PACKAGES = ("reference", "litert_pipeline", "parity")
-PRODUCING = ("ai-edge-quantizer", "litert-quantizer", "ai-edge-litert", "numpy")  # whose versions change them, too
+PRODUCING = ("litert-quantizer", "ai-edge-litert", "numpy")  # whose versions change them, too
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from parity.search.asking import Asker, Question
 from parity.search.engines import Engine, LocalEngine
 from parity.search.measured import machine_kind
 from parity.search.places import Places, node
+from parity.search.ray_engine import RACES_ON, RayEngine
 from parity.search.schemes import Scheme, schemes_called
 from parity.search.space import LEVELS, Group, groups_of, layers_of
 from parity.search.store import Results
@@ -29,7 +30,8 @@ Open = Callable[[Places, int], AbstractContextManager[Engine]]
 class SessionOptions:
     """What is asked, and where. Without a `bundle` the model is converted. `rounds`: of each race; 0 asks no speed.
 
-    `cache` is where truths and conversions are kept, `results` what trials found; None keeps nothing.
+    `ray` is the address of a cluster, or "auto"; without one, processes of this machine measure. `cache` is where truths and
+    conversions are kept, `results` what trials found; None keeps nothing.
     """
 
     model: Path
@@ -44,6 +46,7 @@ class SessionOptions:
     rounds: int = 0
     workers: int = 1
     threads: int = 1
+    ray: str | None = None
     cache: Path | None = None
     results: Path | None = None
 
@@ -80,9 +83,9 @@ def session(options: SessionOptions, say: Say, opened: Open | None = None) -> It
         )
         say("what the original answers")
         node(places).fed(question.about)  # before any worker asks: it may take minutes, and is kept
-        race = Race(machine=machine_kind(), threads=options.threads, rounds=options.rounds) if options.rounds else None
         bundle = node(places).bundle
-        engine = stack.enter_context((opened or _local)(places, options.workers))
+        engine = stack.enter_context((opened or _engine(options))(places, options.workers))
+        race = _race(options, engine.machines()) if options.rounds else None
         yield Session(
             asker=Asker(engine=engine, results=Results(folder=options.results or folder / FOLDER), say=say),
             question=replace(question, race=race),
@@ -92,8 +95,20 @@ def session(options: SessionOptions, say: Say, opened: Open | None = None) -> It
         )
 
 
-def _local(places: Places, workers: int) -> LocalEngine:
-    return LocalEngine(places=places, workers=workers)
+def _engine(options: SessionOptions) -> Open:
+    address = options.ray
+    if address is None:
+        return lambda places, workers: LocalEngine(places=places, workers=workers)
+    return lambda places, workers: RayEngine(places=places, address=address, workers=workers)
+
+
+def _race(options: SessionOptions, machines: Sequence[str]) -> Race:
+    """On this machine's kind, or else on the first there is. Raises InputError where there is none."""
+    if not machines:
+        told = f"no node of Ray at '{options.ray}' may be raced on"
+        raise InputError(f"{told}; start one with: ray start --resources='{{\"{RACES_ON}\": 1}}'")
+    here = machine_kind()
+    return Race(machine=here if here in machines else machines[0], threads=options.threads, rounds=options.rounds)
 
 
 def _converted(options: SessionOptions, folder: Path, say: Say) -> Path:

@@ -60,6 +60,8 @@ def test_the_headline_is_printed_and_written(bundles: Mapping[str, Bundle], tmp_
     assert all(len(row["laps"]["1"]["total_s"]) == 2 for row in found["rows"])
     assert page.count("publish (") == 2
     assert "INT8 DiT: " in page
+    assert f"CPU class: {found['machine']['cpu_class']}." in page
+    assert "integer dot product" in found["machine"]["cpu_class"]
     assert parity(*options)[0] == 2  # nothing is overwritten
     code, output = parity("headline", *chosen, "--report", tmp_path / "none", "--out", tmp_path / "other.md")
     assert (code, output.count("error: ")) == (2, 1), output
