@@ -63,7 +63,7 @@ SHARED := -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 # Of the product's tests: prompts and seconds of each kind. All cases are judged by `make gate`, and by `pytest parity/` without this.
 CASES ?= drums,exactly_full,unicode,seconds_zero,seconds_beyond
 
-.PHONY: gate gate-open1 open1-wide gate-codec codec-full headroom gate-full headline test looked-over types tests more mixes rounded oracle registry mlx peers rungs open1-test search-test faults faults-test docs docs-test bench lock goldens tiny-model emulator arm onnx2tf clean
+.PHONY: gate gate-open1 open1-wide gate-codec codec-full headroom gate-full headline test looked-over types tests more mixes rounded oracle registry mlx peers rungs open1-test search-test faults faults-test docs docs-test bench lock goldens tiny-model sound-model emulator arm onnx2tf clean
 
 gate: $(GATE_STAMP) ## convert the embedded tiny model for every variant and judge it; onnx2tf's where it is installed
 	$(BIN)/python -m parity gate --report $(REPORT) --force
@@ -201,6 +201,9 @@ goldens: $(GATE_STAMP) ## record the truth's numbers again
 
 tiny-model: $(GATE_STAMP) ## write fixtures/tiny_model again from its seed
 	$(BIN)/python -m fixtures make-model --config tiny --seed 0 --out fixtures/tiny_model --force
+
+sound-model: $(GATE_STAMP) ## train a small model that makes sound, from nothing, or go on where that stopped; takes an hour or more
+	$(BIN)/python -m fixtures train --out out/sound $(if $(wildcard out/sound),--resume)
 
 emulator: $(GATE_STAMP) ## other CPUs for the tests: qemu and an Arm Python, into the user's cache
 	$(BIN)/python -m parity.device.arm_python

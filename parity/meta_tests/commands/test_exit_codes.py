@@ -59,6 +59,8 @@ VERBS = {
     ("fixtures", "make-model"): (["--out", "o"], "fixtures.__main__.make_model"),
     ("fixtures", "make-peer"): (["--model", "m", "--out", "o"], "fixtures.peers.mlx_audiogen.write"),
     ("fixtures", "make-kernel-files"): ([], "fixtures.kernel_files.write_kernel_files"),
+    ("fixtures", "make-sounds"): (["--out", "o"], "fixtures.__main__.write_sounds"),
+    ("fixtures", "train"): (["--out", "o"], "fixtures.train.run.train"),
 }
 
 
