@@ -16,6 +16,7 @@ from pathlib import Path
 from reference.spec.errors import exit_with_one_line
 from reference.spec.files import new_folder
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background job begins without
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup would have it ignored
 with exit_with_one_line(), new_folder(Path(sys.argv[1]), force=False) as folder:
     (folder / "half").write_text("half")
     os.kill(os.getpid(), int(sys.argv[2]))
@@ -52,6 +53,7 @@ def impatient(*arguments, **options):
     remove(*arguments, **options)
 shutil.rmtree = impatient
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 with exit_with_one_line(), new_folder(Path(sys.argv[1]), force=False) as folder:
     (folder / "half").write_text("half")
     os.kill(os.getpid(), int(sys.argv[2]))
