@@ -14,6 +14,7 @@ MARK = re.compile(rf"<!-- {OURS}: (begin|end)\b[^>]*-->")
 KEY = re.compile(r"(?m)^(?=[^\s#-])")  # where a key of the outermost level begins
 INDEX, BASE = "model-index", "base_model"
 BOM = "\ufeff"
+MOST_DEEP = 50  # values within values; what the hub reads has six
 
 
 def embedded(readme: str, card: str) -> str:
@@ -67,7 +68,7 @@ def _merged(theirs: str, ours: dict[str, Any], end: str) -> str:
 def _reads_as(text: str, wanted: dict[str, Any]) -> bool:
     try:
         return _keys(text) == wanted
-    except (InputError, RecursionError):  # of a value that holds itself
+    except InputError:
         return False
 
 
@@ -112,12 +113,28 @@ def _deeper(text: str) -> str:
 
 def _keys(front: str) -> dict[str, Any]:
     try:
+        _require_shallow(front)
         found = yaml.safe_load(front) or {}
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # also of a 13th month, of brackets without end
+    except (yaml.YAMLError, ValueError) as error:  # also of a 13th month
         raise InputError(f"its front matter is no YAML ({' '.join(str(error).split())}); correct it") from None
     if not isinstance(found, dict):
         raise InputError(f"its front matter holds {type(found).__name__}, expected keys and values")
     return found
+
+
+def _require_shallow(front: str) -> None:
+    """Raise InputError for values within values without end, and for one that holds itself: reading and comparing them descends
+    into each, and how far this process may is for whatever it has imported to say."""
+    around: list[str | None] = []
+    for event in yaml.parse(front, yaml.SafeLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            around.append(event.anchor)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            around.pop()
+        elif isinstance(event, yaml.AliasEvent) and event.anchor in around:
+            raise InputError(f"its front matter has a value that holds itself (*{event.anchor}); write it out")
+        if len(around) > MOST_DEEP:
+            raise InputError(f"its front matter has values within values, more than {MOST_DEEP} deep; correct it")
 
 
 def _yaml(content: dict[str, Any]) -> str:
