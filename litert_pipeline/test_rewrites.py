@@ -152,6 +152,7 @@ def test_frozen_rope_refuses_another_length(exact: Model) -> None:
         frozen.transformer.rotary_pos_emb(41)  # type: ignore[operator, union-attr]
 
 
+@pytest.mark.more  # converts two stages anew
 def test_chunked_coding_converts(tmp_path: Path) -> None:
     """A window of 160 frames is coded in two chunks, in the exported graph too."""
     folder = Path(shutil.copytree(TINY_MODEL_DIR, tmp_path / "model"))
