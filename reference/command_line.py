@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import typer
+from typer.core import TyperGroup
 
-from reference.spec.errors import TRACEBACK, InputError, exit_with_one_line
+from reference.spec.errors import EXIT_NOT_JUDGED, TRACEBACK, InputError, exit_with_one_line
 from reference.spec.privacy import forbid_telemetry
 
 
@@ -20,12 +21,24 @@ def command_line(*, about: str, at_fault: str, commands: Mapping[str, Callable[.
 
     A shell can complete what has a name of its own, a console script; `python -m` is Python's.
     """
-    app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=not _run_as_module())
+    app = typer.Typer(cls=_Commands, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=not _run_as_module())
     with_help = f"{about}\n\nWith {TRACEBACK}=1 in the environment an error nobody foresaw shows where it happened."
     app.callback(help=with_help)(_no_options)
     for name, command in commands.items():
         app.command(name)(_with_exit_code(command, at_fault))
     return app
+
+
+class _Commands(TyperGroup):
+    """Ends with 2 where nobody reads the help any more: with 1, as the library would have it, something is refused."""
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            return super().main(*arguments, **options)
+        except SystemExit as left:
+            if isinstance(left.__context__, BrokenPipeError):
+                raise SystemExit(EXIT_NOT_JUDGED) from None
+            raise
 
 
 def _run_as_module() -> bool:

@@ -1,5 +1,6 @@
 """Whatever happens inside a command, its exit code means what it says."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from reference.command_line import command_line
-from reference.spec.errors import TRACEBACK, InputError
+from reference.spec.errors import EXIT_NOT_JUDGED, TRACEBACK, InputError
 
 FAULT = "error: this is a fault of the gate, not of what it was given ("
 # exception: exit code, how the one line on stderr begins
@@ -85,6 +86,16 @@ def test_output_that_nobody_reads_is_no_refusal(tmp_path: Path) -> None:
         process.stdout.close()
         assert process.stderr.read() == "error: nobody reads the output any more\n"
     assert process.returncode == 2
+
+
+def test_a_help_that_nobody_reads_is_no_refusal() -> None:
+    """As of `gate --help | head -1`: the pipe is closed before the first line is written."""
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "fixtures", "train", "--help"]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+    assert done.returncode == EXIT_NOT_JUDGED, done.stderr
 
 
 def test_a_folder_that_was_deleted_is_no_place_to_work_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
