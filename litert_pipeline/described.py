@@ -1,6 +1,5 @@
 """What was found out about a bundle made elsewhere: such a folder has no manifest that says how its files are fed."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +9,7 @@ from litert_pipeline.binding import Binding, Match
 from litert_pipeline.bundle import Bundle
 from litert_pipeline.manifest import Manifest, StageFile
 from reference.spec.errors import InputError
+from reference.spec.plain_json import parse
 from reference.spec.sampling.schedule import LevelShift
 from reference.spec.tensors import Signature, Tensor
 
@@ -22,7 +22,7 @@ def described(manifest: Manifest) -> dict[str, Any]:
 def described_bundle(folder: Path, file: Path) -> Bundle:
     """A folder as a file describes it. Raises InputError for a file that describes none."""
     try:
-        manifest = manifest_of(json.loads(file.read_text(encoding="utf-8")))
+        manifest = manifest_of(parse(file.read_text(encoding="utf-8")))
     except OSError as error:
         raise InputError(f"{file}: cannot be read ({error.strerror}); expected what 'python -m parity describe' wrote") from None
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -15,6 +15,7 @@ import numpy as np
 
 from reference.spec.errors import InputError
 from reference.spec.model import ChunkSpec, DiTSpec, ModelSpec, OobleckSpec, SecondsSpec, T5Spec
+from reference.spec.plain_json import parse
 from reference.spec.stages import CONDITIONER, DECODER, DIT, ENCODER
 from reference.spec.tensors import Array
 
@@ -75,7 +76,7 @@ def read_described(path: Path) -> Described:
     """What a file says of itself. Raises InputError for one that is damaged, or was not written here."""
     said = _header(path).get("__metadata__", {})
     try:
-        told = json.loads(said[METADATA])
+        told = parse(said[METADATA])
         quantized = {name: Quantized(**entry) for name, entry in told["quantized"].items()}
         parts = {name: _part(name, entry) for name, entry in told["parts"].items()}
         return Described(stage=told["stage"], parts=parts, quantized=quantized)
@@ -90,7 +91,7 @@ def _header(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as stream:
             (size,) = SIZE.unpack(stream.read(SIZE.size))
-            found = json.loads(stream.read(min(size, MOST_HEADER_BYTES)))
+            found = parse(stream.read(min(size, MOST_HEADER_BYTES)).decode())
     except (OSError, struct.error, ValueError) as error:
         raise InputError(f"{path}: is no readable .safetensors file ({error}); copy or convert it again") from None
     if not isinstance(found, dict):

@@ -190,7 +190,7 @@ BAD_CONFIGS = {
     "seconds beyond any float": (
         set_conditioners(prompt=PROMPT, seconds_total={"min_val": 0, "max_val": 10**400}), "must be float, found int 1000",
     ),
-    "brackets without end": (lambda folder: (folder / CONFIG_NAME).write_text("[" * 10**6), "not valid JSON (maximum recursion"),
+    "brackets without end": (lambda folder: (folder / CONFIG_NAME).write_text("[" * 10**6), "not valid JSON (values within"),
     "an int of 5000 digits": (lambda folder: (folder / CONFIG_NAME).write_text("4" * 5000), "not valid JSON (Exceeds the limit"),
     "a mark before it": (lambda folder: (folder / CONFIG_NAME).write_text("\ufeff{}"), "not valid JSON (Unexpected UTF-8 BOM"),
     "a pipe": (lambda folder: replaced_by(folder / CONFIG_NAME, os.mkfifo), "is a pipe or a device; expected a file"),

@@ -7,6 +7,7 @@ from typing import Any
 
 from reference.spec.errors import InputError
 from reference.spec.files import require_content
+from reference.spec.plain_json import parse
 
 MOST = 2**31 - 1  # what an axis of an array is counted with
 MOST_DIGITS = 300  # beyond them a float has no number
@@ -138,8 +139,8 @@ def _loaded(path: Path) -> Any:
     try:
         if path.exists():
             require_content(path)
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; expected a JSON file") from None
-    except (ValueError, RecursionError) as error:  # of text, of JSON, of a number too long, of brackets without end
+    except ValueError as error:  # of text, of JSON, of a number too long, of brackets without end
         raise InputError(f"{path}: not valid JSON ({error}); download or write it again") from None
