@@ -5,6 +5,7 @@ database, each batch is drawn from a seed of its own, and a batch is as large wh
 """
 
 import hashlib
+import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 BATCH = 8  # proposals at a time, however many workers there are: the next ones follow from what these found
 STARTING = 10  # proposals before the sampler models what it was told
+OPENINGS, WAITED_S = 4, 0.5  # two heads that begin at once make the same tables, and one of them fails; then they are there
+
 
 @dataclass(frozen=True, kw_only=True)
 class Proposal:
@@ -44,13 +47,17 @@ class Proposer:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        try:
-            study = optuna.create_study(
-                storage=url, study_name=name, directions=["minimize", "minimize"], load_if_exists=True
-            )
-        except Exception as error:  # whatever a database's driver raises
-            told = f"cannot be opened as a study ({_first_line(error)}); expected a file, or a database's URL"
-            raise InputError(f"{url}: {told}") from None
+        for left in reversed(range(OPENINGS)):
+            try:
+                study = optuna.create_study(
+                    storage=url, study_name=name, directions=["minimize", "minimize"], load_if_exists=True
+                )
+                break
+            except Exception as error:  # whatever a database's driver raises
+                if not left:
+                    told = f"cannot be opened as a study ({_first_line(error)}); expected a file, or a database's URL"
+                    raise InputError(f"{url}: {told}") from None
+                time.sleep(WAITED_S)
         return cls(study=study, options=options, seed=seed)
 
     def suggest(self, mixes: Sequence[Mapping[str, str]]) -> None:
