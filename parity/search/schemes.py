@@ -11,19 +11,17 @@ MATRIX, CONVOLUTION, TABLE = "FULLY_CONNECTED", "CONV_2D", "EMBEDDING_LOOKUP"
 WEIGHTED = (MATRIX, CONVOLUTION, "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "BATCH_MATMUL", TABLE)  # operators that hold weights
 # As the quantizer calls an operator, where the schema calls it otherwise.
 CALLED = {"TRANSPOSE_CONV": "CONV_2D_TRANSPOSE"}
-FLOAT32_BITS = 32
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scheme:
     """One way. `rule` is the quantizer's, but for what it is about; None leaves a layer as it is.
 
-    `bits` of a weight, without scales; `operators` it is for; weights in each row come in whole blocks of `block`.
+    `operators` it is for; weights in each row come in whole blocks of `block`.
     """
 
     name: str
     about: str
-    bits: int
     rule: Mapping[str, Any] | None = None
     operators: tuple[str, ...] = WEIGHTED
     block: int = 1
@@ -51,7 +49,7 @@ def _changed(rules: QuantizerRecipe, algorithm: str | None = None, **weights: ob
 
 def _blocks(size: int, algorithm: str | None = None, name: str = "") -> Scheme:
     return Scheme(
-        name=f"int4_b{size}{name}", about=f"weights INT4 in blocks of {size}{_chosen_by(name)}, integer arithmetic", bits=4,
+        name=f"int4_b{size}{name}", about=f"weights INT4 in blocks of {size}{_chosen_by(name)}, integer arithmetic",
         rule=_changed(INT4_BLOCKS, algorithm, granularity=f"BLOCKWISE_{size}"), operators=(MATRIX,), block=size,
     )  # fmt: skip
 
@@ -64,26 +62,26 @@ NARROW = (MATRIX, CONVOLUTION)
 SCHEMES: Mapping[str, Scheme] = {
     scheme.name: scheme
     for scheme in (
-        Scheme(name="float", about="left in float32", bits=FLOAT32_BITS),
-        Scheme(name="fp16", about="weights FP16, computed in float32", bits=16, rule=_changed(FP16_WEIGHTS)),
-        Scheme(name="int8", about="weights INT8 per channel, integer arithmetic", bits=8, rule=_changed(DYNAMIC_INT8)),
+        Scheme(name="float", about="left in float32"),
+        Scheme(name="fp16", about="weights FP16, computed in float32", rule=_changed(FP16_WEIGHTS)),
+        Scheme(name="int8", about="weights INT8 per channel, integer arithmetic", rule=_changed(DYNAMIC_INT8)),
         Scheme(
-            name="int8_tensor", about="weights INT8 per tensor, integer arithmetic", bits=8,
+            name="int8_tensor", about="weights INT8 per tensor, integer arithmetic",
             rule=_changed(DYNAMIC_INT8, granularity="TENSORWISE"),
         ),
         Scheme(
-            name="int8_octav", about="weights INT8 per channel, scales by OCTAV, integer arithmetic", bits=8,
+            name="int8_octav", about="weights INT8 per channel, scales by OCTAV, integer arithmetic",
             rule=_changed(DYNAMIC_INT8, "OCTAV"), operators=NARROW,
         ),
         Scheme(
-            name="int8_mse", about="weights INT8 per channel, scales by MSE, integer arithmetic", bits=8,
+            name="int8_mse", about="weights INT8 per channel, scales by MSE, integer arithmetic",
             rule=_changed(DYNAMIC_INT8, "MSE"), operators=NARROW,
         ),
-        Scheme(name="int8_weights", about="weights INT8 per channel, computed in float32", bits=8, rule=_changed(INT8_WEIGHTS)),
+        Scheme(name="int8_weights", about="weights INT8 per channel, computed in float32", rule=_changed(INT8_WEIGHTS)),
         *(_blocks(size) for size in (32, 64, 128, 256)),
         _blocks(32, "OCTAV", "_octav"),
         Scheme(
-            name="int4_weights", about="weights INT4 per channel, computed in float32", bits=4,
+            name="int4_weights", about="weights INT4 per channel, computed in float32",
             rule=_changed(INT8_WEIGHTS, num_bits=4), operators=NARROW,
         ),
     )

@@ -4,7 +4,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -150,5 +150,5 @@ def _told_apart(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     for layer in layers:
         seen[layer.name] += 1
         name = layer.name if shared[layer.name] == 1 else f"{layer.name}#{seen[layer.name]}"
-        found.append(Layer(name=name, scope=layer.scope, tensor=layer.tensor, operator=layer.operator, shape=layer.shape))
+        found.append(replace(layer, name=name))
     return tuple(found)

@@ -8,7 +8,6 @@ from typing import Any
 
 from litert_pipeline.build.recipes import QuantizerRecipe
 from parity.measure.contents import Part, Stored
-from parity.measure.teacher_forcing import Measurement
 
 FLOAT, QUANTIZED = "float", "quantized"  # the two files of a race
 
@@ -77,11 +76,6 @@ class Number:
     metric: str
     value: float
     step: int | None = None
-
-    @property
-    def measurement(self) -> Measurement:
-        """As the judge has it."""
-        return Measurement(metric=self.metric, value=self.value, step=self.step)
 
 
 @dataclass(frozen=True, kw_only=True)
