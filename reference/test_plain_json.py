@@ -32,7 +32,7 @@ def test_it_is_read_as_json_reads_it(value: object) -> None:
     assert parse(text) == json.loads(text)
 
 
-@pytest.mark.parametrize("text", ['"[[[{"', '["\\"[", "]"]', "{}"])
+@pytest.mark.parametrize("text", ['"' + "[" * 200 + '"', '["' + '\\"[' * 200 + '"]', "{}"], ids=["brackets", "quotes", "none"])
 def test_signs_inside_strings_are_no_nesting(text: str) -> None:
     assert parse(text) == json.loads(text)
 
