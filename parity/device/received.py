@@ -123,13 +123,14 @@ def receive(folders: Sequence[Path], bundles: Sequence[Bundle], files: Files) ->
 
 def _bundles(folder: Path, answers: Answers, bundles: Sequence[Bundle], files: Files) -> dict[str, Bundle]:
     """The bundles of a kit, by its names: those whose files have the hashes it was packed with, the manifest among them."""
-    found = {}
+    found: dict[str, Bundle] = {}
     for name in answers.plan.hashes:
         hashes = _packed(answers.plan, name)
         fitting = [bundle for bundle in bundles if _hashes(bundle, files) == hashes]
         if not fitting:
             raise InputError(f"{folder}: answers are to bundle '{name}', {_unlike(hashes, bundles, files)}")
-        found[name] = fitting[0]
+        unused = [bundle for bundle in fitting if not any(bundle is used for used in found.values())]
+        found[name] = (unused or fitting)[0]  # of two with the same files each has its own
     idle = [bundle for bundle in bundles if not any(bundle is used for used in found.values())]
     if idle:
         raise InputError(f"{idle[0].folder}: {folder} has no answers of it; give the bundles that were packed alone")

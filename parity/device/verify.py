@@ -59,10 +59,17 @@ class InitAudio:
     noise_level: float | None
 
     def of(self, request: Request, spec: ModelSpec) -> Request:
-        """The request from it. Raises InputError for a file that is no sound, and for a level the sampler cannot start at."""
+        """The request from it. Raises InputError for a file that is no sound, and for a level that leaves the transformer nothing
+        to do or that the sampler cannot start at."""
         audio = fitted(*read_wav(self.path), spec.sample_rate_hz, spec.audio_shape)
         level = sampler_called(request.sampler.name).scale.init_level if self.noise_level is None else self.noise_level
-        return replace(request, init_audio=audio, sampler=replace(request.sampler, sigma_max=level))
+        if level == 0:
+            raise InputError("init_noise_level is 0, which leaves the transformer nothing to do; expected more than that")
+        try:
+            sampler = replace(request.sampler, sigma_max=level)
+        except InputError as error:
+            raise InputError(f"{error}; init_noise_level stands in its place") from None
+        return replace(request, init_audio=audio, sampler=sampler)
 
 
 @dataclass(frozen=True, kw_only=True)

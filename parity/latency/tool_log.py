@@ -13,10 +13,11 @@ from parity.measure.race import NOISY_SPREAD
 from reference.spec.errors import InputError
 
 SUFFIXES = (".log", ".txt")
-START = "STARTING!"
+TOOL, START = "benchmark_model", "STARTING!"
 GRAPH = re.compile(r"Graph: \[(?P<path>[^\]]+)\]")
 THREADS = re.compile(r"Num threads: \[(?P<count>\d+)\]")
-NUMBER = r"[\d.]+(?:e[+-]?\d+)?"
+BEGUN = "Running benchmark for"  # stands above each line of runs; earlier tools say nothing
+NUMBER = r"\d+(?:\.\d+)?(?:e[+-]?\d+)?"
 RUNS = re.compile(rf"count=\d+ .*?\bavg=(?P<avg>{NUMBER}) std=(?P<std>{NUMBER})(?:.*\bmedian=(?P<median>{NUMBER}))?")
 MICRO = 1e-6
 NO_YARDSTICK = "none"
@@ -30,7 +31,7 @@ def read_any(path: Path) -> list[Bench]:
 
 def read_log(path: Path) -> list[Bench]:
     """One latency for each run of the tool in a log: of its last line of runs, those before are warming up. Raises InputError for
-    a file without one."""
+    a file without one, and for a run that ended before it was measured."""
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
@@ -38,15 +39,16 @@ def read_log(path: Path) -> list[Bench]:
     found = list(_runs(path, text))
     if not found:
         expected = f"expected all that it printed, from '{START}' to 'count=... avg=...'"
-        raise InputError(f"{path}: holds no run of benchmark_model; {expected}")
+        raise InputError(f"{path}: holds no run of {TOOL}; {expected}")
     return found
 
 
 def _runs(path: Path, text: str) -> Iterator[Bench]:
-    for told in text.split(START)[1:]:
+    for number, told in enumerate(text.split(START)[1:], start=1):
         graph, threads, runs = GRAPH.search(told), THREADS.search(told), list(RUNS.finditer(told))
-        if graph and runs:
-            yield _bench(path.stem, PurePosixPath(graph["path"]), int(threads["count"]) if threads else 1, runs[-1])
+        if graph is None or not runs or told.rfind(BEGUN) > runs[-1].start():
+            raise InputError(f"{path}: run {number} of {TOOL} in it ended before it was measured; give the log of a whole run")
+        yield _bench(path.stem, PurePosixPath(graph["path"]), int(threads["count"]) if threads else 1, runs[-1])
 
 
 def _bench(machine: str, graph: PurePosixPath, threads: int, run: re.Match[str]) -> Bench:

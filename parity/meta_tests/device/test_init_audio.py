@@ -97,6 +97,17 @@ def test_what_it_drew_tells_all(tmp_path: Path, start: tuple[str, ...]) -> None:
     assert code == 0, output
 
 
+@pytest.mark.parametrize(("level", "words"), [
+    ("0", "init_noise_level is 0, which leaves the transformer nothing to do"),
+    ("7", "sigma_max is 7.0, expected 0 to 1; init_noise_level stands in its place"),
+])  # fmt: skip
+def test_a_level_that_no_sound_starts_at_is_told(tmp_path: Path, start: tuple[str, ...], level: str, words: str) -> None:
+    write_wav(tmp_path / "made.wav", sound(), RATE_HZ)
+    code, output = verify(tmp_path / "made.wav", *start, "-x", level)
+    assert code == 2
+    assert words in output
+
+
 def test_a_level_without_init_audio_is_told(tmp_path: Path) -> None:
     code, output = verify(tmp_path / "out.wav", "-x", "0.5")
     assert code == 2

@@ -51,10 +51,21 @@ def test_a_log_stands_in_a_report(tmp_path: Path) -> None:
 
 
 FAILED = "INFO: STARTING!\nINFO: Graph: [a.tflite]\nERROR: Failed to apply XNNPACK delegate\n"
+DIED = NEW[: NEW.index("INFO: count=50")] + "Segmentation fault\n"
+ENDED = "run {} of benchmark_model in it ended before it was measured"
+UNREADABLE = {
+    "empty": ("", "holds no run of benchmark_model"),
+    "failed": (FAILED, ENDED.format(1)),
+    "of nothing": (NEW.replace("Graph", "graph"), ENDED.format(1)),
+    "died behind the warm-up": (DIED, ENDED.format(1)),
+    "the second failed": (NEW + FAILED, ENDED.format(2)),
+    "the first died": (DIED + NEW, ENDED.format(1)),
+    "a number that is none": (NEW.replace("2.4027e+05", "2.4.027"), ENDED.format(1)),
+}
 
 
-@pytest.mark.parametrize("text", ["", FAILED, NEW.replace("Graph", "graph")], ids=["empty", "failed", "of nothing"])
-def test_what_holds_no_run_is_told_in_one_line(tmp_path: Path, text: str) -> None:
-    with pytest.raises(InputError, match="holds no run of benchmark_model"):
+@pytest.mark.parametrize(("text", "words"), UNREADABLE.values(), ids=UNREADABLE)
+def test_what_holds_no_whole_run_is_told_in_one_line(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
         read_log(log(tmp_path, text))
     assert CliRunner().invoke(app, ["bench-report", str(tmp_path / "none.txt")]).exit_code == EXIT_NOT_JUDGED
