@@ -20,6 +20,7 @@ import numpy as np
 from litert_pipeline.run.tapped import runnable
 from parity.bundles.interface import FileTensor, read_interface
 from parity.device.record.kit import Kit
+from parity.device.record.open_part import Unreachable
 from parity.device.record.plan import Variant
 from parity.measure.arithmetic import FP16_COMPUTE
 from reference.spec.errors import InputError
@@ -29,6 +30,7 @@ from reference.spec.tensors import Array, Tensors
 
 THERE = PurePosixPath("/data/local/tmp/stable-audio-parity")  # where Android lets a shell keep and run files
 TOOL, OUT = "benchmark_model", "out.bin"
+REACHED = ("get-state",)  # what adb answers with 0 where the device is there
 NOT_DELEGATED = "builtin"  # kernels of a variant
 
 
@@ -81,9 +83,17 @@ class Phone:
             advice = "install Android's platform tools, or say where adb is with --adb"
             raise InputError(f"{self.adb}: cannot be run ({error.strerror}); {advice}") from None
         if done.returncode:
+            kind = InputError if words == REACHED or self._reached() else Unreachable
             said = (done.stderr.strip() or done.stdout.strip() or "nothing").splitlines()[-1]
-            raise InputError(f"adb {words[0]} ended with {done.returncode} and said: {said}; look whether 'adb devices' lists it")
+            raise kind(f"adb {words[0]} ended with {done.returncode} and said: {said}; look whether 'adb devices' lists it")
         return done.stdout
+
+    def _reached(self) -> bool:
+        try:
+            self._adb(*REACHED)
+        except InputError:
+            return False
+        return True
 
 
 @contextmanager
@@ -107,10 +117,21 @@ def answering(phone: Phone, path: Path, compute: str, threads: int = 1, kernels:
     def run(feed: Mapping[str, Array]) -> Tensors:
         with TemporaryDirectory() as folder:
             told = _fed(phone, inputs, feed, Path(folder))
+            phone.shell("rm", "-f", str(THERE / OUT))  # else the last call's would be taken for this one's
             phone.benchmark(path, *usual, *told, f"--output_filepath={THERE / OUT}")
-            return _parted(phone.take(OUT, Path(folder)).read_bytes(), outputs, path)
+            return _parted(_written(phone, path, Path(folder)), outputs, path)
 
     return run
+
+
+def _written(phone: Phone, path: Path, folder: Path) -> bytes:
+    """What the tool wrote of its outputs. Raises InputError if there is nothing."""
+    try:
+        return phone.take(OUT, folder).read_bytes()
+    except Unreachable:
+        raise
+    except InputError as error:
+        raise InputError(f"{path}: {TOOL} ended with 0 and wrote no outputs ({error}); take a newer one") from None
 
 
 def _fed(phone: Phone, inputs: list[FileTensor], feed: Mapping[str, Array], folder: Path) -> list[str]:

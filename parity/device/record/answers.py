@@ -10,6 +10,7 @@ from typing import Any
 from parity.device.record.arrays import Arrays, Reference
 from parity.device.record.journal import JOURNAL, KIT, Journal
 from parity.device.record.kit import ARRAYS, Kit
+from parity.device.record.machine import require_one_device
 from parity.device.record.plan import MANIFEST, Part, Plan, Question, Variant, read_plan
 from parity.measure.asked import Digest
 from reference.spec.errors import InputError
@@ -90,6 +91,11 @@ class Answers:
         for found in self._generations():
             yield from ((digest, references) for digest, references in found["asked"].get(f"{variant}/{stage}", []))
 
+    def lost(self) -> set[str]:
+        """The jobs whose answers are no longer there, or some of them."""
+        there, jobs = self.arrays.there, self._ended.items()
+        return {job for job, found in jobs if not all(there(one) for each in _given(found) for one in each.values())}
+
     def require_intact(self) -> None:
         """Raise InputError if any answer was changed: each is read once."""
         for variant, part in self.plan.own_parts:
@@ -144,14 +150,23 @@ class Answers:
         return {name: self.arrays.of(reference) for name, reference in references.items()}
 
 
+def _given(found: Mapping[str, Any]) -> Iterator[Mapping[str, Reference]]:
+    """All references in what a job found."""
+    for given in (found.get("answers", []), *found.get("asked", {}).values()):
+        yield from (references for _, references in given)
+
+
 def part_jobs(plan: Plan, variant: Variant, part: Part) -> list[str]:
     """All a stage is asked, in order."""
     asked = [answers_job(variant.name, part.stage, question.id) for question in plan.questions_for(part)]
     return asked + [repeat_job(variant.name, part.stage, threads) for threads in plan.repeated_on]
 
 
-def begin_answers(kit: Kit, folder: Path) -> Journal:
-    """The journal of `folder`, made if there is none. Raises InputError for a folder of something else, or of another kit."""
+def begin_answers(kit: Kit, folder: Path) -> None:
+    """Make `folder` one for answers to a kit, if it is none. Raises InputError for a folder of something else, the kit's own, or
+    one of answers to another kit."""
+    if folder.resolve() == kit.folder.resolve():
+        raise InputError(f"{folder}: is the kit itself; choose another folder for the answers")
     for left in folder.glob(f".{MANIFEST}.*{Path(MANIFEST).suffix}"):  # of a process that was killed while it copied
         left.unlink()
     if folder.exists() and not (folder / MANIFEST).is_file() and any(folder.iterdir()):
@@ -164,7 +179,6 @@ def begin_answers(kit: Kit, folder: Path) -> Journal:
     else:
         with new_file(folder / MANIFEST, force=False) as file:
             shutil.copyfile(kit.folder / MANIFEST, file)
-    return Journal.resume(folder / JOURNAL, kit.id)
 
 
 def read_answers(folder: Path) -> Answers:
@@ -173,6 +187,7 @@ def read_answers(folder: Path) -> Answers:
         raise InputError(f"{folder}: holds no answers; expected the folder that record.pyz wrote with --out")
     kit_id, plan = read_plan(folder / MANIFEST)
     journal, _ = Journal.read(folder / JOURNAL, kit_id)
+    require_one_device(folder, list(journal.of(KIT)))
     if not journal.entries:  # the power went while the first line was written: not even the machine is known
         raise InputError(f"{folder}: nothing was recorded before it was interrupted; run record.pyz again with this --out")
     return Answers(folder=folder, kit_id=kit_id, plan=plan, journal=journal)

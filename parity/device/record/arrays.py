@@ -51,6 +51,10 @@ class Arrays:
             _write(squeezed if self.squeeze else plain, array, _squeezed if self.squeeze else _plain)
         return name
 
+    def there(self, reference: Reference) -> bool:
+        """Whether there is a file that may hold the array."""
+        return any(path.is_file() and path.stat().st_size for path in self._paths(reference.removesuffix(ROUNDED)))
+
     def of(self, reference: Reference) -> Array:
         """The array. Raises InputError if it is missing or no longer what it was."""
         name = reference.removesuffix(ROUNDED)
@@ -59,7 +63,8 @@ class Arrays:
         try:
             array = read(path)
         except FileNotFoundError:
-            raise InputError(f"{path}: no such file, though it was recorded; copy the whole folder again") from None
+            kinds = f"{PLAIN} or {SQUEEZED}"
+            raise InputError(f"{self.folder / name}: no such file, neither {kinds}; copy the whole folder again") from None
         except UNREADABLE as error:
             raise InputError(f"{path}: is no array any more ({error}); copy the whole folder again") from None
         if hash_of(array) != name:

@@ -74,9 +74,10 @@ class Journal:
 
     @property
     def faults(self) -> dict[str, str]:
-        """Why jobs found nothing, by their names."""
+        """Why jobs found nothing, by their names; what was found in another try is none."""
         told = {entry["job"]: str(entry["says"]) for entry in self.of(FAULT)}
-        return {**dict.fromkeys(self._never_ended, "crashed: the process ended in the middle of it, twice"), **told}
+        never = dict.fromkeys(self._never_ended, "crashed: the process ended in the middle of it, twice")
+        return {job: says for job, says in {**told, **never}.items() if job not in self.ended}
 
     @property
     def crashed(self) -> set[str]:
@@ -85,9 +86,13 @@ class Journal:
 
     @property
     def _never_ended(self) -> set[str]:
-        begun = Counter(entry["job"] for entry in self.of(BEGIN))
-        told = {entry["job"] for kind in (END, FAULT) for entry in self.of(kind)}
-        return {job for job, times in begun.items() if times >= CRASHES} - told
+        begun = Counter[str]()
+        for entry in self.entries:
+            if entry["kind"] == BEGIN:
+                begun[entry["job"]] += 1
+            elif entry["kind"] in (END, FAULT):
+                del begun[entry["job"]]
+        return {job for job, times in begun.items() if times >= CRASHES}
 
     def _take(self, number: int, line: bytes) -> None:
         try:

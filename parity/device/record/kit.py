@@ -45,7 +45,7 @@ class Kit:
         return read_bundle(folder) if told is None else Bundle(folder=folder, manifest=manifest_of(told))
 
     def require_intact(self) -> None:
-        """Raise InputError if any file is not the one that was packed; arrays are looked at when they are read."""
+        """Raise InputError if any file is not the one that was packed, before hours of questions are asked."""
         for name, sha256 in self.plan.files.items():
             inside = self.folder / name
             path = self.models / Path(name).relative_to(BUNDLES) if name.startswith(f"{BUNDLES}/") else inside
@@ -54,9 +54,23 @@ class Kit:
                 raise InputError(f"{path}: no such file, though the kit names it{elsewhere if path != inside else ''}")
             if sha256_of(path) != sha256:
                 raise InputError(f"{path}: its SHA-256 is not the one in {self.folder / MANIFEST}; copy the kit again")
+        for reference in self.plan.references():
+            self.arrays.of(reference)
+
+
+def require_text(path: Path) -> None:
+    """Raise InputError for a name that this process's locale has no letters for."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        shown = str(path).encode(errors="surrogateescape").decode(errors="replace")
+        advice = "set PYTHONUTF8=1, or copy it to a path of plain letters"
+        raise InputError(f"{shown}: this locale cannot name it; {advice}") from None
 
 
 def read_kit(folder: Path, models: Path | None = None) -> Kit:
-    """A kit. Raises InputError as `read_plan`."""
+    """A kit. Raises InputError as `read_plan`, and for a path that LiteRT cannot be told."""
+    for path in filter(None, (folder, models)):
+        require_text(path)
     kit_id, plan = read_plan(folder / MANIFEST)
     return Kit(folder=folder, id=kit_id, plan=plan, models=models or folder / BUNDLES)

@@ -5,16 +5,19 @@ import json
 import os
 import platform
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from parity.device.record.cpu import cpu
+from reference.spec.errors import InputError
 
 SYSFS = Path("/sys")
 MILLI = 1000  # sysfs tells thousandths of a degree
-PACKAGES = ("ai-edge-litert", "numpy")
+METRICS = "numpy"  # what answers are judged with, not who gives them
+PACKAGES = ("ai-edge-litert", METRICS)
 WORK_BYTES, TRIES = 2**22, 3  # of the small job that tells how fast the clock is
 SLOWED = 1.1  # times what it took at first
 
@@ -33,6 +36,26 @@ def machine() -> dict[str, Any]:
         "governor": governor(),
         "temperature_c": temperature_c(),
     }
+
+
+def require_one_device(folder: Path, sessions: Sequence[Mapping[str, Any]]) -> None:
+    """Raise InputError if the sessions of a recording, each with its `machine` and `halves`, are not all of one device: what one
+    answered would be published as another's."""
+    for name, first in _told_apart_by(sessions[0]).items() if sessions else ():
+        for session in sessions[1:]:
+            other = _told_apart_by(session)[name]
+            if None not in (first, other) and first != other:
+                advice = "give each device, and each runtime on it, a folder of its own"
+                raise InputError(f"{folder}: was begun where {name} is {first}, and goes on where it is {other}; {advice}")
+
+
+def _told_apart_by(session: Mapping[str, Any]) -> dict[str, str | None]:
+    """What decides how a device computes; None where it could not be found out."""
+    machine, halves = session["machine"], session["halves"]
+    runtime = ", ".join(f"{name} {told}" for name, told in machine["versions"].items() if name != METRICS)
+    cpu = {f"the CPU's {name.replace('_', ' ')}": str(told) for name, told in machine["cpu"].items()}
+    kind = None if halves is None else str(halves["kind"])
+    return {"the architecture": machine["architecture"], **cpu, "FP16 compute": kind, "the runtime": runtime}
 
 
 def beside_times() -> dict[str, Any]:

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from parity.device.record.alone import ALONE, in_own_process
-from parity.device.record.answers import Answers
-from parity.device.record.journal import JUDGED, KIT
+from parity.device.record.answers import Answers, begin_answers
+from parity.device.record.journal import JOURNAL, JUDGED, KIT
 from parity.device.record.kit import Kit, read_kit
 from parity.device.record.recorder import HERE, Respondent, record, to_terminal
 from parity.device.record.verdicts import OnTheSpot, worst_rows
 from parity.measure.verdict import Verdict
 from reference.spec.errors import EXIT_NOT_JUDGED, EXIT_OK, EXIT_REFUSE, exit_with_one_line
+from reference.spec.replaced import only_writer
 
 COLUMNS = ("stage", "variant", "ladder", "checks", "worst metric", "case", "value", "limit", "verdict")
 
@@ -31,10 +32,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def recorded(kit: Kit, out: Path, by: Respondent = HERE) -> int:
-    """Record what is left, judge it, print what came of it; the exit code."""
-    answers = record(kit, out, to_terminal, by)
-    checks = list(OnTheSpot(answers=answers, arrays=kit.arrays).verdicts())
-    answers.journal.append(JUDGED, checks=[check.to_json() for check in checks])
+    """Record what is left, judge it, print what came of it; the exit code. Raises InputError as `begin_answers` and `record`, and
+    where another recorder is at work in `out`."""
+    begin_answers(kit, out)
+    with only_writer(out / JOURNAL):
+        answers = record(kit, out, to_terminal, by)
+        checks = list(OnTheSpot(answers=answers, arrays=kit.arrays).verdicts())
+        answers.journal.append(JUDGED, checks=[check.to_json() for check in checks])
     missing = answers.unanswered()
     for line in (*_machine(answers), *_table(checks), *answers.unlike_threads()):
         print(line)
@@ -81,7 +85,7 @@ def _cells(row: list[Verdict]) -> tuple[str, ...]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    here = Path(sys.argv[0]).absolute().parent
+    here = Path(sys.argv[0]).resolve().parent  # a link to it lies in no kit
     parser = argparse.ArgumentParser(
         prog="python record.pyz", description=__doc__,
         epilog="exit code: 0 all is within its limits, 1 something is not, 2 it could not be recorded or judged",

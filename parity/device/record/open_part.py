@@ -9,6 +9,7 @@ from litert_pipeline.run.open_stages import OpenStages
 from litert_pipeline.run.pipeline import CLASSIC, open_stage
 from parity.device.record.kit import Kit
 from parity.device.record.plan import Variant
+from reference.spec.errors import InputError
 from reference.spec.generation import Stage
 
 KERNELS = ("xnnpack", "builtin", CLASSIC)  # as the rows of runtimes are called
@@ -22,6 +23,10 @@ def open_part(kit: Kit, variant: Variant, stage: str, threads: int) -> AbstractC
     if variant.kernels == CLASSIC:
         return open_classic_stage(bundle, stage, threads=threads)
     return open_stage(bundle, stage, compute=variant.compute, threads=threads, kernels=variant.kernels)
+
+
+class Unreachable(InputError):
+    """Who is asked cannot be reached: no other question would fare better."""
 
 
 Opener = Callable[[Kit, Variant, str, int], AbstractContextManager[Stage]]

@@ -138,6 +138,12 @@ class Plan:
         """The stages that are asked, each file once."""
         return [(variant, part) for variant in self.variants for part in variant.parts if part.judged_as == variant.name]
 
+    def references(self) -> set[Reference]:
+        """All arrays that are needed."""
+        fed = (call for question in self.questions for call in question.calls)
+        others = (one for part in (self.rights, self.generations) for one in map(_arrays, part))
+        return {reference for arrays in (*fed, *others) for reference in arrays.values()}
+
     def variant(self, name: str) -> Variant:
         """One of the variants."""
         return next(one for one in self.variants if one.name == name)
@@ -155,6 +161,10 @@ class Plan:
     def questions_for(self, part: Part) -> list[Question]:
         """What a stage is asked."""
         return [question for question in self.questions if question.stage == part.stage and _meant(question, part)]
+
+
+def _arrays(one: Right | Generation) -> Mapping[str, Reference]:
+    return one.arrays if isinstance(one, Right) else one.tokens
 
 
 def _meant(question: Question, part: Part) -> bool:

@@ -3,19 +3,19 @@
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from parity.device.record.alone import Crashed, halves_alone
-from parity.device.record.answers import Answers, begin_answers
+from parity.device.record.answers import Answers
 from parity.device.record.arrays import Arrays
 from parity.device.record.jobs import Job, Jobs
-from parity.device.record.journal import BEGIN, END, FAULT, KIT, LEFT, Journal
+from parity.device.record.journal import BEGIN, END, FAULT, JOURNAL, KIT, LEFT, Journal
 from parity.device.record.kit import ARRAYS, Kit
-from parity.device.record.machine import Throttling, machine, temperature_c
-from parity.device.record.open_part import Opener, OpenParts, open_part
+from parity.device.record.machine import Throttling, machine, require_one_device, temperature_c
+from parity.device.record.open_part import Opener, OpenParts, Unreachable, open_part
 from reference.spec.errors import InputError
 from reference.spec.memory import peak_resident_bytes
 
@@ -68,16 +68,19 @@ class Pace:
 
 
 def record(kit: Kit, out: Path, say: Say, by: Respondent = HERE) -> Answers:
-    """Do all that is left to do, and give the answers. Raises InputError for a kit or answers that were changed."""
-    journal = begin_answers(kit, out)
+    """Do all that is left to do in a folder that `begin_answers` made, and give the answers. Raises InputError for a kit or
+    answers that were changed, for answers of another device, and where it cannot be reached."""
+    journal = Journal.resume(out / JOURNAL, kit.id)
     arrays = Arrays(folder=out / ARRAYS)
     answers = Answers(folder=out, kit_id=kit.id, plan=kit.plan, journal=journal)
     throttling = Throttling()
-    journal.append(KIT, machine=by.machine(), halves=by.halves(kit), at=time.time())
+    session = {"machine": by.machine(), "halves": by.halves(kit), "at": time.time()}
+    require_one_device(out, [*journal.of(KIT), session])
+    journal.append(KIT, **session)
     open_parts = OpenParts(kit=kit, opened=by.opened)
     jobs = Jobs(kit=kit, answers=arrays, open_parts=open_parts, throttling=throttling, seen=_seen(answers))
     try:
-        work(list(jobs.all()), journal, say, by.temperature_c)
+        work(list(jobs.all()), journal, say, by.temperature_c, answers.lost())
     finally:
         open_parts.held.close()
     journal.append(LEFT, **by.after(throttling), at=time.time())
@@ -85,14 +88,24 @@ def record(kit: Kit, out: Path, say: Say, by: Respondent = HERE) -> Answers:
 
 
 def _seen(answers: Answers) -> dict[str, dict[str, Mapping[str, str]]]:
-    """What was answered before this session."""
+    """What was answered before this session, and is still there."""
     parts = [(variant.name, part.stage) for variant, part in answers.plan.own_parts]
-    return {f"{variant}/{stage}": dict(answers.references(variant, stage)) for variant, stage in parts}
+    return {
+        f"{variant}/{stage}": {
+            digest: references
+            for digest, references in answers.references(variant, stage)
+            if all(map(answers.arrays.there, references.values()))
+        }
+        for variant, stage in parts
+    }
 
 
-def work(jobs: list[Job], journal: Journal, say: Say, heat: Callable[[], float | None] = temperature_c) -> None:
-    """Do all jobs that were not done before. What has brought a process down is not asked again."""
-    done = journal.ended.keys() | journal.faults.keys()
+def work(
+    jobs: list[Job], journal: Journal, say: Say, heat: Callable[[], float | None] = temperature_c, lost: Set[str] = frozenset()
+) -> None:
+    """Do all jobs that were not done before, or whose answers were lost. What found nothing is tried again, but for what has
+    brought a process down. Raises Unreachable as soon as that is so."""
+    done = (journal.ended.keys() | journal.crashed) - lost
     left = [job for job in jobs if job.name not in done]
     if done:
         say(f"{len(jobs) - len(left)} of {len(jobs)} jobs were done before")
@@ -117,6 +130,8 @@ def _do(job: Job, journal: Journal, down: set[str], say: Say, heat: Callable[[],
         down.update(job.calls if crashed else ())
         journal.append(FAULT, job=job.name, says=str(error), crashed=crashed)
         say(f"  {job.name}: {error}")
+        if isinstance(error, Unreachable):
+            raise
         return
     journal.append(END, job=job.name, found=found, at=time.time(), temperature_c=heat())
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from litert_pipeline.bundle import MANIFEST_NAME, read_bundle
-from parity.device.record.answers import read_answers
+from parity.device.record.answers import Answers, read_answers
 from parity.device.record.journal import JOURNAL, Entry, Journal
 from parity.device.record.kit import ARRAYS, BUNDLES, RECORDER
 from parity.device.record.plan import MANIFEST as KIT_MANIFEST
@@ -103,6 +103,18 @@ def rewritten(answers: Path, folder: Path, change: Callable[[Entry], Entry | Non
     for entry in changed:
         journal.append(**entry)
     return folder
+
+
+def copy_of(answers: Path, folder: Path) -> Path:
+    """A copy, in `folder`."""
+    shutil.copytree(answers, folder)
+    return folder
+
+
+def given(answers: Answers) -> dict[str, list[object]]:
+    """All answers, by stage."""
+    parts = [(variant.name, part.stage) for variant, part in answers.plan.own_parts]
+    return {f"{variant}/{stage}": list(answers.references(variant, stage)) for variant, stage in parts}
 
 
 def _note_files(bundle: Path) -> None:

@@ -26,6 +26,7 @@ ANSWERS = {
 SERIAL = "stand-in"
 PHONE_C = 45.5  # of its hottest zone
 LOG = "log"  # what the tool was asked, a line a call
+GONE_AFTER = "gone_after"  # a file that says how many commands the phone still takes
 
 
 def program(folder: Path, name: str, root: Path) -> Path:
@@ -47,6 +48,7 @@ def adb(root: Path, words: list[str]) -> None:
         if words[1] != SERIAL:
             sys.exit(f"adb: device '{words[1]}' not found")
         words = words[2:]
+    _count(root / GONE_AFTER)
     verb, *rest = words
     if verb == "push":
         shutil.copyfile(rest[0], _there(root, rest[1]))
@@ -54,8 +56,18 @@ def adb(root: Path, words: list[str]) -> None:
         shutil.copyfile(_there(root, rest[0]), rest[1])
     elif verb == "shell":
         _shell(root, " ".join(rest))
+    elif verb == "get-state":
+        print("device")
     else:
         sys.exit(f"adb: unknown command {verb}")
+
+
+def _count(left: Path) -> None:
+    """One command less, if they are counted."""
+    if left.exists():
+        if not int(left.read_text()):
+            sys.exit("adb: no devices/emulators found")
+        left.write_text(str(int(left.read_text()) - 1))
 
 
 def _shell(root: Path, line: str) -> None:
@@ -65,6 +77,8 @@ def _shell(root: Path, line: str) -> None:
         sys.exit(f"/system/bin/sh: {line}: several commands")
     if words[0] == "mkdir":
         _there(root, words[-1]).mkdir(parents=True, exist_ok=True)
+    elif words[0] == "rm":
+        _there(root, words[-1]).unlink(missing_ok=True)
     elif words[0] == "chmod":
         _there(root, words[-1]).chmod(int(words[1], 8))
     elif words[0].endswith("benchmark_model"):

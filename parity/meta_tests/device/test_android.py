@@ -17,7 +17,7 @@ from parity.device.record.journal import BEGIN, KIT, LEFT
 from parity.device.record.kit import read_kit
 from parity.device.record_android import machine_of
 from parity.meta_tests.device.kits import VARIANT, changed_kit
-from parity.meta_tests.device.standin_adb import LOG, PHONE_C, SERIAL, _split, program
+from parity.meta_tests.device.standin_adb import GONE_AFTER, LOG, PHONE_C, SERIAL, _split, program
 from reference.spec.errors import EXIT_NOT_JUDGED, EXIT_OK, InputError
 from reference.spec.stages import CONDITIONER, DECODER, DIT
 
@@ -124,6 +124,31 @@ def test_what_is_missing_is_told_in_one_line(kit: Path, standin: Standin, tmp_pa
     result = CliRunner().invoke(app, ["record-android", *(f"--{name}={value}" for name, value in given.items())])
     assert result.exit_code == EXIT_NOT_JUDGED
     assert words in " ".join((result.output + str(result.exception)).split())
+
+
+def test_what_the_last_call_wrote_is_not_taken_for_this_one_s(kit: Path, standin: Standin) -> None:
+    """A tool that ends with 0 and writes nothing."""
+    asked = read_kit(kit)
+    feed, path = next(asked.feeds(asked.plan.first_case(CONDITIONER))), asked.bundles["int8"].path(CONDITIONER)
+    answering(standin.phone, path, "fp32")(feed)
+    standin.tool.write_text("#!/bin/sh\n")
+    with pytest.raises(InputError, match="benchmark_model ended with 0 and wrote no outputs"):
+        answering(standin.phone, path, "fp32")(feed)
+
+
+def test_a_phone_that_is_gone_ends_the_recording_and_is_asked_the_rest_when_it_is_back(
+    kit: Path, standin: Standin, tmp_path: Path
+) -> None:
+    few, out = changed_kit(kit, tmp_path / "few", lambda bundle: None, [CONDITIONER]), tmp_path / "answers"
+    given = ["--kit", few, "--tool", standin.tool, "--out", out, "--adb", standin.adb, "--serial", SERIAL]
+    (standin.root / GONE_AFTER).write_text("12")
+    result = CliRunner().invoke(app, ["record-android", *map(str, given)])
+    assert result.exit_code == EXIT_NOT_JUDGED
+    assert "no devices/emulators found; look whether 'adb devices' lists it" in " ".join(result.output.split())
+    assert len(read_answers(out).journal.faults) == 1
+    (standin.root / GONE_AFTER).unlink()
+    result = CliRunner().invoke(app, ["record-android", *map(str, given)])
+    assert result.exit_code == EXIT_OK, result.output
 
 
 def test_outputs_of_another_size_are_refused(kit: Path, standin: Standin) -> None:

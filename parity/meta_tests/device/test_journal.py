@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import NoReturn
 
@@ -13,6 +14,7 @@ from parity.device.record.answers import begin_answers
 from parity.device.record.jobs import Job
 from parity.device.record.journal import BEGIN, CRASHES, END, JOURNAL, Journal
 from parity.device.record.kit import Kit
+from parity.device.record.open_part import Unreachable
 from parity.device.record.plan import MANIFEST, Plan, write_plan
 from parity.device.record.recorder import work
 from reference.spec.errors import InputError
@@ -43,6 +45,47 @@ def test_what_a_kill_left_while_the_manifest_was_copied_is_not_in_the_way(tmp_pa
     left.write_text("{")
     begin_answers(Kit(folder=tmp_path / "kit", id=kit_id, plan=EMPTY, models=tmp_path), tmp_path / "answers")
     assert [path.name for path in (tmp_path / "answers").iterdir()] == [MANIFEST]
+
+
+def test_what_found_nothing_is_tried_again_and_counts_no_more_once_it_does(tmp_path: Path) -> None:
+    """A cable is put back, an array is copied after all."""
+    there: list[dict[str, int]] = []
+
+    def run() -> dict[str, int]:
+        if not there:
+            raise InputError("adb push ended with 1")
+        return there[0]
+
+    jobs = [Job(name="answers/a/dit/drums", run=run, calls={"a/dit": 8})]
+    for _ in range(CRASHES + 1):
+        work(jobs, Journal.resume(tmp_path / JOURNAL, "kit"), lambda _: None)
+    journal = Journal.resume(tmp_path / JOURNAL, "kit")
+    assert journal.faults == {"answers/a/dit/drums": "adb push ended with 1"}, "and no crash"
+    there.append({"times": 1})
+    work(jobs, journal, lambda _: None)
+    assert (journal.ended, journal.faults) == ({"answers/a/dit/drums": {"times": 1}}, {})
+
+
+def test_who_cannot_be_reached_is_asked_nothing_more(tmp_path: Path) -> None:
+    def away() -> NoReturn:
+        raise Unreachable("adb push ended with 1 and said: no devices")
+
+    jobs = [Job(name=name, run=away) for name in ("one", "two")]
+    journal = Journal.resume(tmp_path / JOURNAL, "kit")
+    with pytest.raises(Unreachable):
+        work(jobs, journal, lambda _: None)
+    assert list(journal.faults) == ["one"]
+
+
+def test_what_was_answered_and_lost_is_asked_again(tmp_path: Path) -> None:
+    journal, asked = Journal.resume(tmp_path / JOURNAL, "kit"), Counter[str]()
+
+    def job(name: str) -> Job:
+        return Job(name=name, run=lambda: {"times": asked.update([name])})
+
+    work([job("one"), job("two")], journal, lambda _: None)
+    work([job("one"), job("two")], journal, lambda _: None, lost={"two"})
+    assert asked == {"one": 1, "two": 2}
 
 
 def crashing() -> NoReturn:

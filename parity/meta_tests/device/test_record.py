@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from parity.device.record.answers import Answers, read_answers
+from parity.device.record.answers import read_answers
 from parity.device.record.arrays import Arrays
 from parity.device.record.journal import END, JOURNAL, JUDGED, Entry
 from parity.device.record.kit import ARRAYS, BUNDLES, read_kit
@@ -28,6 +28,8 @@ from parity.meta_tests.device.kits import (
     changed_kit,
     clean_environment,
     command,
+    copy_of,
+    given,
     grown_scales,
     rewritten,
     run_recorder,
@@ -43,12 +45,6 @@ PATIENCE_S = 120.0
 
 def on_the_spot(kit: Path, answers: Path) -> list[Verdict]:
     return list(OnTheSpot(answers=read_answers(answers), arrays=read_kit(kit).arrays).verdicts())
-
-
-def given(answers: Answers) -> dict[str, list[object]]:
-    """All answers, by stage."""
-    parts = [(variant.name, part.stage) for variant, part in answers.plan.own_parts]
-    return {f"{variant}/{stage}": list(answers.references(variant, stage)) for variant, stage in parts}
 
 
 def test_a_right_bundle_is_within_its_limits_and_nothing_else_is_imported(recording: tuple[Path, Run]) -> None:
@@ -161,11 +157,6 @@ def test_a_number_of_all_cases_is_not_told_of_some(kit: Path, answers: Path) -> 
 
 def lines_of(journal: Path) -> int:
     return journal.read_bytes().count(b"\n") if journal.exists() else 0
-
-
-def copy_of(answers: Path, folder: Path) -> Path:
-    shutil.copytree(answers, folder)
-    return folder
 
 
 def one_flipped(path: Path, place: int) -> None:
