@@ -88,16 +88,9 @@ def record(kit: Kit, out: Path, say: Say, by: Respondent = HERE) -> Answers:
 
 
 def _seen(answers: Answers) -> dict[str, dict[str, Mapping[str, str]]]:
-    """What was answered before this session, and is still there."""
+    """What was answered before this session."""
     parts = [(variant.name, part.stage) for variant, part in answers.plan.own_parts]
-    return {
-        f"{variant}/{stage}": {
-            digest: references
-            for digest, references in answers.references(variant, stage)
-            if all(map(answers.arrays.there, references.values()))
-        }
-        for variant, stage in parts
-    }
+    return {f"{variant}/{stage}": dict(answers.references(variant, stage)) for variant, stage in parts}
 
 
 def work(
