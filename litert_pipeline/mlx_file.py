@@ -84,7 +84,7 @@ def read_described_as(path: Path, stage: str) -> Described:
     """The same of a stage's file. Raises InputError for another stage's, too."""
     what = read_described(path)
     if what.stage != stage:
-        raise InputError(f"{path}: is of stage '{what.stage}', expected one of stage '{stage}'; put it in its place or convert again")
+        raise InputError(f"{path}: is of stage '{what.stage}', expected one of stage '{stage}'; put it there, or convert again")
     return what
 
 

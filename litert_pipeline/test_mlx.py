@@ -159,7 +159,7 @@ DAMAGED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "empty": (lambda data: b"", r"x\.safetensors: is no readable .safetensors file"),
     "a number for a header": (lambda data: SIZE.pack(1) + b"1", "its header is no table"),
     "somebody else's": (lambda data: data.replace(METADATA.encode(), b"x" * len(METADATA)), "does not say which stage it is"),
-    "a spec of another version": (lambda data: data.replace(b"num_heads", b"mum_heads"), "'parts.transformer.num_heads' is missing"),
+    "a spec of another version": (lambda data: data.replace(b"num_heads", b"mum_heads"), r"transformer\.num_heads' is missing"),
 }
 
 

@@ -146,10 +146,12 @@ SAID: dict[str, tuple[tuple[str, Change], str]] = {
         ("conditioner", lambda told, stored: told["parts"].update(numbers=[])), r"names \[\], expected one or more",
     ),
     "numbers twice": (
-        ("conditioner", lambda told, stored: told["parts"].update(numbers=told["parts"]["numbers"][:1] * 2)), "names .*, expected",
+        ("conditioner", lambda told, stored: told["parts"].update(numbers=told["parts"]["numbers"][:1] * 2)),
+        "names .*, expected one or more",
     ),
     "overlap of all": (
-        ("decoder", lambda told, stored: told["parts"].update(chunks={"frames": 8, "overlap": 8})), "an overlap below the 8 frames",
+        ("decoder", lambda told, stored: told["parts"].update(chunks={"frames": 8, "overlap": 8})),
+        "an overlap below the 8 frames",
     ),
     "parts of another stage": (told_of("dit", stage="decoder"), r"key 'parts\.codec' is missing"),
     "patch of 0": (said("dit", "transformer", patch_size=0), "patch_size' must be at least 1"),

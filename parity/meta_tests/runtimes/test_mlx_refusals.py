@@ -60,17 +60,18 @@ def test_what_mlx_cannot_run_is_told(bundles: Mapping[str, Bundle], tmp_path: Pa
     what, tensors = change(read_described(right.path(DIT)), load_file(right.path(DIT)))
     write_tensors(tmp_path / "dit.safetensors", tensors, what)
     feed = {one.name: np.ones(one.shape, one.dtype) for one in right.manifest.stages[DIT].own_signature.inputs}
-    with pytest.raises(InputError, match=rf"dit\.safetensors: {sentence}"):
-        with open_stage(None, with_file(right, DIT, tmp_path / "dit.safetensors"), DIT, None, 1) as stage:
-            stage(feed)
+    wrong = with_file(right, DIT, tmp_path / "dit.safetensors")
+    said = rf"dit\.safetensors: {sentence}"
+    with pytest.raises(InputError, match=said), open_stage(None, wrong, DIT, None, 1) as stage:
+        stage(feed)
 
 
 @pytest.mark.parametrize("stage", ALL_STAGES)
 def test_another_stage_s_file_in_its_place_is_told(bundles: Mapping[str, Bundle], stage: str) -> None:
     right, other = bundles["mlx_fp32"], ALL_STAGES[ALL_STAGES.index(stage) - 1]
-    with pytest.raises(InputError, match=rf"is of stage '{other}', expected one of stage '{stage}'"):
-        with open_stage(None, with_file(right, stage, right.path(other)), stage, None, 1):
-            pass
+    wrong, said = with_file(right, stage, right.path(other)), f"is of stage '{other}', expected one of stage '{stage}'"
+    with pytest.raises(InputError, match=said), open_stage(None, wrong, stage, None, 1):
+        pass
 
 
 def test_a_norm_that_the_port_has_not_is_not_taken_for_none() -> None:
