@@ -1,6 +1,6 @@
 """What `python -m reference generate` and `python -m litert_pipeline generate` have in common."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from reference.spec.files import check_free
 from reference.spec.generation import Pipeline, Request, generate, save_trace
 from reference.spec.noise import IN_TREES, NOISES, TORCH_TREE, open_noise
 from reference.spec.sampling.guidance import Guidance
-from reference.spec.sampling.objective import FLOW, V
+from reference.spec.sampling.objective import FLOW, Objective, V
 from reference.spec.sampling.releases import RELEASES, V0_0_19, Release, release_called
 from reference.spec.sampling.samplers import (
     DISTILLED,
@@ -32,7 +32,7 @@ from reference.spec.tensors import Array, finite_in_float32
 
 Force = Annotated[bool, typer.Option("--force", help="Replace existing output.")]
 Levels = tuple[float, float]
-FAMILIES = {"flow models": FLOW, "v models": V}
+FAMILIES: Mapping[str, Objective] = {"flow models": FLOW, "v models": V}
 USUAL = {family: fitting(tuple(SAMPLERS), objective)[0] for family, objective in FAMILIES.items()}  # one is any model's
 OPENING = "opening the model"
 SILENCE = np.zeros((1, 1, 1), np.float32)
