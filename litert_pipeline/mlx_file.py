@@ -84,7 +84,8 @@ def read_described_as(path: Path, stage: str) -> Described:
     """The same of a stage's file. Raises InputError for another stage's, too."""
     what = read_described(path)
     if what.stage != stage:
-        raise InputError(f"{path}: is of stage '{what.stage}', expected one of stage '{stage}'; put it there, or convert again")
+        is_of = f"is of stage '{what.stage}', expected one of stage '{stage}'"
+        raise InputError(f"{path}: {is_of}; put the right file in its place, or convert it again")
     return what
 
 
