@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from litert_pipeline.mlx_header import Quantized, read_parts, read_quantized, read_stage
 from reference.spec.errors import InputError
-from reference.spec.model import ChunkSpec, DiTSpec, ModelSpec, OobleckSpec, SecondsSpec, T5Spec
+from reference.spec.model import ModelSpec
 from reference.spec.plain_json import parse
+from reference.spec.section import Section
 from reference.spec.stages import CONDITIONER, DECODER, DIT, ENCODER
 from reference.spec.tensors import Array
 
@@ -26,20 +28,9 @@ METADATA = "stable_audio_parity"  # one entry: several have no order, and the sa
 SIZE = struct.Struct("<Q")
 READABLE = 0o644
 MOST_HEADER_BYTES = 100_000_000  # what the format allows
-# What MLX calls the parts of a matrix that it has quantized: levels packed into uint32, and for each group of inputs
-# a scale and the value of level 0.
-PACKED, SCALES, BIASES = "weight", "scales", "biases"
 # What stays in float32: frequencies, for 257 radians in float16 are a quarter of a radian off, and the number embedders, which
 # are next to nothing, and whose sums MLX would make in float16.
 KEPT = r"(inv_freq|timestep_features\.weight)$|^conditioners\."
-
-
-@dataclass(frozen=True, kw_only=True)
-class Quantized:
-    """How a layer's matrix is stored: `bits` for each value, a scale and a value of level 0 for each `group_size` inputs."""
-
-    bits: int
-    group_size: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,18 +64,36 @@ def write_tensors(path: Path, tensors: Mapping[str, Array], what: Described) -> 
 
 
 def read_described(path: Path) -> Described:
-    """What a file says of itself. Raises InputError for one that is damaged, or was not written here."""
-    said = _header(path).get("__metadata__", {})
+    """What a file says of itself. Raises InputError for one that is damaged, was not written here, or whose quantized layers
+    are not stored as it says."""
+    header = _header(path)
     try:
-        told = parse(said[METADATA])
-        quantized = {name: Quantized(**entry) for name, entry in told["quantized"].items()}
-        parts = {name: _part(name, entry) for name, entry in told["parts"].items()}
-        return Described(stage=told["stage"], parts=parts, quantized=quantized)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        told = parse(header.pop("__metadata__", {})[METADATA])
+    except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{path}: does not say which stage it is ({type(error).__name__}: {error} in its entry '{METADATA}'); "
             "make it with 'python -m litert_pipeline convert --recipe mlx_fp32'"
         ) from None
+    try:
+        return _described(Section(path, told), header)
+    except InputError as error:
+        raise InputError(f"{error} (in its header); convert it again") from None
+
+
+def read_described_as(path: Path, stage: str) -> Described:
+    """The same of a stage's file. Raises InputError for another stage's, too."""
+    what = read_described(path)
+    if what.stage != stage:
+        is_of = f"is of stage '{what.stage}', expected one of stage '{stage}'"
+        raise InputError(f"{path}: {is_of}; put the right file in its place, or convert it again")
+    return what
+
+
+def _described(told: Section, tensors: Mapping[str, Any]) -> Described:
+    stage = read_stage(told)
+    parts, quantized = read_parts(told, stage, tensors), read_quantized(told, tensors)
+    told.done()
+    return Described(stage=stage, parts=parts, quantized=quantized)
 
 
 def _header(path: Path) -> dict[str, Any]:
@@ -96,14 +105,12 @@ def _header(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: is no readable .safetensors file ({error}); copy or convert it again") from None
     if not isinstance(found, dict):
         raise InputError(f"{path}: is no readable .safetensors file (its header is no table); copy or convert it again")
+    for name, entry in found.items():
+        if name != "__metadata__" and not _is_tensor(entry):
+            raise InputError(f"{path}: is no readable .safetensors file ('{name}' is no tensor); copy or convert it again")
     return found
 
 
-def _part(name: str, entry: Any) -> Any:
-    """A spec as it was before it was written."""
-    if entry is None:
-        return None
-    if name == "numbers":
-        return tuple(SecondsSpec(**number) for number in entry)
-    kinds: dict[str, type[Any]] = {"t5": T5Spec, "transformer": DiTSpec, "codec": OobleckSpec, "chunks": ChunkSpec}
-    return kinds[name](**{key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()})
+def _is_tensor(entry: Any) -> bool:
+    shape = entry.get("shape") if isinstance(entry, dict) else None
+    return isinstance(shape, list) and all(type(length) is int for length in shape) and isinstance(entry.get("dtype"), str)

@@ -167,7 +167,7 @@ BAD_OPTIONS = {
     "steps negative": (["--steps", "-2"], "steps is -2"),
     "seconds negative": (["--seconds", "-1"], "seconds is -1.0, expected a finite number"),
     "seconds nan": (["--seconds", "nan"], "seconds is nan"),
-    "unknown sampler": (["--sampler", "heun"], "valid samplers: pingpong, euler, dpmpp, rk4"),
+    "unknown sampler": (["--sampler", "heun"], "valid samplers of flow models: pingpong, euler, dpmpp, rk4; of v models"),
     "unknown noise": (["--noise", "brown"], "valid: philox"),
     "missing noise file": (["--noise", "none.npz"], "no such file"),
     "negative seed": (["--seed", "-1"], "seed is -1"),
@@ -175,9 +175,14 @@ BAD_OPTIONS = {
     "missing init audio": (["--init-audio", "none.wav"], "none.wav: cannot be read"),
     "negative prompt unused": (["--negative-prompt", "noise"], "no effect at cfg_scale 1"),
     "init noise level alone": (["--init-noise-level", "0.5"], "no effect without init audio"),
-    "init noise level": (["--init-audio", "SOUND", "--init-noise-level", "1.5"], "sigma_max is 1.5, expected 0 to 1"),
+    "init noise level": (["--init-audio", "SOUND", "--init-noise-level", "1.5"], "init_noise_level is 1.5, expected 0 to 1"),
     "guidance interval": (["--cfg-interval", "0.8", "0.2"], "in rising order"),
     "guidance nan": (["--cfg-scale", "nan"], "cfg_scale is nan"),
+    "guidance beyond float32": (["--cfg-scale", "1e300"], "cfg_scale is 1e+300, expected a finite number in the range"),
+    "seconds beyond float32": (["--seconds", "1e300"], "seconds is 1e+300, expected a finite number, 0 or more, in the range"),
+    "sound of no numbers": (["--cfg-scale", "1e30"], "a.wav: not written, for the sound holds values that are no numbers"),
+    "sound of no numbers in PCM": (["--cfg-scale", "1e30", "--encoding", "pcm16"], "a.wav: not written, for the sound holds"),
+    "sound of no numbers, traced": (["--cfg-scale", "1e30", "--trace", "TRACE"], "a.wav: not written, for the sound holds"),
     "rescale": (["--cfg-scale", "2", "--scale-phi", "1.5"], "scale_phi is 1.5"),
 }
 
@@ -188,7 +193,8 @@ def test_bad_options_are_refused(
     bundles: Mapping[str, Bundle], tmp_path: Path, sound: Path, app: Typer, name: str
 ) -> None:
     options, words = BAD_OPTIONS[name]
-    options = [str(sound) if word == "SOUND" else word for word in options]
+    paths = {"SOUND": sound, "TRACE": tmp_path / "a.npz"}
+    options = [str(paths.get(word, word)) for word in options]
     extra = ["--bundle", bundles["fp32"].folder] if app is LITERT else []
     code, output = call(app, "generate", PROMPT, "--out", tmp_path / "a.wav", *extra, *options)
     assert code == 2

@@ -1,6 +1,6 @@
 """What `python -m reference generate` and `python -m litert_pipeline generate` have in common."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,15 +16,24 @@ from reference.spec.files import check_free
 from reference.spec.generation import Pipeline, Request, generate, save_trace
 from reference.spec.noise import IN_TREES, NOISES, TORCH_TREE, open_noise
 from reference.spec.sampling.guidance import Guidance
-from reference.spec.sampling.objective import FLOW, V
+from reference.spec.sampling.objective import FLOW, Objective, V
 from reference.spec.sampling.releases import RELEASES, V0_0_19, Release, release_called
-from reference.spec.sampling.samplers import DISTILLED, GUIDED, SAMPLERS, SamplerSpec, fitting, sampler_called
+from reference.spec.sampling.samplers import (
+    DISTILLED,
+    GUIDED,
+    SAMPLERS,
+    SamplerSpec,
+    fitting,
+    init_level,
+    sampler_called,
+)
 from reference.spec.sampling.scale import INIT_LEVEL, SIGMA_MAX, SIGMA_MIN
-from reference.spec.tensors import Array
+from reference.spec.tensors import Array, finite_in_float32
 
 Force = Annotated[bool, typer.Option("--force", help="Replace existing output.")]
 Levels = tuple[float, float]
-USUAL = tuple(fitting(tuple(SAMPLERS), objective)[0] for objective in (FLOW, V))  # one of them is any model's
+FAMILIES: Mapping[str, Objective] = {"flow models": FLOW, "v models": V}
+USUAL = {family: fitting(tuple(SAMPLERS), objective)[0] for family, objective in FAMILIES.items()}  # one is any model's
 OPENING = "opening the model"
 SILENCE = np.zeros((1, 1, 1), np.float32)
 MOST_THREADS = 1024  # asked for millions, torch and LiteRT crash instead of complaining
@@ -138,7 +147,7 @@ class GenerateOptions:
             sampler=SamplerSpec(
                 name=sampler,
                 steps=usual.steps if self.steps is None else self.steps,
-                sigma_max=self.sigma_max if init_audio is None else self._init_level(sampler),
+                sigma_max=self.sigma_max if init_audio is None else init_level(sampler, self.init_noise_level, self.sigma_min),
                 sigma_min=self.sigma_min,
                 release=release,
             ),
@@ -154,23 +163,19 @@ class GenerateOptions:
             init_audio=init_audio,
         )
 
-    def _init_level(self, sampler: str) -> float:
-        """Where the walk from init audio starts, in the sampler's scale."""
-        level = sampler_called(sampler).scale.init_level if self.init_noise_level is None else self.init_noise_level
-        if level is None:
-            raise InputError(f"sampler '{sampler}' starts from init audio at a sigma; say which with --init-noise-level")
-        return level
-
     def _check_requests(self) -> None:
-        """Raise InputError for options that suit no model; with no sampler named, that is known when the model is."""
-        errors = []
-        for name in USUAL if self.sampler is None else (self.sampler,):
+        """Raise InputError for options that suit no model. The model's own sampler is known when it is loaded: where none is
+        named, what is wrong for each family is said of each, unless it is the same."""
+        errors = {}
+        for family, name in USUAL.items() if self.sampler is None else [("", self.sampler)]:
             try:
                 self.request(name, None if self.init_audio is None else SILENCE)
                 return
             except InputError as error:
-                errors.append(error)
-        raise errors[-1 if self.sigma_min is not None or self.sigma_max is not None else 0]
+                errors[family] = str(error)
+        if len(set(errors.values())) == 1:
+            raise InputError(errors.popitem()[1])
+        raise InputError("; ".join(f"for {family} {error}" for family, error in errors.items()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,9 +205,16 @@ class Generation:
                 init_audio=request.init_audio is not None,
                 sampler=request.sampler,
             )
-            with show_steps("generating", plain_console()) as told:
+            # What is beyond float32 is told of the sound, not by numpy's warnings.
+            with show_steps("generating", plain_console()) as told, np.errstate(all="ignore"):
                 trace = generate(pipeline, request, noise, told)
-        rate_hz, audio = pipeline.sample_rate_hz, trace["audio"][0].astype("float32")
+                audio = trace["audio"][0].astype("float32")
+        if not finite_in_float32(audio):
+            raise InputError(
+                f"{options.out}: not written, for the sound holds values that are no numbers, expected finite ones; take usual "
+                "values of --cfg-scale and sigmas, and if they stay, try the model with 'python -m parity gate'"
+            )
+        rate_hz = pipeline.sample_rate_hz
         if options.trim:
             audio = trimmed(audio, rate_hz, options.seconds)
         write_wav(options.out, audio, rate_hz, options.force, options.encoding)

@@ -1,10 +1,13 @@
 """Noise streams: pinned values, the programs whose noise they reproduce, replay from files."""
 
 import hashlib
+import io
+import pickle
 import platform
 import shutil
 import subprocess
 import sys
+import zipfile
 from itertools import islice
 from pathlib import Path
 
@@ -135,10 +138,54 @@ def test_draws_are_named_in_upstream_s_order() -> None:
     ({"noise_0": np.zeros((1, 5, 3), np.float32)}, r"expected float32\[1, 3, 5\]"),
     ({"noise_0": np.zeros(SHAPE)}, "is float64"),
     ({"noise_0": np.array([{}], dtype=object)}, "not a readable .npz"),
-], ids=["missing", "transposed", "double", "pickled"])  # fmt: skip
+    ({"noise_0": np.full(SHAPE, np.nan, np.float32)}, "'noise_0' holds NaN or infinity, expected standard normals"),
+    ({"noise_0": np.full(SHAPE, -np.inf, np.float32)}, "'noise_0' holds NaN or infinity"),
+    ({"noise_0": np.zeros(SHAPE, ">f4")}, r"is >f4\[1, 3, 5\], expected float32"),
+], ids=["missing", "transposed", "double", "pickled", "no number", "infinite", "other byte order"])  # fmt: skip
 def test_bad_noise_files_are_refused(tmp_path: Path, arrays: dict, words: str) -> None:
     np.savez(tmp_path / "noise.npz", **arrays)
     with pytest.raises(InputError, match=words):
+        next(from_file(tmp_path / "noise.npz", SHAPE, draw_names(init_audio=False)))
+
+
+def zipped(name: str, content: bytes, *, method: int = zipfile.ZIP_STORED) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", method) as archive:
+        archive.writestr(name, content)
+    return stream.getvalue()
+
+
+def saved(array: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+NORMAL = zipped("noise_0.npy", saved(np.zeros(SHAPE, np.float32)))
+WIDE = b"(1, 3, 5), }        "
+HUGE = saved(np.zeros(SHAPE, np.float32)).replace(WIDE, (b"(%d,), }" % 10**13).ljust(len(WIDE)))
+ENCRYPTED = NORMAL.replace(b"PK\x03\x04\x14\x00\x00", b"PK\x03\x04\x14\x00\x01").replace(
+    b"PK\x01\x02\x14\x03\x14\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01"
+)
+UNREADABLE = {
+    "a text": b"hello",
+    "an .npy": saved(np.zeros(SHAPE, np.float32)),
+    "cut off": NORMAL[:-30],
+    "damaged": NORMAL.replace(bytes(60), b"x" * 60),
+    "damaged where compressed": zipped("noise_0.npy", bytes(10**5), method=zipfile.ZIP_DEFLATED).replace(bytes(20), b"x" * 20),
+    "empty": b"",
+    "encrypted": ENCRYPTED,
+    "larger than memory": zipped("noise_0.npy", HUGE),
+    "pickled": pickle.dumps([1]),
+    "a zip of no array": zipped("noise_0.npy", b"x"),
+    "a zip of something": zipped("noise_0", b"x"),
+}
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_files_that_hold_no_noise_are_refused(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "noise.npz").write_bytes(UNREADABLE[kind])
+    with pytest.raises(InputError, match=r"noise\.npz: .*; expected (an \.npz with )?arrays noise_0, noise_1, \.\.\."):
         next(from_file(tmp_path / "noise.npz", SHAPE, draw_names(init_audio=False)))
 
 

@@ -202,12 +202,21 @@ def test_init_audio_starts_at_a_sigma(folder: Path, tmp_path: Path) -> None:
 
 REFUSED = {
     "one step": (["--steps", "1"], "steps is 1, expected at least 2 of sampler 'dpmpp-3m-sde'"),
-    "sampler not offered": (["--sampler", "k-lms"], "sampler 'k-lms' of stable-audio-tools is not offered"),
+    "sampler not offered": (["--sampler", "k-lms"], "no two programs agree on them; valid samplers of v models: dpmpp-3m-sde"),
+    "sampler unknown": (["--sampler", "nix"], "flow models: pingpong, euler, dpmpp, rk4; of v models: dpmpp-3m-sde, "),
     "sampler of another objective": (["--sampler", "euler"], "sampler 'euler' is not for this model; it takes dpmpp-3m-sde"),
     "sigmas that rise": (["--sigma-min", "5", "--sigma-max", "4"], "sigma_max is 4.0, expected a finite number above"),
     "tree without an SDE": (["--sampler", "k-heun", "--noise", "torch-tree"], "not of 'k-heun'; take 'torch' for others"),
     "low init level": (
-        ["--init-audio", "SOUND", "--init-noise-level", "0.2"], "sigma_max is 0.2, expected a finite number above sigma_min",
+        ["--init-audio", "SOUND", "--init-noise-level", "0.2"], "init_noise_level is 0.2, expected a finite number above",
+    ),
+    "init level of no family": (
+        ["--init-audio", "SOUND", "--init-noise-level", "nan"],
+        "for flow models init_noise_level is nan, expected 0 to 1; for v models init_noise_level is nan, expected a finite",
+    ),
+    "sound of no numbers": (
+        ["--sampler", "k-heun", "--sigma-min", "1e-18", "--sigma-max", "1e18", "--steps", "3"],
+        "out.wav: not written, for the sound holds values that are no numbers",
     ),
     "no init level": (["--init-audio", "SOUND"], "starts from init audio at a sigma; say which with --init-noise-level"),
     "sigma_max beside an init level": (

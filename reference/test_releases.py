@@ -114,6 +114,7 @@ def test_releases_say_what_they_rest_on() -> None:
 @pytest.mark.parametrize(("options", "words"), [
     ({"scale": math.nan}, "cfg_scale is nan, expected a finite number"),
     ({"scale": math.inf}, "cfg_scale is inf"),
+    ({"scale": -1e39}, r"cfg_scale is -1e\+39, expected a finite number in the range of float32"),
     ({"interval": (0.1, 1.1)}, r"cfg_interval is \(0\.1, 1\.1\), expected two levels from 0 to 1 in rising order"),
     ({"interval": (-0.1, 1.0)}, "cfg_interval is"),
     ({"interval": (0.8, 0.2)}, "cfg_interval is"),
@@ -129,6 +130,7 @@ def test_releases_say_what_they_rest_on() -> None:
     ({"negative_start": 3.0}, "negative_start has no effect without a negative prompt"),
     ({"scale": 7.0, "negative_prompt": "x", "negative_seconds": -1.0}, "negative_seconds is -1.0"),
     ({"scale": 7.0, "negative_prompt": "x", "negative_start": math.inf}, "negative_start is inf"),
+    ({"scale": 7.0, "negative_prompt": "x", "negative_seconds": 1e39}, r"negative_seconds is 1e\+39, .* in the range of float32"),
 ])  # fmt: skip
 def test_nonsense_of_guidance_is_refused(options: dict, words: str) -> None:
     with pytest.raises(InputError, match=words):

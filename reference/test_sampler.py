@@ -162,7 +162,7 @@ def test_nothing_is_sampled_from_level_zero(name: str) -> None:
 
 
 @pytest.mark.parametrize(("options", "words"), [
-    ({"name": "heun"}, "valid samplers: pingpong, euler, dpmpp, rk4"),
+    ({"name": "heun"}, "valid samplers of flow models: pingpong, euler, dpmpp, rk4; of v models: dpmpp-3m-sde, "),
     ({"steps": 0}, "steps is 0"),
     ({"steps": -3}, "steps is -3"),
     ({"sigma_max": -0.1}, "sigma_max is -0.1"),

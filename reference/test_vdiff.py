@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from reference.spec.errors import InputError
 from reference.spec.noise import open_noise, philox
 from reference.spec.sampling.objective import State, V
-from reference.spec.sampling.samplers import NOT_OFFERED, SAMPLERS, SamplerSpec, fitting
+from reference.spec.sampling.samplers import NOT_OFFERED, SAMPLERS, SamplerSpec, fitting, init_level
 from reference.spec.sampling.scale import SIGMA_ENDS, Sigmas
 
 V_SAMPLERS = fitting(tuple(SAMPLERS), V)
@@ -172,6 +172,28 @@ def test_samplers_over_sigmas_need_no_init_audio_to_start_anywhere() -> None:
 def test_nonsense_is_refused(options: dict, words: str) -> None:
     with pytest.raises(InputError, match=words):
         SamplerSpec(**options)
+
+
+@pytest.mark.parametrize(("sampler", "asked", "sigma_min", "words"), [
+    ("euler", math.nan, None, "init_noise_level is nan, expected 0 to 1"),
+    ("k-heun", 0.3, None, "init_noise_level is 0.3, expected a finite number above sigma_min 0.3"),
+    ("k-heun", 7.0, 9.0, "init_noise_level is 7.0, expected a finite number above sigma_min 9.0"),
+    ("k-heun", math.nan, None, "init_noise_level is nan, expected a finite number above sigma_min 0.3"),
+    ("k-heun", None, None, "sampler 'k-heun' starts from init audio at a sigma; say which with --init-noise-level"),
+    ("v-ddim", 7.0, None, "init_noise_level is 7.0, expected 0 to 1"),
+], ids=str)  # fmt: skip
+def test_a_start_from_audio_is_refused_by_the_name_it_is_asked_for(
+    sampler: str, asked: float | None, sigma_min: float | None, words: str
+) -> None:
+    with pytest.raises(InputError, match=words):
+        init_level(sampler, asked, sigma_min)
+
+
+@pytest.mark.parametrize(("sampler", "asked", "level"), [
+    ("euler", None, 0.7), ("euler", 0.0, 0.0), ("k-heun", 7.0, 7.0), ("v-ddim", None, 0.7),
+], ids=str)  # fmt: skip
+def test_a_start_from_audio_is_what_is_asked_for_or_usual(sampler: str, asked: float | None, level: float) -> None:
+    assert init_level(sampler, asked, None) == level
 
 
 def test_sigmas_that_float32_cannot_tell_apart_are_refused() -> None:

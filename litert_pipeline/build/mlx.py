@@ -10,17 +10,8 @@ import numpy as np
 from torch import Tensor, nn
 
 from litert_pipeline.build.rewrites import PlainConv, PlainSnake, PlainUpConv
-from litert_pipeline.mlx_file import (
-    BIASES,
-    INSTALL,
-    KEPT,
-    PACKED,
-    SCALES,
-    Quantized,
-    described,
-    read_described,
-    write_tensors,
-)
+from litert_pipeline.mlx_file import INSTALL, KEPT, described, read_described, write_tensors
+from litert_pipeline.mlx_header import BIASES, PACKED, SCALES, Quantized
 from reference.spec.errors import InputError
 from reference.spec.model import ModelSpec
 from reference.spec.tensors import Array

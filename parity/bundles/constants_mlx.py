@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from litert_pipeline.mlx_file import BIASES, PACKED, SCALES, Quantized, read_described
+from litert_pipeline.mlx_file import read_described
+from litert_pipeline.mlx_header import BIASES, PACKED, SCALES, WORD_BITS, Quantized
 from parity.bundles.constants import FLOATS, UINT4, UINT8, Constant, Grid
 from reference.spec.errors import InputError
 from reference.spec.tensors import Array
 
 LEVELS = {8: UINT8, 4: UINT4}  # by number of bits
-WORD_BITS = 32
 
 
 def mlx_constants(path: Path, others: Collection[int] = ()) -> list[Constant]:
@@ -42,9 +42,7 @@ def _plain(path: Path, name: str, shape: tuple[int, ...], storage: str) -> Const
 
 
 def _packed(path: Path, layer: str, shape: tuple[int, ...], how: Quantized) -> Constant:
-    """A matrix (output, input) of levels."""
-    if how.bits not in LEVELS or len(shape) != 2:
-        raise InputError(f"{path}: '{layer}' is stored in {how.bits} bits, expected a matrix in 4 or 8; convert it again")
+    """A matrix (output, input) of levels; that its parts fit each other is known since the header was read."""
     packed = _rows_of(path, f"{layer}.{PACKED}")
     scale, bias = (_rows_of(path, f"{layer}.{part}")(0, shape[0]) for part in (SCALES, BIASES))
     wide = scale.astype(np.float64)

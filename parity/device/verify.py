@@ -29,7 +29,7 @@ from reference.spec.audio import fitted, read_wav
 from reference.spec.errors import InputError
 from reference.spec.generation import Request
 from reference.spec.model import ModelSpec
-from reference.spec.sampling.samplers import sampler_called
+from reference.spec.sampling.samplers import init_level
 from reference.spec.stages import CONDITIONER, DECODER, DIT, ENCODER, GENERATION
 from reference.spec.tensors import Array
 
@@ -62,14 +62,10 @@ class InitAudio:
         """The request from it. Raises InputError for a file that is no sound, and for a level that leaves the transformer nothing
         to do or that the sampler cannot start at."""
         audio = fitted(*read_wav(self.path), spec.sample_rate_hz, spec.audio_shape)
-        level = sampler_called(request.sampler.name).scale.init_level if self.noise_level is None else self.noise_level
+        level = init_level(request.sampler.name, self.noise_level, request.sampler.sigma_min)
         if level == 0:
             raise InputError("init_noise_level is 0, which leaves the transformer nothing to do; expected more than that")
-        try:
-            sampler = replace(request.sampler, sigma_max=level)
-        except InputError as error:
-            raise InputError(f"{error}; init_noise_level stands in its place") from None
-        return replace(request, init_audio=audio, sampler=sampler)
+        return replace(request, init_audio=audio, sampler=replace(request.sampler, sigma_max=level))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from functools import cache
 
 from litert_pipeline.bundle import Bundle
-from litert_pipeline.mlx_file import INSTALL
+from litert_pipeline.mlx_file import INSTALL, read_described_as
 from reference.spec.generation import Stage
 
 
@@ -27,15 +27,16 @@ def open_stage(
 ) -> Iterator[Stage]:
     """A stage of an MLX bundle. On a CPU MLX computes with one thread, whatever is asked for.
 
-    Raises InputError for a file that is damaged, or whose tensors are not those of its stage.
+    Raises InputError for a file that is damaged, of another stage, or whose tensors are not those of its stage.
     """
     assert bundle is not None, "MLX runs a bundle"
     import mlx.core as mx
 
     from parity.runtimes.mlx_port.stage import MlxStage
 
-    entry = bundle.manifest.stages[stage]
+    entry, path = bundle.manifest.stages[stage], bundle.path(stage)
+    read_described_as(path, stage)
     try:
-        yield entry.translated(MlxStage(bundle.path(stage), entry.own_signature, compute or entry.compute))
+        yield entry.translated(MlxStage(path, entry.own_signature, compute or entry.compute))
     finally:
         mx.clear_cache()

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from litert_pipeline.bundle import Bundle
-from litert_pipeline.mlx_file import read_described
+from litert_pipeline.mlx_file import read_described_as
 from parity.runtimes.mlx_ import missing as mlx_missing
 from reference.spec.errors import InputError
 from reference.spec.generation import Stage
@@ -45,7 +45,7 @@ def open_stage(
     assert bundle is not None, "it runs a bundle"
     entry, path = bundle.manifest.stages[stage], bundle.path(stage)
     try:
-        run = OPENERS[stage](path, read_described(path).parts)
+        run = OPENERS[stage](path, read_described_as(path, stage).parts)
     except (ValueError, KeyError) as error:
         raise InputError(f"{path}: mlx-audiogen cannot load it ({' '.join(str(error).split())})") from None
     yield entry.translated(_crossing(run, entry.own_signature))

@@ -1,6 +1,5 @@
 """One generation, whoever runs the stages: tokens, conditioner, sampler, decoder, and the trace of it all."""
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from reference.spec.sampling.releases import V0_0_19, Release
 from reference.spec.sampling.samplers import SAMPLERS, SamplerSpec, fitting
 from reference.spec.sampling.schedule import LevelShift
 from reference.spec.stages import CONDITIONER, DECODER, DIT, ENCODER
-from reference.spec.tensors import Array, Tensors
+from reference.spec.tensors import Array, Tensors, in_float32
 from reference.spec.trace import LEVELS, at_step, away, crossed, crossing
 
 Stage = Callable[[Mapping[str, Array]], Tensors]  # named tensors in, named tensors out
@@ -42,8 +41,8 @@ class Request:
 
     def __post_init__(self) -> None:
         for name, value in (("seconds", self.seconds), ("seconds_start", self.seconds_start)):
-            if not (math.isfinite(value) and value >= 0):
-                raise InputError(f"{name} is {value}, expected a finite number, 0 or more")
+            if not (in_float32(value) and value >= 0):
+                raise InputError(f"{name} is {value}, expected a finite number, 0 or more, in the range of float32")
         if self.init_audio is None and not self.sampler.alone:
             raise InputError(f"sigma_max is {self.sampler.highest} without init audio; pure noise starts at 1")
 

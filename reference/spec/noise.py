@@ -4,6 +4,7 @@ A run takes its draws in the order of `draw_names`, which is upstream's.
 """
 
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -14,11 +15,14 @@ from reference.spec import audiogen
 from reference.spec.errors import InputError
 from reference.spec.sampling.objective import State
 from reference.spec.sampling.samplers import SAMPLERS, SamplerSpec
+from reference.spec.tensors import Array, finite_in_float32
 from reference.spec.torch_noise import torch_cpu, torch_tree
 from reference.spec.trace import at_step
 
 ENCODER_NOISE = "encoder_noise"
 UINT32_END = 2**32
+# What an .npz raises that is empty, cut off, encrypted, compressed by something unknown, or says that it is larger than memory.
+UNREADABLE = (OSError, ValueError, EOFError, NotImplementedError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
 
 
 def draw_names(*, init_audio: bool) -> Iterator[str]:
@@ -39,20 +43,34 @@ def philox(shape: tuple[int, ...], seed: int) -> Iterator[State]:
 
 def from_file(path: Path, shape: tuple[int, ...], names: Iterator[str]) -> Iterator[State]:
     """The arrays called `names` of an `.npz` file, such as a saved trace. A fully checked replay."""
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            stored = {name: arrays[name] for name in arrays.files if name.startswith("noise_") or name == ENCODER_NOISE}
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; expected an .npz with noise_0, noise_1, ...") from None
-    except (OSError, ValueError, zipfile.BadZipFile, AttributeError) as error:
-        raise InputError(f"{path}: not a readable .npz file ({error}); expected arrays noise_0, noise_1, ...") from None
+    stored = _stored(path)
     for name in names:
         if name not in stored:
             raise InputError(f"{path}: array '{name}' is missing; found {len(stored)}, this run needs one more")
         array = stored[name]
         if array.shape != shape or array.dtype != np.float32:
             raise InputError(f"{path}: '{name}' is {array.dtype}{list(array.shape)}, expected float32{list(shape)}")
+        if not finite_in_float32(array):
+            raise InputError(f"{path}: '{name}' holds NaN or infinity, expected standard normals; write it again")
         yield array
+
+
+def _stored(path: Path) -> dict[str, Array]:
+    """The noise of an `.npz` file, whatever its shapes. Raises InputError for anything else: numpy, zipfile and zlib tell what is
+    wrong with one in a dozen ways, or answer with what lies in it."""
+    try:
+        with path.open("rb") as stream, zipfile.ZipFile(stream):  # numpy takes other files too, by their first bytes
+            pass
+        with np.load(path, allow_pickle=False) as arrays:
+            stored = {name: arrays[name] for name in arrays.files if name.startswith("noise_") or name == ENCODER_NOISE}
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; expected an .npz with noise_0, noise_1, ...") from None
+    except UNREADABLE as error:
+        raise InputError(f"{path}: not a readable .npz file ({error}); expected arrays noise_0, noise_1, ...") from None
+    for name, array in stored.items():
+        if not isinstance(array, np.ndarray):
+            raise InputError(f"{path}: '{name}' is no array of numpy's; expected an .npz with arrays noise_0, noise_1, ...")
+    return stored
 
 
 STREAMS: dict[str, Callable[[tuple[int, ...], int], Iterator[State]]] = {

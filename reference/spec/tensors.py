@@ -57,6 +57,11 @@ class Signature:
         return {tensor.name: tensor.check(feed[tensor.name]) for tensor in self.inputs}
 
 
+def in_float32(value: float) -> bool:
+    """Whether a number is finite, and float32 holds it."""
+    return abs(value) <= LARGEST
+
+
 def finite_in_float32(array: Array) -> bool:
     """Whether all values of an array that is not empty are numbers, and not beyond those of float32."""
     # Both are NaN if any value is. Python's numbers, for numpy takes the bound to the array's type, where it may be infinite.

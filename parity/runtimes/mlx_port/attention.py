@@ -1,5 +1,7 @@
 """The DiT's attention: rotary positions, query/key norm, grouped heads, as in `reference/model/attention.py`."""
 
+from collections.abc import Callable, Mapping
+
 import mlx.core as mx
 from mlx import nn
 
@@ -31,11 +33,16 @@ class UnitLength(nn.Module):
         return x / mx.maximum(length, LEAST_LENGTH)
 
 
+QK_NORMS: Mapping[str, Callable[[int], nn.Module]] = {  # of heads of so many channels
+    "none": lambda _: Identity(),
+    "l2": lambda _: UnitLength(),
+    "ln": lambda head_dim: nn.LayerNorm(head_dim, eps=QK_NORM_EPS),
+}
+
+
 def qk_norm(kind: str, head_dim: int) -> nn.Module:
-    """The norm on each head's queries or keys: "ln", "l2" or "none"."""
-    if kind == "l2":
-        return UnitLength()
-    return nn.LayerNorm(head_dim, eps=QK_NORM_EPS) if kind == "ln" else Identity()
+    """The norm on each head's queries or keys, one of `QK_NORMS`."""
+    return QK_NORMS[kind](head_dim)
 
 
 def attend(q: mx.array, k: mx.array, v: mx.array) -> mx.array:

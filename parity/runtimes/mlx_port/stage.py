@@ -9,7 +9,8 @@ import mlx.core as mx
 import numpy as np
 from mlx import nn
 
-from litert_pipeline.mlx_file import KEPT, Described, Quantized, read_described
+from litert_pipeline.mlx_file import KEPT, Described, read_described
+from litert_pipeline.mlx_header import Quantized
 from parity.runtimes.mlx_port.conditioner import Conditioner
 from parity.runtimes.mlx_port.dit import DiT
 from parity.runtimes.mlx_port.oobleck import Decoder, Encoder
@@ -33,13 +34,19 @@ class MlxStage:
     def __init__(self, path: Path, signature: Signature, compute: str) -> None:
         """Raises InputError for a file that is damaged, or whose tensors are not those of its stage."""
         self.path, self.signature, self.dtype = path, signature, DTYPES[compute]
-        what = read_described(path)
-        self.module = built(what, path)
+        self.module = built(read_described(path), path)
         load_strictly(self.module, self._tensors(), path)
 
     def __call__(self, feed: Mapping[str, Array]) -> Tensors:
-        """Answers in float32. Raises InputError for a feed of another shape."""
-        answers = self.module(**{name: self._taken(array) for name, array in self.signature.bind(feed).items()})
+        """Answers in float32. Raises InputError for a feed of another shape, and for a module that does not take this one's."""
+        taken = {name: self._taken(array) for name, array in self.signature.bind(feed).items()}
+        try:
+            answers = self.module(**taken)
+        except (ValueError, KeyError) as error:  # MLX's of shapes, and a number that is not told
+            wanted = ", ".join(f"{tensor.name} {tensor}" for tensor in self.signature.inputs)
+            raise InputError(
+                f"{self.path}: cannot take {wanted} ({_first_line(error)}); is it of another model? convert it again"
+            ) from None
         widened = {name: answer.astype(mx.float32) for name, answer in answers.items()}
         mx.eval(widened)
         return {tensor.name: np.array(widened[tensor.name]) for tensor in self.signature.outputs}
@@ -63,15 +70,19 @@ class MlxStage:
 
 
 def built(what: Described, path: Path) -> nn.Module:
-    """The module that a file holds the weights of, its quantized layers in their place. Raises InputError for another stage's
-    parts."""
+    """The module that a file holds the weights of, its quantized layers in their place. Raises InputError for one that MLX cannot
+    make: of sizes beyond its own, or with a quantized layer of a kind that it does not quantize."""
     try:
         module = MODULES[what.stage](what.parts)
-    except KeyError as error:
-        raise InputError(f"{path}: is no file of a stage ({error} is unknown or missing); convert it again") from None
-    if what.quantized:
-        nn.quantize(module, class_predicate=lambda layer, _: _how(what.quantized.get(layer)))
+        if what.quantized:
+            nn.quantize(module, class_predicate=lambda layer, _: _how(what.quantized.get(layer)))
+    except (ValueError, TypeError, OverflowError) as error:
+        raise InputError(f"{path}: MLX cannot make what its header says ({_first_line(error)}); convert it again") from None
     return module
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _how(quantized: Quantized | None) -> bool | dict[str, Any]:

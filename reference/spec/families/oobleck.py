@@ -48,12 +48,17 @@ def _read_oobleck(section: Section, audio_key: str) -> OobleckSpec:
         final_tanh=audio_key == "out_channels" and config.take("final_tanh", bool, True),
     )
     config.done()
+    check_blocks(spec, config)
+    return spec
+
+
+def check_blocks(spec: OobleckSpec, section: Section) -> None:
+    """Raise InputError for strides that lose samples, or that are not one for each block."""
     if any(stride % 2 for stride in spec.strides):
         raise InputError(
-            f"{config.file}: '{config.where}' needs even strides, found {list(spec.strides)}; an odd one loses samples"
+            f"{section.file}: '{section.where}' needs even strides, found {list(spec.strides)}; an odd one loses samples"
         )
     if len(spec.c_mults) != len(spec.strides):
         raise InputError(
-            f"{config.file}: '{config.where}' has {len(spec.c_mults)} c_mults but {len(spec.strides)} strides"
+            f"{section.file}: '{section.where}' has {len(spec.c_mults)} c_mults but {len(spec.strides)} strides"
         )
-    return spec

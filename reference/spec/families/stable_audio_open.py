@@ -96,9 +96,14 @@ def _read_conditioning(section: Section) -> tuple[PromptSpec, dict[str, SecondsS
 def _read_seconds(name: str, section: Section) -> SecondsSpec:
     spec = SecondsSpec(name=name, min_s=section.take("min_val", float), max_s=section.take("max_val", float))
     section.done()
-    if not spec.min_s < spec.max_s:
-        raise InputError(f"{section.file}: {name} needs min_val < max_val, found {spec.min_s}, {spec.max_s}")
+    check_range(spec, section)
     return spec
+
+
+def check_range(spec: SecondsSpec, section: Section) -> None:
+    """Raise InputError for a range that a number cannot be brought to."""
+    if not spec.min_s < spec.max_s:
+        raise InputError(f"{section.file}: {spec.name} needs min_val < max_val, found {spec.min_s}, {spec.max_s}")
 
 
 def _read_ids(section: Section, seconds: Mapping[str, SecondsSpec]) -> list[str]:
@@ -140,7 +145,7 @@ def _read_diffusion(section: Section) -> tuple[DiTSpec, str, ShiftSpec | None]:
     )
     attn.done()
     config.done()
-    _check_heads(spec, section.file)
+    check_heads(spec, section)
     return spec, objective, shift
 
 
@@ -161,8 +166,9 @@ def _read_shift(section: Section) -> ShiftSpec:
     return spec
 
 
-def _check_heads(spec: DiTSpec, file: Path) -> None:
-    """The attention's widths must divide into whole heads, and the global token must fit the sequence."""
+def check_heads(spec: DiTSpec, section: Section) -> None:
+    """The attention's widths must divide into whole heads, and the global token must fit the sequence. Raises InputError."""
+    file = section.file
     if spec.embed_dim % spec.num_heads or spec.head_dim < MIN_HEAD_DIM:
         raise InputError(
             f"{file}: embed_dim {spec.embed_dim} with num_heads {spec.num_heads} gives no whole heads of "

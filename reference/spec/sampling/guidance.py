@@ -5,13 +5,12 @@ Source: Ho and Salimans 2022; the rescaling by `phi` from Lin et al. 2023; both 
 form of newer stable-audio-tools.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from reference.spec.errors import InputError
-from reference.spec.tensors import Array
+from reference.spec.tensors import Array, in_float32
 
 TINY = np.finfo(np.float64).tiny  # nothing is along silence
 
@@ -37,8 +36,8 @@ class Guidance:
     apg_scale: float = 0.0
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.scale):
-            raise InputError(f"cfg_scale is {self.scale}, expected a finite number")
+        if not in_float32(self.scale):
+            raise InputError(f"cfg_scale is {self.scale}, expected a finite number in the range of float32")
         if not 0 <= self.interval[0] <= self.interval[1] <= 1:
             raise InputError(f"cfg_interval is {self.interval}, expected two levels from 0 to 1 in rising order")
         if not 0 <= self.phi <= 1:
@@ -50,8 +49,8 @@ class Guidance:
         for name, value in (("negative_seconds", self.negative_seconds), ("negative_start", self.negative_start)):
             if value is not None and self.negative_prompt is None:
                 raise InputError(f"{name} has no effect without a negative prompt; give one or leave it out")
-            if value is not None and not (math.isfinite(value) and value >= 0):
-                raise InputError(f"{name} is {value}, expected a finite number, 0 or more")
+            if value is not None and not (in_float32(value) and value >= 0):
+                raise InputError(f"{name} is {value}, expected a finite number, 0 or more, in the range of float32")
 
     def active(self, share: float) -> bool:
         """Whether a step with that share of noise (`Objective.noise_share`) needs the unconditional velocity."""

@@ -97,7 +97,7 @@ SAMPLERS = {
     "k-dpm-2": _over_sigmas(vdiff.dpm_2),
     "k-dpmpp-2s-ancestral": _over_sigmas(vdiff.dpmpp_2s_ancestral, renoises=True),
 }
-NOT_OFFERED = {  # of stable-audio-tools, and why
+NOT_OFFERED = {  # of stable-audio-tools for v models, and why
     "k-lms": "its coefficients are integrated numerically to 1e-4, so no two programs agree on them",
     "k-dpm-fast": "it stops at sigma_min and leaves that noise in the latents",
     "k-dpm-adaptive": "it chooses its own steps by the model's errors and stops at sigma_min",
@@ -107,12 +107,24 @@ NOT_OFFERED = {  # of stable-audio-tools, and why
 
 def sampler_called(name: str) -> Sampler:
     """A row of the table. Raises InputError for an unknown one, and for one of upstream's that is not offered."""
-    valid = f"valid samplers: {', '.join(SAMPLERS)}"
+    flow, v = (", ".join(fitting(tuple(SAMPLERS), objective)) for objective in (FLOW, V))
     if name in NOT_OFFERED:
-        raise InputError(f"sampler '{name}' of stable-audio-tools is not offered, {NOT_OFFERED[name]}; {valid}")
+        why = NOT_OFFERED[name]
+        raise InputError(f"sampler '{name}' of stable-audio-tools is not offered, {why}; valid samplers of v models: {v}")
     if name not in SAMPLERS:
-        raise InputError(f"sampler '{name}' is unknown; {valid}")
+        raise InputError(f"sampler '{name}' is unknown; valid samplers of flow models: {flow}; of v models: {v}")
     return SAMPLERS[name]
+
+
+def init_level(name: str, asked: float | None, sigma_min: float | None) -> float:
+    """Where a walk from init audio starts, in the sampler's scale: what is asked for, or the usual. Raises InputError where
+    there is nothing usual, and for a level that nothing can be walked from."""
+    scale = sampler_called(name).scale
+    level = scale.init_level if asked is None else asked
+    if level is None:
+        raise InputError(f"sampler '{name}' starts from init audio at a sigma; say which with --init-noise-level")
+    scale.check(scale.usual[0] if sigma_min is None else sigma_min, level, "init_noise_level")
+    return level
 
 
 @dataclass(frozen=True, kw_only=True)

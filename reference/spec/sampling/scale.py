@@ -11,7 +11,7 @@ from reference.spec.sampling.objective import Objective, State
 
 INIT_LEVEL = 0.7  # keeps the outline of init audio
 SIGMA_MIN, SIGMA_MAX = 0.3, 500.0  # of the model card of Stable Audio Open 1.0
-SIGMA_ENDS = 1e-18, 1e18  # float32 holds their squares: beyond, rules divide by zero, and sound is not a number
+SIGMA_ENDS = 1e-18, 1e18  # float32 holds their squares; what rules make of wide ones may still be beyond it, which sound shows
 
 
 class Scale(Protocol):
@@ -27,8 +27,8 @@ class Scale(Protocol):
         """Where a walk from init audio starts unless something else is asked for; None where there is nothing usual."""
         ...
 
-    def check(self, low: float, high: float) -> None:
-        """Raise InputError for bounds nothing can be walked between."""
+    def check(self, low: float, high: float, asked: str = "sigma_max") -> None:
+        """Raise InputError for bounds nothing can be walked between; `asked` is what the upper one was asked for as."""
         ...
 
     def level(self, stop: float) -> float:
@@ -57,11 +57,11 @@ class Shares:
     usual: tuple[float, float] = (0.0, 1.0)
     init_level: float | None = INIT_LEVEL
 
-    def check(self, low: float, high: float) -> None:
+    def check(self, low: float, high: float, asked: str = "sigma_max") -> None:
         if low != 0:
             raise InputError(f"sigma_min is {low}, but this sampler's last level is 0; leave it out")
         if not 0 <= high <= 1:
-            raise InputError(f"sigma_max is {high}, expected 0 to 1")
+            raise InputError(f"{asked} is {high}, expected 0 to 1")
 
     def level(self, stop: float) -> float:
         return stop
@@ -86,13 +86,11 @@ class Sigmas:
     usual: tuple[float, float] = (SIGMA_MIN, SIGMA_MAX)
     init_level: float | None = None
 
-    def check(self, low: float, high: float) -> None:
+    def check(self, low: float, high: float, asked: str = "sigma_max") -> None:
         if not (math.isfinite(low) and low > 0):
             raise InputError(f"sigma_min is {low}, expected a finite number above 0")
         if not (math.isfinite(high) and high > low):
-            raise InputError(
-                f"sigma_max is {high}, expected a finite number above sigma_min {low}; init_noise_level stands in its place"
-            )
+            raise InputError(f"{asked} is {high}, expected a finite number above sigma_min {low}")
         if not (SIGMA_ENDS[0] <= low and high <= SIGMA_ENDS[1]):
             ends = " to ".join(f"{end:g}" for end in SIGMA_ENDS)
             raise InputError(f"sigmas from {low} to {high} are more than float32 can be walked over, expected {ends} at most")
