@@ -203,6 +203,13 @@ def test_bad_options_are_refused(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_leaves_float32_on_the_way_is_no_warning(tmp_path: Path) -> None:
+    """Tests make errors of warnings: a deviation overflows, and what is scaled by it is a number again."""
+    guided = ("--cfg-scale", "1e30", "--scale-phi", "1", "--steps", "3")
+    code, output = call(REFERENCE, "generate", PROMPT, "--out", tmp_path / "a.wav", *guided)
+    assert code == 0, output
+
+
 def test_existing_output_is_kept_without_force(tmp_path: Path) -> None:
     out = tmp_path / "a.wav"
     out.write_text("mine")
