@@ -55,6 +55,12 @@ class Arrays:
         """Whether there is a file that may hold the array."""
         return any(path.is_file() and path.stat().st_size for path in self._paths(reference.removesuffix(ROUNDED)))
 
+    def require_there(self, reference: Reference) -> None:
+        """Raise InputError if there is none."""
+        if not self.there(reference):
+            path, kinds = self.folder / reference.removesuffix(ROUNDED), f"{PLAIN} or {SQUEEZED}"
+            raise InputError(f"{path}: no such file, neither {kinds}, or an empty one; copy the whole folder again")
+
     def of(self, reference: Reference) -> Array:
         """The array. Raises InputError if it is missing or no longer what it was."""
         name = reference.removesuffix(ROUNDED)
@@ -62,10 +68,9 @@ class Arrays:
         path, read = (squeezed, _read_squeezed) if squeezed.exists() else (plain, _read_plain)
         try:
             array = read(path)
-        except FileNotFoundError:
-            kinds = f"{PLAIN} or {SQUEEZED}"
-            raise InputError(f"{self.folder / name}: no such file, neither {kinds}; copy the whole folder again") from None
         except UNREADABLE as error:
+            if not path.exists():
+                self.require_there(reference)
             raise InputError(f"{path}: is no array any more ({error}); copy the whole folder again") from None
         if hash_of(array) != name:
             raise InputError(f"{path}: was changed, its SHA-256 is not the one it is called by; copy the whole folder again")

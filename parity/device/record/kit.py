@@ -45,7 +45,8 @@ class Kit:
         return read_bundle(folder) if told is None else Bundle(folder=folder, manifest=manifest_of(told))
 
     def require_intact(self) -> None:
-        """Raise InputError if any file is not the one that was packed, before hours of questions are asked."""
+        """Raise InputError if any file is not the one that was packed, before hours of questions are asked. Arrays have to be
+        there; what they hold is looked at when they are read."""
         for name, sha256 in self.plan.files.items():
             inside = self.folder / name
             path = self.models / Path(name).relative_to(BUNDLES) if name.startswith(f"{BUNDLES}/") else inside
@@ -55,7 +56,7 @@ class Kit:
             if sha256_of(path) != sha256:
                 raise InputError(f"{path}: its SHA-256 is not the one in {self.folder / MANIFEST}; copy the kit again")
         for reference in self.plan.references():
-            self.arrays.of(reference)
+            self.arrays.require_there(reference)
 
 
 def require_text(path: Path) -> None:

@@ -70,7 +70,7 @@ def test_an_array_that_is_not_there_or_was_cut_is_told(arrays: Arrays) -> None:
         with pytest.raises(InputError, match=r"is no array any more"):
             arrays.of(name)
     path.unlink()
-    with pytest.raises(InputError, match=r"no such file, though it was recorded"):
+    with pytest.raises(InputError, match=r"no such file, neither .npy or .squeezed, or an empty one"):
         arrays.of(name)
 
 

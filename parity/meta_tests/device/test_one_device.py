@@ -37,7 +37,7 @@ def test_an_array_that_was_not_copied_is_told_before_anything_is_recorded(kit: P
     no_array_of_the_truth(folder)
     run = run_recorder(folder, tmp_path / "answers")
     assert run.code == EXIT_NOT_JUDGED
-    assert "no such file, neither .npy or .squeezed; copy the whole folder again" in run.errors
+    assert "no such file, neither .npy or .squeezed, or an empty one; copy the whole folder again" in run.errors
     assert not (tmp_path / "answers").exists()
 
 
