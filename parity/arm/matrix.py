@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
@@ -18,7 +18,7 @@ from parity.arm.asked import Asked
 from parity.bundles.given import chosen_bundles
 from parity.device.arm_python import arm_environment, arm_folder, kernels_that_ran, on_arm, watched
 from parity.device.pack import PackOptions, pack
-from parity.device.record.answers import read_answers
+from parity.device.record.answers import Answers, read_answers
 from parity.device.record.kit import BUNDLES, RECORDER
 from parity.device.record.plan import MANIFEST, read_plan, write_plan
 from parity.judge_answers import AnswersOptions, run_judge_answers
@@ -89,7 +89,7 @@ class Matrix:
         )  # fmt: skip
         say(str(pack(options, store, say)))
         for threads in (ONE, TWO):
-            self._make_few(threads)
+            make_few(self.kit, self.few(threads), FEW, threads)
 
     def record(self, say: Say) -> tuple[list[Asked], list[Asked], list[Asked]]:
         """Ask everyone anew, as many at once as there are cores, those that take longest first: this machine and the CPUs all,
@@ -113,14 +113,6 @@ class Matrix:
         )  # fmt: skip
         return run_judge_answers(options, store, say, show)
 
-    def _make_few(self, threads: int) -> None:
-        _, plan = read_plan(self.kit / MANIFEST)
-        with new_folder(self.few(threads), force=True) as made:
-            for path in self.kit.iterdir():
-                if path.name != MANIFEST:
-                    (made / path.name).symlink_to(path)
-            write_plan(replace(plan.only(FEW), threads=(threads,)), made)
-
     def _recorded(self, kit: Path, name: str, say: Say) -> Asked:
         out, code = self.answers(kit, name), self.folder / "code" / name
         arguments = [str(kit / RECORDER), "--out", str(out)]
@@ -140,8 +132,25 @@ class Matrix:
         say(f"{name} ({kit.name}): {time.perf_counter() - start:.0f} s, exit code {done.returncode}")
         if done.returncode < 0 or not any(read_answers(out).journal.ended):
             raise InputError(f"{name}: the recorder ended with {done.returncode}: {(done.stderr.splitlines() or [''])[-1]}")
-        ran = kernels_that_ran(code, arm_folder()) if is_watched else []
-        return Asked(name=name, code=done.returncode, answers=read_answers(out), kernels=ran)
+        answers, ran = read_answers(out), kernels_that_ran(code, arm_folder()) if is_watched else []
+        require_answers_to(kit, answers)
+        return Asked(name=name, code=done.returncode, answers=answers, kernels=ran)
+
+
+def make_few(kit: Path, out: Path, few: Mapping[str, Collection[str]], threads: int) -> None:
+    """A kit of a part of another's questions, made of links to its files."""
+    _, plan = read_plan(kit / MANIFEST)
+    with new_folder(out, force=True) as made:
+        for path in kit.iterdir():
+            if path.name != MANIFEST:
+                (made / path.name).symlink_to(path)
+        write_plan(replace(plan.only(few), threads=(threads,)), made)
+
+
+def require_answers_to(kit: Path, answers: Answers) -> None:
+    """Raise InputError for answers to another kit's questions: they would stand in the page under this one's name."""
+    if answers.kit_id != read_plan(kit / MANIFEST)[0]:
+        raise InputError(f"{answers.folder}: holds answers to another kit than {kit}; this is a fault of the matrix")
 
 
 def without_atomics(kit: Path, cpu: str = "cortex-a53") -> str:

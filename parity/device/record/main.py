@@ -9,6 +9,7 @@ from parity.device.record.alone import ALONE, in_own_process
 from parity.device.record.answers import Answers, begin_answers
 from parity.device.record.journal import JOURNAL, JUDGED, KIT
 from parity.device.record.kit import Kit, read_kit
+from parity.device.record.plan import MANIFEST
 from parity.device.record.recorder import HERE, Respondent, record, to_terminal
 from parity.device.record.verdicts import OnTheSpot, worst_rows
 from parity.measure.verdict import Verdict
@@ -85,7 +86,7 @@ def _cells(row: list[Verdict]) -> tuple[str, ...]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    here = Path(sys.argv[0]).resolve().parent  # a link to it lies in no kit
+    here = own_folder(Path(sys.argv[0]))
     parser = argparse.ArgumentParser(
         prog="python record.pyz", description=__doc__,
         epilog="exit code: 0 all is within its limits, 1 something is not, 2 it could not be recorded or judged",
@@ -95,3 +96,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--models", type=Path, help="folder with the kit's bundles by name, where it was packed with --no-models")
     parser.add_argument(ALONE, help=argparse.SUPPRESS)
     return parser
+
+
+def own_folder(recorder: Path) -> Path:
+    """The kit a recorder lies in: its folder as it was called, or, where a link outside of any kit was called, the folder the
+    link leads to. A kit may itself be made of links to another's files: it is asked its own questions."""
+    called, led_to = recorder.absolute().parent, recorder.resolve().parent
+    return called if (called / MANIFEST).is_file() else led_to

@@ -10,13 +10,16 @@ from typing import Any
 
 import pytest
 
+from parity.arm.matrix import TWO, make_few, require_answers_to
 from parity.device.record.answers import read_answers
 from parity.device.record.journal import JOURNAL, KIT, LEFT, Entry
-from parity.device.record.kit import ARRAYS, read_kit
+from parity.device.record.kit import ARRAYS, RECORDER, read_kit
+from parity.device.record.main import own_folder
 from parity.device.record.plan import MANIFEST, read_plan
-from parity.meta_tests.device.kits import changed_kit, copy_of, given, rewritten, run_recorder
+from parity.meta_tests.device.kits import VARIANT, changed_kit, copy_of, given, rewritten, run_recorder
 from reference.spec.errors import EXIT_NOT_JUDGED, EXIT_OK, InputError
 from reference.spec.replaced import only_writer
+from reference.spec.stages import CONDITIONER
 
 pytestmark = pytest.mark.xdist_group("kit")  # packed once, not once in every process
 
@@ -118,6 +121,22 @@ def test_answers_do_not_lie_in_the_kit_s_own_folder(kit: Path, tmp_path: Path) -
     assert run.code == EXIT_NOT_JUDGED
     assert "link: is the kit itself; choose another folder for the answers" in run.errors
     assert not (kit / JOURNAL).exists()
+
+
+def test_a_linked_recorder_asks_for_its_own_kit_whatever_the_kit_is_made_of(kit: Path, tmp_path: Path) -> None:
+    """Two threads and twins are asked a part of the matrix's kit by links: asked the whole, they would answer other questions."""
+    part, link = tmp_path / "part", tmp_path / RECORDER
+    make_few(kit, part, {VARIANT: (CONDITIONER,)}, TWO)
+    run = run_recorder(part, tmp_path / "answers")
+    answers = read_answers(tmp_path / "answers")
+    assert run.code == EXIT_OK, run.errors
+    assert {part.stage for _, part in answers.plan.own_parts} == {CONDITIONER}
+    require_answers_to(part, answers)
+    with pytest.raises(InputError, match="holds answers to another kit than"):
+        require_answers_to(kit, answers)
+    link.symlink_to(kit / RECORDER)
+    assert own_folder(link) == kit.resolve()
+    assert own_folder(part / RECORDER) == part
 
 
 def test_a_path_without_letters_here_is_told(kit: Path, tmp_path: Path) -> None:
