@@ -26,7 +26,7 @@ from parity.report.folder import write_report
 from parity.report.latency import Latency, of_judged
 from parity.report.report import Report
 from parity.runtimes.environment import environment
-from parity.subject import subject_of
+from parity.subject import require_cases, subject_of
 from parity.truth.store import Store
 from reference.model_files import hub_id
 from reference.progress import Say
@@ -56,6 +56,7 @@ def run_gate(options: GateOptions, store: Store, say: Say, show: Callable[[Repor
 
     Raises InputError for bad input.
     """
+    require_cases(options.cases)
     with ExitStack() as stack:
         if options.report is not None:
             require_apart(options.report, (options.model, *options.bundles))

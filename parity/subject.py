@@ -10,8 +10,8 @@ from parity.judge.codec_plan import CodecPlan
 from parity.judge.judge import Judge
 from parity.judge.plan import Plan
 from parity.measure import metrics
-from parity.measure.cases import load_cases
-from parity.measure.codec_cases import fills_window
+from parity.measure.cases import case_ids, load_cases
+from parity.measure.codec_cases import WINDOWS, fills_window
 from parity.measure.sweep import Sweep
 from parity.measure.verdict import Verdict
 from parity.report.report import JudgedModel
@@ -108,6 +108,11 @@ SUBJECTS: Mapping[type[StageModel], Subject] = {
     Model: Subject(plan=_plan, evidence=_evidence, described=_described),
     CodecStages: Subject(plan=_codec_plan, evidence=_codec_evidence, described=_codec_described),
 }
+
+
+def require_cases(names: Sequence[str] | None) -> None:
+    """Raise InputError for a name that is no case of any kind of model, before minutes go into bundles."""
+    case_ids([name for name in names or () if name not in WINDOWS])
 
 
 def subject_of(model: StageModel) -> Subject:

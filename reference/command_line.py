@@ -1,6 +1,7 @@
 """A command line whose commands end with an exit code that means what it says, whatever happens inside them."""
 
 import inspect
+import json
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
@@ -12,8 +13,10 @@ from typing import Any, get_type_hints
 import typer
 from typer.core import TyperGroup
 
-from reference.spec.errors import EXIT_NOT_JUDGED, TRACEBACK, InputError, exit_with_one_line
+from reference.spec.errors import EXIT_NOT_JUDGED, TRACEBACK, InputError, Left, exit_with_one_line
 from reference.spec.privacy import forbid_telemetry
+
+AS_JSON = "as_json"  # parameter of commands that print JSON for programs
 
 
 def command_line(*, about: str, at_fault: str, commands: Mapping[str, Callable[..., None]]) -> typer.Typer:
@@ -57,9 +60,14 @@ def _with_exit_code(command: Callable[..., None], at_fault: str) -> Callable[...
     def run(**options: object) -> None:
         forbid_telemetry()
         _print_anything()
-        with exit_with_one_line(at_fault, passing=(typer.Exit,)):
-            _require_a_place()
-            command(**options)
+        try:
+            with exit_with_one_line(at_fault, passing=(typer.Exit,)):
+                _require_a_place()
+                command(**options)
+        except Left as left:
+            if options.get(AS_JSON):  # a program reads it where it reads what is found
+                print(json.dumps({"error": left.line.removeprefix("error: ")}))
+            raise
 
     return run
 

@@ -28,7 +28,9 @@ Draws = Annotated[
 NoCache = Annotated[
     bool, typer.Option("--no-cache", help="Make what the cache would hold, truths and conversions, again; keep nothing.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs; all else goes to standard error.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print JSON, for programs: what is found, or an 'error'; all else goes to standard error.")
+]
 
 
 def wide_console(*, stderr: bool = False) -> Console:

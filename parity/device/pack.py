@@ -18,7 +18,7 @@ from parity.device.zipped import write_recorder
 from parity.judge.judge import LARGE_REPEATS, REPEATS, Judge
 from parity.judge.lineup import chosen, labelled
 from parity.judge.plan import Plan as GatePlan
-from parity.measure.cases import load_cases
+from parity.measure.cases import case_ids, load_cases
 from parity.measure.sweep import Sweep
 from parity.runtimes import REFERENCES
 from parity.runtimes.half_compute import HALF_FILE
@@ -71,6 +71,7 @@ class Packed:
 
 def pack(options: PackOptions, store: Store, say: Say) -> Packed:
     """Write a kit, whole or not at all. Raises InputError for bad input, and where limits would let a fault pass."""
+    case_ids(options.cases)
     require_apart(options.out, (options.model, *options.bundles))
     require_outside(options.out, options.bundles)
     with new_folder(options.out, options.force) as folder:

@@ -6,11 +6,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from fixtures import TINY_MODEL_DIR
 from litert_pipeline.bundle import MANIFEST_NAME, Bundle
+from parity.__main__ import app
 from parity.meta_tests.test_gate import copied, gate, rewrite_manifest
 from reference.model_files import SPIECE_NAME
+from reference.spec.errors import EXIT_NOT_JUDGED
 
 
 def truncate(folder: Path) -> None:
@@ -129,7 +132,15 @@ def test_bundle_of_a_model_of_another_shape_cannot_be_judged(bundles: Mapping[st
     assert "foreign signature, its tensors are not those of stage 'dit'" in output
 
 
-def test_unknown_case_lists_the_valid(bundles: Mapping[str, Bundle]) -> None:
-    code, output = gate("--bundle", bundles["fp32"].folder, "--cases", "guitar")
-    assert code == 2
-    assert "case guitar is unknown; valid cases: drums, pad" in output
+@pytest.mark.parametrize(
+    ("verb", "more", "first"),
+    [("gate", (), "parity.gate.chosen_bundles"), ("pack", ("--bundle", "b", "--out", "kit"), "parity.device.pack.given_bundles")],
+    ids=["gate", "pack"],
+)
+def test_unknown_case_lists_the_valid_before_bundles_are_made(
+    verb: str, more: tuple[str, ...], first: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(first, lambda *_: pytest.fail("bundles are made or read first"))
+    result = CliRunner().invoke(app, [verb, *more, "--cases", "guitar"])
+    assert result.exit_code == EXIT_NOT_JUDGED
+    assert "case guitar is unknown; valid cases: drums, pad" in result.stderr

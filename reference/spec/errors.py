@@ -31,6 +31,14 @@ class Terminated(KeyboardInterrupt):
     started are cleaned up."""
 
 
+class Left(SystemExit):
+    """The end of a program that said why in one line."""
+
+    def __init__(self, line: str, code: int) -> None:
+        super().__init__(code)
+        self.line = line
+
+
 @contextmanager
 def exit_with_one_line(at_fault: str = "this program", passing: tuple[type[Exception], ...] = ()) -> Iterator[None]:
     """Turn every exception but those of `passing` into one line on stderr and exit code 2.
@@ -115,7 +123,7 @@ def _out_of_memory(error: BaseException) -> str:
 def _leave(line: str, code: int = EXIT_NOT_JUDGED) -> NoReturn:
     with suppress(OSError):  # of a terminal that is closed
         print(one_line(line), file=sys.stderr)
-    raise SystemExit(code) from None
+    raise Left(one_line(line), code) from None
 
 
 def _fault(error: BaseException, at_fault: str) -> str:

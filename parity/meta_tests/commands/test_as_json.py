@@ -95,6 +95,32 @@ def test_a_place_of_the_app_is_told_by_name() -> None:
     assert told["ok"]
 
 
-def test_bad_input_leaves_standard_output_empty() -> None:
-    result = CliRunner().invoke(app, ["contract", "--bundle", "no_such_folder", "--json"])
-    assert (result.exit_code, result.stdout) == (2, "")
+UNREAD = {
+    "gate": ["gate", "--bundle", "no_such_folder"],
+    "judge": ["judge", "--answers", "no_such_folder"],
+    "contract": ["contract", "--bundle", "no_such_folder"],
+    "contents": ["contents", "no_such_folder"],
+    "verify-wav": ["verify-wav", "no_such_folder", "--prompt", "p", "--seed", "0"],
+}
+
+
+@pytest.mark.parametrize("arguments", UNREAD.values(), ids=UNREAD)
+def test_why_nothing_was_judged_is_told_to_programs_too(arguments: list[str]) -> None:
+    result, people = (CliRunner().invoke(app, [*arguments, *more]) for more in (["--json"], []))
+    told = json.loads(result.stdout)
+    assert (result.exit_code, people.exit_code) == (2, 2)
+    assert "{" not in people.stdout
+    assert list(told) == ["error"]
+    assert "no_such_folder" in told["error"]
+    assert result.stderr.splitlines()[-1] == people.stderr.splitlines()[-1] == f"error: {told['error']}"
+
+
+def test_a_fault_nobody_foresaw_is_told_to_programs_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> Report:
+        raise ZeroDivisionError("of a kind")
+
+    monkeypatch.setattr(GATE["work"], fails)
+    result = CliRunner().invoke(app, [*GATE["arguments"], "--json"])
+    assert result.exit_code == 2
+    told = json.loads(result.stdout)["error"]
+    assert "this is a fault of the gate, not of what it was given (ZeroDivisionError: of a kind)" in told
