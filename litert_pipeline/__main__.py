@@ -13,7 +13,7 @@ from litert_pipeline.build.recipes import CODEC_RECIPES, RECIPES
 from litert_pipeline.extras import naming_missing
 from reference import command
 from reference.command_line import command_line, takes_options
-from reference.progress import plain_console, show_progress
+from reference.progress import plain_console, print_line, show_progress
 from reference.spec.errors import InputError
 
 CONVERSIONS = [name for name, recipe in (RECIPES | CODEC_RECIPES).items() if not recipe.quantize]
@@ -44,7 +44,7 @@ def convert_command(
     require_installed([chosen])
     with show_progress(plain_console()) as say:
         convert(model, out, chosen, base=taken, force=force, say=say)
-    typer.echo(f"wrote {out}")
+    print_line(f"wrote {out}")
 
 
 def quantize_command(
@@ -65,7 +65,7 @@ def quantize_command(
     require_installed([chosen])
     with show_progress(plain_console()) as say:
         quantize(bundle, out, chosen, force=force, say=say)
-    typer.echo(f"wrote {out}")
+    print_line(f"wrote {out}")
 
 
 @takes_options(command.GenerateOptions)

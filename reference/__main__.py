@@ -9,7 +9,7 @@ import typer
 from fixtures import TINY_MODEL_DIR
 from reference import codec_command, command
 from reference.command_line import command_line, takes_options
-from reference.progress import plain_console, show_steps
+from reference.progress import plain_console, print_line, show_steps
 from reference.spec.model import WHOLE
 
 
@@ -26,7 +26,7 @@ def generate_command(
     with show_steps(command.OPENING, plain_console()):
         loaded = load_model(model)
     if loaded.spec.coding != WHOLE:
-        typer.echo(f"decoding {loaded.spec.coding}, as the config says")
+        print_line(f"decoding {loaded.spec.coding}, as the config says")
     job.run(lambda: nullcontext(loaded.pipeline()))
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from reference.command import Force
-from reference.progress import plain_console, show_progress
+from reference.progress import plain_console, print_line, show_progress
 from reference.spec.audio import ENCODINGS
 from reference.spec.codec.items import PreEncoding
 from reference.spec.codec.preencode import PreEncoder
@@ -67,7 +67,7 @@ class EncodeOptions(_Coding):
         check_free(self.out, self.force)
         windows = self.windows
         with open_codec() as codec:
-            encode_file(codec, self.sound, self.out, windows, self.force, typer.echo)
+            encode_file(codec, self.sound, self.out, windows, self.force, print_line)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,7 @@ class DecodeOptions(_ToSound):
         """Check, open, decode, say what was written."""
         output, windows = self.output(self.out), self.windows
         with open_codec() as codec:
-            decode_file(codec, self.latents, output, windows, self.length, typer.echo)
+            decode_file(codec, self.latents, output, windows, self.length, print_line)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +96,7 @@ class RoundtripOptions(_ToSound):
         """Check, open, encode and decode, say what was written."""
         output, windows = self.output(self.out), self.windows
         with open_codec() as codec:
-            roundtrip_file(codec, self.sound, output, windows, typer.echo)
+            roundtrip_file(codec, self.sound, output, windows, print_line)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,6 +154,6 @@ class PreEncodeOptions:
         with show_progress(plain_console()) as say, workers(count, source.open, plan) as hands:
             say(f"encoding {self.data_dir}")
             done = PreEncoder(shape=source.shape, plan=plan, hands=hands).run(share, say)
-        typer.echo(
+        print_line(
             f"wrote {self.output_path} ({len(done['items'])} items, {len(done['rejected'])} left out, see {share.manifest})"
         )

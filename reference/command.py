@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from reference.progress import plain_console, show_steps
+from reference.progress import plain_console, print_line, show_steps
 from reference.spec.audio import ENCODINGS, fitted, read_wav, trimmed, write_wav
 from reference.spec.errors import InputError
 from reference.spec.files import check_free
@@ -197,7 +197,7 @@ class Generation:
                 pipeline = stack.enter_context(open_pipeline())
             request = self._fitted(pipeline)
             if request.sampler.release != pipeline.release:
-                typer.echo(f"made for {pipeline.release.name}, sampled like {request.sampler.release.name} as asked")
+                print_line(f"made for {pipeline.release.name}, sampled like {request.sampler.release.name} as asked")
             noise = open_noise(
                 options.noise,
                 pipeline.latent_shape,
@@ -218,10 +218,10 @@ class Generation:
         if options.trim:
             audio = trimmed(audio, rate_hz, options.seconds)
         write_wav(options.out, audio, rate_hz, options.force, options.encoding)
-        typer.echo(f"wrote {options.out} ({audio.shape[1] / rate_hz:.2f} s, {rate_hz} Hz)")
+        print_line(f"wrote {options.out} ({audio.shape[1] / rate_hz:.2f} s, {rate_hz} Hz)")
         if options.trace is not None:
             save_trace(options.trace, trace, options.force)
-            typer.echo(f"wrote {options.trace} ({len(trace)} tensors)")
+            print_line(f"wrote {options.trace} ({len(trace)} tensors)")
 
     def _fitted(self, pipeline: Pipeline) -> Request:
         sampler = self.options.sampler or pipeline.samplers[0]

@@ -3,20 +3,22 @@
 import inspect
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import MISSING, fields
 from functools import wraps
-from io import TextIOWrapper
+from io import TextIOBase, TextIOWrapper
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, cast, get_type_hints
 
 import typer
 from typer.core import TyperGroup
 
-from reference.spec.errors import EXIT_NOT_JUDGED, TRACEBACK, InputError, Left, exit_with_one_line
+from reference.spec.errors import EXIT_NOT_JUDGED, TRACEBACK, InputError, Left, exit_with_one_line, one_line
 from reference.spec.privacy import forbid_telemetry
 
-AS_JSON = "as_json"  # parameter of commands that print JSON for programs
+AS_JSON, JSON_OPTION = "as_json", "--json"  # of commands that print JSON for programs: parameter, and how it is given
+ERROR = "error"  # its key of what went wrong
 
 
 def command_line(*, about: str, at_fault: str, commands: Mapping[str, Callable[..., None]]) -> typer.Typer:
@@ -32,16 +34,67 @@ def command_line(*, about: str, at_fault: str, commands: Mapping[str, Callable[.
     return app
 
 
-class _Commands(TyperGroup):
-    """Ends with 2 where nobody reads the help any more: with 1, as the library would have it, something is refused."""
+_USAGE_ERROR = typer.BadParameter.__mro__[1]  # of all that the parser refuses: the library keeps it where it likes
 
-    def main(self, *arguments: Any, **options: Any) -> Any:
+
+class _Commands(TyperGroup):
+    """Ends with 2 where nobody reads the help any more: with 1, as the library would have it, something is refused. What its
+    parser refuses is told to programs, too."""
+
+    def main(self, args: Sequence[str] | None = None, *arguments: Any, **options: Any) -> Any:
         try:
-            return super().main(*arguments, **options)
+            return super().main(args, *arguments, **options)
         except SystemExit as left:
             if isinstance(left.__context__, BrokenPipeError):
                 raise SystemExit(EXIT_NOT_JUDGED) from None
+            if isinstance(left.__context__, _USAGE_ERROR) and _asks_for_json(sys.argv[1:] if args is None else args):
+                _print_json({ERROR: one_line(cast(typer.BadParameter, left.__context__).format_message())})
             raise
+
+
+def _asks_for_json(arguments: Sequence[str]) -> bool:
+    """Whether a command line that could not be read has the option; behind `--` nothing is one."""
+    read = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    return any(word.partition("=")[0] == JSON_OPTION for word in read)
+
+
+class _ForPrograms(TextIOBase):
+    """Standard output of a command that is to print JSON alone: holds what it has found until it ends. What anything else prints
+    goes to standard error."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: dict[str, Any] = {}
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+
+@contextmanager
+def _json_alone() -> Iterator[None]:
+    """One document, whatever happens: what was found, an `error`, or both where the error came after it."""
+    held, why = _ForPrograms(), {}
+    try:
+        with redirect_stdout(held):
+            yield
+    except Left as left:
+        why[ERROR] = left.line.removeprefix("error: ")
+        raise
+    finally:
+        _print_json(held.found | why)
+
+
+def print_json(content: Mapping[str, Any]) -> None:
+    """What programs read, which holds nothing else: a number that is none has to be a string by then. Raises ValueError."""
+    json.dumps(content, allow_nan=False)
+    if isinstance(sys.stdout, _ForPrograms):
+        sys.stdout.found |= content
+    else:
+        _print_json(content)
+
+
+def _print_json(content: Mapping[str, Any]) -> None:
+    print(json.dumps(content, indent=2, allow_nan=False), flush=True)
 
 
 def _run_as_module() -> bool:
@@ -60,14 +113,10 @@ def _with_exit_code(command: Callable[..., None], at_fault: str) -> Callable[...
     def run(**options: object) -> None:
         forbid_telemetry()
         _print_anything()
-        try:
-            with exit_with_one_line(at_fault, passing=(typer.Exit,)):
-                _require_a_place()
-                command(**options)
-        except Left as left:
-            if options.get(AS_JSON):  # a program reads it where it reads what is found
-                print(json.dumps({"error": left.line.removeprefix("error: ")}))
-            raise
+        for_programs = _json_alone() if options.get(AS_JSON) else nullcontext()
+        with for_programs, exit_with_one_line(at_fault, passing=(typer.Exit,)):
+            _require_a_place()
+            command(**options)
 
     return run
 

@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from fixtures import TINY_MODEL_DIR
-from parity.commands.options import AsJson, ModelDir, print_json, print_peak, wide_console
+from parity.commands.options import AsJson, ModelDir, print_peak, wide_console
+from reference.command_line import print_json
 from reference.progress import show_progress, show_table
 from reference.spec.errors import InputError
 

@@ -14,7 +14,6 @@ from parity.commands.options import (
     Draws,
     ModelDir,
     NoCache,
-    print_json,
     print_peak,
     show_report,
     split_names,
@@ -22,6 +21,7 @@ from parity.commands.options import (
     wide_console,
 )
 from reference.command import MOST_THREADS, Force, thread_counts
+from reference.command_line import print_json
 from reference.progress import show_progress, show_table, tell
 from reference.spec.errors import EXIT_OK, EXIT_REFUSE, InputError
 from reference.spec.sampling.scale import INIT_LEVEL

@@ -40,6 +40,6 @@ def faults_command(
             file.write_text(page(outcome), encoding="utf-8")
     show(outcome, console)
     if out is not None:
-        console.print(f"wrote {out}", highlight=False)
+        console.print(f"wrote {out}", highlight=False, soft_wrap=True)
     print_peak(console)
     raise typer.Exit(EXIT_REFUSE if outcome.complaints() else EXIT_OK)

@@ -9,8 +9,8 @@ import typer
 from fixtures import TINY_MODEL_DIR
 from parity.commands.options import ModelDir, NoCache, user_store, wide_console
 from reference import command
-from reference.progress import show_progress, tell
-from reference.spec.errors import EXIT_OK, EXIT_REFUSE, InputError
+from reference.progress import print_lines, show_progress, tell
+from reference.spec.errors import EXIT_OK, EXIT_REFUSE, InputError, one_line
 from reference.spec.files import new_file
 
 
@@ -46,7 +46,7 @@ def headline_command(
             file.write_text(text, encoding="utf-8")
     show(found, console)
     for path in paths:
-        console.print(f"wrote {path}", highlight=False)
+        console.print(f"wrote {path}", highlight=False, soft_wrap=True)
 
 
 def codec_command(
@@ -73,7 +73,7 @@ def codec_command(
             text = markdown(measure_codec(options, user_store(no_cache), say))
         if file is not None:
             file.write_text(text, encoding="utf-8")
-    console.print(text, highlight=False, soft_wrap=True)
+    print_lines(console, text)
 
 
 def _lengths(told: str | None) -> list[float]:
@@ -113,7 +113,7 @@ def bench_report_command(
     if out is not None:
         with new_file(out, force) as file:
             write_page(benches, file, form)
-    console.print(markdown(benches) if out is None else f"wrote {out}", highlight=False, soft_wrap=True)
+    print_lines(console, markdown(benches) if out is None else one_line(f"wrote {out}"))
     for sentence in lost:
         tell(console, "red", "slower", sentence)
     raise typer.Exit(EXIT_REFUSE if lost else EXIT_OK)

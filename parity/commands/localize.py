@@ -36,6 +36,6 @@ def localize_command(
         errors = look_inside(options, user_store(no_cache), say)
     show_table(console, block_table(errors, f"{stage} of {bundle}" + (f", case {case}" if case else "")))
     fault = first_fault(errors)
-    console.print("no module is at fault" if fault is None else f"first fault: {fault.path}", highlight=False)
+    console.print("no module is at fault" if fault is None else f"first fault: {fault.path}", highlight=False, soft_wrap=True)
     print_peak(console)
     raise typer.Exit(EXIT_OK if fault is None else EXIT_REFUSE)

@@ -1,14 +1,13 @@
 """Options and output that several commands share."""
 
-import json
 import resource
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
+from reference.command_line import JSON_OPTION, print_json
 from reference.progress import plain_console
 from reference.spec.errors import InputError
 
@@ -29,18 +28,14 @@ NoCache = Annotated[
     bool, typer.Option("--no-cache", help="Make what the cache would hold, truths and conversions, again; keep nothing.")
 ]
 AsJson = Annotated[
-    bool, typer.Option("--json", help="Print JSON, for programs: what is found, or an 'error'; all else goes to standard error.")
+    bool,
+    typer.Option(JSON_OPTION, help="Print JSON, for programs: what is found, or an 'error'; all else goes to standard error."),
 ]
 
 
 def wide_console(*, stderr: bool = False) -> Console:
     """A terminal's own width; room for the tables in a file."""
     return plain_console(width=None if plain_console(stderr=stderr).is_terminal else 170, stderr=stderr)
-
-
-def print_json(content: Mapping[str, Any]) -> None:
-    """What programs read, which holds nothing else: a number that is none has to be a string by then."""
-    print(json.dumps(content, indent=2, allow_nan=False))
 
 
 def show_report(report: "Report", console: Console, *, as_json: bool) -> None:

@@ -42,7 +42,7 @@ def headroom_command(
     for wrong in complaints:
         tell(console, "red", "differs", wrong)
     if record is not None:
-        console.print(f"wrote {record}", highlight=False)
+        console.print(f"wrote {record}", highlight=False, soft_wrap=True)
     raise typer.Exit(EXIT_REFUSE if complaints else EXIT_OK)
 
 

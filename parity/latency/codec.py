@@ -23,6 +23,7 @@ from reference.spec.audio import new_wav
 from reference.spec.codec import own_process
 from reference.spec.codec.codec import Codec
 from reference.spec.codec.latents_file import write_latents
+from reference.spec.errors import one_line
 from reference.spec.tensors import Array
 from reference.threads import process_threads
 
@@ -134,14 +135,14 @@ def markdown(found: Measured) -> str:
     ]
     for name in names:
         cells = [cell for verb in VERBS for cell in _cells(found, name, verb)]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+        lines.append(f"| {one_line(name)} | {' | '.join(cells)} |")
     if found.peak_bytes:
         lengths = list(dict.fromkeys(length_s for _, _, length_s in found.peak_bytes))
         titles = ["peak memory, MiB", *(f"{length:g} s" for length in lengths)]
         lines += ["", f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
         for name, verb in dict.fromkeys((name, verb) for name, verb, _ in found.peak_bytes):
             peaks = [f"{found.peak_bytes[name, verb, length] / MEBIBYTE:.0f}" for length in lengths]
-            lines.append(f"| {name}, {verb} | {' | '.join(peaks)} |")
+            lines.append(f"| {one_line(name)}, {verb} | {' | '.join(peaks)} |")
     return "\n".join(lines) + "\n"
 
 

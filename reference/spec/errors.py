@@ -58,7 +58,8 @@ def exit_with_one_line(at_fault: str = "this program", passing: tuple[type[Excep
     except InputError as error:
         _leave(f"error: {error}")
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that Python can flush it when it ends
+        with suppress(OSError):  # where something stands in for it
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that Python can flush it when it ends
         _leave(NOBODY_READS)
     except OSError as error:
         if error.errno in NO_SPACE:

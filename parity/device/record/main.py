@@ -13,7 +13,7 @@ from parity.device.record.plan import MANIFEST
 from parity.device.record.recorder import HERE, Respondent, record, to_terminal
 from parity.device.record.verdicts import OnTheSpot, worst_rows
 from parity.measure.verdict import Verdict
-from reference.spec.errors import EXIT_NOT_JUDGED, EXIT_OK, EXIT_REFUSE, exit_with_one_line
+from reference.spec.errors import EXIT_NOT_JUDGED, EXIT_OK, EXIT_REFUSE, exit_with_one_line, one_line
 from reference.spec.replaced import only_writer
 
 COLUMNS = ("stage", "variant", "ladder", "checks", "worst metric", "case", "value", "limit", "verdict")
@@ -42,15 +42,15 @@ def recorded(kit: Kit, out: Path, by: Respondent = HERE) -> int:
         answers.journal.append(JUDGED, checks=[check.to_json() for check in checks])
     missing = answers.unanswered()
     for line in (*_machine(answers), *_table(checks), *answers.unlike_threads()):
-        print(line)
+        print(one_line(line))
     failed = [check for check in checks if not check.ok]
     bundles = {variant.name: variant.bundle for variant in kit.plan.variants}
     for check in failed:
-        print(f"beyond its limit: bundle {bundles[check.variant]}, {check}")
+        print(one_line(f"beyond its limit: bundle {bundles[check.variant]}, {check}"))
     for line in missing:
-        print(f"could not: {line}")
+        print(one_line(f"could not: {line}"))
     print(f"{len(checks)} checks, {len(failed)} beyond their limits, {len(missing)} jobs without an answer")
-    print(f"for the host, generations among it: python -m parity judge --answers {out}")
+    print(one_line(f"for the host, generations among it: python -m parity judge --answers {out}"))
     return EXIT_REFUSE if failed else EXIT_NOT_JUDGED if missing or not checks else EXIT_OK
 
 

@@ -16,7 +16,7 @@ from parity.device.record.journal import BEGIN, END, FAULT, JOURNAL, KIT, LEFT, 
 from parity.device.record.kit import ARRAYS, Kit
 from parity.device.record.machine import Throttling, machine, require_one_device, temperature_c
 from parity.device.record.open_part import Opener, OpenParts, Unreachable, open_part
-from reference.spec.errors import InputError
+from reference.spec.errors import InputError, one_line
 from reference.spec.memory import peak_resident_bytes
 
 Say = Callable[[str], None]
@@ -141,5 +141,5 @@ def _duration(seconds: float) -> str:
 def to_terminal(text: str) -> None:
     """A line about what begins now; on a terminal it takes the last one's place."""
     end = "\r" if sys.stderr.isatty() else "\n"
-    width = 118
-    print(f"{text[:width]:{width}}" if end == "\r" else text, end=end, file=sys.stderr, flush=True)
+    width, line = 118, one_line(text)
+    print(f"{line[:width]:{width}}" if end == "\r" else line, end=end, file=sys.stderr, flush=True)

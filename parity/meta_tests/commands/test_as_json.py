@@ -16,6 +16,7 @@ from parity.device.verify import Answer
 from parity.meta_tests.report.sample import CHECK, sample
 from parity.report.as_json import to_json
 from parity.report.report import Report
+from reference.spec.errors import InputError
 
 FAILED = replace(CHECK, value=math.nan)
 REFUSED = sample(checks=[FAILED])
@@ -113,6 +114,67 @@ def test_why_nothing_was_judged_is_told_to_programs_too(arguments: list[str]) ->
     assert list(told) == ["error"]
     assert "no_such_folder" in told["error"]
     assert result.stderr.splitlines()[-1] == people.stderr.splitlines()[-1] == f"error: {told['error']}"
+
+
+# What the parser refuses: words of what it says.
+MISTYPED = {
+    "a word for a number": (["gate", "--json", "--threads", "abc"], "Invalid value for '--threads'"),
+    "an option that is not there": (["gate", "--nosuch", "--json"], "No such option: --nosuch"),
+    "a file left out": (["contents", "--json"], "Missing argument"),
+    "an option left out": (["verify-wav", "--json", "w.wav"], "Missing option '--prompt'"),
+    "a folder left out": (["contract", "--json"], "Missing option '--bundle'"),
+    "a value left out": (["judge", "--json", "--answers"], "Option '--answers' requires an argument"),
+    "too small": (["gate", "--seed", "-1", "--json"], "Invalid value for '--seed'"),
+    "no number": (["verify-wav", "w", "--prompt", "p", "--seed", "0", "--seconds", "nan", "--json"], "for '--seconds'"),
+    "a value of the option itself": (["gate", "--json=yes"], "Option '--json' does not take a value"),
+    "a verb that is not there": (["nosuch", "--json"], "No such command 'nosuch'"),
+    "lines in a name": (["gate", "--no\n::error::x", "--json"], "No such option: --no\\n::error::x"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "words"), MISTYPED.values(), ids=MISTYPED)
+def test_a_mistyped_command_line_is_told_to_programs_too(arguments: list[str], words: str) -> None:
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 2
+    told = json.loads(result.stdout)
+    assert list(told) == ["error"]
+    assert words in told["error"]
+    assert "Usage" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [["gate", "--threads", "abc"], ["gate", "--threads", "abc", "--", "--json"]], ids=repr)
+def test_who_does_not_ask_for_json_gets_none(arguments: list[str]) -> None:
+    result = CliRunner().invoke(app, arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+
+
+VERDICTS = {"gate": GATE, "judge": JUDGE}
+
+
+@pytest.mark.parametrize("verb", VERDICTS.values(), ids=VERDICTS)
+def test_what_goes_wrong_after_the_verdict_stands_beside_it(verb: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a disk that was full when the report was written: one document, which has both."""
+
+    def shows_and_fails(options: object, store: object, say: object, show: Callable[[Report], None]) -> Report:
+        show(sample())
+        raise InputError("report: no space is left")
+
+    monkeypatch.setattr(verb["work"], shows_and_fails)
+    result = CliRunner().invoke(app, [*verb["arguments"], "--json"])
+    assert result.exit_code == 2
+    assert json.loads(result.stdout) == json.loads(json.dumps(to_json(sample()))) | {"error": "report: no space is left"}
+
+
+@pytest.mark.parametrize("found", FOUND.values(), ids=FOUND)
+def test_what_a_library_prints_is_no_part_of_it(found: Found, monkeypatch: pytest.MonkeyPatch) -> None:
+    def chatters(*given: object) -> object:
+        print("Converting ...")
+        return found.by(*given)
+
+    monkeypatch.setattr(found.work, chatters)
+    result = CliRunner().invoke(app, [*found.arguments, "--json"])
+    assert (result.exit_code, json.loads(result.stdout)) == (found.code, json.loads(json.dumps(found.content)))
+    assert "Converting ..." in result.stderr
 
 
 def test_a_fault_nobody_foresaw_is_told_to_programs_too(monkeypatch: pytest.MonkeyPatch) -> None:
