@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from parity.judge.left_out import LeftOut
 from parity.measure.verdict import Verdict
-from parity.meta_tests.report.sample import sample
+from parity.meta_tests.report.sample import ASSIGNMENT, BUNDLE, CHECK, DEVICE, sample
 from parity.report.rows import rows, worst
 from parity.report.terminal import show
 from reference.progress import plain_console, show_table, tell
@@ -67,6 +68,28 @@ def test_nothing_is_read_as_markup() -> None:
     show(replace(sample(), checks=[check]), console)
     tell(console, "red", "wrong", HOSTILE)
     assert printed(console).count(HOSTILE) >= 3
+
+
+# What in a name would end a line, steer a terminal or turn letters round; behind a line's end a command of a workflow.
+ENDS = {
+    "a line feed": "\n", "a carriage return": "\r", "both": "\r\n", "an escape": "\x1b[2J", "a separator": "\u2028",
+    "turned": "\u202e",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_no_name_begins_a_line_of_its_own(end: str) -> None:
+    """Bundles, variants, cases, reasons: all that a report shows."""
+    console, name = console_of(200), f"a{end}::error::b"
+    bundle = replace(BUNDLE, path=f"out/{name}", name=name, variants=[name])
+    checks = [replace(CHECK, variant=name, case=name, metric=name, why=name, value=2.0)]
+    left_out = [LeftOut(variant=f"other{end}::error::", why=name)]
+    assignments = [replace(ASSIGNMENT, bundle=name, file=name, name=name)]
+    devices = [replace(DEVICE, name=name, told={"cpu": name}, notes=[name])]
+    show(sample(bundles=[bundle], checks=checks, left_out=left_out, assignments=assignments, devices=devices), console)
+    text = printed(console)
+    assert "::error::b" in text
+    assert [line for line in text.split("\n") if line.startswith("::") or end in line] == []
 
 
 def test_a_wide_table_stays_within_a_wide_terminal() -> None:
