@@ -12,7 +12,7 @@ from reference.spec.errors import InputError
 from reference.spec.files import sha256_of
 
 __all__ = [
-    "COMPUTES", "FORMATS", "MANIFEST_NAME", "SUFFIXES", "Bundle", "Manifest", "Source", "StageFile", "read_bundle",
+    "COMPUTES", "FORMATS", "MANIFEST_NAME", "SUFFIXES", "Bundle", "Manifest", "Source", "StageFile", "folder_name", "read_bundle",
     "write_manifest",
 ]  # fmt: skip
 
@@ -48,6 +48,11 @@ class Bundle:
             raise InputError(
                 f"{self.tokenizer_path}: SHA-256 differs from the manifest; convert or copy the bundle again"
             )
+
+
+def folder_name(folder: Path) -> str:
+    """What a folder is called, also where it is given as `.` or by `..`; of a link the link's name."""
+    return folder.resolve().name if folder.name in ("", "..") else folder.name
 
 
 def require_bundle_folder(folder: Path) -> None:

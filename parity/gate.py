@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from litert_pipeline.build.conversions import Conversions
-from litert_pipeline.bundle import Bundle
+from litert_pipeline.bundle import Bundle, folder_name
 from parity.bundles.assignment_table import assigned, drawing
 from parity.bundles.foreign import left_aside
 from parity.bundles.given import chosen_bundles
@@ -143,7 +143,7 @@ def judged_bundles(judge: Judge, asked: list[str], judged: list[Bundle], *, made
         was_judged = any(bundle is other for other in judged)
         found.append(
             JudgedBundle(
-                path=bundle.folder.name if made_here else str(bundle.folder),
+                path=folder_name(bundle.folder) if made_here else str(bundle.folder),
                 name=label,
                 variants=[contender.name for contender in run_by],
                 arithmetic=stage_arithmetics(judge, bundle, run_by) if was_judged else (),

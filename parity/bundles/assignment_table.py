@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.table import Table
 
 from litert_pipeline.binding import Binding
-from litert_pipeline.bundle import Bundle
+from litert_pipeline.bundle import Bundle, folder_name
 
 DRAWN = "drawn inside; handed in to be judged"
 COLUMNS = ("stage", "file", "place", "name in the file", "shape", "dtype", "stands for", "known by")
@@ -39,7 +39,7 @@ def assigned(bundles: Iterable[Bundle]) -> list[Assignment]:
         for bundle in bundles
         for stage, entry in bundle.manifest.stages.items()
         if entry.binding is not None
-        for row in _rows(bundle.folder.name, stage, entry.file, entry.binding)
+        for row in _rows(folder_name(bundle.folder), stage, entry.file, entry.binding)
     ]
 
 

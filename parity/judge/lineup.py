@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from litert_pipeline.bundle import Bundle
+from litert_pipeline.bundle import Bundle, folder_name
 from parity.measure.budget import YARDSTICK
 from parity.runtimes import Contender, names_of, reference_contenders
 from reference.spec.errors import InputError
@@ -37,10 +37,11 @@ def labelled(contenders: Mapping[str, Contender]) -> list[tuple[str, Bundle]]:
 
 def _told_apart(names: list[str], folders: list[Path]) -> list[str]:
     """The names, behind those that occur twice the name of their folder or, where that does not do, its path."""
-    shared, pairs = Counter(names), Counter((name, folder.name) for name, folder in zip(names, folders, strict=True))
+    called = [(name, folder_name(folder)) for name, folder in zip(names, folders, strict=True)]
+    shared, pairs = Counter(names), Counter(called)
     return [
-        name if shared[name] == 1 else f"{name}@{folder.name if pairs[name, folder.name] == 1 else folder}"
-        for name, folder in zip(names, folders, strict=True)
+        name if shared[name] == 1 else f"{name}@{own if pairs[name, own] == 1 else folder}"
+        for (name, own), folder in zip(called, folders, strict=True)
     ]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from litert_pipeline.bundle import read_bundle
+from litert_pipeline.bundle import folder_name, read_bundle
 from litert_pipeline.run.codec import open_codec
 from parity.measure.metrics import snr_db
 from parity.measure.race import Times, race
@@ -67,8 +67,8 @@ def measure_codec(options: CodecOptions, store: Store, say: Say) -> Measured:
     with ExitStack() as stack:
         stack.enter_context(process_threads(options.threads))
         codecs = {TORCH: model.whole.codec()}
-        for folder in options.bundles:
-            codecs[folder.name] = stack.enter_context(open_codec(read_bundle(folder), threads=options.threads))
+        for name, folder in _called(options.bundles).items():
+            codecs[name] = stack.enter_context(open_codec(read_bundle(folder), threads=options.threads))
         say("coding by turns")
         heard = {name: {"encode": codec.encoder(audio), "decode": codec.decoder(latents)} for name, codec in codecs.items()}
         exact = {"encode": truth["latents"], "decode": truth["decoded"]}
@@ -108,8 +108,14 @@ def _peaks(options: CodecOptions, model: CodecStages, say: Say) -> dict[tuple[st
 
 def _alone(options: CodecOptions) -> list[tuple[str, str, Path]]:
     """Who codes in a process of its own: the name, the module that does it, and with what."""
-    bundles = [(bundle.name, own_process.LITERT, bundle) for bundle in options.bundles]
+    bundles = [(name, own_process.LITERT, bundle) for name, bundle in _called(options.bundles).items()]
     return [(TORCH, own_process.TORCH, options.model), *bundles]
+
+
+def _called(bundles: Sequence[Path]) -> dict[str, Path]:
+    """Bundles by what they are called in the tables: the folder's name or, where two have the same, the path."""
+    names = [folder_name(bundle) for bundle in bundles]
+    return {name if names.count(name) == 1 else str(bundle): bundle for name, bundle in zip(names, bundles, strict=True)}
 
 
 def _written(folder: Path, model: CodecStages, length_s: float) -> tuple[Path, Path]:

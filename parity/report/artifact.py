@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from litert_pipeline.bundle import Bundle
+from litert_pipeline.bundle import Bundle, folder_name
 from litert_pipeline.model_file import parts_of
 from reference.spec.files import sha256_of
 
@@ -21,7 +21,7 @@ def artifacts_of(bundles: Iterable[Bundle]) -> list[Artifact]:
     """Every model file of these bundles and every file that holds its data, as they are now."""
     return [
         Artifact(
-            path=f"{bundle.folder.name}/{part.relative_to(bundle.folder).as_posix()}",
+            path=f"{folder_name(bundle.folder)}/{part.relative_to(bundle.folder).as_posix()}",
             sha256=sha256_of(part),
             bytes=part.stat().st_size,
         )

@@ -2,7 +2,9 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from litert_pipeline.bundle import folder_name
 from parity.explain.suspects import suspects
 from parity.measure.contents import StageArithmetic
 from parity.measure.policy import Closeness, Loaded, Policy
@@ -20,6 +22,11 @@ class JudgedBundle:
     name: str
     variants: Sequence[str]
     arithmetic: Sequence[StageArithmetic] = ()
+
+    @property
+    def folder(self) -> str:
+        """The name of its folder, without those above it: reports are read where they do not exist."""
+        return folder_name(Path(self.path))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,6 @@
 """`parity-card.md`: the verdict for the page a model is published on."""
 
 from collections.abc import Iterable, Mapping
-from pathlib import PurePath
 from typing import Any
 
 from parity.bundles.assignment_table import COLUMNS, cells
@@ -14,6 +13,7 @@ from parity.report.bundle_verdict import PUBLISH, BundleVerdict
 from parity.report.front_matter import front_matter
 from parity.report.report import Report
 from parity.report.rows import rows, told_place, worst
+from reference.spec.errors import one_line
 
 LICENCE = (
     f"A converted Stable Audio model is a derivative of Stability AI's and keeps its licence. Beside it belong {REQUIRED}. "
@@ -61,12 +61,11 @@ def _reasons(report: Report) -> Iterable[str]:
     """Why a bundle is not to be published, in a sentence each."""
     for found in report.verdicts():
         if found.verdict != PUBLISH:
-            yield f"**{found.verdict.upper()}** `{PurePath(found.bundle.path).name}`: {_cell(found.why)}."
+            yield f"**{found.verdict.upper()}** `{_cell(found.bundle.folder)}`: {_cell(found.why)}."
 
 
 def _bundle(found: BundleVerdict) -> list[str]:
-    """Without the folders above the bundle's: the page is read where they do not exist."""
-    name, word = PurePath(found.bundle.path).name, f"**{found.verdict.upper()}**"
+    name, word = found.bundle.folder, f"**{found.verdict.upper()}**"
     return [f"`{name}`", word, found.answers, str(found.checks), str(found.failed), ", ".join(found.bundle.variants), found.why]
 
 
@@ -74,7 +73,7 @@ def _close(report: Report) -> Iterable[str]:
     """How far each bundle is from the original, and what the policy asks for; nothing without a policy."""
     if report.policy:
         yield "## Close enough?"
-        yield f"Policy `{report.policy.name}` ({report.policy.about}), SHA-256 `{report.policy.sha256}`."
+        yield f"Policy `{_cell(report.policy.name)}` ({_cell(report.policy.about)}), SHA-256 `{report.policy.sha256}`."
         yield _table(CLOSE, (_distance(found, one) for found in report.verdicts() for one in found.close))
         yield from (_cell(f"`{found.bundle.name}`: {one}.") for found in report.verdicts() for one in found.loaded)
 
@@ -102,7 +101,7 @@ def _devices(report: Report) -> Iterable[str]:
     if report.devices:
         yield "## Recorded on"
     for device in report.devices:
-        yield f"`{device.name}`: {_listed(device.told)}"
+        yield f"`{_cell(device.name)}`: {_listed(device.told)}"
         yield "\n".join(f"- {_cell(note)}" for note in device.notes)
 
 
@@ -126,8 +125,8 @@ def _table(titles: tuple[str, ...], rows: Iterable[list[str]]) -> str:
 
 
 def _cell(text: str) -> str:
-    """Text that cannot end its cell."""
-    return text.replace("|", "\\|").replace("\n", " ")
+    """Text that cannot end its cell or its line, nor begin a comment: names of files may hold anything."""
+    return one_line(" ".join(text.splitlines())).replace("|", "\\|").replace("<!--", "&lt;!--")
 
 
 def _listed(values: Mapping[str, Any]) -> str:

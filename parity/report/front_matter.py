@@ -5,7 +5,6 @@ arguments alone. So whatever tells two rows apart stands in the configuration or
 """
 
 from collections.abc import Iterator
-from pathlib import PurePath
 
 from huggingface_hub import EvalResult, ModelCardData
 
@@ -36,7 +35,7 @@ def front_matter(report: Report) -> str:
 
 
 def _name(report: Report) -> str:
-    folders = [PurePath(bundle.path).name for bundle in report.bundles]
+    folders = [bundle.folder for bundle in report.bundles]
     return folders[0] if len(folders) == 1 else "converted models"
 
 

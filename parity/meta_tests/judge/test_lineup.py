@@ -41,6 +41,13 @@ def test_two_bundles_of_one_recipe_stand_side_by_side(
     assert [label for label, _ in labelled(found)] == [f"int8@{place}" for place in places]
 
 
+def test_where_one_stands_has_a_name(bundles: Mapping[str, Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path / "mine")
+    found = contenders_of([elsewhere(bundles["int8"], folder) for folder in (".", "../other")])
+    assert [label for label, _ in labelled(found)] == ["int8@mine", "int8@other"]
+
+
 def test_a_recipe_of_ones_own_is_a_contender_like_any_other(bundles: Mapping[str, Bundle]) -> None:
     assert "litert_mine" in contenders_of([elsewhere(bundles["int8"], "out/mine", "mine")])
 
