@@ -1,5 +1,7 @@
 """Commands that bring a verdict to where people look: the page a model is published on, the files of a change."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -30,11 +32,17 @@ def card_command(
     ] = None,
 ) -> None:
     """Print the card of a report, or put it into the README of the repository that the model is published in."""
-    from parity.report.embed import says_base_model, with_base_model
+    from parity.report.embed import require_card, says_base_model, with_base_model
 
-    card = _read(report / CARD, "expected a report folder that 'parity gate --report' wrote")
+    path = report / CARD
     if base_model is not None:
-        card = with_base_model(card, base_model)
+        _require_id(base_model)
+    if embed is not None:
+        _require_readme(embed, path)
+    card = _read(path, "expected a report folder that 'parity gate --report' wrote")
+    with _about(path):
+        require_card(card)
+        card = card if base_model is None else with_base_model(card, base_model)
     if embed is None:
         print(card, end="")
         return
@@ -59,14 +67,43 @@ def _embed(readme: Path, card: str) -> None:
     from parity.report.embed import embedded
 
     text = _read(readme, "expected the README of the repository; without --embed the card is printed")
-    try:
+    with _about(readme):
         new = embedded(text, card)
-    except InputError as error:
-        raise InputError(f"{readme}: {error}") from None
     mode = readme.stat().st_mode
     with new_file(readme.resolve(), force=True) as file:
         file.write_bytes(new.encode())
     readme.chmod(mode)
+
+
+def _require_id(base_model: str) -> None:
+    """Raise InputError for what the hub does not take for the id of a model."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(base_model)
+        fine = "/" in base_model
+    except HFValidationError:
+        fine = False
+    if not fine:
+        example = "stabilityai/stable-audio-open-small"
+        raise InputError(f"--base-model is '{base_model}', expected an id on the hub, such as {example}")
+
+
+def _require_readme(readme: Path, card: Path) -> None:
+    """Raise InputError where the card would go into a card, this one or another report's."""
+    same = readme.exists() and card.exists() and readme.samefile(card)
+    if same or CARD in (readme.name, readme.resolve().name):
+        raise InputError(f"{readme}: is a card itself; expected the README of the repository that the model is published in")
+
+
+@contextmanager
+def _about(path: Path) -> Iterator[None]:
+    """What is wrong with a text names its file."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def _read(path: Path, expected: str) -> str:

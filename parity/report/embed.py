@@ -1,6 +1,7 @@
 """A card put into the README of a repository: what others wrote there stays as it is, byte for byte."""
 
 import re
+from collections import Counter
 from typing import Any
 
 import yaml
@@ -11,7 +12,9 @@ from reference.spec.errors import InputError
 BEGIN = f"<!-- {OURS}: begin. The command 'card' replaces what stands from here to the end -->"
 END = f"<!-- {OURS}: end -->"
 MARK = re.compile(rf"<!-- {OURS}: (begin|end)\b[^>]*-->")
+TITLE = re.compile(r"(?m)^# Parity: ")  # of every card
 KEY = re.compile(r"(?m)^(?=[^\s#-])")  # where a key of the outermost level begins
+COMMENTS = re.compile(r"(?m)(^#[^\n]*\n|^\s*\n)*\Z")  # from the margin on, at the end of what belongs to a key
 INDEX, BASE = "model-index", "base_model"
 BOM = "\ufeff"
 MOST_DEEP = 50  # values within values; what the hub reads has six
@@ -20,13 +23,22 @@ MOST_DEEP = 50  # values within values; what the hub reads has six
 def embedded(readme: str, card: str) -> str:
     """A README with the card in its marked block, and with what the hub reads of the card in its front matter.
 
-    Keys that the README has stay; of its `model-index` those results that are not ours do. Raises InputError where it cannot.
+    Keys that the README has stay; of its `model-index` those results that are not ours do. The card is one that `require_card`
+    lets pass. Raises InputError where it cannot, about the README.
     """
     mark, end = BOM if readme.startswith(BOM) else "", "\r\n" if re.match(r"[^\n]*\r\n", readme) else "\n"
     ours, card_body = parted(card)
     theirs, body = parted(readme.removeprefix(mark))
     front = _merged(theirs, _keys(ours), end)
     return f"{mark}{FENCE}{end}{front}{FENCE}{end}{_with_block(body, _deeper(card_body), end)}"
+
+
+def require_card(text: str) -> None:
+    """Raise InputError for what is no card of a report, or one that was damaged since."""
+    front, body = parted(text)
+    _index(_keys(front).get(INDEX), None)
+    if not TITLE.search(body):
+        raise InputError("is no card: it holds no verdict ('# Parity: ...'); judge again")
 
 
 def with_base_model(card: str, base_model: str) -> str:
@@ -38,7 +50,7 @@ def with_base_model(card: str, base_model: str) -> str:
 
 def says_base_model(card: str) -> bool:
     """Whether a card names the original."""
-    return BASE in _keys(parted(card)[0])
+    return bool(_keys(parted(card)[0]).get(BASE))
 
 
 def parted(text: str) -> tuple[str, str]:
@@ -57,12 +69,34 @@ def _merged(theirs: str, ours: dict[str, Any], end: str) -> str:
     index = _index(there.get(INDEX), ours.get(INDEX))
     added = {name: value for name, value in ours.items() if name not in there and name != INDEX}
     added |= {INDEX: index} if index else {}
-    kept = "".join(part for part in KEY.split(theirs) if not re.match(rf"['\"]?{INDEX}['\"]?\s*:", part))
+    kept = _without_index(theirs)
     more = _yaml(added).replace("\n", end) if added else ""
     text = kept + ("" if kept.endswith("\n") or not kept else end) + more
     if not _reads_as(text, {name: value for name, value in there.items() if name != INDEX} | added):
         raise InputError("its front matter cannot be added to as it is written; expected one key a line, each from the margin on")
     return text
+
+
+def _without_index(front: str) -> str:
+    """All of it but the `model-index`, however that key is written; a comment behind it stays."""
+    starts = [(key.start_mark.index, key.value) for key in _key_nodes(front)]
+    kept, here, name = "", 0, None
+    for part in KEY.split(front):
+        name = next((value for at, value in starts if here <= at < here + len(part)), name)
+        kept += part if name != INDEX else _comments_behind(part)
+        here += len(part)
+    return kept
+
+
+def _comments_behind(part: str) -> str:
+    found = COMMENTS.search(part)
+    return found[0].lstrip() if found else ""
+
+
+def _key_nodes(front: str) -> list[yaml.Node]:
+    """The keys of the outermost level, as they are written."""
+    top = yaml.compose(front, yaml.SafeLoader)
+    return [key for key, _ in top.value] if isinstance(top, yaml.MappingNode) else []
 
 
 def _reads_as(text: str, wanted: dict[str, Any]) -> bool:
@@ -115,10 +149,13 @@ def _keys(front: str) -> dict[str, Any]:
     try:
         _require_shallow(front)
         found = yaml.safe_load(front) or {}
+        keys = Counter((key.tag, str(key.value)) for key in _key_nodes(front))
     except (yaml.YAMLError, ValueError) as error:  # also of a 13th month
         raise InputError(f"its front matter is no YAML ({' '.join(str(error).split())}); correct it") from None
     if not isinstance(found, dict):
         raise InputError(f"its front matter holds {type(found).__name__}, expected keys and values")
+    if twice := [key for (_, key), count in keys.items() if count > 1]:
+        raise InputError(f"its front matter has the key '{twice[0]}' twice; leave one")
     return found
 
 
