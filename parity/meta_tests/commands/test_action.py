@@ -19,6 +19,7 @@ INPUTS = {
 STAND_IN = """#!/usr/bin/env bash
 if [ "$3" = annotations ]; then echo "::error file=int8/dit.tflite::too far"; exit "${WANTED_OF_ANNOTATIONS:-0}"; fi
 printf '%s\\n' "$@" > arguments
+if [ "${WANTED_REPORT:-new}" = none ]; then exit "$WANTED_CODE"; fi
 mkdir -p report
 printf -- '---\\nlicense: other\\n---\\n# Parity\\n\\n| a |\\n| --- |\\n\\n---\\n\\nend\\n' > report/parity-card.md
 exit "$WANTED_CODE"
@@ -57,6 +58,42 @@ def test_the_verdict_is_the_gate_s(tmp_path: Path, code: int, verdict: str) -> N
     assert "::error file=int8/dit.tflite::too far" in done.stdout.splitlines()
 
 
+OLD = "---\nlicense: other\n---\n# Parity: PUBLISH\n"
+
+
+def earlier(folder: Path, card: str) -> Path:
+    """A report that lies there from before."""
+    (folder / "report").mkdir()
+    (folder / "report" / "parity-card.md").write_text(card)
+    return folder
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["an earlier report", "no report"])
+@pytest.mark.parametrize("code", [2, 130, 137])
+def test_a_run_that_judged_nothing_shows_no_report(tmp_path: Path, code: int, there: bool) -> None:
+    """As the second use in a job: what lies there is of another bundle. An output that is empty uploads nothing."""
+    done = run_step(earlier(tmp_path, OLD) if there else tmp_path, code, BUNDLE="bundle", WANTED_REPORT="none")
+    assert done.returncode == code
+    assert (tmp_path / "output").read_text() == "verdict=error\n"
+    assert not (tmp_path / "summary").exists()
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("before", [OLD, "---\nlicense: other\n---\n" + SUMMARY], ids=["another", "the same"])
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_verdict_is_shown_whatever_lay_there(tmp_path: Path, code: int, before: str) -> None:
+    run_step(earlier(tmp_path, before), code, BUNDLE="bundle")
+    assert (tmp_path / "summary").read_text() == SUMMARY
+    assert "report=report" in (tmp_path / "output").read_text().splitlines()
+
+
+def test_a_report_of_this_run_is_shown_though_it_ends_as_an_error(tmp_path: Path) -> None:
+    """One of the bundles was not judged; what was found of the others is there."""
+    run_step(earlier(tmp_path, OLD), 2, BUNDLE="bundle")
+    assert (tmp_path / "summary").read_text() == SUMMARY
+    assert (tmp_path / "output").read_text().splitlines() == ["verdict=error", "report=report"]
+
+
 def test_inputs_reach_the_gate_as_they_are(tmp_path: Path) -> None:
     """Spaces and what a shell would run included."""
     run_step(tmp_path, 0, BUNDLE="one bundle\n$(touch hacked)\n", VARIANTS="litert_int8", CASES="drums,empty")
@@ -73,7 +110,11 @@ def test_inputs_reach_the_gate_as_they_are(tmp_path: Path) -> None:
 NOT_MEANT = {
     "no model": ({"MODEL": ""}, "input 'model' is empty"),
     "no bundle": ({"BUNDLE": ""}, "input 'bundle' names no folder"),
-    "lines without a bundle": ({"BUNDLE": "\n  \n\r\n"}, "input 'bundle' names no folder"),
+    "lines without a bundle": ({"BUNDLE": "\n  \n\r\n\t\n \t \r\n"}, "input 'bundle' names no folder"),
+    "a command behind a line": (
+        {"REQUIRE_LICENSE": "100 %\r\n::warning::x"},
+        "input 'require-license' is '100 %25%0D%0A::warning::x'; expected 'true' or 'false'\n",
+    ),
     "neither true nor false": ({"REQUIRE_LICENSE": "yes"}, "input 'require-license' is 'yes'; expected 'true' or 'false'"),
     "nothing about the licence": ({"REQUIRE_LICENSE": ""}, "input 'require-license' is ''"),
     "two reports": ({"REPORT": "report\nverdict=publish"}, "input 'report' has several lines"),
@@ -90,7 +131,7 @@ def test_inputs_that_nobody_meant_are_an_error_before_any_work(tmp_path: Path, i
 
 
 def test_what_is_left_empty_is_what_is_left_out(tmp_path: Path) -> None:
-    run_step(tmp_path, 0, BUNDLE="a b\r\n\r\nc\r\n", POLICY="", THREADS="", REQUIRE_LICENSE="False")
+    run_step(tmp_path, 0, BUNDLE=" \ta b\t \r\n\r\n\t\n c\r\n", POLICY="", THREADS="", REQUIRE_LICENSE="False")
     words = (tmp_path / "arguments").read_text().splitlines()
     assert words == [
         "-m", "parity", "gate", "--model", "model dir", "--report", "report", "--policy", "publish", "--threads", "2", "--force",
@@ -154,4 +195,5 @@ def test_what_is_installed_is_named_by_its_pins(tmp_path: Path) -> None:
 def test_the_report_is_uploaded_whatever_the_verdict() -> None:
     (step,) = used("upload-artifact")
     assert "!cancelled()" in step["if"]
+    assert "steps.gate.outputs.report != ''" in step["if"]
     assert step["with"]["path"] == "${{ steps.gate.outputs.report }}"
