@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
-from reference.spec.errors import InputError
+from reference.spec.errors import InputError, one_line
 from reference.spec.section import read_json
 
 # What the commands' own syntax takes for its end or for a separator.
@@ -41,7 +41,7 @@ def _lines(report: Mapping[str, Any]) -> Iterator[str]:
 
 def _error(path: PurePath, bundle: Mapping[str, Any], sentence: str) -> str:
     title = _escaped(f"{bundle['verdict'].upper()} {bundle['name']}", IN_PROPERTY)
-    return f"::error file={_escaped(str(path), IN_PROPERTY)},title={title}::{_escaped(sentence, IN_SENTENCE)}"
+    return one_line(f"::error file={_escaped(str(path), IN_PROPERTY)},title={title}::{_escaped(sentence, IN_SENTENCE)}")
 
 
 def _escaped(text: str, table: Mapping[str, str]) -> str:

@@ -1,6 +1,7 @@
 """The report folder: `report.json`, `junit.xml`, `report.html`, `parity-card.md`, sounds, and overlays of the stages at fault."""
 
 import json
+import re
 from pathlib import Path
 from urllib.parse import quote
 from xml.etree import ElementTree
@@ -12,8 +13,10 @@ from parity.report.as_json import to_json
 from parity.report.card import card
 from parity.report.page import page
 from parity.report.report import Report
+from reference.spec.errors import one_line
 
 SOUNDS = "sounds"
+NO_CHARACTER = re.compile("[\ufffe\uffff]")
 LONGEST = 100  # characters of a contender's name in that of a file, of which systems take 255 bytes
 
 
@@ -37,7 +40,7 @@ def write_report(report: Report, folder: Path) -> None:
 
 def _file_name(variant: str) -> str:
     """What a contender is called, as one part of a path; it may hold the folders of a bundle. Of a long one the end."""
-    return quote(variant, safe="@+")[-LONGEST:]
+    return quote(variant, safe="@+", errors="backslashreplace")[-LONGEST:]
 
 
 def _junit(report: Report) -> ElementTree.Element:
@@ -52,7 +55,12 @@ def _junit(report: Report) -> ElementTree.Element:
     failures = sum(not found.ok for _, _, found in cases)
     suite = ElementTree.Element("testsuite", name="parity gate", tests=str(len(cases)), failures=str(failures))
     for classname, name, found in cases:
-        case = ElementTree.SubElement(suite, "testcase", classname=classname, name=name)
+        case = ElementTree.SubElement(suite, "testcase", classname=_xml(classname), name=_xml(name))
         if not found.ok:
-            ElementTree.SubElement(case, "failure", message=str(found))
+            ElementTree.SubElement(case, "failure", message=_xml(str(found)))
     return suite
+
+
+def _xml(text: str) -> str:
+    """The text without what XML has no way to write: it refuses a file with any of it whole."""
+    return NO_CHARACTER.sub("?", one_line(text).encode("utf-8", "backslashreplace").decode())

@@ -48,6 +48,21 @@ def test_no_text_ends_a_command(tmp_path: Path) -> None:
     assert line.endswith("(50 %25%0A::warning::a, b: c)")
 
 
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\x1b[2J", "\u2028", "\x00"], ids=repr)
+def test_a_hostile_name_is_one_line_without_what_steers_a_terminal(tmp_path: Path, end: str) -> None:
+    name = f"a{end}::warning::b"
+    bundle = replace(BUNDLE, path=name, name=name, variants=[name])
+    (line,) = told(tmp_path, checks=[replace(FAILED, variant=name, why=name)], bundles=[bundle])
+    assert line.startswith("::error file=a")
+    assert end not in line
+
+
+@pytest.mark.parametrize(("path", "file"), [(".", "dit.tflite"), ("..", "../dit.tflite"), ("./b/", "b/dit.tflite")])
+def test_a_file_is_told_from_where_one_stands(tmp_path: Path, path: str, file: str) -> None:
+    (line,) = told(tmp_path, checks=[FAILED], bundles=[replace(BUNDLE, path=path)])
+    assert line.startswith(f"::error file={file},title=")
+
+
 @pytest.mark.parametrize(("content", "words"), [
     ("{}", "key 'bundles' is missing"),
     ('{"bundles": [{"verdict": "refuse"}], "blame": []}', "is a report of another version ('arithmetic'); judge again"),
