@@ -12,6 +12,7 @@ from parity.measure.policy import Closeness
 from parity.measure.verdict import json_number
 from parity.report.bundle_verdict import NOT_JUDGED, BundleVerdict
 from parity.report.report import Report
+from reference.spec.errors import one_line
 
 FENCE = "---"
 OURS = "stable-audio-parity"  # what the hub calls our cases and everything measured with them
@@ -28,7 +29,7 @@ def front_matter(report: Report) -> str:
         base_model=report.base_model,
         pipeline_tag=report.model.task,
         tags=[OURS],
-        model_name=_name(report),
+        model_name=one_line(_name(report)),
         eval_results=rows or None,
     )
     return f"{FENCE}\n{data.to_yaml().strip()}\n{FENCE}"
@@ -51,7 +52,7 @@ def _row(report: Report, found: BundleVerdict, metric: str, value: object, argum
         task_type=report.model.task,
         dataset_type=OURS,
         dataset_name="Distances to the float64 reference",
-        dataset_config=f"{found.bundle.name}, {_where(report)}",
+        dataset_config=one_line(f"{found.bundle.name}, {_where(report)}"),
         dataset_revision=report.model.weights_sha256,
         metric_type=metric,
         metric_name=metric.replace("_", " "),

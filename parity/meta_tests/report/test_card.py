@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import pytest
 from litert_pipeline.bundle import Bundle, read_bundle
 from parity.judge.left_out import LeftOut
 from parity.judge.licence import REASONS, REQUIRED, licence_checks
-from parity.meta_tests.report.sample import ARTIFACT_ENTRY, CHECK, LATENCY, sample
+from parity.measure.policy_file import PUBLISH, read_policy
+from parity.meta_tests.report.sample import ARTIFACT_ENTRY, ASSIGNMENT, BUNDLE, CHECK, DEVICE, LATENCY, sample
 from parity.meta_tests.test_gate import gate
 from parity.report.card import card
 
@@ -52,6 +54,21 @@ def test_a_variant_that_was_not_judged_is_named() -> None:
 def test_no_name_can_break_the_table() -> None:
     text = written(artifacts=[replace(ARTIFACT_ENTRY, path="a|b\n.tflite")])
     assert "| `a\\|b .tflite` | 3 | `ab` |" in text
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\x1b[2J", "\u2028", "\x00"], ids=repr)
+def test_no_name_begins_a_line_of_the_card(end: str) -> None:
+    """It is printed, and in the summary of a workflow."""
+    name = f"a{end}::error::b"
+    bundle = replace(BUNDLE, path=f"out/{name}", name=name, variants=[name])
+    policy = replace(read_policy(PUBLISH, date.today()), name=name, about=name)
+    text = written(
+        bundles=[bundle], checks=[replace(CHECK, variant=name, case=name, metric=name, value=2.0)], policy=policy,
+        left_out=[LeftOut(variant="other", why=name)], devices=[replace(DEVICE, name=name, told={"cpu": name}, notes=[name])],
+        assignments=[replace(ASSIGNMENT, file=name)], artifacts=[replace(ARTIFACT_ENTRY, path=name)], covered={"a stage": name},
+    )  # fmt: skip
+    assert "::error::b" in text
+    assert [line for line in text.split("\n") if line.startswith("::") or end in line] == []
 
 
 def with_papers(bundle: Bundle, folder: Path, papers: Mapping[str, str]) -> Bundle:
