@@ -15,6 +15,7 @@ from parity.bundles.app import REVISIONS
 from parity.commands.app import COMMANDS
 from parity.device.contract import Contract, Reached
 from parity.device.verify import Answer
+from parity.measure.contents import Contents
 from parity.meta_tests.report.sample import CHECK, sample
 from parity.report.as_json import to_json
 from parity.report.report import Report
@@ -56,6 +57,10 @@ class Found:
 GATE = {"arguments": ["gate", "--bundle", "b"], "work": "parity.gate.run_gate"}
 JUDGE = {"arguments": ["judge", "--answers", "a"], "work": "parity.judge_answers.run_judge_answers"}
 CONTRACT = {"arguments": ["contract", "--bundle", "b"], "work": "parity.device.contract.contract"}
+CONTENTS = {"arguments": ["contents", "b"], "work": "parity.commands.contents._read"}
+READ = Contents(
+    stage="s", file="f", parts=(), steps=0.0, wrong=("a\n::error::b",), missing=(), unexplained=(), numbers=0,
+)  # fmt: skip
 WAV = {"arguments": ["verify-wav", "w.wav", "--prompt", "p", "--seed", "0"], "work": "parity.device.verify.verify"}
 FOUND = {
     "gate publishes": Found(**GATE, by=judging(sample()), code=0, content=to_json(sample())),
@@ -64,6 +69,7 @@ FOUND = {
     "judge refuses": Found(**JUDGE, by=judging(REFUSED), code=1, content=to_json(REFUSED)),
     "contract fits": Found(**CONTRACT, by=lambda *_: FITS, code=0, content=FITS.to_json()),
     "contract fits none": Found(**CONTRACT, by=lambda *_: FITS_NOT, code=1, content=FITS_NOT.to_json()),
+    "contents": Found(**CONTENTS, by=lambda *_: [READ], code=0, content={"stages": [READ.to_json()]}),
     "the model's wav": Found(**WAV, by=lambda *_: SAME, code=0, content=SAME.to_json()),
     "another wav": Found(**WAV, by=lambda *_: OTHER, code=1, content=OTHER.to_json()),
 }

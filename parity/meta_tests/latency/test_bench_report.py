@@ -65,6 +65,11 @@ def test_machines_of_one_name_are_told_apart_by_their_features(tmp_path: Path) -
     assert [bench.machine for bench in told_apart(benches[:1])] == ["A CPU"]
 
 
+def test_no_machine_begins_a_line_of_its_own(tmp_path: Path) -> None:
+    benches = read_benches(written(tmp_path / "b.json", entry("torch_fp32", 1.0, cpu_model="a\n::error::b")))
+    assert "| a\\n::error::b | 1 |" in markdown(benches)
+
+
 def test_a_yardstick_that_is_not_the_reference_is_named(tmp_path: Path) -> None:
     entries = [entry(name, median_s, yardstick="litert_fp32") for name, median_s in (("litert_fp32", 3.0), ("litert_int8", 1.0))]
     told = markdown(read_benches(written(tmp_path / "b.json", *entries)))
