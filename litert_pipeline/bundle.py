@@ -10,6 +10,7 @@ from litert_pipeline.manifest_file import MANIFEST_NAME, read_manifest, write_ma
 from litert_pipeline.model_file import sha256_of_model, size_of_model
 from reference.spec.errors import InputError
 from reference.spec.files import sha256_of
+from reference.spec.paths import require_text
 
 __all__ = [
     "COMPUTES", "FORMATS", "MANIFEST_NAME", "SUFFIXES", "Bundle", "Manifest", "Source", "StageFile", "read_bundle",
@@ -51,7 +52,8 @@ class Bundle:
 
 
 def require_bundle_folder(folder: Path) -> None:
-    """Raise InputError for what is no folder, saying what it is instead."""
+    """Raise InputError for what is no folder, saying what it is instead, and for a path that no runtime can be told."""
+    require_text(folder)
     if folder.is_dir():
         return
     if not os.path.lexists(folder):
@@ -74,6 +76,7 @@ def read_bundle(folder: Path) -> Bundle:
     bundle = Bundle(folder=folder, manifest=read_manifest(folder))
     for stage, entry in bundle.manifest.stages.items():
         path = bundle.path(stage)
+        require_text(path)
         if path.suffix != (suffix := SUFFIXES[bundle.manifest.format]):
             form = bundle.manifest.format
             raise InputError(f"{path}: is no {suffix} file, though the manifest's format is {form}; convert it again")

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from reference.spec.errors import InputError
 from reference.spec.files import sha256_of
+from reference.spec.paths import require_text
 
 ONNX = ".onnx"
 VARINT, WIDE, BYTES, NARROW = 0, 1, 2, 5  # how a field of a protobuf message is written
@@ -41,9 +42,12 @@ class External:
 
 def model_files(folder: Path, suffixes: Collection[str]) -> list[Path]:
     """The files of a folder with one of these endings, in order: no folders, and nothing hidden, such as `._dit.tflite`. Where
-    there is no folder, none."""
+    there is no folder, none. Raises InputError for a path that no runtime can be told."""
     named = (path for path in sorted(folder.glob("*")) if path.suffix in suffixes and not path.name.startswith("."))
-    return [path for path in named if path.is_file()]
+    found = [path for path in named if path.is_file()]
+    for path in (folder, *found):
+        require_text(path)
+    return found
 
 
 def parts_of(path: Path) -> tuple[Path, ...]:
