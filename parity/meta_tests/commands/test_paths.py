@@ -47,7 +47,7 @@ def not_utf8(folder: Path, name: bytes) -> Path:
 
 @pytest.fixture
 def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder like a bundle under a name that is no UTF-8, told before any file is opened; the test runs in the folder it is in."""
+    """A folder like a bundle under a name that is no UTF-8; no file of it is opened. The test runs in the folder it is in."""
     monkeypatch.chdir(tmp_path)
     folder = not_utf8(tmp_path, b"b")
     folder.mkdir()
