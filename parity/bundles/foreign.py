@@ -134,10 +134,17 @@ def _check(
             raise InputError(f"{interface.path}: takes {takes} and gives {gives}, which fits no stage of {named(model_dir)}")
     missing = [stage for stage in GENERATION if stage not in chosen]
     if missing:
-        raise InputError(f"{folder}: no file fits stage {', '.join(missing)} of {named(model_dir)}; expected one per stage")
+        raise InputError(f"{folder}: no file fits stage {', '.join(missing)} of {named(model_dir)}; expected one per stage{_skipped(folder)}")
     formats = {interface.format for interface, _ in chosen.values()}
     if len(formats) > 1:
         raise InputError(f"{folder}: mixes .tflite and .onnx files; put them into folders of their own")
+
+
+def _skipped(folder: Path) -> str:
+    """What was not looked at for an ending in capitals, and what to do, in words."""
+    endings = SUFFIXES.values()
+    names = [path.name for path in sorted(folder.glob("*")) if path.suffix not in endings and path.suffix.lower() in endings]
+    return f" ({', '.join(names)} skipped: endings are in small letters, rename it)" if names else ""
 
 
 def recipe_of(form: str, found: dict[str, Arithmetic]) -> str:
