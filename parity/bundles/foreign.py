@@ -134,7 +134,8 @@ def _check(
             raise InputError(f"{interface.path}: takes {takes} and gives {gives}, which fits no stage of {named(model_dir)}")
     missing = [stage for stage in GENERATION if stage not in chosen]
     if missing:
-        raise InputError(f"{folder}: no file fits stage {', '.join(missing)} of {named(model_dir)}; expected one per stage{_skipped(folder)}")
+        expected = f"expected one per stage{_skipped(folder)}"
+        raise InputError(f"{folder}: no file fits stage {', '.join(missing)} of {named(model_dir)}; {expected}")
     formats = {interface.format for interface, _ in chosen.values()}
     if len(formats) > 1:
         raise InputError(f"{folder}: mixes .tflite and .onnx files; put them into folders of their own")

@@ -19,5 +19,5 @@ def test_a_link_to_what_is_gone_is_told(tmp_path: Path, name: str) -> None:
 
 def test_a_file_that_was_skipped_for_its_ending_is_told(tmp_path: Path) -> None:
     (tmp_path / "dit.TFLITE").write_bytes(b"TFL3")
-    with pytest.raises(InputError, match=r"expected one per stage \(dit.TFLITE skipped: endings are in small letters, rename it\)"):
+    with pytest.raises(InputError, match=r"per stage \(dit.TFLITE skipped: endings are in small letters, rename it\)"):
         _check(tmp_path, [], {}, TINY_MODEL_DIR)
