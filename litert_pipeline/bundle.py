@@ -7,9 +7,10 @@ from zipfile import is_zipfile
 
 from litert_pipeline.manifest import COMPUTES, FORMATS, SUFFIXES, Manifest, Source, StageFile
 from litert_pipeline.manifest_file import MANIFEST_NAME, read_manifest, write_manifest
-from litert_pipeline.model_file import sha256_of_model, size_of_model
+from litert_pipeline.model_file import require_bytes, sha256_of_model, size_of_model
 from reference.spec.errors import InputError
-from reference.spec.files import sha256_of
+from reference.spec.files import require_content, sha256_of
+from reference.spec.paths import require_text
 
 __all__ = [
     "COMPUTES", "FORMATS", "MANIFEST_NAME", "SUFFIXES", "Bundle", "Manifest", "Source", "StageFile", "folder_name", "read_bundle",
@@ -44,7 +45,10 @@ class Bundle:
                 raise InputError(
                     f"{self.path(stage)}: SHA-256 differs from the manifest; convert or copy the bundle again"
                 )
-        if self.manifest.codec is None and sha256_of(self.tokenizer_path) != self.manifest.tokenizer_sha256:
+        if self.manifest.codec is not None:
+            return
+        require_content(self.tokenizer_path)
+        if sha256_of(self.tokenizer_path) != self.manifest.tokenizer_sha256:
             raise InputError(
                 f"{self.tokenizer_path}: SHA-256 differs from the manifest; convert or copy the bundle again"
             )
@@ -56,7 +60,8 @@ def folder_name(folder: Path) -> str:
 
 
 def require_bundle_folder(folder: Path) -> None:
-    """Raise InputError for what is no folder, saying what it is instead."""
+    """Raise InputError for what is no folder, saying what it is instead, and for a path that no runtime can be told."""
+    require_text(folder)
     if folder.is_dir():
         return
     if not os.path.lexists(folder):
@@ -79,11 +84,13 @@ def read_bundle(folder: Path) -> Bundle:
     bundle = Bundle(folder=folder, manifest=read_manifest(folder))
     for stage, entry in bundle.manifest.stages.items():
         path = bundle.path(stage)
+        require_text(path)
         if path.suffix != (suffix := SUFFIXES[bundle.manifest.format]):
             form = bundle.manifest.format
             raise InputError(f"{path}: is no {suffix} file, though the manifest's format is {form}; convert it again")
         if not path.is_file():
             raise InputError(f"{path}: no such file, though the manifest names it as stage '{stage}'")
+        require_bytes(path)
         if (found := size_of_model(path)) != entry.size_bytes:
             raise InputError(
                 f"{path}: is {found} bytes, the manifest says {entry.size_bytes} (size_bytes); "

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from reference.spec.errors import InputError
-from reference.spec.files import sha256_of
+from reference.spec.files import require_content, sha256_of
+from reference.spec.paths import require_text
 
 ONNX = ".onnx"
 VARINT, WIDE, BYTES, NARROW = 0, 1, 2, 5  # how a field of a protobuf message is written
@@ -41,9 +42,28 @@ class External:
 
 def model_files(folder: Path, suffixes: Collection[str]) -> list[Path]:
     """The files of a folder with one of these endings, in order: no folders, and nothing hidden, such as `._dit.tflite`. Where
-    there is no folder, none."""
+    there is no folder, none. Raises InputError for a path that no runtime can be told."""
     named = (path for path in sorted(folder.glob("*")) if path.suffix in suffixes and not path.name.startswith("."))
-    return [path for path in named if path.is_file()]
+    found = [path for path in named if path.is_file()]
+    for path in (folder, *found):
+        require_text(path)
+    return found
+
+
+def require_bytes(path: Path) -> None:
+    """Raise InputError for a file that cannot be read, holds nothing, or only says where its content is kept (Git LFS)."""
+    require_content(path)
+    if path.stat().st_size == 0:
+        raise InputError(f"{path}: is empty, expected a model; its download or copy was cut off, get it again")
+
+
+def require_model_file(path: Path, suffixes: Collection[str]) -> None:
+    """Raise InputError for a file whose name has none of these endings, and as `require_bytes`."""
+    if path.suffix not in suffixes:
+        renamed = f"; rename it to {path.stem}{path.suffix.lower()}" if path.suffix.lower() in suffixes else ""
+        found = f"ends in '{path.suffix}'" if path.suffix else "has no ending"
+        raise InputError(f"{path}: its name {found}, expected a model file, {' or '.join(suffixes)}{renamed}")
+    require_bytes(path)
 
 
 def parts_of(path: Path) -> tuple[Path, ...]:
@@ -84,6 +104,7 @@ def _beside(path: Path, location: str, needed_bytes: int) -> Path:
     data = path.parent / place
     if not data.is_file():
         raise InputError(f"{data}: no such file, though {path.name} keeps its data there; copy both")
+    require_content(data)
     found = data.stat().st_size
     if found < needed_bytes:
         raise InputError(

@@ -1,14 +1,16 @@
 """What is given as a bundle and is none is told as what it is."""
 
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
 
-from litert_pipeline.bundle import read_bundle
+from litert_pipeline.bundle import Bundle, read_bundle
 from reference.spec.errors import InputError
+from reference.spec.files import POINTER
 
 
 def archive(path: Path) -> None:
@@ -34,3 +36,19 @@ def test_what_is_no_folder_is_told(tmp_path: Path, name: str) -> None:
     make(tmp_path / called)
     with pytest.raises(InputError, match=f"{called}: {words}"):
         read_bundle(tmp_path / called)
+
+
+NOT_GOT = {
+    **{(name, POINTER): "is a pointer to a file in Git LFS" for name in ("dit.tflite", "manifest.json", "spiece.model")},
+    ("dit.tflite", b""): "is empty, expected a model",
+}
+
+
+@pytest.mark.parametrize(("name", "content"), NOT_GOT)
+def test_a_file_whose_content_was_not_fetched_is_told(
+    name: str, content: bytes, bundles: Mapping[str, Bundle], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(bundles["fp32"].folder, tmp_path / "cloned"))
+    (folder / name).write_bytes(content)
+    with pytest.raises(InputError, match=f"{name}: {NOT_GOT[name, content]}"):
+        read_bundle(folder).require_intact()

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from litert_pipeline.bundle import Bundle
 from litert_pipeline.model_file import parts_of, sha256_of_model, size_of_model
 from reference.spec.errors import InputError
-from reference.spec.files import sha256_of
+from reference.spec.files import POINTER, sha256_of
 
 DATA = "weights.data"
 
@@ -125,3 +125,10 @@ def test_no_bytes_crash_the_reader(tmp_path_factory: pytest.TempPathFactory, dat
     path.write_bytes(data)
     with suppress(InputError):
         assert parts_of(path)[0] == path
+
+
+def test_data_that_was_not_fetched_is_told(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:
+    _, data = parts_of(path := with_external_data(bundles["onnx_fp32"].path("dit"), tmp_path))
+    data.write_bytes(POINTER)
+    with pytest.raises(InputError, match=f"{data.name}: is a pointer to a file in Git LFS"):
+        size_of_model(path)

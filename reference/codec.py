@@ -17,7 +17,7 @@ from reference.spec.codec.same import SameSpec
 from reference.spec.codec.windows import Half
 from reference.spec.codec_config import read_codec_spec
 from reference.spec.errors import InputError
-from reference.spec.noise import UINT32_END
+from reference.spec.noise import MOST_SEED
 from reference.spec.tensors import Array
 
 OFF, REPLAY = "off", "replay"
@@ -76,8 +76,8 @@ def _untrained(spec: SameSpec) -> Same:
 
 def replayed(seed: int, dtype: torch.dtype = torch.float32) -> Draw:
     """What upstream draws on the CPU after `torch.manual_seed(seed)`, in its order. Raises InputError for no valid seed."""
-    if not 0 <= seed < UINT32_END:
-        raise InputError(f"seed is {seed}, expected 0 to {UINT32_END - 1}")
+    if not 0 <= seed <= MOST_SEED:
+        raise InputError(f"seed is {seed}, expected 0 to {MOST_SEED}")
     generator = torch.Generator().manual_seed(seed)
     return lambda shape: torch.randn(shape, generator=generator, dtype=dtype)
 

@@ -210,9 +210,10 @@ class Generation:
                 trace = generate(pipeline, request, noise, told)
                 audio = trace["audio"][0].astype("float32")
         if not finite_in_float32(audio):
+            advice = f"take {told_peak(options.init_audio, self.init_audio)}usual values of --cfg-scale and sigmas"
             raise InputError(
-                f"{options.out}: not written, for the sound holds values that are no numbers, expected finite ones; take usual "
-                "values of --cfg-scale and sigmas, and if they stay, try the model with 'python -m parity gate'"
+                f"{options.out}: not written, for the sound holds values that are no numbers, expected finite ones; {advice}, "
+                "and if they stay, try the model with 'python -m parity gate'"
             )
         rate_hz = pipeline.sample_rate_hz
         if options.trim:
@@ -229,3 +230,9 @@ class Generation:
         if self.init_audio is not None:
             audio = fitted(*self.init_audio, pipeline.sample_rate_hz, pipeline.audio_shape)
         return self.options.request(sampler, audio, pipeline.release)
+
+
+def told_peak(path: Path | None, init_audio: tuple[Array, int] | None) -> str:
+    """What to do about init audio beyond full scale, in words; empty where there is none."""
+    peak = 0.0 if init_audio is None else float(np.abs(init_audio[0]).max())
+    return f"init audio within full scale (the peak of {path} is {peak:.3g}), " if peak > 1 else ""

@@ -11,6 +11,7 @@ from typing import NoReturn
 from reference.spec.config import CONFIG_NAME
 from reference.spec.errors import InputError
 from reference.spec.files import sha256_of
+from reference.spec.paths import require_text
 
 WEIGHT_SUFFIXES = (".safetensors", ".ckpt")
 CHECKPOINT_STEMS = ("model", "base_model")  # the hub's names: distilled, and what it was distilled from
@@ -80,8 +81,9 @@ def locate(model: Path) -> ModelFiles:
     """The files of `model`: a folder, a weight file in it, or an id on the hub such as owner/name.
 
     A folder's `model.*` goes with `model_config.json`; a weight file `X.*` with `X_config.json` where that exists.
-    Raises InputError saying what is missing, and how to get it.
+    Raises InputError saying what is missing, and how to get it, and for a path that no library can be told.
     """
+    require_text(model)
     if model.is_dir():
         return _in_folder(model)
     if model.is_file():

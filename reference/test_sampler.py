@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from reference.spec.errors import InputError
 from reference.spec.noise import philox
 from reference.spec.sampling.objective import FLOW, OBJECTIVES, Objective, State
-from reference.spec.sampling.samplers import SAMPLERS, SamplerSpec, fitting
+from reference.spec.sampling.samplers import MOST_STEPS, SAMPLERS, SamplerSpec, fitting
 from reference.spec.sampling.scale import Shares
 from reference.spec.sampling.schedule import LevelShift, _expf
 
@@ -40,6 +40,14 @@ def test_levels_fall_from_sigma_max_to_zero(name: str, steps: int, sigma_max: fl
 @given(name=st.sampled_from(sorted(FLOW_SAMPLERS)), steps=st.integers(1, 100), sigma_max=st.floats(0.01, 1.0))
 def test_levels_fall_from_any_sigma_max(name: str, steps: int, sigma_max: float) -> None:
     assert_levels(SamplerSpec(name=name, steps=steps, sigma_max=sigma_max))
+
+
+@pytest.mark.parametrize("name", sorted(SAMPLERS))
+def test_the_most_levels_are_all_different(name: str) -> None:
+    levels = SamplerSpec(name=name, steps=MOST_STEPS).levels()
+    assert len(set(map(np.float32, levels))) == len(levels)
+    with pytest.raises(InputError, match=f"steps is {MOST_STEPS + 1}, expected at most {MOST_STEPS}: with more, float32 tells"):
+        SamplerSpec(name=name, steps=MOST_STEPS + 1)
 
 
 def assert_levels(spec: SamplerSpec) -> None:

@@ -44,9 +44,12 @@ def t5_compiled(folder: Path) -> None:
     save_file({f"_orig_mod.{name}": value for name, value in load_file(path).items()}, path)
 
 
-def merged(folder: Path) -> None:
-    torch.save({"model": load_file(folder / WEIGHTS), "epoch": 3}, folder / "model.ckpt")
-    (folder / WEIGHTS).unlink()
+def saved(wrap: Callable[[State], object]) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        torch.save(wrap(load_file(folder / WEIGHTS)), folder / "model.ckpt")
+        (folder / WEIGHTS).unlink()
+
+    return change
 
 
 WRAPPINGS: dict[str, Callable[[Path], None]] = {
@@ -56,7 +59,16 @@ WRAPPINGS: dict[str, Callable[[Path], None]] = {
     "compiled, of several processes": renamed(lambda name: f"module._orig_mod.{name}"),
     "parametrized weight norm": renamed(parametrized),
     "a compiled T5": t5_compiled,
-    "merged": merged,
+    "of several processes twice": renamed(lambda name: f"module.module.{name}"),
+    "an inner part of several processes": renamed(lambda name: name.replace("model.model.", "model.module.model.")),
+    "the innermost part of several processes": renamed(lambda name: name.replace("model.model.", "model.model.module.")),
+    "an autoencoder of several processes": renamed(lambda name: name.replace("pretransform.", "pretransform.module.")),
+    "merged": saved(lambda state: {"model": state, "epoch": 3}),
+    "within two": saved(lambda state: {"model": {"state_dict": state, "config": {}}, "epoch": 3}),
+    "within two, the other way round": saved(lambda state: {"state_dict": {"model": state}, "optimizer": {"model": 1}}),
+    "of a training loop": saved(lambda state: {"model_state_dict": state, "model": {"dim": 3}, "loss": torch.ones(1)}),
+    "an epoch among tensors": saved(lambda state: {**state, "epoch": 3, "by": "me"}),
+    "safetensors called otherwise": lambda folder: (folder / WEIGHTS).rename(folder / "model.ckpt"),
 }
 
 

@@ -1,6 +1,7 @@
 """An fp32 bundle to a quantized one."""
 
 import dataclasses
+import re
 import shutil
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def _quantize_litert(source: Path, target: Path, entries: QuantizerRecipe, name:
 
         try:
             Quantizer(str(source), entries).quantize().export_model(str(target))
-        except (ValueError, KeyError, TypeError, RuntimeError) as error:
+        except (ValueError, LookupError, TypeError, RuntimeError, AttributeError, AssertionError, re.error) as error:
             raise InputError(f"recipe '{name}': litert-quantizer refuses it for {source.name} ({error})") from None
 
 

@@ -163,6 +163,7 @@ def _of_rules(path: Path, stage: str) -> Recipe:
     if stage not in STAGE_TABLE:
         raise InputError(f"stage '{stage}' is unknown; valid stages: {', '.join(STAGE_TABLE)}")
     _require_own_name(path, path.stem)
+    _require_rules(path, stage, rules)
     return Recipe(name=path.stem, quantize={stage: rules})
 
 
@@ -180,13 +181,27 @@ def _read_recipe(top: Section) -> Recipe:
     if not recipe.quantize:
         raise InputError(f"{top.file}: 'quantize' names no stage; expected one of {', '.join(STAGE_TABLE)}")
     _require_own_name(top.file, recipe.name)
+    for stage, rules in recipe.quantize.items():
+        _require_rules(top.file, stage, rules)
     return recipe
+
+
+def _require_rules(file: Path, stage: str, rules: list[Any]) -> None:
+    """Raise InputError for a rule that is none, or whose regex is none: the quantizer would say so in words of its own, later."""
+    for number, rule in enumerate(rules, start=1):
+        where, regex = f"{file}: rule {number} of '{stage}'", rule.get("regex", "") if isinstance(rule, dict) else ""
+        if not isinstance(rule, dict) or not isinstance(rule.get("op_config", {}), dict):
+            raise InputError(f"{where} is {rule!r}, expected an object as litert-quantizer takes it, its 'op_config' one, too")
+        try:
+            re.compile(regex)
+        except (re.error, TypeError, OverflowError, RecursionError) as error:
+            raise InputError(f"{where} has the regex {regex!r}, which is none ({error}); mend it") from None
 
 
 def _require_own_name(file: Path, name: str) -> None:
     """Raise InputError for a recipe that is called as one of ours, or as no file can be."""
-    if recipe_called(name) or not re.fullmatch(r"[\w.-]+", name):
+    if recipe_called(name) or not re.fullmatch(r"\w[\w.-]*", name):
         raise InputError(
-            f"{file}: 'name' is '{name}', expected letters, digits, '_', '.' or '-' and none of "
-            f"{', '.join(RECIPES)}; give the recipe a name of its own"
+            f"{file}: 'name' is '{name}', expected letters, digits, '_', and, not to begin with, '.' and '-', "
+            f"none of {', '.join(RECIPES)}; give the recipe a name of its own"
         )

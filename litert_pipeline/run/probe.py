@@ -6,19 +6,18 @@ import sys
 from pathlib import Path
 
 from litert_pipeline.bundle import MANIFEST_NAME, SUFFIXES, read_bundle
-from litert_pipeline.model_file import model_files
+from litert_pipeline.model_file import model_files, require_bytes
 from litert_pipeline.run.advice import unusable
 from litert_pipeline.run.litert import native_log
 from litert_pipeline.run.pipeline import open_stage
 from litert_pipeline.run.supervised import called
 from reference.spec.errors import InputError, exit_with_one_line, raise_process_error
-from reference.spec.files import require_content
 
 
 def require_loadable(folder: Path) -> None:
     """Raise InputError if any LiteRT file of a bundle cannot be opened, a crash of the runtime included."""
     for path in model_files(folder, SUFFIXES.values()):
-        require_content(path)
+        require_bytes(path)
     command = [sys.executable, "-m", "litert_pipeline.run.probe", str(folder)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode >= 0:

@@ -45,6 +45,11 @@ def is_foreign(folder: Path) -> bool:
     return folder.is_dir() and not (folder / MANIFEST_NAME).is_file()
 
 
+def _wanted(path: Path) -> bool:
+    """Whether a name is one that a bundle's manifest or a model file has."""
+    return path.name == MANIFEST_NAME or (path.suffix in SUFFIXES.values() and not path.name.startswith("."))
+
+
 def left_aside(bundle: Bundle, others: Iterable[Bundle] = ()) -> list[str]:
     """The names of what lies in a folder and is no part of its bundle, nor of others."""
     parts = (part for one in (bundle, *others) for stage in one.manifest.stages for part in parts_of(one.path(stage)))
@@ -58,6 +63,8 @@ def read_foreign(folder: Path, model_dir: Path) -> Bundle:
 
     Without `spiece.model` in the folder the model dir's tokenizer is taken.
     """
+    for link in (path for path in sorted(folder.glob("*")) if _wanted(path) and path.is_symlink() and not path.exists()):
+        raise InputError(f"{link}: is a link to {link.readlink()}, which is not there; download or copy it again")
     paths = model_files(folder, SUFFIXES.values())
     if not paths:
         raise InputError(
@@ -127,10 +134,18 @@ def _check(
             raise InputError(f"{interface.path}: takes {takes} and gives {gives}, which fits no stage of {named(model_dir)}")
     missing = [stage for stage in GENERATION if stage not in chosen]
     if missing:
-        raise InputError(f"{folder}: no file fits stage {', '.join(missing)} of {named(model_dir)}; expected one per stage")
+        expected = f"expected one per stage{_skipped(folder)}"
+        raise InputError(f"{folder}: no file fits stage {', '.join(missing)} of {named(model_dir)}; {expected}")
     formats = {interface.format for interface, _ in chosen.values()}
     if len(formats) > 1:
         raise InputError(f"{folder}: mixes .tflite and .onnx files; put them into folders of their own")
+
+
+def _skipped(folder: Path) -> str:
+    """What was not looked at for an ending in capitals, and what to do, in words."""
+    endings = SUFFIXES.values()
+    names = [path.name for path in sorted(folder.glob("*")) if path.suffix not in endings and path.suffix.lower() in endings]
+    return f" ({', '.join(names)} skipped: endings are in small letters, rename it)" if names else ""
 
 
 def recipe_of(form: str, found: dict[str, Arithmetic]) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from litert_pipeline import mlx_file
+from litert_pipeline.model_file import require_model_file
 from parity.bundles.constants import SMALL_INTEGERS, UINT4, UINT8, Constant
 from parity.bundles.constants_litert import subgraph_constants
 from parity.bundles.constants_mlx import mlx_constants
@@ -90,7 +91,8 @@ def read_interface(path: Path) -> Interface:
 
 
 def read_interfaces(path: Path) -> tuple[Interface, ...]:
-    """Read a file of a bundle without running it: one interface for each signature. Raises InputError if it is damaged."""
+    """Read a file of a bundle without running it: one interface for each signature. Raises InputError for a damaged one."""
+    require_model_file(path, READERS)
     return READERS[path.suffix](path)
 
 
@@ -237,14 +239,10 @@ def _onnx_tensor(entry: Any, position: int) -> FileTensor:
     tensor = entry.type.tensor_type
     code = onnx.TensorProto.DataType.Name(tensor.elem_type)
     return FileTensor(
-        name=entry.name,
-        tensor_name=entry.name,
-        position=position,
-        index=position,
-        signed=position,
+        name=entry.name, tensor_name=entry.name, position=position, index=position, signed=position,
         shape=tuple(axis.dim_value or None for axis in tensor.shape.dim),
         dtype=DTYPES.get(code, code.lower()),
-    )
+    )  # fmt: skip
 
 
 READERS = {".tflite": _litert, ".onnx": _onnx, mlx_file.SUFFIX: _mlx}

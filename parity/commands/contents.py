@@ -76,10 +76,11 @@ def _files(path: Path, model_dir: Path, model: "StageModel") -> list[tuple[str, 
     """Which file is which stage's, and which subgraphs of it are other stages'. Raises InputError for a file that can be none
     of the model's."""
     from litert_pipeline.mlx_file import SUFFIX, read_described
+    from litert_pipeline.model_file import require_model_file
     from parity.bundles.assign import assignments
     from parity.bundles.files import Files
     from parity.bundles.given import given_bundles
-    from parity.bundles.interface import read_interfaces
+    from parity.bundles.interface import READERS, read_interfaces
     from parity.bundles.model_name import named
     from parity.judge.claims import require_same_stages
     from reference.spec.stages import STAGE_TABLE, signatures
@@ -92,6 +93,7 @@ def _files(path: Path, model_dir: Path, model: "StageModel") -> list[tuple[str, 
         return [(stage, bundle.path(stage), files.of_others(bundle, stage)) for bundle, stage in own]
     if not path.is_file():
         raise InputError(f"{path}: no such file or folder; expected a .tflite or .onnx file, or a bundle")
+    require_model_file(path, READERS)
     if path.suffix == SUFFIX:  # nothing of it says what it takes
         return [(read_described(path).stage, path, set())]
     interfaces, declared = read_interfaces(path), signatures(model.spec)

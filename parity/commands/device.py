@@ -24,6 +24,7 @@ from reference.command import MOST_THREADS, Force, thread_counts
 from reference.command_line import print_json
 from reference.progress import show_progress, show_table, tell
 from reference.spec.errors import EXIT_OK, EXIT_REFUSE, InputError
+from reference.spec.noise import MOST_SEED
 from reference.spec.sampling.scale import INIT_LEVEL
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def pack_command(
         bool, typer.Option("--no-models", help="Leave the bundles out; 'record.pyz --models DIR' finds them by name.")
     ] = False,
     draws: Draws = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of what is drawn.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Seed of what is drawn.")] = 0,
     no_cache: NoCache = False,
     force: Force = False,
 ) -> None:
@@ -161,7 +162,7 @@ def _show_contract(found: "Contract", console: Console) -> None:
 def verify_wav_command(
     wav: Annotated[Path, typer.Argument(help="What the device wrote; whole or cut, float or integer samples.")],
     prompt: Annotated[str, typer.Option(help="Prompt it was asked for.")],
-    seed: Annotated[int, typer.Option(min=0, help="Seed it was given.")],
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Seed it was given.")],
     model: ModelDir = TINY_MODEL_DIR,
     seconds: Annotated[
         float, typer.Option("--seconds", "-l", min=0, help="Seconds it was asked for; Arm's app asks for 10 without its own -l.")

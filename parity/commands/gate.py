@@ -25,6 +25,7 @@ from parity.commands.options import (
 from reference import command
 from reference.progress import show_progress, show_table
 from reference.spec.errors import EXIT_OK, EXIT_REFUSE, InputError
+from reference.spec.noise import MOST_SEED
 
 
 def gate_command(
@@ -51,7 +52,7 @@ def gate_command(
         bool, typer.Option("--require-license", help="Refuse bundles without licence, notice and attribution.")
     ] = False,
     draws: Draws = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of what is drawn.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Seed of what is drawn.")] = 0,
     latency: Annotated[
         Path | None,
         typer.Option(
@@ -95,7 +96,7 @@ def soak_command(
     variants: Annotated[str | None, typer.Option(help="Variants to judge, comma-separated; all if left out.")] = None,
     drawn: Annotated[int | None, typer.Option(min=1, help="Draw so many variants for each run; all if left out.")] = None,
     runs: Annotated[int, typer.Option(min=1, help="How many gate runs.")] = 100,
-    seed: Annotated[int, typer.Option(min=0, help="Number of the first run; a run is drawn from its number.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Number of the first run; a run is drawn from its number.")] = 0,
     spoiled: Annotated[int, typer.Option(min=0, help="Of mixes make one in so many wrong; it has to be refused.")] = 0,
     log: Annotated[Path | None, typer.Option(help="Of mixes: where runs are noted; those that stand there are done.")] = None,
 ) -> None:

@@ -11,6 +11,7 @@ from parity.commands.options import ModelDir, split_names, user_store
 from reference import command
 from reference.spec.errors import InputError
 from reference.spec.files import check_free
+from reference.spec.noise import MOST_SEED
 from reference.spec.stages import ALL_STAGES, STAGE_TABLE
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class SearchOptions:
         str | None, typer.Option(help="Sampler steps it is fed at, comma-separated, such as 0,3,6; all if left out.")
     ] = None
     draws: Annotated[int, typer.Option(min=0, help="Also feed it so many places drawn over what its inputs may be.")] = 0
-    seed: Annotated[int, typer.Option(min=0, help="Seed of what is drawn, and of what is proposed.")] = 0
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Seed of what is drawn, and of what is proposed.")] = 0
     by: Annotated[str, typer.Option(help="What is stored in one way: each layer, each block, or the stage.")] = "block"
     schemes: Annotated[
         str | None, typer.Option(help="Schemes to try, comma-separated; all if left out. docs/search.md lists them.")

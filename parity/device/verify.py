@@ -147,6 +147,9 @@ def _odd(recording: Recording, spec: ModelSpec) -> str | None:
         return f"it has {channels} channel{'s' if channels > 1 else ''}, the model makes {spec.audio_channels}"
     if samples > spec.sample_size:
         return f"it is {samples} samples long, the model makes {spec.sample_size} at most"
+    if samples > 1 and not np.ptp(recording.audio, axis=1).any():
+        value = float(np.abs(recording.audio).max())
+        return "it is silent, every sample is 0" if value == 0 else f"it holds no sound, no channel moves (it stays at {value:g})"
     return None
 
 

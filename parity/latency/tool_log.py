@@ -4,6 +4,7 @@ Source of the lines: google-ai-edge/LiteRT `tflite/tools/benchmark/benchmark_mod
 of: the file's name does. No answer was judged there, and the runs of one graph follow each other, not in turns with others.
 """
 
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -20,6 +21,7 @@ BEGUN = "Running benchmark for"  # stands above each line of runs; earlier tools
 NUMBER = r"\d+(?:\.\d+)?(?:e[+-]?\d+)?"
 RUNS = re.compile(rf"count=\d+ .*?\bavg=(?P<avg>{NUMBER}) std=(?P<std>{NUMBER})(?:.*\bmedian=(?P<median>{NUMBER}))?")
 MICRO = 1e-6
+MOST_DIGITS = 6  # of a number of threads
 NO_YARDSTICK = "none"
 NORMAL_IQR = 1.349  # standard deviations, which is what is printed
 
@@ -48,7 +50,10 @@ def _runs(path: Path, text: str) -> Iterator[Bench]:
         graph, threads, runs = GRAPH.search(told), THREADS.search(told), list(RUNS.finditer(told))
         if graph is None or not runs or told.rfind(BEGUN) > runs[-1].start():
             raise InputError(f"{path}: run {number} of {TOOL} in it ended before it was measured; give the log of a whole run")
-        yield _bench(path.stem, PurePosixPath(graph["path"]), int(threads["count"]) if threads else 1, runs[-1])
+        told_threads = threads["count"] if threads else "1"
+        if len(told_threads) > MOST_DIGITS or not all(math.isfinite(float(value)) for value in runs[-1].groups("0")):
+            raise InputError(f"{path}: run {number} of {TOOL} in it tells numbers that no run has; give the log as it is printed")
+        yield _bench(path.stem, PurePosixPath(graph["path"]), int(told_threads), runs[-1])
 
 
 def _bench(machine: str, graph: PurePosixPath, threads: int, run: re.Match[str]) -> Bench:

@@ -49,7 +49,7 @@ def read_policy(given: str, today: date) -> Policy:
     except FileNotFoundError:
         ours = ", ".join(named_policies())
         raise InputError(f"{given}: no such policy; expected a TOML file or one of {ours}") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # of text, of TOML, of a number too long, of brackets without end
         raise InputError(f"{path}: cannot be read as a policy ({error}); expected a TOML file") from None
     wrong = list(_wrong(table, today))
     if wrong:

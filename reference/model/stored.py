@@ -7,7 +7,8 @@ from pathlib import Path
 
 from safetensors import safe_open
 
-from reference.model.weights import FLOATS, read_tensors
+from reference.model.checkpoint import is_safetensors, read_tensors
+from reference.model.weights import FLOATS
 
 # What a .safetensors header calls the types that hold weights.
 NAMED = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
@@ -20,11 +21,11 @@ def stored_in_words(files: Mapping[str, Path]) -> str:
 
 
 def stored_types(path: Path) -> Values:
-    """How many weights of a checkpoint are stored in which type; of a .safetensors file its header alone is read.
+    """How many weights of a checkpoint are stored in which type; of safetensors the header alone is read.
 
     Raises InputError for what is no checkpoint.
     """
-    return _of_header(path) if path.suffix == ".safetensors" else _of_tensors(path)
+    return _of_header(path) if is_safetensors(path) else _of_tensors(path)
 
 
 def _of_header(path: Path) -> Values:

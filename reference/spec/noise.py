@@ -21,6 +21,7 @@ from reference.spec.trace import at_step
 
 ENCODER_NOISE = "encoder_noise"
 UINT32_END = 2**32
+MOST_SEED = UINT32_END - 1  # that every stream takes
 # What an .npz raises that is empty, cut off, encrypted, compressed by something unknown, or says that it is larger than memory.
 UNREADABLE = (OSError, ValueError, EOFError, NotImplementedError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
 
@@ -91,7 +92,7 @@ def open_noise(
     Raises InputError for an unknown one, a seed out of range, and for `TORCH_TREE` where `sampler` has no such tree.
     """
     if kind in NOISES and not 0 <= seed < UINT32_END:
-        raise InputError(f"seed is {seed}, expected 0 to {UINT32_END - 1}")
+        raise InputError(f"seed is {seed}, expected 0 to {MOST_SEED}")
     if kind in STREAMS:
         draws = STREAMS[kind](shape, seed)
         return audiogen.beside_encoder(draws) if init_audio and kind in audiogen.STREAMS else draws

@@ -6,6 +6,7 @@ import numpy as np
 
 from reference.spec.errors import InputError
 from reference.spec.files import require_content
+from reference.spec.paths import require_text
 from reference.spec.tensors import Array
 
 PAD_ID, EOS_ID, UNK_ID = 0, 1, 2
@@ -22,6 +23,7 @@ class Tokenizer:
         if not spiece.is_file():
             raise InputError(f"{spiece}: no such file; expected the SentencePiece model of the T5 folder")
         require_content(spiece)
+        require_text(spiece)
         import sentencepiece  # whoever brings token ids does without
 
         self._pieces = sentencepiece.SentencePieceProcessor()

@@ -11,6 +11,7 @@ from parity.device.record.arrays import Arrays
 from parity.device.record.plan import MANIFEST, Plan, Question, read_plan
 from reference.spec.errors import InputError
 from reference.spec.files import sha256_of
+from reference.spec.paths import require_text
 from reference.spec.tensors import Tensors
 
 ARRAYS, BUNDLES, RECORDER = "arrays", "bundles", "record.pyz"
@@ -57,16 +58,6 @@ class Kit:
                 raise InputError(f"{path}: its SHA-256 is not the one in {self.folder / MANIFEST}; copy the kit again")
         for reference in self.plan.references():
             self.arrays.require_there(reference)
-
-
-def require_text(path: Path) -> None:
-    """Raise InputError for a name that this process's locale has no letters for."""
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        shown = str(path).encode(errors="surrogateescape").decode(errors="replace")
-        advice = "set PYTHONUTF8=1, or copy it to a path of plain letters"
-        raise InputError(f"{shown}: this locale cannot name it; {advice}") from None
 
 
 def read_kit(folder: Path, models: Path | None = None) -> Kit:

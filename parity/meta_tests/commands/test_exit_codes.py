@@ -8,6 +8,8 @@ from typing import NoReturn
 
 import pytest
 from typer import Typer
+from typer.core import TyperGroup
+from typer.main import get_command
 from typer.testing import CliRunner
 
 import fixtures.__main__
@@ -16,6 +18,7 @@ import parity.__main__
 import reference.__main__
 from parity.meta_tests.docs import SCRIPTS
 from reference.command_line import command_line
+from reference.spec.noise import MOST_SEED
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -71,6 +74,12 @@ def test_only_a_name_of_its_own_can_be_completed(started: str, offered: bool, mo
     assert ("--install-completion" in CliRunner().invoke(toy, ["--help"]).output) == offered
 
 
+def options_of(app: str, verb: str) -> list[str]:
+    command = get_command(APPS[app])
+    assert isinstance(command, TyperGroup)
+    return [name for option in command.commands[verb].params for name in option.opts]
+
+
 def broken(*args: object, **kwargs: object) -> NoReturn:
     raise KeyError("encoder")
 
@@ -106,6 +115,19 @@ def test_more_threads_than_a_runtime_survives_are_bad_input(app: str, verb: str)
     arguments, _ = VERBS[app, verb]
     result = CliRunner().invoke(APPS[app], [verb, *arguments, "--threads", "99999999"])
     assert (result.exit_code, "equal to 1024" in " ".join(result.output.split())) == (2, True), result.output
+
+
+TELL_LATER = {("litert_pipeline", "generate"), ("reference", "generate")}  # noise from a file has no seed
+SEEDED = {(app, verb) for app, verb in VERBS if "--seed" in options_of(app, verb)} - TELL_LATER
+
+
+@pytest.mark.parametrize("seed", ["-1", str(MOST_SEED + 1), "18446744073709551616"])
+@pytest.mark.parametrize(("app", "verb"), sorted(SEEDED))
+def test_a_seed_that_no_noise_has_is_bad_input(app: str, verb: str, seed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments, work = VERBS[app, verb]
+    monkeypatch.setattr(work, broken)
+    result = CliRunner().invoke(APPS[app], [verb, *arguments, "--seed", seed])
+    assert (result.exit_code, "Invalid value for '--seed'" in result.output) == (2, True), result.output
 
 
 @pytest.mark.parametrize(

@@ -142,5 +142,5 @@ def test_a_linked_recorder_asks_for_its_own_kit_whatever_the_kit_is_made_of(kit:
 def test_a_path_without_letters_here_is_told(kit: Path, tmp_path: Path) -> None:
     """LiteRT takes UTF-8, whatever the locale."""
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/k\xfft"))
-    with pytest.raises(InputError, match="this locale cannot name it; set PYTHONUTF8=1, or copy it to a path of plain letters"):
+    with pytest.raises(InputError, match=r"cannot be told to a runtime.*; copy it to a path of plain letters"):
         read_kit(path)

@@ -52,6 +52,7 @@ def test_a_log_stands_in_a_report(tmp_path: Path) -> None:
 
 FAILED = "INFO: STARTING!\nINFO: Graph: [a.tflite]\nERROR: Failed to apply XNNPACK delegate\n"
 DIED = NEW[: NEW.index("INFO: count=50")] + "Segmentation fault\n"
+NO_RUN = "run 1 of benchmark_model in it tells numbers that no run has; give the log as it is printed"
 ENDED = "run {} of benchmark_model in it ended before it was measured"
 UNREADABLE = {
     "empty": ("", "holds no run of benchmark_model"),
@@ -60,6 +61,10 @@ UNREADABLE = {
     "died behind the warm-up": (DIED, ENDED.format(1)),
     "the second failed": (NEW + FAILED, ENDED.format(2)),
     "the first died": (DIED + NEW, ENDED.format(1)),
+    "threads without end": (NEW.replace("[4]", f"[{'9' * 5000}]"), NO_RUN),
+    "threads beyond any": (NEW.replace("[4]", "[1000000]"), NO_RUN),
+    "a time beyond any float": (NEW.replace("2.4027e+05", "1e999"), NO_RUN),
+    "a median beyond any float": (NEW.replace("median=239807", "median=1e999"), NO_RUN),
     "a number that is none": (NEW.replace("2.4027e+05", "2.4.027"), ENDED.format(1)),
 }
 

@@ -130,6 +130,26 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
     assert "has the limit 20" in str(error.value)
 
 
+UNREADABLE = {
+    "brackets without end": "x = " + "[" * 5000,
+    "an int of 5000 digits": "x = " + "4" * 5000,
+    "no TOML": "x =",
+    "no text": "\udcff",
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_what_cannot_be_read_as_a_policy_is_told(tmp_path: Path, name: str) -> None:
+    (path := tmp_path / "mine.toml").write_bytes(UNREADABLE[name].encode(errors="surrogateescape"))
+    with pytest.raises(InputError, match=r"mine.toml: cannot be read as a policy \(.*\); expected a TOML file"):
+        read_policy(str(path), TODAY)
+
+
+def test_a_path_that_no_system_has_is_told() -> None:
+    with pytest.raises(InputError, match="cannot be read as a policy"):
+        read_policy("mine\0.toml", TODAY)
+
+
 def test_a_policy_that_is_nowhere_is_told_with_those_there_are() -> None:
     with pytest.raises(InputError, match=r"no/where\.toml: no such policy; .* one of preview, publish, transparent"):
         read_policy("no/where.toml", TODAY)

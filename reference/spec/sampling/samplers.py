@@ -26,6 +26,7 @@ class Usual:
 
 
 LEVELS, V_LEVELS = Shares(objective=FLOW), Shares(objective=V)
+MOST_STEPS = 100_000  # all different in float32, with every sampler; of a million levels 865,015 to all are
 DISTILLED = Usual(steps=8, few_steps=8, cfg_scale=1.0)
 GUIDED = Usual(steps=100, few_steps=4, cfg_scale=7.0)
 
@@ -148,6 +149,9 @@ class SamplerSpec:
         if self.steps < least:
             told = "" if least == 1 else f" of sampler '{self.name}'"
             raise InputError(f"steps is {self.steps}, expected at least {least}{told}")
+        if self.steps > MOST_STEPS:
+            beyond = "with more, float32 tells a level from the next no longer"
+            raise InputError(f"steps is {self.steps}, expected at most {MOST_STEPS}: {beyond}")
         self._sampler.scale.check(self.lowest, self.highest)
 
     @property
