@@ -17,13 +17,14 @@ from reference.spec.errors import (
     exit_with_one_line,
 )
 from reference.spec.files import new_file, new_folder
-from reference.spec.replaced import WRITTEN, require_apart, require_outside
+from reference.spec.kinds import WRITTEN
+from reference.spec.only_writer import lock_of
 
 CONTENT = "ours.txt"
 
 
 def write(path: Path, force: bool = True) -> None:
-    with new_folder(path, force) as folder:
+    with new_folder(path, "report", force) as folder:
         (folder / "inside").mkdir()
         (folder / "inside" / CONTENT).write_text("ours")
 
@@ -67,7 +68,7 @@ def test_a_folder_with_what_was_not_written_here_is_kept(written: Path, name: st
 
 
 def test_what_came_while_it_was_written_is_kept(written: Path) -> None:
-    with pytest.raises(InputError, match="holds what was not written here"), new_folder(written, force=True):
+    with pytest.raises(InputError, match="holds what was not written here"), new_folder(written, "report", force=True):
         (written / "note.txt").write_text("mine")
     assert (written / "note.txt").read_text() == "mine"
 
@@ -107,7 +108,7 @@ def test_what_cannot_be_replaced_is_told_before_any_work(
     Path("file").write_text("mine")
     Path("mounted").mkdir()
     monkeypatch.setattr(os.path, "ismount", lambda path: Path(path).name == "mounted")
-    with pytest.raises(InputError, match=words), new_folder(Path(place), force=True):
+    with pytest.raises(InputError, match=words), new_folder(Path(place), "report", force=True):
         pytest.fail("work has begun")
     assert Path("file").read_text() == "mine"
     assert Path("dangling").is_symlink()
@@ -119,42 +120,23 @@ def test_a_link_to_nothing_is_there_without_force(tmp_path: Path) -> None:
         write(tmp_path / "out", force=False)
 
 
-@pytest.mark.parametrize("needed", ["out", "out/bundles/int8", "link"])
-def test_what_is_needed_is_not_replaced(tmp_path: Path, needed: str) -> None:
-    (tmp_path / "out" / "bundles" / "int8").mkdir(parents=True)
-    (tmp_path / "link").symlink_to("out")
-    with pytest.raises(InputError, match=f"holds {tmp_path / needed}, which is needed to write it"):
-        require_apart(tmp_path / "out", [tmp_path / "model", tmp_path / needed])
-    require_apart(tmp_path / "other", [tmp_path / needed])
-
-
-@pytest.mark.parametrize("place", ["int8/report", "int8/a/b/report", "link/report", "int8/../int8/report"])
-def test_a_bundle_does_not_come_to_hold_its_report(tmp_path: Path, place: str) -> None:
-    (tmp_path / "int8").mkdir()
-    (tmp_path / "link").symlink_to("int8")
-    with pytest.raises(InputError, match=rf"report: lies in the bundle {tmp_path / 'int8'}, .*; choose a path outside"):
-        require_outside(tmp_path / place, [tmp_path / "fp32", tmp_path / "int8"])
-    for apart in ("report", "int8-report", "int8"):
-        require_outside(tmp_path / apart, [tmp_path / "int8"])
-
-
 def test_two_do_not_write_one_folder(tmp_path: Path) -> None:
-    with new_folder(tmp_path / "out", force=True), pytest.raises(InputError, match="another process is writing it"):
+    with new_folder(tmp_path / "out", "report", force=True), pytest.raises(InputError, match="another process is writing it"):
         write(tmp_path / "out")
     write(tmp_path / "out")
-    (tmp_path / ".out.lock").touch()  # of a process that was killed
+    lock_of(tmp_path / "out").touch()  # of a process that was killed
     write(tmp_path / "out")
 
 
 def test_a_disk_that_is_full_is_told_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=2**20))
-    with pytest.raises(InputError, match="out: 1 MiB are free there"), new_folder(tmp_path / "out", force=False):
+    with pytest.raises(InputError, match="out: 1 MiB are free there"), new_folder(tmp_path / "out", "report", force=False):
         pytest.fail("work has begun")
 
 
 def test_a_disk_that_becomes_full_is_told_by_the_path_that_was_asked_for(tmp_path: Path) -> None:
     def fill() -> None:
-        with new_folder(tmp_path / "out", force=False) as folder:
+        with new_folder(tmp_path / "out", "report", force=False) as folder:
             (folder / CONTENT).write_text("half")
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

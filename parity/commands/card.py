@@ -7,8 +7,9 @@ import typer
 
 from parity.commands.options import wide_console
 from reference.progress import tell
+from reference.spec.apart import require_apart
 from reference.spec.errors import InputError
-from reference.spec.files import new_file
+from reference.spec.files import new_file, require_content
 
 CARD = "parity-card.md"
 
@@ -32,6 +33,8 @@ def card_command(
     """Print the card of a report, or put it into the README of the repository that the model is published in."""
     from parity.report.embed import says_base_model, with_base_model
 
+    if embed is not None:
+        require_apart(embed, [report])
     card = _read(report / CARD, "expected a report folder that 'parity gate --report' wrote")
     if base_model is not None:
         card = with_base_model(card, base_model)
@@ -58,6 +61,7 @@ def annotations_command(
 def _embed(readme: Path, card: str) -> None:
     from parity.report.embed import embedded
 
+    require_content(readme)
     text = _read(readme, "expected the README of the repository; without --embed the card is printed")
     try:
         new = embedded(text, card)

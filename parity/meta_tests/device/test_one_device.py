@@ -18,7 +18,7 @@ from parity.device.record.main import own_folder
 from parity.device.record.plan import MANIFEST, read_plan
 from parity.meta_tests.device.kits import VARIANT, changed_kit, copy_of, given, rewritten, run_recorder
 from reference.spec.errors import EXIT_NOT_JUDGED, EXIT_OK, InputError
-from reference.spec.replaced import only_writer
+from reference.spec.only_writer import only_writer
 from reference.spec.stages import CONDITIONER
 
 pytestmark = pytest.mark.xdist_group("kit")  # packed once, not once in every process
