@@ -7,6 +7,8 @@ from pathlib import Path
 from reference.spec.errors import InputError
 from reference.spec.kinds import WRITTEN, written_in
 
+OUTSIDE = "which would hold what is no part of it; choose a path outside"
+
 
 def require_apart(path: Path, reads: Iterable[Path | None]) -> None:
     """Raise InputError if anything that is read to write `path` is it, lies in it, or is a folder it lies in."""
@@ -19,17 +21,17 @@ def require_apart(path: Path, reads: Iterable[Path | None]) -> None:
         if any(place in other.parents for place in ours for other in theirs):
             raise InputError(f"{path}: holds {read}, which is needed to write it; choose another path")
         if any(other in place.parents for place in ours for other in theirs):
-            raise InputError(f"{path}: lies in {read}, which would hold what is no part of it; choose a path outside")
+            raise InputError(f"{path}: lies in {read}, {OUTSIDE}")
 
 
 def require_no_part(path: Path, *, fills: bool = False) -> None:
     """Raise InputError if `path` lies in a folder that was written whole, or is one that would be filled further: with others'
     files in it that folder is never replaced again, and may be published with them."""
     for place in _places(path):
-        for folder in ((place,) if fills else ()) + tuple(place.parents):
+        for folder in (*([place] if fills else []), *place.parents):
             if os.path.lexists(folder / WRITTEN):
                 where = f"{'is' if folder == place else 'lies in'} {_told(folder)}"
-                raise InputError(f"{path}: {where}, which would hold what is no part of it; choose a path outside")
+                raise InputError(f"{path}: {where}, {OUTSIDE}")
 
 
 def _told(folder: Path) -> str:
@@ -38,5 +40,5 @@ def _told(folder: Path) -> str:
 
 
 def _places(path: Path) -> set[Path]:
-    """Where it is: behind links, and where the last of them stands, for a file that replaces a link replaces no more than that."""
+    """Where it is: behind links, and where the last of them stands, for what replaces a link replaces no more than that."""
     return {Path(os.path.realpath(path)), Path(os.path.realpath(path.parent), path.name)}

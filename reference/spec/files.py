@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from reference.spec.apart import require_apart, require_no_part
-from reference.spec.errors import NO_SPACE, InputError
+from reference.spec.errors import NO_SPACE, InputError, is_temporary
 from reference.spec.kinds import Kind, note_written
 from reference.spec.only_writer import only_writer
 from reference.spec.replaced import (
@@ -165,14 +165,14 @@ def _full_disk(path: Path) -> Iterator[None]:
 def _told_full(path: Path, error: OSError) -> str:
     """Of a copy the system names what is read first, and then what is written."""
     place, temporary = error.filename2 or error.filename, temporary_folder()
-    if place is not None and temporary in Path(os.path.realpath(place)).parents and not _is_beside(path, place):
-        return f"{temporary} (TMPDIR): {error.strerror}, needed to write {path}; set TMPDIR to a folder that has it, or free some"
+    if place is not None and is_temporary(place) and not _is_beside(path, place):
+        return f"{temporary} (TMPDIR): {error.strerror}, and {path} needs some; free some space, or set TMPDIR to a folder that has it"
     reason = ": ".join(str(part) for part in (place, error.strerror) if part)
     return f"{path}: cannot be written ({reason}); free some space there, or in {temporary} (TMPDIR)"
 
 
 def _is_beside(path: Path, place: str | bytes) -> bool:
-    return Path(os.path.realpath(path)).parent in Path(os.fsdecode(os.path.realpath(place))).parents
+    return Path(os.path.realpath(path.parent)) in Path(os.fsdecode(os.path.realpath(place))).parents
 
 
 def require_content(path: Path) -> None:

@@ -4,7 +4,7 @@ import json
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 WRITTEN = ".written.json"  # in every folder that is written here
 ABOUT = "what this folder was written with; --force deletes these files and no others, to write the same kind of folder"
@@ -12,7 +12,6 @@ Kind = Literal[  # as sentences have it
     "report", "kit", "bundle", "model", "search", "table of sensitivities", "set of goldens", "set of sounds", "set of bundles",
     "set of emulators", "Python for Arm",
 ]  # fmt: skip
-KINDS: tuple[Kind, ...] = get_args(Kind)
 # A file at the top of such a folder: lists of earlier versions do not say what kind it is. A kit has a manifest, too.
 SIGNS: dict[Kind, str] = {
     "report": "report.json",
