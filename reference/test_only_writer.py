@@ -66,7 +66,7 @@ def test_locks_of_other_programs_are_none_of_ours(tmp_path: Path, make: Callable
 
 def test_a_lock_that_was_removed_before_it_was_held_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lock, hold = lock_of(tmp_path / "out"), module._hold
-    opened = []
+    opened: list[int] = []
 
     def late(handle: int, path: Path) -> None:
         if not opened:

@@ -116,15 +116,15 @@ def one_line(text: str) -> str:
 
 def _without_room(error: OSError) -> str:
     """The file, of a copy the one that is written, which the system names second; of a temporary one where those are."""
-    place, temporary = error.filename2 or error.filename, f"{tempfile.gettempdir()} (TMPDIR)"
+    place = error.filename2 or error.filename
     if place is None:
-        return f"{temporary} or where it writes"
-    return temporary if is_temporary(place) else str(place)
+        return f"{os.environ.get('TMPDIR', '/tmp')} (TMPDIR) or where it writes"
+    return f"{tempfile.gettempdir()} (TMPDIR)" if is_temporary(Path(os.fsdecode(place))) else str(place)
 
 
-def is_temporary(place: str | bytes) -> bool:
+def is_temporary(place: Path) -> bool:
     """Whether a file lies where temporary ones are made."""
-    return Path(os.path.realpath(tempfile.gettempdir())) in Path(os.fsdecode(os.path.realpath(place))).parents
+    return Path(os.path.realpath(tempfile.gettempdir())) in Path(os.path.realpath(place)).parents
 
 
 def _out_of_memory(error: BaseException) -> str:

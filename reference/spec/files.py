@@ -93,7 +93,7 @@ def new_file(path: Path, force: bool) -> Iterator[Path]:
     os.close(handle)
     temporary = Path(name)
     try:
-        with _full_disk(path):
+        with _full_disk(path, temporary):
             yield temporary
         os.chmod(temporary, 0o644)
         _require_file(path)  # hours may have passed
@@ -116,7 +116,7 @@ def new_folder(path: Path, kind: Kind, force: bool, reads: Iterable[Path | None]
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = _aside(path)
     try:
-        with only_writer(path), _full_disk(asked):
+        with only_writer(path), _full_disk(asked, temporary):
             yield temporary
             note_written(temporary, kind)
             os.chmod(temporary, 0o755)
@@ -152,27 +152,23 @@ def _put(temporary: Path, path: Path, asked: Path, kind: Kind) -> None:
 
 
 @contextmanager
-def _full_disk(path: Path) -> Iterator[None]:
-    """A disk without room is named: that of temporary files where they are at fault, else that of `path`."""
+def _full_disk(path: Path, written: Path) -> Iterator[None]:
+    """A disk without room is named: that of `path`, which is `written` first, or that of other temporary files."""
     try:
         yield
     except OSError as error:
         if error.errno not in NO_SPACE:
             raise
-        raise InputError(_told_full(path, error)) from None
+        place = error.filename2 or error.filename  # of a copy the system names what is read first, and then what is written
+        raise InputError(_told_full(path, written, None if place is None else Path(os.fsdecode(place)), error)) from None
 
 
-def _told_full(path: Path, error: OSError) -> str:
-    """Of a copy the system names what is read first, and then what is written."""
-    place, temporary = error.filename2 or error.filename, temporary_folder()
-    if place is not None and is_temporary(place) and not _is_beside(path, place):
-        return f"{temporary} (TMPDIR): {error.strerror}, and {path} needs some; free some space, or set TMPDIR to a folder that has it"
+def _told_full(path: Path, written: Path, place: Path | None, error: OSError) -> str:
+    temporary = temporary_folder()
+    if place is not None and is_temporary(place) and written not in (place, *place.parents):
+        return f"{temporary} (TMPDIR): {error.strerror}; free some space, or set TMPDIR to a folder that has it"
     reason = ": ".join(str(part) for part in (place, error.strerror) if part)
     return f"{path}: cannot be written ({reason}); free some space there, or in {temporary} (TMPDIR)"
-
-
-def _is_beside(path: Path, place: str | bytes) -> bool:
-    return Path(os.path.realpath(path.parent)) in Path(os.fsdecode(os.path.realpath(place))).parents
 
 
 def require_content(path: Path) -> None:
