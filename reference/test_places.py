@@ -5,6 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import NoReturn
@@ -140,7 +141,7 @@ def test_a_mount_of_the_same_disk_is_told_before_work(tmp_path: Path, monkeypatc
 
 
 @pytest.mark.parametrize("call", ["tempfile.mkstemp", "os.replace"])
-@pytest.mark.parametrize("check", [*CHECKS.values(), lambda path: check_filled(path, reads=())], ids=[*CHECKS, "a folder to fill"])
+@pytest.mark.parametrize("check", [*CHECKS.values(), partial(check_filled, reads=())], ids=[*CHECKS, "a folder to fill"])
 def test_where_nothing_can_be_made_or_renamed_it_is_told_before_any_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, check: Callable[[Path], None], call: str
 ) -> None:
