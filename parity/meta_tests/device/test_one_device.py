@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from parity.arm.matrix import TWO, make_few, require_answers_to
-from parity.device.record.answers import read_answers
+from parity.device.record.answers import begin_answers, read_answers
 from parity.device.record.journal import JOURNAL, KIT, LEFT, Entry
-from parity.device.record.kit import ARRAYS, RECORDER, read_kit
+from parity.device.record.kit import ARRAYS, BUNDLES, RECORDER, read_kit
 from parity.device.record.main import own_folder
 from parity.device.record.plan import MANIFEST, read_plan
 from parity.meta_tests.device.kits import VARIANT, changed_kit, copy_of, given, rewritten, run_recorder
@@ -121,6 +121,14 @@ def test_answers_do_not_lie_in_the_kit_s_own_folder(kit: Path, tmp_path: Path) -
     assert run.code == EXIT_NOT_JUDGED
     assert "link: is the kit itself; choose another folder for the answers" in run.errors
     assert not (kit / JOURNAL).exists()
+
+
+@pytest.mark.parametrize("place", [f"{BUNDLES}/answers", f"{ARRAYS}/answers"])
+def test_answers_do_not_lie_in_what_the_kit_holds(kit: Path, place: str) -> None:
+    """Beside it in the folder of the kit they may, where whoever runs the recorder in that folder has them."""
+    with pytest.raises(InputError, match="which would hold what is no part of it; choose a path outside"):
+        begin_answers(read_kit(kit), kit / place)
+    assert not (kit / place).exists()
 
 
 def test_a_linked_recorder_asks_for_its_own_kit_whatever_the_kit_is_made_of(kit: Path, tmp_path: Path) -> None:
