@@ -71,7 +71,8 @@ def test_a_folder_that_was_written_whole_stays_so(tmp_path: Path, inside: str, f
     except InputError as error:
         found = str(error)
     assert (found is not None) == refused
-    assert found is None or f"{tmp_path / 'int8'}, a bundle that was written whole, which would hold" in found
+    where = f"lies in {tmp_path / 'int8'}," if inside not in ("", ".") else "is"
+    assert found is None or f"{where} a bundle that was written whole, which would hold" in found
 
 
 def test_a_damaged_list_tells_a_whole_folder_too(tmp_path: Path) -> None:

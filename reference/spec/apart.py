@@ -30,13 +30,9 @@ def require_no_part(path: Path, *, fills: bool = False) -> None:
     for place in _places(path):
         for folder in (*([place] if fills else []), *place.parents):
             if os.path.lexists(folder / WRITTEN):
-                where = f"{'is' if folder == place else 'lies in'} {_told(folder)}"
-                raise InputError(f"{path}: {where}, {OUTSIDE}")
-
-
-def _told(folder: Path) -> str:
-    found = written_in(folder)
-    return f"{folder}, a {(found and found.kind) or 'folder'} that was written whole"
+                found = written_in(folder)
+                where = "is" if folder == place else f"lies in {folder},"
+                raise InputError(f"{path}: {where} a {(found and found.kind) or 'folder'} that was written whole, {OUTSIDE}")
 
 
 def _places(path: Path) -> set[Path]:
