@@ -54,7 +54,6 @@ KNOWN = {
 MOST_LINES = 250
 LONGER = {  # and why
     "reference/test_loading.py": "one table of all that can be wrong with a model dir",
-    "litert_pipeline/test_commands.py": "one session of commands, each on what the one before it wrote",
     "parity/meta_tests/device/test_device.py": "one table of what a device may have done otherwise",
 }
 
