@@ -15,6 +15,7 @@ from reference import command
 from reference.command_line import command_line, takes_options
 from reference.progress import plain_console, print_line, show_progress
 from reference.spec.errors import InputError
+from reference.spec.files import check_folder
 
 CONVERSIONS = [name for name, recipe in (RECIPES | CODEC_RECIPES).items() if not recipe.quantize]
 QUANTIZATIONS = [name for name, recipe in RECIPES.items() if recipe.quantize]
@@ -40,6 +41,7 @@ def convert_command(
     from litert_pipeline.build.recipes import conversion_recipe
     from litert_pipeline.bundle import read_bundle
 
+    check_folder(out, "bundle", force, [model, base])
     chosen, taken = conversion_recipe(recipe), None if base is None else read_bundle(base)
     require_installed([chosen])
     with show_progress(plain_console()) as say:
@@ -61,6 +63,7 @@ def quantize_command(
     from litert_pipeline.build.quantize import quantize
     from litert_pipeline.build.recipes import quantization_recipe
 
+    check_folder(out, "bundle", force, [bundle])
     chosen = quantization_recipe(recipe, stage)
     require_installed([chosen])
     with show_progress(plain_console()) as say:
@@ -85,7 +88,7 @@ def generate_command(
     ] = "compiled",
 ) -> None:
     """Generate audio from a prompt with a bundle; needs numpy and LiteRT, not torch."""
-    job = options.checked()
+    job = options.checked([bundle, described])
     from litert_pipeline.bundle import read_bundle
     from litert_pipeline.described import described_bundle
     from litert_pipeline.run.arm_cpu import require_atomics

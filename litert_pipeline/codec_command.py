@@ -24,25 +24,25 @@ Threads = Annotated[int, typer.Option(min=1, max=MOST_THREADS, help="CPU threads
 @takes_options(EncodeOptions)
 def encode_command(options: EncodeOptions, bundle: BundleDir, threads: Threads = 1) -> None:
     """Encode a sound file to latents."""
-    options.run(partial(_opened, bundle, threads))
+    options.run(bundle, partial(_opened, bundle, threads))
 
 
 @takes_options(DecodeOptions)
 def decode_command(options: DecodeOptions, bundle: BundleDir, threads: Threads = 1) -> None:
     """Decode latents to a WAV."""
-    options.run(partial(_opened, bundle, threads))
+    options.run(bundle, partial(_opened, bundle, threads))
 
 
 @takes_options(RoundtripOptions)
 def roundtrip_command(options: RoundtripOptions, bundle: BundleDir, threads: Threads = 1) -> None:
     """Encode a sound file, decode it again, and say how far the two are apart."""
-    options.run(partial(_opened, bundle, threads))
+    options.run(bundle, partial(_opened, bundle, threads))
 
 
 @takes_options(PreEncodeOptions)
 def pre_encode_command(options: PreEncodeOptions, bundle: BundleDir) -> None:
     """Encode a data set for training; begun before, it goes on where that ended."""
-    options.run(partial(_found, bundle), Windows())
+    options.run(bundle, partial(_found, bundle), Windows())
 
 
 @contextmanager

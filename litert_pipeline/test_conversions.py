@@ -15,7 +15,7 @@ from litert_pipeline.build.recipes import RECIPES
 from reference.spec import sources
 from reference.spec.families.stable_audio_open import STABLE_AUDIO_OPEN
 from reference.spec.families.table import FAMILIES
-from reference.spec.replaced import WRITTEN
+from reference.spec.kinds import WRITTEN
 
 DESCRIPTION, FILES = {"recipe": "x"}, {"dit.tflite": b"weights", "inside/notes.txt": b""}
 WRITERS = 8

@@ -31,7 +31,7 @@ from parity.truth.store import Store
 from reference.model_files import hub_id
 from reference.progress import Say
 from reference.spec.files import new_folder
-from reference.spec.replaced import require_apart, require_outside
+from reference.spec.replaced import require_temporary_space
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,10 +59,10 @@ def run_gate(options: GateOptions, store: Store, say: Say, show: Callable[[Repor
     require_cases(options.cases)
     with ExitStack() as stack:
         if options.report is not None:
-            require_apart(options.report, (options.model, *options.bundles))
-            require_outside(options.report, options.bundles)
-            folder = stack.enter_context(new_folder(options.report, options.force))
+            reads = (options.model, *options.bundles)
+            folder = stack.enter_context(new_folder(options.report, "report", options.force, reads))
         else:
+            require_temporary_space()
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         bundles = chosen_bundles(
             options.model, options.bundles, options.variants, folder / "bundles", say, Conversions.inside(store.folder)

@@ -31,7 +31,6 @@ from reference.model_files import hub_id
 from reference.progress import Say
 from reference.spec.errors import InputError
 from reference.spec.files import new_folder
-from reference.spec.replaced import require_apart, require_outside
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,9 +53,8 @@ def run_judge_answers(options: AnswersOptions, store: Store, say: Say, show: Cal
     with ExitStack() as stack:
         folder = None
         if options.report is not None:
-            require_apart(options.report, (options.model, *options.bundles, *options.answers))
-            require_outside(options.report, options.bundles)
-            folder = stack.enter_context(new_folder(options.report, options.force))
+            reads = (options.model, *options.bundles, *options.answers)
+            folder = stack.enter_context(new_folder(options.report, "report", options.force, reads))
         bundles = given_bundles(options.bundles, options.model)
         judge = Judge.of(options.model, bundles, store=store)
         received = receive(options.answers, bundles, judge.files)

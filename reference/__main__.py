@@ -19,7 +19,7 @@ def generate_command(
     model: Annotated[Path, typer.Option(help="Model dir; the embedded tiny model if left out.")] = TINY_MODEL_DIR,
 ) -> None:
     """Generate audio from a prompt, in float32 on the CPU."""
-    job = options.checked()
+    job = options.checked([model])
     # Imported here so that a mistyped option is an error at once, not after torch has loaded.
     from reference.pipeline import load_model
 

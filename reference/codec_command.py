@@ -28,19 +28,19 @@ Seed = Annotated[int, typer.Option(help="With --noise replay: the seed.")]
 @takes_options(EncodeOptions)
 def encode_command(options: EncodeOptions, model: Model, noise: Noise = "off", seed: Seed = 0) -> None:
     """Encode a sound file to latents."""
-    options.run(partial(_open, model, noise, seed))
+    options.run(model, partial(_open, model, noise, seed))
 
 
 @takes_options(DecodeOptions)
 def decode_command(options: DecodeOptions, model: Model, noise: Noise = "off", seed: Seed = 0) -> None:
     """Decode latents to a WAV."""
-    options.run(partial(_open, model, noise, seed))
+    options.run(model, partial(_open, model, noise, seed))
 
 
 @takes_options(RoundtripOptions)
 def roundtrip_command(options: RoundtripOptions, model: Model, noise: Noise = "off", seed: Seed = 0) -> None:
     """Encode a sound file, decode it again, and say how far the two are apart."""
-    options.run(partial(_open, model, noise, seed))
+    options.run(model, partial(_open, model, noise, seed))
 
 
 @takes_options(PreEncodeOptions)
@@ -51,7 +51,7 @@ def pre_encode_command(
     overlap: Annotated[int, typer.Option(help="Latent frames that two windows share.")] = OVERLAP,
 ) -> None:
     """Encode a data set for training, in windows; begun before, it goes on where that ended."""
-    options.run(partial(_found, model), Windows(chunked=True, chunk_size=chunk_size, overlap=overlap))
+    options.run(model, partial(_found, model), Windows(chunked=True, chunk_size=chunk_size, overlap=overlap))
 
 
 def _open(model: Path, noise: str, seed: int) -> AbstractContextManager["Codec"]:

@@ -17,7 +17,7 @@ from reference.spec.codec.shape import CodecShape
 from reference.spec.codec.verbs import Output, Windows, decode_file, encode_file, roundtrip_file
 from reference.spec.codec.windows import CHUNK_SIZE, OVERLAP
 from reference.spec.codec.workers import MOST_WORKERS, OpenCodec, usable_cores, workers
-from reference.spec.files import check_free
+from reference.spec.files import check_file, check_filled
 
 MOST_BY_DEFAULT = 4  # upstream reads with as many
 
@@ -48,10 +48,10 @@ class _ToSound(_Coding):
     encoding: Annotated[str, typer.Option(help=f"Samples of the WAV: {', '.join(ENCODINGS)}.")] = "float32"
     limit: Annotated[bool, typer.Option("--limit", help="Turn down what is louder than -0.2 dBFS, looking ahead.")] = False
 
-    def output(self, path: Path) -> Output:
-        """Raises InputError for what can be told before a codec is loaded."""
+    def output(self, path: Path, *reads: Path) -> Output:
+        """Where it goes, made from what it reads. Raises InputError for what can be told before a codec is loaded."""
         output = Output(path=path, encoding=self.encoding, limit=self.limit, force=self.force)
-        output.check()
+        output.check(reads)
         return output
 
 
@@ -62,9 +62,9 @@ class EncodeOptions(_Coding):
     sound: Sound
     out: Annotated[Path, typer.Argument(help=".npy file of latents to write, (channel, frame).", show_default=False)]
 
-    def run(self, open_codec: OpenCodec) -> None:
-        """Check, open, encode, say what was written."""
-        check_free(self.out, self.force)
+    def run(self, weights: Path, open_codec: OpenCodec) -> None:
+        """Check, open the codec that `weights` holds, encode, say what was written."""
+        check_file(self.out, self.force, [self.sound, weights])
         windows = self.windows
         with open_codec() as codec:
             encode_file(codec, self.sound, self.out, windows, self.force, print_line)
@@ -78,9 +78,9 @@ class DecodeOptions(_ToSound):
     out: SoundOut
     length: Annotated[int | None, typer.Option(help="Samples to keep; all that the latents hold if left out.")] = None
 
-    def run(self, open_codec: OpenCodec) -> None:
+    def run(self, weights: Path, open_codec: OpenCodec) -> None:
         """Check, open, decode, say what was written."""
-        output, windows = self.output(self.out), self.windows
+        output, windows = self.output(self.out, self.latents, weights), self.windows
         with open_codec() as codec:
             decode_file(codec, self.latents, output, windows, self.length, print_line)
 
@@ -92,9 +92,9 @@ class RoundtripOptions(_ToSound):
     sound: Sound
     out: SoundOut
 
-    def run(self, open_codec: OpenCodec) -> None:
+    def run(self, weights: Path, open_codec: OpenCodec) -> None:
         """Check, open, encode and decode, say what was written."""
-        output, windows = self.output(self.out), self.windows
+        output, windows = self.output(self.out, self.sound, weights), self.windows
         with open_codec() as codec:
             roundtrip_file(codec, self.sound, output, windows, print_line)
 
@@ -140,8 +140,9 @@ class PreEncodeOptions:
         ),
     ] = None
 
-    def run(self, find: Callable[[], CodecSource], windows: Windows) -> None:
-        """Check, find the codec, encode in `windows` what is not there yet, say what was done."""
+    def run(self, weights: Path, find: Callable[[], CodecSource], windows: Windows) -> None:
+        """Check, find the codec that `weights` holds, encode in `windows` what is not there yet, say what was done."""
+        check_filled(self.output_path, [self.data_dir, weights])
         share = parse_shard(self.shard)
         recipe = Recipe(
             weights="", sample_size=self.sample_size, batch_size=self.batch_size, pad=self.pad, half=self.model_half,

@@ -1,6 +1,6 @@
 """What `python -m reference generate` and `python -m litert_pipeline generate` have in common."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ import typer
 from reference.progress import plain_console, print_line, show_steps
 from reference.spec.audio import ENCODINGS, fitted, read_wav, trimmed, write_wav
 from reference.spec.errors import InputError
-from reference.spec.files import check_free
+from reference.spec.files import check_file
 from reference.spec.generation import Pipeline, Request, generate, save_trace
 from reference.spec.noise import IN_TREES, NOISES, TORCH_TREE, open_noise
 from reference.spec.sampling.guidance import Guidance
@@ -123,10 +123,14 @@ class GenerateOptions:
     trace: Annotated[Path | None, typer.Option(help="Also write every intermediate tensor to this .npz file.")] = None
     force: Force = False
 
-    def checked(self) -> "Generation":
-        """The generation these options ask for. Raises InputError for what can be told before a model is loaded."""
-        for path in filter(None, (self.out, self.trace)):
-            check_free(path, self.force)
+    def checked(self, reads: Iterable[Path | None]) -> "Generation":
+        """The generation these options ask for, of what `reads` names. Raises InputError for what can be told before a model is
+        loaded."""
+        noise = None if self.noise in NOISES else Path(self.noise)
+        reads = (*reads, self.init_audio, noise)
+        check_file(self.out, self.force, reads)
+        if self.trace is not None:
+            check_file(self.trace, self.force, (*reads, self.out))
         if self.encoding not in ENCODINGS:
             raise InputError(f"encoding '{self.encoding}' is unknown; valid encodings: {', '.join(ENCODINGS)}")
         if self.init_audio is None and self.init_noise_level is not None:

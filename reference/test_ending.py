@@ -17,7 +17,7 @@ from reference.spec.errors import exit_with_one_line
 from reference.spec.files import new_folder
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background job begins without
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup would have it ignored
-with exit_with_one_line(), new_folder(Path(sys.argv[1]), force=False) as folder:
+with exit_with_one_line(), new_folder(Path(sys.argv[1]), "report", force=False) as folder:
     (folder / "half").write_text("half")
     os.kill(os.getpid(), int(sys.argv[2]))
     signal.alarm(30)
@@ -54,7 +54,7 @@ def impatient(*arguments, **options):
 shutil.rmtree = impatient
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
-with exit_with_one_line(), new_folder(Path(sys.argv[1]), force=False) as folder:
+with exit_with_one_line(), new_folder(Path(sys.argv[1]), "report", force=False) as folder:
     (folder / "half").write_text("half")
     os.kill(os.getpid(), int(sys.argv[2]))
     signal.alarm(30)

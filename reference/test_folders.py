@@ -1,29 +1,26 @@
-"""Folders are replaced where they hold nothing but what was written here, by one process at a time, whole or not at all."""
+"""Folders are replaced where they hold nothing but what was written here, by their own kind, by one process at a time, whole or
+not at all."""
 
 import errno
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
+from typing import get_args
 
 import pytest
 
-from reference.spec.errors import (
-    EXIT_NOT_JUDGED,
-    InputError,
-    exit_with_one_line,
-)
-from reference.spec.files import new_file, new_folder
-from reference.spec.replaced import WRITTEN, require_apart, require_outside
+from reference.spec.errors import InputError
+from reference.spec.files import new_folder
+from reference.spec.kinds import WRITTEN, Kind
+from reference.spec.only_writer import lock_of
 
 CONTENT = "ours.txt"
 
 
-def write(path: Path, force: bool = True) -> None:
-    with new_folder(path, force) as folder:
+def write(path: Path, force: bool = True, kind: Kind = "report") -> None:
+    with new_folder(path, kind, force) as folder:
         (folder / "inside").mkdir()
         (folder / "inside" / CONTENT).write_text("ours")
 
@@ -67,7 +64,7 @@ def test_a_folder_with_what_was_not_written_here_is_kept(written: Path, name: st
 
 
 def test_what_came_while_it_was_written_is_kept(written: Path) -> None:
-    with pytest.raises(InputError, match="holds what was not written here"), new_folder(written, force=True):
+    with pytest.raises(InputError, match="holds what was not written here"), new_folder(written, "report", force=True):
         (written / "note.txt").write_text("mine")
     assert (written / "note.txt").read_text() == "mine"
 
@@ -107,7 +104,7 @@ def test_what_cannot_be_replaced_is_told_before_any_work(
     Path("file").write_text("mine")
     Path("mounted").mkdir()
     monkeypatch.setattr(os.path, "ismount", lambda path: Path(path).name == "mounted")
-    with pytest.raises(InputError, match=words), new_folder(Path(place), force=True):
+    with pytest.raises(InputError, match=words), new_folder(Path(place), "report", force=True):
         pytest.fail("work has begun")
     assert Path("file").read_text() == "mine"
     assert Path("dangling").is_symlink()
@@ -119,61 +116,106 @@ def test_a_link_to_nothing_is_there_without_force(tmp_path: Path) -> None:
         write(tmp_path / "out", force=False)
 
 
-@pytest.mark.parametrize("needed", ["out", "out/bundles/int8", "link"])
-def test_what_is_needed_is_not_replaced(tmp_path: Path, needed: str) -> None:
-    (tmp_path / "out" / "bundles" / "int8").mkdir(parents=True)
-    (tmp_path / "link").symlink_to("out")
-    with pytest.raises(InputError, match=f"holds {tmp_path / needed}, which is needed to write it"):
-        require_apart(tmp_path / "out", [tmp_path / "model", tmp_path / needed])
-    require_apart(tmp_path / "other", [tmp_path / needed])
-
-
-@pytest.mark.parametrize("place", ["int8/report", "int8/a/b/report", "link/report", "int8/../int8/report"])
-def test_a_bundle_does_not_come_to_hold_its_report(tmp_path: Path, place: str) -> None:
-    (tmp_path / "int8").mkdir()
-    (tmp_path / "link").symlink_to("int8")
-    with pytest.raises(InputError, match=rf"report: lies in the bundle {tmp_path / 'int8'}, .*; choose a path outside"):
-        require_outside(tmp_path / place, [tmp_path / "fp32", tmp_path / "int8"])
-    for apart in ("report", "int8-report", "int8"):
-        require_outside(tmp_path / apart, [tmp_path / "int8"])
-
-
 def test_two_do_not_write_one_folder(tmp_path: Path) -> None:
-    with new_folder(tmp_path / "out", force=True), pytest.raises(InputError, match="another process is writing it"):
+    with new_folder(tmp_path / "out", "report", force=True), pytest.raises(InputError, match="another process is writing it"):
         write(tmp_path / "out")
     write(tmp_path / "out")
-    (tmp_path / ".out.lock").touch()  # of a process that was killed
-    write(tmp_path / "out")
 
 
-def test_a_disk_that_is_full_is_told_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=2**20))
-    with pytest.raises(InputError, match="out: 1 MiB are free there"), new_folder(tmp_path / "out", force=False):
+KINDS = get_args(Kind)
+LONGEST_NAME = 255 - len(lock_of(Path("a")).name) + 1  # with a lock beside it
+
+
+@pytest.mark.parametrize("place", [0, 1, -1], ids=["first", "next", "last"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_folder_is_replaced_by_its_own_kind_alone(tmp_path: Path, kind: Kind, place: int) -> None:
+    other = [one for one in KINDS if one != kind][place]
+    write(tmp_path / "out", kind=other)
+    (tmp_path / "out" / "inside" / CONTENT).write_text("theirs")
+    told = f"{tmp_path / 'out'}: is a {other}; a {kind} replaces only a {kind}; choose another path, or move it away"
+    with pytest.raises(InputError) as refused, new_folder(tmp_path / "out", kind, force=True):
         pytest.fail("work has begun")
+    assert str(refused.value) == told
+    assert (tmp_path / "out" / "inside" / CONTENT).read_text() == "theirs"
+    write(tmp_path / "out", kind=other)
+    assert (tmp_path / "out" / "inside" / CONTENT).read_text() == "ours"
 
 
-def test_a_disk_that_becomes_full_is_told_by_the_path_that_was_asked_for(tmp_path: Path) -> None:
-    def fill() -> None:
-        with new_folder(tmp_path / "out", force=False) as folder:
-            (folder / CONTENT).write_text("half")
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+UNTOLD = "was written by an earlier version, and nothing in it tells what it is"
+# What a list without a kind, of an earlier version, names; the kind that may replace it.
+OLD: dict[str, tuple[tuple[str, ...], Kind | None]] = {
+    "report": (("report.json", "bundles/fp32/manifest.json", "page.html"), "report"),
+    "bundle": (("manifest.json", "dit.tflite"), "bundle"),
+    "model": (("model_config.json", "t5/config.json"), "model"),
+    "kit": (("manifest.json", "record.pyz", "bundles/int8/manifest.json"), "kit"),
+    "of sounds": (("0000-drum.wav",), None),
+    "of bundles, far inside": (("made/fp32/manifest.json",), None),
+}
 
-    with pytest.raises(InputError, match=rf"out: cannot be written .*{tempfile.gettempdir()} \(TMPDIR\)"):
-        fill()
+
+@pytest.mark.parametrize("name", OLD)
+def test_a_list_of_an_earlier_version_tells_the_kind_by_what_it_names(tmp_path: Path, name: str) -> None:
+    files, kind = OLD[name]
+    for file in files:
+        (tmp_path / "out" / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "out" / file).touch()
+    (tmp_path / "out" / WRITTEN).write_text(json.dumps({"files": files}))
+    told = f"is a {kind}" if kind else UNTOLD
+    for other in KINDS:
+        if other != kind:
+            with pytest.raises(InputError, match=f"out: {told}; a {other} replaces only a {other}"):
+                write(tmp_path / "out", kind=other)
+    assert all((tmp_path / "out" / file).exists() for file in files)
+    if kind is not None:
+        write(tmp_path / "out", kind=kind)
+        assert (tmp_path / "out" / "inside" / CONTENT).exists()
+
+
+def test_a_kind_that_is_not_known_here_is_another(written: Path) -> None:
+    content = json.loads((written / WRITTEN).read_text())
+    (written / WRITTEN).write_text(json.dumps({**content, "kind": "symphony"}))
+    with pytest.raises(InputError, match="is a symphony; a report replaces only a report"):
+        write(written)
+
+
+def test_a_folder_that_cannot_take_its_place_leaves_the_old_one_there(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    replace, inode = os.replace, written.stat().st_ino
+
+    def refusing(source: Path, target: Path) -> None:
+        if target == written and Path(source).stat().st_ino != inode:
+            raise OSError(errno.EBUSY, "Device or resource busy")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", refusing)
+    with pytest.raises(InputError, match=r"out: cannot be made \(Device or resource busy\)"):
+        write(written)
+    assert written.stat().st_ino == inode
+    assert list(written.parent.iterdir()) == [written]
+
+
+def test_what_cannot_be_deleted_is_told_with_where_it_is(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    remove = shutil.rmtree
+
+    def refusing(path: Path, ignore_errors: bool = False) -> None:
+        if not ignore_errors:
+            raise OSError(errno.EPERM, "Operation not permitted")
+        remove(path, ignore_errors=True)
+
+    monkeypatch.setattr(shutil, "rmtree", refusing)
+    with pytest.raises(InputError, match=r"is written, but what it replaces stays in .*/\.out\..* \(Operation not permitted\)"):
+        write(written)
+    assert len(list(written.parent.iterdir())) == 2
+
+
+def test_a_long_name_is_written_and_replaced(tmp_path: Path) -> None:
+    for _ in range(2):
+        write(tmp_path / ("n" * LONGEST_NAME))
+    assert [len(path.name) for path in tmp_path.iterdir()] == [LONGEST_NAME]
+
+
+@pytest.mark.parametrize("more", [1, 10])
+def test_a_longer_name_is_told_before_any_work(tmp_path: Path, more: int) -> None:
+    out = tmp_path / ("n" * (LONGEST_NAME + more))
+    with pytest.raises(InputError, match=f"^{out}: .*File name too long"), new_folder(out, "report", force=True):
+        pytest.fail("work has begun")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_full_disk_is_said_of_the_file_that_is_written(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"z\.npy: cannot be written"), new_file(tmp_path / "z.npy", force=False):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_elsewhere_a_full_disk_names_the_temporary_folder(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TMPDIR", "/full")
-    with pytest.raises(SystemExit) as left, exit_with_one_line():
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    assert left.value.code == EXIT_NOT_JUDGED
-    assert capsys.readouterr().err.startswith("error: /full (TMPDIR) or where it writes: No space left on device; free some")

@@ -25,7 +25,7 @@ from reference.spec.codec.recipe import Recipe, Shard
 from reference.spec.codec.verbs import Windows
 from reference.spec.codec.workers import workers
 from reference.spec.errors import InputError
-from reference.spec.replaced import only_writer
+from reference.spec.only_writer import only_writer
 
 SAMPLE_SIZE = 40 * SHAPE.ratio - 100
 QUICK, SLOW = Manner(), Manner(takes_s=0.2)

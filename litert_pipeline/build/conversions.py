@@ -53,7 +53,7 @@ class Conversions:
         data = None if self.entries is None else self.entries.read(_line(description))
         if data is None:
             return False
-        with new_folder(out, force=False) as folder, zipfile.ZipFile(io.BytesIO(data)) as kept:
+        with new_folder(out, "bundle", force=False) as folder, zipfile.ZipFile(io.BytesIO(data)) as kept:
             kept.extractall(folder)
         return True
 

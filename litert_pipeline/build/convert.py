@@ -17,7 +17,6 @@ from reference.spec.errors import InputError
 from reference.spec.families.table import samplers_of
 from reference.spec.files import new_folder, sha256_of
 from reference.spec.model import ModelSpec
-from reference.spec.replaced import require_apart
 from reference.spec.sampling.releases import SPEC
 from reference.spec.sampling.samplers import SamplerSpec
 from reference.spec.stages import signatures
@@ -39,8 +38,7 @@ def convert(
     Where the recipe has a route of its own for some stages, the others are copied from `base` so far as it has them.
     Raises InputError for a bad model dir, an existing `out` without `force`, or a base of another model or recipe.
     """
-    require_apart(out, [model_dir] if base is None else [model_dir, base.folder])
-    with new_folder(out, force) as folder:
+    with new_folder(out, "bundle", force, [model_dir, base.folder if base else None]) as folder:
         model = load_stages(model_dir)
         declared = signatures(model.spec)
         require_fitting(recipe, declared)

@@ -13,9 +13,8 @@ from litert_pipeline.bundle import StageFile, read_bundle, write_manifest
 from litert_pipeline.mlx_file import MLX
 from reference.progress import Say, numbered
 from reference.spec.errors import InputError
-from reference.spec.files import new_folder
+from reference.spec.files import check_folder, new_folder
 from reference.spec.privacy import forbid_telemetry
-from reference.spec.replaced import require_apart, require_outside
 
 
 def quantize(source: Path, out: Path, recipe: Recipe, *, force: bool = False, say: Say = lambda _: None) -> None:
@@ -23,8 +22,7 @@ def quantize(source: Path, out: Path, recipe: Recipe, *, force: bool = False, sa
 
     Raises InputError if `source` is no intact, unquantized bundle of the recipe's format, or the quantizer refuses.
     """
-    require_apart(out, [source])
-    require_outside(out, [source])
+    check_folder(out, "bundle", force, [source])
     bundle = read_bundle(source)
     made_by = recipe_called(bundle.manifest.recipe)  # one that is not here quantizes
     if bundle.manifest.format != recipe.format or made_by is None or made_by.quantize:
@@ -34,7 +32,7 @@ def quantize(source: Path, out: Path, recipe: Recipe, *, force: bool = False, sa
         )
     require_fitting(recipe, bundle.manifest.stages)
     bundle.require_intact()
-    with new_folder(out, force) as folder:
+    with new_folder(out, "bundle", force) as folder:
         stages: dict[str, StageFile] = {}
         for place, (stage, entry) in numbered(bundle.manifest.stages.items()):
             path = folder / entry.file

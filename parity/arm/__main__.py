@@ -12,7 +12,7 @@ from parity.device.apt import EmulatorError
 from parity.device.arm_python import arm_folder, install_arm
 from parity.truth.store import Store
 from reference.spec.errors import InputError, exit_with_one_line
-from reference.spec.files import new_file
+from reference.spec.files import check_file, new_file
 
 
 def main() -> None:
@@ -40,6 +40,8 @@ def _run(matrix: Matrix, where: Path | None) -> None:
     def say(text: str) -> None:
         print(f"{time.perf_counter() - begun:6.0f} s  {text}", flush=True)
 
+    if where is not None:
+        check_file(where, force=True, reads=())
     try:
         install_arm(arm_folder())
     except EmulatorError as error:

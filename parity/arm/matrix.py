@@ -79,7 +79,7 @@ class Matrix:
     def make_kits(self, store: Store, say: Say) -> None:
         """Convert the tiny model and pack its bundles; and some of the questions as kits of their own."""
         bundles = self.folder / "bundles"
-        with new_folder(bundles, force=True) as made:
+        with new_folder(bundles, "set of bundles", force=True) as made:
             own = made / MADE
             found = chosen_bundles(TINY_MODEL_DIR, [], list(self.variants), own, say, Conversions.inside(store.folder))
             folders = [bundles / MADE / bundle.folder.name for bundle in found]
@@ -140,7 +140,7 @@ class Matrix:
 def make_few(kit: Path, out: Path, few: Mapping[str, Collection[str]], threads: int) -> None:
     """A kit of a part of another's questions, made of links to its files."""
     _, plan = read_plan(kit / MANIFEST)
-    with new_folder(out, force=True) as made:
+    with new_folder(out, "kit", force=True) as made:
         for path in kit.iterdir():
             if path.name != MANIFEST:
                 (made / path.name).symlink_to(path)

@@ -23,7 +23,7 @@ from reference.spec.errors import InputError
 from reference.spec.families.table import samplers_of
 from reference.spec.files import sha256_of
 from reference.spec.generation import Stage
-from reference.spec.replaced import WRITTEN
+from reference.spec.kinds import WRITTEN
 from reference.spec.stages import ALL_STAGES, GENERATION, STAGE_TABLE, signatures
 
 

@@ -9,8 +9,9 @@ import typer
 
 from parity.commands.options import wide_console
 from reference.progress import tell
+from reference.spec.apart import require_apart
 from reference.spec.errors import InputError
-from reference.spec.files import new_file
+from reference.spec.files import new_file, require_content
 
 CARD = "parity-card.md"
 
@@ -39,6 +40,7 @@ def card_command(
         _require_id(base_model)
     if embed is not None:
         _require_readme(embed, path)
+        require_apart(embed, [report])
     card = _read(path, "expected a report folder that 'parity gate --report' wrote")
     with _about(path):
         require_card(card)
@@ -66,6 +68,7 @@ def annotations_command(
 def _embed(readme: Path, card: str) -> None:
     from parity.report.embed import embedded
 
+    require_content(readme)
     text = _read(readme, "expected the README of the repository; without --embed the card is printed")
     with _about(readme):
         new = embedded(text, card)

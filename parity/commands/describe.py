@@ -11,7 +11,7 @@ from parity.commands.options import ModelDir, wide_console
 from reference.command import Force
 from reference.progress import show_progress
 from reference.spec.errors import InputError
-from reference.spec.files import new_file
+from reference.spec.files import check_file, new_file
 
 
 def describe_command(
@@ -25,6 +25,7 @@ def describe_command(
     from parity.bundles.given import given_bundles
 
     console = wide_console()
+    check_file(out, force, [bundle, model])
     with new_file(out, force) as file, show_progress(console) as say:
         say(f"finding out how the files of {bundle} are fed")
         found, *_ = given_bundles([bundle], model)  # of a codec, one for each precision

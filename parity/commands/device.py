@@ -24,6 +24,7 @@ from reference.command import MOST_THREADS, Force, thread_counts
 from reference.command_line import print_json
 from reference.progress import show_progress, show_table, tell
 from reference.spec.errors import EXIT_OK, EXIT_REFUSE, InputError
+from reference.spec.files import check_filled
 from reference.spec.noise import MOST_SEED
 from reference.spec.sampling.scale import INIT_LEVEL
 
@@ -82,6 +83,7 @@ def record_android_command(
     from parity.device.record.main import recorded
     from parity.device.record_android import on_phone, untimed
 
+    check_filled(out, [kit, tool, models])
     asked = read_kit(kit, models)
     if not tool.is_file():
         raise InputError(f"{tool}: no such file; expected LiteRT's benchmark_model, built or downloaded for the phone")

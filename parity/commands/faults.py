@@ -11,7 +11,7 @@ from parity.commands.options import ModelDir, NoCache, print_peak, split_names, 
 from reference import command
 from reference.progress import show_progress
 from reference.spec.errors import EXIT_OK, EXIT_REFUSE
-from reference.spec.files import new_file
+from reference.spec.files import check_file, new_file
 
 
 def faults_command(
@@ -31,6 +31,8 @@ def faults_command(
     from parity.faults.table import page, show
 
     console = wide_console()
+    if out is not None:
+        check_file(out, force, [model, *(bundle or [])])
     options = FaultOptions(
         model=model, bundles=bundle or [], arithmetics=split_names(arithmetics), only=split_names(only), files=files
     )

@@ -25,6 +25,7 @@ from parity.commands.options import (
 from reference import command
 from reference.progress import show_progress, show_table
 from reference.spec.errors import EXIT_OK, EXIT_REFUSE, InputError
+from reference.spec.files import check_file, check_folder
 from reference.spec.noise import MOST_SEED
 
 
@@ -72,6 +73,8 @@ def gate_command(
     from parity.report.report import require_all_judged, require_no_idle_exemption
 
     console = wide_console(stderr=as_json)
+    if report is not None:
+        check_folder(report, "report", force, [model, *(bundle or []), latency])
     options = GateOptions(
         model=model, bundles=bundle or [], report=report, variants=split_names(variants), cases=split_names(cases),
         threads=threads, force=force, require_license=require_license,
@@ -125,6 +128,8 @@ def _soak_mixes(console: Console, runs: int, seed: int, spoiled: int, log: Path 
     from parity.measure.policy_file import chosen_policy
     from parity.soak_mixes import MixSoakOptions, by_arithmetic, soak_mixes
 
+    if log is not None:
+        check_file(log, force=True, reads=())
     policy = chosen_policy(None, date.today(), made_here=False)
     options = MixSoakOptions(runs=runs, seed=seed, spoiled=spoiled, log=log)
     with show_progress(console) as say, TemporaryDirectory() as folder:

@@ -11,7 +11,7 @@ from parity.commands.options import ModelDir, NoCache, user_store, wide_console
 from reference import command
 from reference.progress import print_lines, show_progress, tell
 from reference.spec.errors import EXIT_OK, EXIT_REFUSE, InputError, one_line
-from reference.spec.files import new_file
+from reference.spec.files import check_file, new_file
 
 
 def headline_command(
@@ -30,6 +30,9 @@ def headline_command(
     from contextlib import ExitStack
 
     console = wide_console()
+    paths = [] if out is None else [out, out.with_suffix(".json")]
+    for place, path in enumerate(paths):
+        check_file(path, force, [model, report, *bundle, *paths[:place]])
     with ExitStack() as stack:
         from parity.latency.headline import HeadlineOptions, run_headline, to_json
         from parity.latency.headline_table import markdown, show
@@ -38,7 +41,6 @@ def headline_command(
             model=model, bundles=bundle, report=report, threads=list(command.thread_counts(threads)), rounds=rounds,
             case=case, peers=peers,
         )  # fmt: skip
-        paths = [] if out is None else [out, out.with_suffix(".json")]
         files = [stack.enter_context(new_file(path, force)) for path in paths]
         with show_progress(console) as say:
             found = run_headline(options, user_store(no_cache), say)
@@ -66,6 +68,8 @@ def codec_command(
     from parity.latency.codec import CodecOptions, markdown, measure_codec
 
     console = wide_console()
+    if out is not None:
+        check_file(out, force, [model, *bundle])
     lengths = _lengths(memory)
     with nullcontext() if out is None else new_file(out, force) as file:
         options = CodecOptions(model=model, bundles=bundle, seconds=seconds, rounds=rounds, threads=threads, lengths_s=lengths)
@@ -105,6 +109,8 @@ def bench_report_command(
     from parity.latency.tool_log import read_any
 
     console = wide_console()
+    if out is not None:
+        check_file(out, force, [*files, baseline])
     form = "md" if out is None else out.suffix.removeprefix(".")
     if form not in ("md", "html"):
         raise InputError(f"{out}: ends in '.{form}', expected .md or .html")

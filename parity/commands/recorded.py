@@ -10,6 +10,7 @@ from parity.commands.options import ModelDir, wide_console
 from reference import command
 from reference.progress import show_progress, show_table, tell
 from reference.spec.errors import EXIT_OK, EXIT_REFUSE
+from reference.spec.files import check_file
 
 
 def headroom_command(
@@ -29,6 +30,8 @@ def headroom_command(
     from parity.report.headroom import headroom_table, headrooms, read_report, worst
 
     console = wide_console()
+    if record is not None:
+        check_file(record, force, [report])
     content = read_report(report)
     found = headrooms(content["checks"])
     if record is not None:

@@ -16,6 +16,7 @@ from reference.command_line import takes_options
 from reference.progress import show_progress, show_table, tell
 from reference.spec.errors import EXIT_OK, EXIT_REFUSE, InputError
 from reference.spec.files import new_folder
+from reference.spec.kinds import Kind
 
 if TYPE_CHECKING:
     from parity.search.asking import Asker
@@ -37,10 +38,10 @@ def sensitivity_command(
     from parity.search.tables import CELL_COLUMNS, cell_rows
     from parity.search.written import write_sensitivity
 
-    console, asked = wide_console(), options.checked(rounds)
+    console, asked = wide_console(), options.checked(rounds, "table of sensitivities")
     with show_progress(console) as say, session(asked, say) as opened:
         found = sensitivities(opened.asker, opened.question, opened.groups, opened.schemes)
-        _write(partial(write_sensitivity, found), options, console)
+        _write(partial(write_sensitivity, found), "table of sensitivities", options, console)
     show_table(console, _table(CELL_COLUMNS[:-2], cell_rows(found)))
     _end(opened.asker, console)
 
@@ -77,7 +78,7 @@ def search_command(
 
     if objective not in OBJECTIVES:
         raise InputError(f"objective '{objective}' is unknown; valid objectives: {', '.join(OBJECTIVES)}")
-    console, asked = wide_console(), options.checked(rounds if objective == LATENCY else 0)
+    console, asked = wide_console(), options.checked(rounds if objective == LATENCY else 0, "search")
     held = chosen_policy(policy, date.today(), made_here=False)
     wanted = Wanted(policy=held, objective=objective, budget=budget, seed=options.seed, most_points=points)
     with show_progress(console) as say, session(asked, say) as opened:
@@ -87,16 +88,16 @@ def search_command(
             store=user_store(options.no_cache), say=say,
         )  # fmt: skip
         found = run_search(opened.asker, alone, proposer_for(alone, wanted, study), wanted, gate)
-        _write(partial(write_search, found), options, console)
+        _write(partial(write_search, found), "search", options, console)
     _show_search(found, console)
     _end(opened.asker, console)
     raise typer.Exit(EXIT_OK if found.points else EXIT_REFUSE)
 
 
-def _write(write: Callable[[Path], Sequence[str]], options: SearchOptions, console: Console) -> None:
+def _write(write: Callable[[Path], Sequence[str]], kind: Kind, options: SearchOptions, console: Console) -> None:
     """The folder that was asked for, whole or not at all."""
     if options.out is not None:
-        with new_folder(options.out, options.force) as folder:
+        with new_folder(options.out, kind, options.force, options.reads) as folder:
             names = write(folder)
         console.print(f"wrote {', '.join(str(options.out / name) for name in names)}", highlight=False, soft_wrap=True)
 

@@ -10,7 +10,8 @@ from fixtures import TINY_MODEL_DIR
 from parity.commands.options import ModelDir, split_names, user_store
 from reference import command
 from reference.spec.errors import InputError
-from reference.spec.files import check_free
+from reference.spec.files import check_filled, check_folder
+from reference.spec.kinds import Kind
 from reference.spec.noise import MOST_SEED
 from reference.spec.stages import ALL_STAGES, STAGE_TABLE
 
@@ -56,12 +57,20 @@ class SearchOptions:
     ] = False
     force: command.Force = False
 
-    def checked(self, rounds: int) -> "SessionOptions":
-        """What a session needs; `rounds` of each race. Raises InputError for steps that are none, before any work."""
+    @property
+    def reads(self) -> list[Path | None]:
+        """What `out` may have no part in."""
+        return [self.model, self.bundle, self.results]
+
+    def checked(self, rounds: int, kind: Kind) -> "SessionOptions":
+        """What a session needs; `rounds` of each race, `kind` of what it writes. Raises InputError for what can be told before
+        any work."""
         from parity.search.session import FOLDER, SessionOptions
 
         if self.out is not None:
-            check_free(self.out, self.force)
+            check_folder(self.out, kind, self.force, self.reads)
+        if self.results is not None:
+            check_filled(self.results, [self.model, self.bundle])
         if self.stage not in ALL_STAGES:
             raise InputError(f"stage '{self.stage}' is unknown; valid stages: {', '.join(ALL_STAGES)}")
         cache = user_store(self.no_cache).folder

@@ -65,7 +65,7 @@ def install_arm(folder: Path, apt: Path = APT) -> None:
     if arm_installed(folder):
         return
     require_tools()
-    with new_folder(folder, force=True) as made:
+    with new_folder(folder, "Python for Arm", force=True) as made:
         _unpack_system(made / ROOT, apt)
         _fetch_packages(made / SITE)
         _without_accelerator(made / SITE, made / SITE_V8_0)

@@ -39,7 +39,7 @@ def install(folder: Path, apt: Path = APT) -> None:
     if installed(folder):
         return
     require_tools()
-    with new_folder(folder, force=True) as made, TemporaryDirectory() as name:
+    with new_folder(folder, "set of emulators", force=True) as made, TemporaryDirectory() as name:
         package = Apt(folder=Path(name), debian=mirror(apt), suite=SUITE).download(PACKAGE)
         tarball = Path(name) / "package.tar"
         with tarball.open("wb") as file:

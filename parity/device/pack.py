@@ -26,7 +26,6 @@ from parity.truth.store import Store
 from reference.progress import Say, numbered
 from reference.spec.errors import InputError
 from reference.spec.files import new_folder, sha256_of
-from reference.spec.replaced import require_apart, require_outside
 
 LITERT = "litert"
 
@@ -72,9 +71,7 @@ class Packed:
 def pack(options: PackOptions, store: Store, say: Say) -> Packed:
     """Write a kit, whole or not at all. Raises InputError for bad input, and where limits would let a fault pass."""
     case_ids(options.cases)
-    require_apart(options.out, (options.model, *options.bundles))
-    require_outside(options.out, options.bundles)
-    with new_folder(options.out, options.force) as folder:
+    with new_folder(options.out, "kit", options.force, (options.model, *options.bundles)) as folder:
         bundles = given_bundles(options.bundles, options.model)
         _require_packable(bundles)
         with Judge.of(options.model, bundles, options.threads[0], store) as judge:

@@ -38,7 +38,7 @@ def record(model_dir: Path, out: Path, force: bool = False) -> int:
 
     Raises InputError for a bad model dir or an existing `out` without `force`.
     """
-    with new_folder(out, force) as folder:
+    with new_folder(out, "set of goldens", force, [model_dir]) as folder:
         model = load_model(model_dir)
         arrays = _arrays(model)
         np.savez(folder / ARRAYS_NAME, **arrays)  # type: ignore[arg-type]

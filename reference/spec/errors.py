@@ -5,10 +5,12 @@ import os
 import re
 import signal
 import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import NoReturn
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -63,8 +65,7 @@ def exit_with_one_line(at_fault: str = "this program", passing: tuple[type[Excep
         _leave(NOBODY_READS)
     except OSError as error:
         if error.errno in NO_SPACE:
-            where = error.filename or f"{os.environ.get('TMPDIR', '/tmp')} (TMPDIR) or where it writes"
-            _leave(f"error: {where}: {error.strerror}; free some space, or set TMPDIR to a folder that has it")
+            _leave(f"error: {_without_room(error)}: {error.strerror}; free some space, or set TMPDIR to a folder that has it")
         if error.filename is None:
             _leave(_fault(error, at_fault))
         _leave(f"error: {error.filename}: {error.strerror}; choose another path or free it")
@@ -112,6 +113,19 @@ def raise_process_error(code: int, errors: str, doing: str) -> None:
 def one_line(text: str) -> str:
     """The text with whatever would end its line or steer a terminal written out: names of files and tensors may hold anything."""
     return CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def _without_room(error: OSError) -> str:
+    """The file, of a copy the one that is written, which the system names second; of a temporary one where those are."""
+    place = error.filename2 or error.filename
+    if place is None:
+        return f"{os.environ.get('TMPDIR', '/tmp')} (TMPDIR) or where it writes"
+    return f"{tempfile.gettempdir()} (TMPDIR)" if is_temporary(Path(os.fsdecode(place))) else str(place)
+
+
+def is_temporary(place: Path) -> bool:
+    """Whether a file lies where temporary ones are made."""
+    return Path(os.path.realpath(tempfile.gettempdir())) in Path(os.path.realpath(place)).parents
 
 
 def _out_of_memory(error: BaseException) -> str:

@@ -1,58 +1,100 @@
-"""Which folders may be replaced: those that hold nothing but what was written here, and that nobody else is writing."""
+"""Which paths may be written and replaced: told before work begins, by trying what its end will do."""
 
-import fcntl
-import json
+import errno
 import os
+import re
 import shutil
-from collections.abc import Iterable, Iterator
+import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from reference.spec.errors import InputError
+from reference.spec.kinds import Kind, files_in, written_in
 
-WRITTEN = ".written.json"  # in every folder that is written here: what else is in it
 LEAST_FREE_BYTES = 2**26  # a report with its sounds and pictures takes a third
+TRIED_BYTES = 2**16  # a disk that has no room for so many is full
 SHOWN = 3
+MOUNTS = Path("/proc/self/mountinfo")  # of Linux; the fifth word of each line is where something is mounted
+TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR)  # all that forbids a rename to a folder with something in it
 
 
-def note_written(folder: Path) -> None:
-    """Write the list of all files in a folder into it."""
-    content = {"about": "what this folder was written with; --force deletes these files and no others", "files": _files(folder)}
-    (folder / WRITTEN).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-
-
-def require_replaceable(path: Path) -> None:
-    """Raise InputError for what is there and cannot be a folder to replace, or holds files that were not written here."""
-    if not path.name or path.resolve() in (Path.cwd(), *Path.cwd().parents):
-        raise InputError(f"{path}: is the folder you are in, or one around it; name a folder of its own")
-    if path.is_symlink() and not path.exists():
-        raise InputError(f"{path}: is a link to {path.readlink()}, which is not there; remove it or choose another path")
+def require_replaceable(asked: Path, kind: Kind) -> None:
+    """Raise InputError for what is there and is no folder that another of its kind may replace, or holds files that were not
+    written here."""
+    path = Path(os.path.realpath(asked))
+    if not path.name or path in (Path.cwd(), *Path.cwd().parents):
+        raise InputError(f"{asked}: is the folder you are in, or one around it; name a folder of its own")
+    if asked.is_symlink() and not path.exists():
+        raise InputError(f"{asked}: is a link to {asked.readlink()}, which is not there; remove it or choose another path")
     if not path.exists():
         return
     if not path.is_dir():
-        raise InputError(f"{path}: is a file; expected a folder to replace")
-    if os.path.ismount(path):
-        raise InputError(f"{path}: is a mount, which cannot be replaced; name a folder inside it")
-    if strange := sorted(set(_files(path)) - _noted(path)):
+        raise InputError(f"{asked}: is a file; expected a folder to replace")
+    there, found = files_in(path), written_in(path)
+    if strange := sorted(set(there) - (found.files if found else frozenset())):
         shown = ", ".join(strange[:SHOWN]) + (f" and {len(strange) - SHOWN} more" if len(strange) > SHOWN else "")
         raise InputError(
-            f"{path}: holds what was not written here ({shown}), which replacing it would delete; "
+            f"{asked}: holds what was not written here ({shown}), which replacing it would delete; "
             "choose another path, or move it away"
         )
+    if there and found and found.kind != kind:
+        is_what = f"is a {found.kind}" if found.kind else "was written by an earlier version, and nothing in it tells what it is"
+        raise InputError(f"{asked}: {is_what}; a {kind} replaces only a {kind}; choose another path, or move it away")
 
 
-def require_apart(path: Path, needed: Iterable[Path]) -> None:
-    """Raise InputError if anything that is `needed` to write `path` lies in it: replacing it would delete that."""
-    inside = next((other for other in needed if path.resolve() in (other.resolve(), *other.resolve().parents)), None)
-    if inside is not None:
-        raise InputError(f"{path}: holds {inside}, which is needed to write it; choose another path")
+def require_movable(path: Path, asked: Path) -> None:
+    """Raise InputError for what is at `path` and cannot be renamed, which is how it is replaced: a mount, what may not change,
+    somebody else's folder where each may move their own. `asked` is the path to name.
+
+    It stays where it is: it is renamed to a folder with something in it, which the system forbids last of all.
+    """
+    if not os.path.lexists(path):
+        return
+    if os.path.ismount(path) or str(path) in _mounted():
+        raise InputError(f"{asked}: is a mount, which cannot be replaced; name a path inside it, or another")
+    with blaming(asked):
+        aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    held = aside / "held"
+    try:
+        held.touch()
+        os.rename(path, aside)
+    except OSError as error:
+        if error.errno not in TAKEN:
+            raise InputError(f"{asked}: cannot be replaced ({error.strerror}); choose another path, or remove it") from None
+    else:  # by a system that no standard knows
+        os.rename(aside, path)
+    finally:  # nothing that holds anything is deleted here
+        with suppress(OSError):
+            held.unlink(missing_ok=True)
+            aside.rmdir()
 
 
-def require_outside(path: Path, bundles: Iterable[Path]) -> None:
-    """Raise InputError if `path` lies in one of the bundles: it would be published with it, and be strange in it."""
-    around = next((bundle for bundle in bundles if bundle.resolve() in path.resolve().parents), None)
-    if around is not None:
-        raise InputError(f"{path}: lies in the bundle {around}, which would hold what is no part of it; choose a path outside")
+def require_writable(folder: Path, asked: Path) -> None:
+    """Raise InputError if nothing can be written and renamed in a folder that exists; `asked` is the path to name."""
+    with blaming(asked):
+        first, then = (_made(folder, asked) for _ in range(2))
+        try:
+            first.write_bytes(bytes(TRIED_BYTES))
+            os.replace(first, then)
+        finally:
+            for path in (first, then):
+                path.unlink(missing_ok=True)
+
+
+def _made(folder: Path, asked: Path) -> Path:
+    handle, name = tempfile.mkstemp(prefix=f".{asked.name}.", suffix=asked.suffix, dir=folder)
+    os.close(handle)
+    return Path(name)
+
+
+@contextmanager
+def blaming(path: Path) -> Iterator[None]:
+    """What the file system says of a name nobody chose is said of `path`, which was asked for."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{path}: cannot be made ({error.strerror}); choose another path") from None
 
 
 def require_space(folder: Path, asked: Path) -> None:
@@ -62,37 +104,29 @@ def require_space(folder: Path, asked: Path) -> None:
         raise InputError(f"{asked}: {free >> 20} MiB are free there, expected {LEAST_FREE_BYTES >> 20} at least; free some space")
 
 
-@contextmanager
-def only_writer(path: Path) -> Iterator[None]:
-    """Hold the right to write `path`, by a lock beside it. Raises InputError if another process has it."""
-    lock = path.with_name(f".{path.name}.lock")
-    while True:
-        handle = os.open(lock, os.O_CREAT | os.O_RDWR, 0o644)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(handle)
-            raise InputError(f"{path}: another process is writing it; wait until it has ended, or choose another path") from None
-        except OSError:  # a file system without locks
-            break
-        if lock.exists() and os.stat(lock).st_ino == os.fstat(handle).st_ino:
-            break
-        os.close(handle)  # of a file that whoever held it has removed by now
+def require_temporary_space() -> None:
+    """Raise InputError where next to nothing is free for what is made on the way."""
+    folder = temporary_folder()
+    free = shutil.disk_usage(folder).free
+    if free < LEAST_FREE_BYTES:
+        raise InputError(
+            f"{folder} (TMPDIR): {free >> 20} MiB are free there, expected {LEAST_FREE_BYTES >> 20} at least; free some space, "
+            "or set TMPDIR to a folder that has it"
+        )
+
+
+def temporary_folder() -> Path:
+    """Where temporary files go. Raises InputError where they can go nowhere."""
     try:
-        yield
-    finally:
-        lock.unlink(missing_ok=True)
-        os.close(handle)
+        return Path(os.path.realpath(tempfile.gettempdir()))
+    except OSError as error:
+        asked = os.environ.get("TMPDIR", "/tmp")
+        raise InputError(f"{asked} (TMPDIR): {error.strerror}; set TMPDIR to a folder that has space") from None
 
 
-def _files(folder: Path) -> list[str]:
-    """All that is no folder, but for the list itself."""
-    found = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
-    return sorted(name for path in found if (name := path.relative_to(folder).as_posix()) != WRITTEN)
-
-
-def _noted(folder: Path) -> set[str]:
-    """What the list in it names; nothing where there is none, or none that can be read."""
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        return {str(name) for name in json.loads((folder / WRITTEN).read_text(encoding="utf-8"))["files"]}
+def _mounted() -> set[str]:
+    """Where anything is mounted, files and folders of the same disk, too; nothing where the system does not say."""
+    with suppress(OSError):
+        lines = MOUNTS.read_bytes().splitlines()
+        return {re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), os.fsdecode(line.split()[4])) for line in lines}
     return set()

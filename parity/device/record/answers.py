@@ -13,6 +13,7 @@ from parity.device.record.kit import ARRAYS, Kit
 from parity.device.record.machine import require_one_device
 from parity.device.record.plan import MANIFEST, Part, Plan, Question, Variant, read_plan
 from parity.measure.asked import Digest
+from reference.spec.apart import require_apart
 from reference.spec.errors import InputError
 from reference.spec.files import new_file
 from reference.spec.tensors import Tensors
@@ -167,6 +168,7 @@ def begin_answers(kit: Kit, folder: Path) -> None:
     one of answers to another kit."""
     if folder.resolve() == kit.folder.resolve():
         raise InputError(f"{folder}: is the kit itself; choose another folder for the answers")
+    require_apart(folder, [kit.models, kit.folder / ARRAYS])
     for left in folder.glob(f".{MANIFEST}.*{Path(MANIFEST).suffix}"):  # of a process that was killed while it copied
         left.unlink()
     if folder.exists() and not (folder / MANIFEST).is_file() and any(folder.iterdir()):

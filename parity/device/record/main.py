@@ -14,7 +14,7 @@ from parity.device.record.recorder import HERE, Respondent, record, to_terminal
 from parity.device.record.verdicts import OnTheSpot, worst_rows
 from parity.measure.verdict import Verdict
 from reference.spec.errors import EXIT_NOT_JUDGED, EXIT_OK, EXIT_REFUSE, exit_with_one_line, one_line
-from reference.spec.replaced import only_writer
+from reference.spec.only_writer import only_writer
 
 COLUMNS = ("stage", "variant", "ladder", "checks", "worst metric", "case", "value", "limit", "verdict")
 

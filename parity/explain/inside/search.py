@@ -22,7 +22,7 @@ from parity.truth.store import Store
 from reference.codec_stages import CodecStages
 from reference.progress import Say
 from reference.spec.errors import InputError
-from reference.spec.files import check_free
+from reference.spec.files import check_file, check_filled
 from reference.spec.stages import SAME_ENCODER, STAGE_TABLE
 from reference.spec.tensors import Tensors
 
@@ -44,11 +44,13 @@ class InsideOptions:
 
 def look_inside(options: InsideOptions, store: Store, say: Say) -> list[ModuleError]:
     """The errors of the stage's modules; with `out` also written as overlays. Raises InputError for bad input."""
+    if options.out is not None:
+        check_filled(options.out, [options.model, options.bundle])
     bundle, *more = given_bundles([options.bundle], options.model)
     stem = f"{bundle.manifest.recipe}.{options.stage}"
     if options.out is not None:
         for path in overlay_paths(options.out, stem):
-            check_free(path, options.force)
+            check_file(path, options.force, reads=())
     if more:
         raise InputError(f"{options.bundle}: holds {1 + len(more)} bundles; lay the one to look into in a folder of its own")
     if options.stage not in bundle.manifest.stages:

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from parity.arm.matrix import TWO, make_few, require_answers_to
-from parity.device.record.answers import read_answers
+from parity.device.record.answers import begin_answers, read_answers
 from parity.device.record.journal import JOURNAL, KIT, LEFT, Entry
-from parity.device.record.kit import ARRAYS, RECORDER, read_kit
+from parity.device.record.kit import ARRAYS, BUNDLES, RECORDER, read_kit
 from parity.device.record.main import own_folder
 from parity.device.record.plan import MANIFEST, read_plan
 from parity.meta_tests.device.kits import VARIANT, changed_kit, copy_of, given, rewritten, run_recorder
 from reference.spec.errors import EXIT_NOT_JUDGED, EXIT_OK, InputError
-from reference.spec.replaced import only_writer
+from reference.spec.only_writer import only_writer
 from reference.spec.stages import CONDITIONER
 
 pytestmark = pytest.mark.xdist_group("kit")  # packed once, not once in every process
@@ -121,6 +121,12 @@ def test_answers_do_not_lie_in_the_kit_s_own_folder(kit: Path, tmp_path: Path) -
     assert run.code == EXIT_NOT_JUDGED
     assert "link: is the kit itself; choose another folder for the answers" in run.errors
     assert not (kit / JOURNAL).exists()
+
+
+@pytest.mark.parametrize("place", [f"{BUNDLES}/answers", f"{ARRAYS}/answers"])
+def test_answers_do_not_lie_in_what_the_kit_holds(kit: Path, place: str) -> None:
+    with pytest.raises(InputError, match="which would hold what is no part of it"):
+        begin_answers(read_kit(kit), kit / place)
 
 
 def test_a_linked_recorder_asks_for_its_own_kit_whatever_the_kit_is_made_of(kit: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from reference.spec.codec.recipe import MANIFEST, Shard
 from reference.spec.codec.shape import CodecShape
 from reference.spec.codec.verbs import Say
 from reference.spec.errors import InputError
-from reference.spec.replaced import only_writer
+from reference.spec.only_writer import only_writer
 from reference.spec.section import read_json
 
 SAY_EVERY_S = 10.0

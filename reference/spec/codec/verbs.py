@@ -16,7 +16,7 @@ from reference.spec.codec.sound_file import SoundFile, open_sound_file
 from reference.spec.codec.streams import audio_of, latents_of, limited_pieces
 from reference.spec.codec.windows import CHUNK_SIZE, OVERLAP, checked_chunks, sides
 from reference.spec.errors import InputError
-from reference.spec.files import check_free
+from reference.spec.files import check_file
 from reference.spec.model import ChunkSpec
 from reference.spec.tensors import Array
 
@@ -63,9 +63,9 @@ class Output:
     limit: bool = False
     force: bool = False
 
-    def check(self) -> None:
-        """Find out before long work whether it can be written. Raises InputError if not."""
-        check_free(self.path, self.force)
+    def check(self, reads: Iterable[Path]) -> None:
+        """Find out before long work whether it can be written from what it reads. Raises InputError if not."""
+        check_file(self.path, self.force, reads)
         if self.encoding not in ENCODINGS:
             raise InputError(f"encoding '{self.encoding}' is unknown; valid encodings: {', '.join(ENCODINGS)}")
 

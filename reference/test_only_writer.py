@@ -1,0 +1,97 @@
+"""A lock beside a path: held by one, removed by who holds it, and nothing of others is taken for one or deleted."""
+
+import fcntl
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from reference.spec import only_writer as module
+from reference.spec.errors import InputError
+from reference.spec.files import new_folder
+from reference.spec.only_writer import MARK, lock_of, only_writer
+
+WRITTEN_NOW = "another process is writing it"
+NO_LOCK = r"/\.out\.being-written stands where its lock belongs and is none; move that away"
+UNMADE = r"/\.out\.being-written cannot be made \(.*\); move that away or choose another path"
+
+
+def test_two_do_not_write_one_folder(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with only_writer(out):
+        assert lock_of(out).read_bytes() == MARK
+        with pytest.raises(InputError, match=WRITTEN_NOW), only_writer(out):
+            pytest.fail("both write")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("left", [b"", MARK], ids=["empty", "marked"])
+def test_the_lock_of_a_process_that_was_killed_is_taken_over(tmp_path: Path, left: bytes) -> None:
+    lock_of(tmp_path / "out").write_bytes(left)
+    with only_writer(tmp_path / "out"), pytest.raises(InputError, match=WRITTEN_NOW), only_writer(tmp_path / "out"):
+        pytest.fail("both write")
+    assert list(tmp_path.iterdir()) == []
+
+
+STRANGE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a note": (lambda path: path.write_text("mine"), NO_LOCK),
+    "what begins as ours": (lambda path: path.write_bytes(MARK + b"mine"), NO_LOCK),
+    "a pipe": (os.mkfifo, NO_LOCK),
+    "a folder": (Path.mkdir, UNMADE),
+    "a link": (lambda path: path.symlink_to("elsewhere"), UNMADE),
+}
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_what_is_no_lock_of_ours_is_kept(tmp_path: Path, name: str) -> None:
+    make, words = STRANGE[name]
+    lock = lock_of(tmp_path / "out")
+    make(lock)
+    before = lock.lstat()
+    with pytest.raises(InputError, match=f"^{tmp_path / 'out'}: .*{words}"), only_writer(tmp_path / "out"):
+        pytest.fail("work has begun")
+    assert os.path.samestat(lock.lstat(), before)
+    assert [path.name for path in tmp_path.iterdir()] == [lock.name]
+
+
+@pytest.mark.parametrize("make", [lambda path: path.write_text("mine"), Path.touch, Path.mkdir], ids=["note", "empty", "folder"])
+def test_locks_of_other_programs_are_none_of_ours(tmp_path: Path, make: Callable[[Path], object]) -> None:
+    other = tmp_path / ".out.lock"
+    make(other)
+    with new_folder(tmp_path / "out", "report", force=False):
+        pass
+    assert other.exists()
+
+
+def test_a_lock_that_was_removed_before_it_was_held_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock, hold = lock_of(tmp_path / "out"), module._hold
+    opened: list[int] = []
+
+    def late(handle: int, path: Path) -> None:
+        if not opened:
+            lock.unlink()
+        opened.append(handle)
+        hold(handle, path)
+
+    monkeypatch.setattr(module, "_hold", late)
+    with only_writer(tmp_path / "out"):
+        assert (len(opened), lock.read_bytes()) == (2, MARK)
+
+
+def test_what_stands_there_instead_by_now_is_kept(tmp_path: Path) -> None:
+    lock = lock_of(tmp_path / "out")
+    with only_writer(tmp_path / "out"):
+        lock.unlink()
+        lock.write_text("mine")
+    assert lock.read_text() == "mine"
+
+
+def test_where_nothing_can_be_locked_work_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unable(handle: int, how: int) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(fcntl, "flock", unable)
+    with only_writer(tmp_path / "out"):
+        assert lock_of(tmp_path / "out").exists()
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,242 @@
+"""Where something can be written is found out before work, by trying what its end will do; nothing is lost by the trial."""
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import NoReturn
+
+import pytest
+
+from reference.spec import replaced
+from reference.spec.errors import EXIT_NOT_JUDGED, InputError, exit_with_one_line
+from reference.spec.files import check_file, check_filled, check_folder, new_file, new_folder
+
+CONTENT = "ours.txt"
+
+# What stands where a file is to be written. The device is reached by a link: what is tried here never touches it.
+NO_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a folder": (Path.mkdir, "is a folder; expected a file to write"),
+    "a pipe": (os.mkfifo, "is a pipe or a device; expected a file to write"),
+    "a link to a folder": (lambda path: path.symlink_to(path.parent), "is a folder"),
+    "a link to a device": (lambda path: path.symlink_to("/dev/full"), "is a pipe or a device"),
+}
+
+
+@pytest.mark.parametrize("force", [True, False])
+@pytest.mark.parametrize("name", NO_FILES)
+def test_only_a_file_is_replaced_by_one(tmp_path: Path, name: str, force: bool) -> None:
+    make, words = NO_FILES[name]
+    path = tmp_path / "a.md"
+    make(path)
+    before = path.lstat()
+    with pytest.raises(InputError, match=f"^{path}: {words}"):
+        check_file(path, force, reads=())
+    with pytest.raises(InputError, match=f"^{path}: {words}"), new_file(path, force):
+        pytest.fail("work has begun")
+    assert os.path.samestat(path.lstat(), before)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_became_no_file_while_one_was_written_is_kept(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="a pipe or a device"), new_file(tmp_path / "a.md", force=True):
+        os.mkfifo(tmp_path / "a.md")
+    assert [path.is_fifo() for path in tmp_path.iterdir()] == [True]
+
+
+@pytest.mark.parametrize("name", ["a.wav", "new/b.wav"])
+def test_a_file_is_written_and_replaced(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    for text, force in (("first", False), ("second", True)):
+        check_file(path, force, reads=[None])
+        with new_file(path, force) as file:
+            file.write_text(text)
+        assert [one.read_text() for one in tmp_path.rglob("*") if one.is_file()] == [text]
+
+
+@pytest.mark.parametrize("there", ["a file", "a link", "a folder"])
+def test_what_is_tried_stays_as_it_is(tmp_path: Path, there: str) -> None:
+    path = tmp_path / "out"
+    if there == "a folder":
+        with new_folder(path, "report", force=False) as folder:
+            (folder / CONTENT).write_text("ours")
+    else:
+        (tmp_path / "target").write_text("ours")
+        path.symlink_to("target") if there == "a link" else os.replace(tmp_path / "target", path)
+    before, names = path.lstat(), sorted(tmp_path.rglob("*"))
+    if there == "a folder":
+        check_folder(path, "report", force=True)
+    else:
+        check_file(path, force=True, reads=())
+    assert os.path.samestat(path.lstat(), before)
+    assert sorted(tmp_path.rglob("*")) == names
+
+
+REFUSED = {errno.EPERM: "Operation not permitted", errno.EBUSY: "Device or resource busy", errno.EROFS: "Read-only file system"}
+CHECKS: dict[str, Callable[[Path], None]] = {
+    "a file": lambda path: check_file(path, force=True, reads=()),
+    "a folder": lambda path: check_folder(path, "report", force=True),
+}
+
+
+def made(tmp_path: Path, what: str) -> Path:
+    """An empty file or folder, reached by a link if it is a folder."""
+    there = tmp_path / "there"
+    if what == "a file":
+        there.touch()
+        return there
+    there.mkdir()
+    (tmp_path / "link").symlink_to("there")
+    return tmp_path / "link"
+
+
+@pytest.mark.parametrize("what", CHECKS)
+@pytest.mark.parametrize("number", REFUSED)
+def test_what_cannot_be_moved_away_is_told_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, what: str
+) -> None:
+    """A mount, what is immutable, somebody else's folder in a sticky one: the system is made to say so."""
+    path, rename = made(tmp_path, what), os.rename
+
+    def refusing(source: Path, target: Path) -> None:
+        if Path(source) == tmp_path / "there":
+            raise OSError(number, os.strerror(number))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", refusing)
+    with pytest.raises(InputError) as told:
+        CHECKS[what](path)
+    assert str(told.value) == f"{path}: cannot be replaced ({REFUSED[number]}); choose another path, or remove it"
+    assert {one.name for one in tmp_path.iterdir()} <= {"there", "link"}
+
+
+def test_a_system_that_moves_it_all_the_same_moves_it_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, rename = made(tmp_path, "a folder"), os.rename
+
+    def obliging(source: Path, target: Path) -> None:
+        shutil.rmtree(target, ignore_errors=True)
+        rename(source, target)
+
+    (path / CONTENT).write_text("ours")
+    monkeypatch.setattr(os, "rename", obliging)
+    replaced.require_movable(tmp_path / "there", path)
+    assert [one.name for one in sorted(tmp_path.iterdir())] == ["link", "there"]
+    assert (path / CONTENT).read_text() == "ours"
+
+
+@pytest.mark.parametrize("what", CHECKS)
+def test_a_mount_of_the_same_disk_is_told_before_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    (tmp_path / "a b").mkdir()
+    path = made(tmp_path / "a b", what)
+    mounts = tmp_path / "mountinfo"
+    there = str(tmp_path / "a b" / "there").replace(" ", "\\040")
+    mounts.write_text(f"22 1 254:0 / / rw - ext4 /dev/vda rw\n31 22 254:0 /src {there} rw - ext4 /dev/vda rw\n")
+    monkeypatch.setattr(replaced, "MOUNTS", mounts)
+    with pytest.raises(InputError, match=f"^{path}: is a mount, which cannot be replaced"):
+        CHECKS[what](path)
+
+
+@pytest.mark.parametrize("call", ["tempfile.mkstemp", "os.replace"])
+@pytest.mark.parametrize("check", [*CHECKS.values(), partial(check_filled, reads=())], ids=[*CHECKS, "a folder to fill"])
+def test_where_nothing_can_be_made_or_renamed_it_is_told_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, check: Callable[[Path], None], call: str
+) -> None:
+    def refusing(*_: object, **__: object) -> NoReturn:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(call, refusing)
+    with pytest.raises(InputError, match=rf"^{tmp_path / 'new' / 'out'}: cannot be made \(Read-only file system\)"):
+        check(tmp_path / "new" / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_filled_is_one(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="file: is no folder; expected one to fill"):
+        check_filled(tmp_path / "file", reads=())
+
+
+def test_a_disk_that_is_full_is_told_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=2**20))
+    with pytest.raises(InputError, match="out: 1 MiB are free there"), new_folder(tmp_path / "out", "report", force=False):
+        pytest.fail("work has begun")
+
+
+def test_a_disk_that_becomes_full_is_told_by_the_path_that_was_asked_for(tmp_path: Path) -> None:
+    def fill() -> None:
+        with new_folder(tmp_path / "out", "report", force=False) as folder:
+            (folder / CONTENT).write_text("half")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(InputError, match=rf"out: cannot be written .*{tempfile.gettempdir()} \(TMPDIR\)"):
+        fill()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_said_of_the_file_that_is_written(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"z\.npy: cannot be written"), new_file(tmp_path / "z.npy", force=False):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_elsewhere_a_full_disk_names_the_temporary_folder(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", "/full")
+    with pytest.raises(SystemExit) as left, exit_with_one_line():
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert left.value.code == EXIT_NOT_JUDGED
+    assert capsys.readouterr().err.startswith("error: /full (TMPDIR) or where it writes: No space left on device; free some")
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for temporary files."""
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    return tmp_path / "temporary"
+
+
+def test_a_temporary_disk_that_is_full_is_told_before_any_work(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=2**20 if path == temporary else 2**40))
+    told = rf"^{temporary} \(TMPDIR\): 1 MiB are free there, expected 64 at least; free some space, or set TMPDIR"
+    with pytest.raises(InputError, match=told), new_folder(temporary.parent / "out", "report", force=False):
+        pytest.fail("work has begun")
+
+
+def test_where_no_temporary_file_can_be_made_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none() -> NoReturn:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in [...]")
+
+    monkeypatch.setattr(tempfile, "gettempdir", none)
+    monkeypatch.setenv("TMPDIR", "/full")
+    with pytest.raises(InputError, match=r"^/full \(TMPDIR\): No usable temporary directory"):
+        check_folder(tmp_path / "out", "report", force=False)
+
+
+def copied(source: Path, target: Path) -> NoReturn:
+    """What a copy says on a full disk: what it reads first, and then what it writes."""
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(source), None, str(target))
+
+
+def test_a_copy_that_fills_the_temporary_disk_names_it(temporary: Path) -> None:
+    source = temporary.parent / "int8" / "dit.tflite"
+    told = rf"^{temporary} \(TMPDIR\): No space left on device; free some space, or set TMPDIR"
+    with pytest.raises(InputError, match=told), new_folder(temporary.parent / "out", "report", force=False):
+        copied(source, temporary / "tmp1" / "dit.tflite")
+    told = r"out: cannot be written \(.*/half: No space"
+    with pytest.raises(InputError, match=told), new_folder(temporary.parent / "out", "report", force=False) as folder:
+        copied(source, folder / "half")
+
+
+@pytest.mark.parametrize(("target", "told"), [("{temporary}/1/dit.tflite", "{temporary} (TMPDIR)"), ("/disk/out", "/disk/out")])
+def test_elsewhere_a_copy_names_what_it_writes(
+    temporary: Path, capsys: pytest.CaptureFixture[str], target: str, told: str
+) -> None:
+    with pytest.raises(SystemExit), exit_with_one_line():
+        copied(Path("int8/dit.tflite"), Path(target.format(temporary=temporary)))
+    assert capsys.readouterr().err.startswith(f"error: {told.format(temporary=temporary)}: No space left on device; free some")
