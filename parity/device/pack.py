@@ -70,7 +70,7 @@ class Packed:
 
 def pack(options: PackOptions, store: Store, say: Say) -> Packed:
     """Write a kit, whole or not at all. Raises InputError for bad input, and where limits would let a fault pass."""
-    case_ids(options.cases)
+    case_ids(options.cases)  # tells an unknown one, before minutes go into limits
     with new_folder(options.out, "kit", options.force, (options.model, *options.bundles)) as folder:
         bundles = given_bundles(options.bundles, options.model)
         _require_packable(bundles)

@@ -136,9 +136,10 @@ def _out_of_memory(error: BaseException) -> str:
 
 
 def _leave(line: str, code: int = EXIT_NOT_JUDGED) -> NoReturn:
+    told = one_line(line)
     with suppress(OSError):  # of a terminal that is closed
-        print(one_line(line), file=sys.stderr)
-    raise Left(one_line(line), code) from None
+        print(told, file=sys.stderr)
+    raise Left(told, code) from None
 
 
 def _fault(error: BaseException, at_fault: str) -> str:
