@@ -3,17 +3,15 @@
 import errno
 import os
 import shutil
-import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import NoReturn
 
 import pytest
 
 from reference.spec import replaced
-from reference.spec.errors import EXIT_NOT_JUDGED, InputError, exit_with_one_line
+from reference.spec.errors import InputError
 from reference.spec.files import check_file, check_filled, check_folder, new_file, new_folder
 
 CONTENT = "ours.txt"
@@ -136,12 +134,46 @@ def test_a_mount_of_the_same_disk_is_told_before_work(tmp_path: Path, monkeypatc
     there = str(tmp_path / "a b" / "there").replace(" ", "\\040")
     mounts.write_text(f"22 1 254:0 / / rw - ext4 /dev/vda rw\n31 22 254:0 /src {there} rw - ext4 /dev/vda rw\n")
     monkeypatch.setattr(replaced, "MOUNTS", mounts)
-    with pytest.raises(InputError, match=f"^{path}: is a mount, which cannot be replaced"):
-        CHECKS[what](path)
+    (tmp_path / "by a link").symlink_to("a b")
+    for asked in (path, tmp_path / "by a link" / path.name):
+        with pytest.raises(InputError, match=f"^{asked}: is a mount, which cannot be replaced"):
+            CHECKS[what](asked)
+
+
+FILLED: dict[str, Callable[[Path], None]] = {**CHECKS, "a folder to fill": partial(check_filled, reads=())}
+
+
+@pytest.mark.parametrize("place", ["out", "far/in/out"])
+@pytest.mark.parametrize("check", FILLED.values(), ids=FILLED)
+def test_below_a_link_to_nothing_it_is_told_before_any_work(tmp_path: Path, check: Callable[[Path], None], place: str) -> None:
+    (link := tmp_path / "link").symlink_to("gone")
+    told = f"^{link / place}: {link} is a link to gone, which is not there; remove it or choose another path"
+    with pytest.raises(InputError, match=told):
+        check(link / place)
+    with pytest.raises(InputError, match=told), new_file(link / place, force=True):
+        pytest.fail("work has begun")
+    assert list(tmp_path.iterdir()) == [link]
+
+
+def test_a_link_is_replaced_and_not_what_it_leads_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which may be what nobody can move; it stays as it is."""
+    path, rename = made(tmp_path, "a file").with_name("link"), os.rename
+    path.symlink_to("there")
+
+    def refusing(source: Path, target: Path) -> None:
+        if Path(source) == tmp_path / "there":
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", refusing)
+    check_file(path, force=True, reads=())
+    with new_file(path, force=True) as file:
+        file.write_text("ours")
+    assert (path.is_symlink(), (tmp_path / "there").read_bytes()) == (False, b"")
 
 
 @pytest.mark.parametrize("call", ["tempfile.mkstemp", "os.replace"])
-@pytest.mark.parametrize("check", [*CHECKS.values(), partial(check_filled, reads=())], ids=[*CHECKS, "a folder to fill"])
+@pytest.mark.parametrize("check", FILLED.values(), ids=FILLED)
 def test_where_nothing_can_be_made_or_renamed_it_is_told_before_any_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, check: Callable[[Path], None], call: str
 ) -> None:
@@ -158,85 +190,3 @@ def test_a_folder_that_is_filled_is_one(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="file: is no folder; expected one to fill"):
         check_filled(tmp_path / "file", reads=())
-
-
-def test_a_disk_that_is_full_is_told_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=2**20))
-    with pytest.raises(InputError, match="out: 1 MiB are free there"), new_folder(tmp_path / "out", "report", force=False):
-        pytest.fail("work has begun")
-
-
-def test_a_disk_that_becomes_full_is_told_by_the_path_that_was_asked_for(tmp_path: Path) -> None:
-    def fill() -> None:
-        with new_folder(tmp_path / "out", "report", force=False) as folder:
-            (folder / CONTENT).write_text("half")
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    with pytest.raises(InputError, match=rf"out: cannot be written .*{tempfile.gettempdir()} \(TMPDIR\)"):
-        fill()
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_full_disk_is_said_of_the_file_that_is_written(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"z\.npy: cannot be written"), new_file(tmp_path / "z.npy", force=False):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_elsewhere_a_full_disk_names_the_temporary_folder(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TMPDIR", "/full")
-    with pytest.raises(SystemExit) as left, exit_with_one_line():
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    assert left.value.code == EXIT_NOT_JUDGED
-    assert capsys.readouterr().err.startswith("error: /full (TMPDIR) or where it writes: No space left on device; free some")
-
-
-@pytest.fixture
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder for temporary files."""
-    (tmp_path / "temporary").mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
-    return tmp_path / "temporary"
-
-
-def test_a_temporary_disk_that_is_full_is_told_before_any_work(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=2**20 if path == temporary else 2**40))
-    told = rf"^{temporary} \(TMPDIR\): 1 MiB are free there, expected 64 at least; free some space, or set TMPDIR"
-    with pytest.raises(InputError, match=told), new_folder(temporary.parent / "out", "report", force=False):
-        pytest.fail("work has begun")
-
-
-def test_where_no_temporary_file_can_be_made_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def none() -> NoReturn:
-        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in [...]")
-
-    monkeypatch.setattr(tempfile, "gettempdir", none)
-    monkeypatch.setenv("TMPDIR", "/full")
-    with pytest.raises(InputError, match=r"^/full \(TMPDIR\): No usable temporary directory"):
-        check_folder(tmp_path / "out", "report", force=False)
-
-
-def copied(source: Path, target: Path) -> NoReturn:
-    """What a copy says on a full disk: what it reads first, and then what it writes."""
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(source), None, str(target))
-
-
-def test_a_copy_that_fills_the_temporary_disk_names_it(temporary: Path) -> None:
-    source = temporary.parent / "int8" / "dit.tflite"
-    told = rf"^{temporary} \(TMPDIR\): No space left on device; free some space, or set TMPDIR"
-    with pytest.raises(InputError, match=told), new_folder(temporary.parent / "out", "report", force=False):
-        copied(source, temporary / "tmp1" / "dit.tflite")
-    told = r"out: cannot be written \(.*/half: No space"
-    with pytest.raises(InputError, match=told), new_folder(temporary.parent / "out", "report", force=False) as folder:
-        copied(source, folder / "half")
-
-
-@pytest.mark.parametrize(("target", "told"), [("{temporary}/1/dit.tflite", "{temporary} (TMPDIR)"), ("/disk/out", "/disk/out")])
-def test_elsewhere_a_copy_names_what_it_writes(
-    temporary: Path, capsys: pytest.CaptureFixture[str], target: str, told: str
-) -> None:
-    with pytest.raises(SystemExit), exit_with_one_line():
-        copied(Path("int8/dit.tflite"), Path(target.format(temporary=temporary)))
-    assert capsys.readouterr().err.startswith(f"error: {told.format(temporary=temporary)}: No space left on device; free some")

@@ -68,6 +68,9 @@ def _free(path: Path, folder: Path, force: bool) -> Path:
     without `force`."""
     if os.path.lexists(path) and not force:
         raise InputError(f"{path}: already exists; choose another path or pass --force")
+    if broken := next((parent for parent in path.parents if parent.is_symlink() and not parent.exists()), None):
+        told = f"{broken} is a link to {broken.readlink()}, which is not there"
+        raise InputError(f"{path}: {told}; remove it or choose another path")
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
     if not existing.is_dir():
         raise InputError(f"{path}: {existing} is not a folder; choose another path")
