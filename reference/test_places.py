@@ -3,7 +3,9 @@
 import errno
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -140,6 +142,10 @@ def test_a_mount_of_the_same_disk_is_told_before_work(tmp_path: Path, monkeypatc
             CHECKS[what](asked)
 
 
+def refusing(*_: object, **__: object) -> NoReturn:
+    raise OSError(errno.EROFS, os.strerror(errno.EROFS), "a name that nobody chose")
+
+
 FILLED: dict[str, Callable[[Path], None]] = {**CHECKS, "a folder to fill": partial(check_filled, reads=())}
 
 
@@ -177,16 +183,57 @@ def test_a_link_is_replaced_and_not_what_it_leads_to(tmp_path: Path, monkeypatch
 def test_where_nothing_can_be_made_or_renamed_it_is_told_before_any_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, check: Callable[[Path], None], call: str
 ) -> None:
-    def refusing(*_: object, **__: object) -> NoReturn:
-        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
-
     monkeypatch.setattr(call, refusing)
     with pytest.raises(InputError, match=rf"^{tmp_path / 'new' / 'out'}: cannot be made \(Read-only file system\)"):
         check(tmp_path / "new" / "out")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_is_filled_is_one(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="file: is no folder; expected one to fill"):
-        check_filled(tmp_path / "file", reads=())
+NEW: dict[str, Callable[[Path], AbstractContextManager[Path]]] = {
+    "a file": lambda path: new_file(path, force=True),
+    "a folder": lambda path: new_folder(path, "report", force=True),
+}
+MADE_BY = {"a file": "tempfile.mkstemp", "a folder": "tempfile.mkdtemp"}
+
+
+@pytest.mark.parametrize("call", ["what makes it", "os.replace"])
+@pytest.mark.parametrize("what", NEW)
+def test_what_is_refused_all_the_same_is_said_of_the_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, call: str
+) -> None:
+    """As by a disk that became read-only after it was tried."""
+    out = tmp_path / "new" / "out"
+    if call == "what makes it":
+        monkeypatch.setattr(MADE_BY[what], refusing)
+    with pytest.raises(InputError, match=rf"^{out}: cannot be made \(Read-only file system\)"), NEW[what](out):
+        monkeypatch.setattr("os.replace", refusing)
+    assert list(out.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("what", NEW)
+def test_another_error_of_the_work_is_left_as_it_is(tmp_path: Path, what: str) -> None:
+    with pytest.raises(OSError, match="a name that nobody chose"), NEW[what](tmp_path / "out"):
+        refusing()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("what", NEW)
+def test_what_is_written_others_can_read(tmp_path: Path, what: str) -> None:
+    with NEW[what](tmp_path / "out"):
+        pass
+    assert (tmp_path / "out").stat().st_mode & 0o777 == (0o644 if what == "a file" else 0o755)
+
+
+@pytest.mark.parametrize("make", [Path.touch, lambda path: path.symlink_to("gone")], ids=["a file", "a link to nothing"])
+def test_a_folder_that_is_filled_is_one(tmp_path: Path, make: Callable[[Path], object]) -> None:
+    make(tmp_path / "there")
+    with pytest.raises(InputError, match="there: is no folder; expected one to fill"):
+        check_filled(tmp_path / "there", reads=())
+
+
+def test_a_folder_that_takes_no_files_is_not_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (out := tmp_path / "out").mkdir()
+    mkstemp = tempfile.mkstemp
+    monkeypatch.setattr(tempfile, "mkstemp", lambda dir, **named: (refusing if dir == out else mkstemp)(dir=dir, **named))
+    with pytest.raises(InputError, match=rf"^{out}: cannot be made \(Read-only file system\)"):
+        check_filled(out, reads=())

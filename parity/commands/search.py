@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from parity.search.asking import Asker
     from parity.search.search import Found
 
+SENSITIVITIES: Kind = "table of sensitivities"  # what each command writes, found out before work and noted behind it
+SEARCH: Kind = "search"
+
 
 @takes_options(SearchOptions)
 def sensitivity_command(
@@ -38,10 +41,10 @@ def sensitivity_command(
     from parity.search.tables import CELL_COLUMNS, cell_rows
     from parity.search.written import write_sensitivity
 
-    console, asked = wide_console(), options.checked(rounds, "table of sensitivities")
+    console, asked = wide_console(), options.checked(rounds, SENSITIVITIES)
     with show_progress(console) as say, session(asked, say) as opened:
         found = sensitivities(opened.asker, opened.question, opened.groups, opened.schemes)
-        _write(partial(write_sensitivity, found), "table of sensitivities", options, console)
+        _write(partial(write_sensitivity, found), SENSITIVITIES, options, console)
     show_table(console, _table(CELL_COLUMNS[:-2], cell_rows(found)))
     _end(opened.asker, console)
 
@@ -78,7 +81,7 @@ def search_command(
 
     if objective not in OBJECTIVES:
         raise InputError(f"objective '{objective}' is unknown; valid objectives: {', '.join(OBJECTIVES)}")
-    console, asked = wide_console(), options.checked(rounds if objective == LATENCY else 0, "search")
+    console, asked = wide_console(), options.checked(rounds if objective == LATENCY else 0, SEARCH)
     held = chosen_policy(policy, date.today(), made_here=False)
     wanted = Wanted(policy=held, objective=objective, budget=budget, seed=options.seed, most_points=points)
     with show_progress(console) as say, session(asked, say) as opened:
@@ -88,7 +91,7 @@ def search_command(
             store=user_store(options.no_cache), say=say,
         )  # fmt: skip
         found = run_search(opened.asker, alone, proposer_for(alone, wanted, study), wanted, gate)
-        _write(partial(write_search, found), "search", options, console)
+        _write(partial(write_search, found), SEARCH, options, console)
     _show_search(found, console)
     _end(opened.asker, console)
     raise typer.Exit(EXIT_OK if found.points else EXIT_REFUSE)
