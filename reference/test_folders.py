@@ -47,6 +47,8 @@ STRANGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "no list": (lambda folder: (folder / WRITTEN).unlink(), f"inside/{CONTENT}"),
     "a damaged list": (lambda folder: (folder / WRITTEN).write_text("{"), f"inside/{CONTENT}"),
     "another list": (lambda folder: (folder / WRITTEN).write_text('{"files": 3}'), f"inside/{CONTENT}"),
+    "a list of nothing": (lambda folder: (folder / WRITTEN).write_text('{"kind": "report"}'), f"inside/{CONTENT}"),
+    "a list without end": (lambda folder: (folder / WRITTEN).write_text("[" * 100_000), f"inside/{CONTENT}"),
     "many": (lambda folder: [(folder / f"{n}").write_text("") for n in range(5)], "0, 1, 2 and 2 more"),
 }
 
@@ -148,6 +150,11 @@ OLD: dict[str, tuple[tuple[str, ...], Kind | None]] = {
     "bundle": (("manifest.json", "dit.tflite"), "bundle"),
     "model": (("model_config.json", "t5/config.json"), "model"),
     "kit": (("manifest.json", "record.pyz", "bundles/int8/manifest.json"), "kit"),
+    "search": (("search.json", "recipes/mix.json"), "search"),
+    "sensitivities": (("sensitivity.json", "sensitivity.html"), "table of sensitivities"),
+    "goldens": (("goldens.npz", "index.json"), "set of goldens"),
+    "emulators": (("qemu-aarch64", "qemu-x86_64"), "set of emulators"),
+    "for Arm": (("python", "root/lib/libc.so.6"), "Python for Arm"),
     "of sounds": (("0000-drum.wav",), None),
     "of bundles, far inside": (("made/fp32/manifest.json",), None),
 }

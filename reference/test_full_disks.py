@@ -87,6 +87,18 @@ def test_a_copy_that_fills_the_temporary_disk_names_it(temporary: Path) -> None:
     told = r"out: cannot be written \(.*/half: No space"
     with pytest.raises(InputError, match=told), new_folder(temporary.parent / "out", "report", force=False) as folder:
         copied(source, folder / "half")
+    with pytest.raises(InputError, match=told), new_folder(temporary / "out", "report", force=False) as folder:
+        copied(source, folder / "half")  # it lies among temporary files itself
+
+
+def test_a_place_that_is_told_in_bytes_is_named(temporary: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = rf"^{temporary} \(TMPDIR\): No space left on device"
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fsencode(temporary / "half"))
+    with pytest.raises(InputError, match=told), new_file(temporary.parent / "out", force=False):
+        raise full
+    with pytest.raises(SystemExit), exit_with_one_line():
+        raise full
+    assert capsys.readouterr().err.startswith(f"error: {temporary} (TMPDIR): No space left on device")
 
 
 @pytest.mark.parametrize(("target", "told"), [("{temporary}/1/dit.tflite", "{temporary} (TMPDIR)"), ("/disk/out", "/disk/out")])

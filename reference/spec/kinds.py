@@ -42,7 +42,7 @@ def note_written(folder: Path, kind: Kind) -> None:
 
 def written_in(folder: Path) -> Written | None:
     """What the list in it says; None where there is none, or none that can be read."""
-    with suppress(OSError, ValueError, KeyError, TypeError):
+    with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
         content = json.loads((folder / WRITTEN).read_text(encoding="utf-8"))
         names = frozenset(map(str, content["files"]))
         return Written(str(content["kind"]) if "kind" in content else _told_by(names), names)
