@@ -71,8 +71,13 @@ def test_what_came_while_it_was_written_is_kept(written: Path) -> None:
     assert (written / "note.txt").read_text() == "mine"
 
 
-def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
+@pytest.mark.parametrize("kind", ["report", "kit", None])
+def test_an_empty_folder_is_filled_whatever_it_was(tmp_path: Path, kind: Kind | None) -> None:
+    if kind is None:
+        (tmp_path / "out").mkdir()
+    else:
+        write(tmp_path / "out", kind=kind)
+        shutil.rmtree(tmp_path / "out" / "inside")
     write(tmp_path / "out")
     assert (tmp_path / "out" / "inside" / CONTENT).exists()
 

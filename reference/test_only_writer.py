@@ -29,8 +29,10 @@ def test_two_do_not_write_one_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize("left", [b"", MARK], ids=["empty", "marked"])
 def test_the_lock_of_a_process_that_was_killed_is_taken_over(tmp_path: Path, left: bytes) -> None:
     lock_of(tmp_path / "out").write_bytes(left)
-    with only_writer(tmp_path / "out"), pytest.raises(InputError, match=WRITTEN_NOW), only_writer(tmp_path / "out"):
-        pytest.fail("both write")
+    with only_writer(tmp_path / "out"):
+        assert lock_of(tmp_path / "out").read_bytes() == MARK  # so that it is taken over again, were this one killed
+        with pytest.raises(InputError, match=WRITTEN_NOW), only_writer(tmp_path / "out"):
+            pytest.fail("both write")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -79,12 +81,30 @@ def test_a_lock_that_was_removed_before_it_was_held_is_made_again(tmp_path: Path
         assert (len(opened), lock.read_bytes()) == (2, MARK)
 
 
-def test_what_stands_there_instead_by_now_is_kept(tmp_path: Path) -> None:
+INSTEAD: dict[str, Callable[[Path], object]] = {
+    "a note": lambda lock: lock.write_text("mine"),
+    "a link to it": lambda lock: lock.symlink_to("moved"),
+}
+
+
+@pytest.mark.parametrize("make", INSTEAD.values(), ids=INSTEAD)
+def test_what_stands_there_instead_by_now_is_kept(tmp_path: Path, make: Callable[[Path], object]) -> None:
     lock = lock_of(tmp_path / "out")
     with only_writer(tmp_path / "out"):
-        lock.unlink()
-        lock.write_text("mine")
-    assert lock.read_text() == "mine"
+        lock.rename(tmp_path / "moved")
+        make(lock)
+        before = lock.lstat()
+    assert os.path.samestat(lock.lstat(), before)
+
+
+def test_no_lock_stays_open(tmp_path: Path) -> None:
+    out, opened = tmp_path / "out", len(os.listdir("/dev/fd"))
+    with only_writer(out), pytest.raises(InputError, match=WRITTEN_NOW), only_writer(out):
+        pytest.fail("both write")
+    lock_of(out).write_text("mine")
+    with pytest.raises(InputError, match="and is none"), only_writer(out):
+        pytest.fail("work has begun")
+    assert len(os.listdir("/dev/fd")) == opened
 
 
 def test_where_nothing_can_be_locked_work_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

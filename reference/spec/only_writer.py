@@ -35,7 +35,7 @@ def only_writer(path: Path) -> Iterator[None]:
 
 def _opened(lock: Path, path: Path) -> int:
     try:
-        return os.open(lock, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
+        return os.open(lock, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o644)
     except OSError as error:
         raise InputError(f"{path}: {lock} cannot be made ({error.strerror}); move that away or choose another path") from None
 

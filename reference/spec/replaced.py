@@ -23,7 +23,7 @@ def require_replaceable(asked: Path, kind: Kind) -> None:
     """Raise InputError for what is there and is no folder that another of its kind may replace, or holds files that were not
     written here."""
     path = Path(os.path.realpath(asked))
-    if not path.name or path in (Path.cwd(), *Path.cwd().parents):
+    if path in (Path.cwd(), *Path.cwd().parents):
         raise InputError(f"{asked}: is the folder you are in, or one around it; name a folder of its own")
     if asked.is_symlink() and not path.exists():
         raise InputError(f"{asked}: is a link to {asked.readlink()}, which is not there; remove it or choose another path")

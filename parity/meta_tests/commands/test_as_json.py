@@ -20,7 +20,7 @@ from parity.meta_tests.report.sample import CHECK, sample
 from parity.report.as_json import to_json
 from parity.report.report import Report
 from reference.command_line import AS_JSON
-from reference.spec.errors import InputError
+from reference.spec.errors import NOBODY_READS, InputError
 
 FAILED = replace(CHECK, value=math.nan)
 REFUSED = sample(checks=[FAILED])
@@ -199,3 +199,14 @@ def test_a_fault_nobody_foresaw_is_told_to_programs_too(monkeypatch: pytest.Monk
     assert result.exit_code == 2
     told = json.loads(result.stdout)["error"]
     assert "this is a fault of the gate, not of what it was given (ZeroDivisionError: of a kind)" in told
+
+
+def test_where_nobody_reads_what_else_is_told_programs_are_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Standard error is closed; what stands in for standard output meanwhile is no file."""
+
+    def unread(*_: object) -> Report:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(GATE["work"], unread)
+    result = CliRunner().invoke(app, [*GATE["arguments"], "--json"])
+    assert (result.exit_code, json.loads(result.stdout)) == (2, {"error": NOBODY_READS.removeprefix("error: ")})
