@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import pytest
 
-from reference.spec.errors import EXIT_NOT_JUDGED, InputError, exit_with_one_line
+from reference.spec.errors import EXIT_NOT_JUDGED, InputError, exit_with_one_line, is_temporary
 from reference.spec.files import check_folder, new_file, new_folder
 
 CONTENT = "ours.txt"
@@ -108,3 +108,14 @@ def test_elsewhere_a_copy_names_what_it_writes(
     with pytest.raises(SystemExit), exit_with_one_line():
         copied(Path("int8/dit.tflite"), Path(target.format(temporary=temporary)))
     assert capsys.readouterr().err.startswith(f"error: {told.format(temporary=temporary)}: No space left on device; free some")
+
+
+@pytest.mark.parametrize("place", ["temporary", "link"])
+@pytest.mark.parametrize("asked", ["temporary", "link"])
+def test_a_temporary_file_is_one_by_a_link_too(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch, asked: str, place: str
+) -> None:
+    (temporary.parent / "link").symlink_to("temporary")
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary.parent / asked))
+    assert is_temporary(temporary.parent / place / "in" / "a.npy")
+    assert not is_temporary(temporary.parent / "a.npy")
