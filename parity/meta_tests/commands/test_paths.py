@@ -14,6 +14,8 @@ import parity.__main__
 import reference.__main__
 from fixtures import TINY_MODEL_DIR
 from litert_pipeline.bundle import MANIFEST_NAME
+from reference.spec.errors import InputError
+from reference.spec.prompt import Tokenizer
 
 SAID = "this name cannot be told to a runtime, which takes UTF-8 alone; copy it to a path of plain letters, or set PYTHONUTF8=1"
 OUT = "out"
@@ -76,3 +78,10 @@ def test_a_model_whose_name_is_no_utf8(verb: str, tmp_path: Path, monkeypatch: p
     monkeypatch.chdir(tmp_path)
     code, line = said(OF_MODELS[verb], Path(shutil.copytree(TINY_MODEL_DIR, not_utf8(tmp_path, b"m"))))
     assert (code, f"m\N{REPLACEMENT CHARACTER}: {SAID}" in line) == (2, True), line
+
+
+def test_a_tokenizer_whose_name_is_no_utf8(tmp_path: Path) -> None:
+    path = not_utf8(tmp_path, b"spiece")
+    path.write_bytes(b"a vocabulary")
+    with pytest.raises(InputError, match=SAID):
+        Tokenizer(path)
