@@ -45,7 +45,7 @@ def model_files(folder: Path, suffixes: Collection[str]) -> list[Path]:
     there is no folder, none. Raises InputError for a path that no runtime can be told."""
     named = (path for path in sorted(folder.glob("*")) if path.suffix in suffixes and not path.name.startswith("."))
     found = [path for path in named if path.is_file()]
-    for path in (folder, *found):
+    for path in found:
         require_text(path)
     return found
 

@@ -141,6 +141,7 @@ MISTYPED = {
     "no number": (["verify-wav", "w", "--prompt", "p", "--seed", "0", "--seconds", "nan", "--json"], "for '--seconds'"),
     "a value of the option itself": (["gate", "--json=yes"], "Option '--json' does not take a value"),
     "a verb that is not there": (["nosuch", "--json"], "No such command 'nosuch'"),
+    "lines in what is too much": (["gate", "--json", "a\n::error::b"], "Got unexpected extra argument (a\\n::error::b)"),
     "lines in a name": (["gate", "--no\n::error::x", "--json"], "No such option: --no\\"),
 }
 

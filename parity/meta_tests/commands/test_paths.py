@@ -84,4 +84,4 @@ def test_a_tokenizer_whose_name_is_no_utf8(tmp_path: Path) -> None:
     path = not_utf8(tmp_path, b"spiece")
     path.write_bytes(b"a vocabulary")
     with pytest.raises(InputError, match=SAID):
-        Tokenizer(path)
+        Tokenizer(path, max_length=8)
