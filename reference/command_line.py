@@ -14,7 +14,7 @@ from typing import Any, cast, get_type_hints
 import typer
 from typer.core import TyperGroup
 
-from reference.spec.errors import EXIT_NOT_JUDGED, TRACEBACK, InputError, Left, exit_with_one_line, one_line
+from reference.spec.errors import EXIT_NOT_JUDGED, TRACEBACK, InputError, Left, exit_with_one_line
 from reference.spec.privacy import forbid_telemetry
 
 AS_JSON, JSON_OPTION = "as_json", "--json"  # of commands that print JSON for programs: parameter, and how it is given
@@ -48,7 +48,7 @@ class _Commands(TyperGroup):
             if isinstance(left.__context__, BrokenPipeError):
                 raise SystemExit(EXIT_NOT_JUDGED) from None
             if isinstance(left.__context__, _USAGE_ERROR) and _asks_for_json(sys.argv[1:] if args is None else args):
-                _print_json({ERROR: one_line(cast(typer.BadParameter, left.__context__).format_message())})
+                _print_json({ERROR: cast(typer.BadParameter, left.__context__).format_message()})
             raise
 
 

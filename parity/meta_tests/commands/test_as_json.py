@@ -2,12 +2,14 @@
 
 import json
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from inspect import signature
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from parity.__main__ import app
@@ -19,7 +21,7 @@ from parity.measure.contents import Contents
 from parity.meta_tests.report.sample import CHECK, sample
 from parity.report.as_json import to_json
 from parity.report.report import Report
-from reference.command_line import AS_JSON
+from reference.command_line import AS_JSON, command_line, print_json
 from reference.spec.errors import NOBODY_READS, InputError
 
 FAILED = replace(CHECK, value=math.nan)
@@ -141,7 +143,7 @@ MISTYPED = {
     "no number": (["verify-wav", "w", "--prompt", "p", "--seed", "0", "--seconds", "nan", "--json"], "for '--seconds'"),
     "a value of the option itself": (["gate", "--json=yes"], "Option '--json' does not take a value"),
     "a verb that is not there": (["nosuch", "--json"], "No such command 'nosuch'"),
-    "lines in what is too much": (["gate", "--json", "a\n::error::b"], "Got unexpected extra argument (a\\n::error::b)"),
+    "lines in what is too much": (["gate", "--json", "a\n::error::b"], "(a\\x0a::error::b)"),
     "lines in a name": (["gate", "--no\n::error::x", "--json"], "No such option: --no\\"),
 }
 
@@ -211,3 +213,22 @@ def test_where_nobody_reads_what_else_is_told_programs_are_told_so(monkeypatch: 
     monkeypatch.setattr(GATE["work"], unread)
     result = CliRunner().invoke(app, [*GATE["arguments"], "--json"])
     assert (result.exit_code, json.loads(result.stdout)) == (2, {"error": NOBODY_READS.removeprefix("error: ")})
+
+
+def test_how_the_process_was_called_is_read_for_the_option(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["parity", "gate", "--threads", "abc", "--json"])
+    with pytest.raises(SystemExit) as left:
+        app()
+    assert left.value.code == 2
+    assert list(json.loads(capsys.readouterr().out)) == ["error"]
+
+
+def test_a_number_that_is_none_is_a_fault_of_ours() -> None:
+    def toy(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+        print_json({"found": math.nan})
+
+    result = CliRunner().invoke(command_line(about="A toy.", at_fault="the toy", commands={"toy": toy}), ["toy", "--json"])
+    assert (result.exit_code, list(json.loads(result.stdout))) == (2, ["error"])
+    assert result.stderr.startswith("error: this is a fault of the toy, not of what it was given (ValueError: Out of range float")
