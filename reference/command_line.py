@@ -48,7 +48,8 @@ class _Commands(TyperGroup):
             if isinstance(left.__context__, BrokenPipeError):
                 raise SystemExit(EXIT_NOT_JUDGED) from None
             if isinstance(left.__context__, _USAGE_ERROR) and _asks_for_json(sys.argv[1:] if args is None else args):
-                _print_json({ERROR: cast(typer.BadParameter, left.__context__).format_message()})
+                with exit_with_one_line():  # where nobody reads that either
+                    _print_json({ERROR: cast(typer.BadParameter, left.__context__).format_message()})
             raise
 
 
@@ -94,7 +95,7 @@ def print_json(content: Mapping[str, Any]) -> None:
 
 
 def _print_json(content: Mapping[str, Any]) -> None:
-    print(json.dumps(content, indent=2, allow_nan=False), flush=True)
+    print(json.dumps(content, indent=2), flush=True)
 
 
 def _run_as_module() -> bool:

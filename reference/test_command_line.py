@@ -88,11 +88,18 @@ def test_output_that_nobody_reads_is_no_refusal(tmp_path: Path) -> None:
     assert process.returncode == 2
 
 
-def test_a_help_that_nobody_reads_is_no_refusal() -> None:
+UNREAD = {
+    "a help": "fixtures train --help", "why, for programs": "parity contents no_such --json",
+    "a mistyped line, for programs": "parity gate --nosuch --json",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("line", UNREAD.values(), ids=UNREAD)
+def test_what_nobody_reads_is_no_refusal(line: str) -> None:
     """As of `gate --help | head -1`: the pipe is closed before the first line is written."""
     read, write = os.pipe()
     os.close(read)
-    command = [sys.executable, "-m", "fixtures", "train", "--help"]
+    command = [sys.executable, "-m", *line.split()]
     done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, check=False)
     os.close(write)
     assert done.returncode == EXIT_NOT_JUDGED, done.stderr
