@@ -77,10 +77,15 @@ def test_a_mistyped_command_line_is_2(arguments: list[str]) -> None:
     assert subprocess.run([sys.executable, "-m", "fixtures", *arguments], capture_output=True, check=False).returncode == 2
 
 
+def buffered() -> dict[str, str]:
+    """The environment, without what makes every line be written at once."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+
+
 def test_output_that_nobody_reads_is_no_refusal(tmp_path: Path) -> None:
     """rich ends the process with 1 there."""
     command = [sys.executable, "-m", "fixtures", "make-model", "--out", str(tmp_path / "model")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, env=buffered(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.close()
@@ -100,7 +105,7 @@ def test_what_nobody_reads_is_no_refusal(line: str) -> None:
     read, write = os.pipe()
     os.close(read)
     command = [sys.executable, "-m", *line.split()]
-    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, check=False)
+    done = subprocess.run(command, env=buffered(), stdout=write, stderr=subprocess.PIPE, check=False)
     os.close(write)
     assert done.returncode == EXIT_NOT_JUDGED, done.stderr
 
