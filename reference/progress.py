@@ -99,7 +99,7 @@ def show_progress(console: Console) -> Iterator[Say]:
 
         def say(text: str) -> None:
             elapsed = f"{time.monotonic() - start_s:6.0f} s  "
-            progress.console.print(f"{elapsed}{one_line(text)}", highlight=False, markup=False, soft_wrap=True)
+            progress.console.print(f"{elapsed}{text}", highlight=False, markup=False, soft_wrap=True)
             progress.reset(task, description=one_line(text))
 
         yield say

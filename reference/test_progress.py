@@ -124,7 +124,18 @@ def test_numbers_of_a_bar_are_never_cut(monkeypatch: pytest.MonkeyPatch, width: 
         with show_steps("encoding the data set", console) as told:
             told(123, 4567)
 
-    assert " 123/4567" in live(monkeypatch, width, steps)
+    assert " 123/4567 -:--:--" in live(monkeypatch, width, steps)
+
+
+@pytest.mark.parametrize("width", [10, 12, 20])
+def test_a_clock_is_never_cut(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    assert " 0:00:00" in live(monkeypatch, width, lambda console: saying(console, f"reading {PATH}"))
+
+
+def test_a_cell_that_holds_what_ends_a_line_is_not_cut_there() -> None:
+    shown = shown_by(console := plain_console(width=12))
+    table_of(console, "a" * 20 + "\n" + "b" * 20)
+    assert "a" * 20 + "\\n" + "b" * 20 in shown.getvalue()
 
 
 @pytest.mark.parametrize("terminal", [True, False], ids=["a terminal", "a file"])
