@@ -134,7 +134,9 @@ def test_a_clock_is_never_cut(monkeypatch: pytest.MonkeyPatch, width: int) -> No
 
 def test_a_cell_that_holds_what_ends_a_line_is_not_cut_there() -> None:
     shown = shown_by(console := plain_console(width=12))
-    table_of(console, "a" * 20 + "\n" + "b" * 20)
+    table = Table("name")
+    table.add_row("a" * 20 + "\n" + "b" * 20)
+    show_table(console, table)
     assert "a" * 20 + "\\n" + "b" * 20 in shown.getvalue()
 
 
