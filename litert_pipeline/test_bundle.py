@@ -52,3 +52,12 @@ def test_a_file_whose_content_was_not_fetched_is_told(
     (folder / name).write_bytes(content)
     with pytest.raises(InputError, match=f"{name}: {NOT_GOT[name, content]}"):
         read_bundle(folder).require_intact()
+
+
+def test_a_file_whose_name_is_no_utf8_is_told(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(bundles["fp32"].folder, tmp_path / "cloned"))
+    (folder / "dit.tflite").rename(folder / os.fsdecode(b"dit\xff.tflite"))
+    manifest = folder / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"dit.tflite"', r'"dit\udcff.tflite"'))
+    with pytest.raises(InputError, match="dit\N{REPLACEMENT CHARACTER}.tflite: this name cannot be told to a runtime"):
+        read_bundle(folder)
