@@ -59,5 +59,5 @@ def test_a_file_whose_name_is_no_utf8_is_told(bundles: Mapping[str, Bundle], tmp
     (folder / "dit.tflite").rename(folder / os.fsdecode(b"dit\xff.tflite"))
     manifest = folder / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"dit.tflite"', r'"dit\udcff.tflite"'))
-    with pytest.raises(InputError, match="dit\N{REPLACEMENT CHARACTER}.tflite: this name cannot be told to a runtime"):
+    with pytest.raises(InputError, match="dit\N{REPLACEMENT CHARACTER}\\.tflite: this name cannot be told to a runtime"):
         read_bundle(folder)
