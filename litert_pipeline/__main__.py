@@ -63,7 +63,6 @@ def quantize_command(
     from litert_pipeline.build.quantize import quantize
     from litert_pipeline.build.recipes import quantization_recipe
 
-    check_folder(out, "bundle", force, [bundle])
     chosen = quantization_recipe(recipe, stage)
     require_installed([chosen])
     with show_progress(plain_console()) as say:

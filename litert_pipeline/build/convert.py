@@ -38,7 +38,7 @@ def convert(
     Where the recipe has a route of its own for some stages, the others are copied from `base` so far as it has them.
     Raises InputError for a bad model dir, an existing `out` without `force`, or a base of another model or recipe.
     """
-    with new_folder(out, "bundle", force, [model_dir, base.folder if base else None]) as folder:
+    with new_folder(out, "bundle", force) as folder:
         model = load_stages(model_dir)
         declared = signatures(model.spec)
         require_fitting(recipe, declared)

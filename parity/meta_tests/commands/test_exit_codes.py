@@ -1,9 +1,12 @@
 """No verb of any command line takes an unforeseen exception for a refusal: exit code 1 is a verdict."""
 
+import shutil
 import sys
+import tempfile
 from errno import EACCES
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NoReturn
 
 import pytest
@@ -153,3 +156,13 @@ def test_what_cannot_be_made_is_told_by_the_name_it_was_given(
     result = CliRunner().invoke(APPS["parity"], [verb, option, str(tmp_path / "out")])
     assert result.exit_code == 2
     assert result.stderr == f"error: {tmp_path / 'out'}: cannot be made (Permission denied); choose another path\n"
+
+
+def test_where_a_gate_without_a_report_has_no_room_it_is_told_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=2**20))
+    monkeypatch.setattr("parity.gate.chosen_bundles", broken)
+    result = CliRunner().invoke(APPS["parity"], ["gate"])
+    assert (result.exit_code, result.stderr.startswith(f"error: {tmp_path} (TMPDIR): 1 MiB are free there")) == (2, True)

@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from litert_pipeline.bundle import Bundle, folder_name
-from parity.latency.codec import _called
+from parity.latency.codec import TORCH, VERBS, Measured, _called, markdown
+from parity.measure.race import Times
 from parity.meta_tests.report.sample import BUNDLE, sample
 from parity.report.artifact import artifacts_of
 from parity.report.card import card
@@ -60,3 +61,12 @@ def test_codecs_that_are_called_alike_are_told_apart_by_their_paths(given: tuple
     other = Path("/elsewhere") / name
     assert _called([path]) == {name: path}
     assert _called([path, other]) == {str(path): path, str(other): other}
+
+
+@pytest.mark.parametrize("peaks", [{}, {("a\n::error::b", VERBS[0], 1.0): 2**20}], ids=["times", "memory, too"])
+def test_no_codec_begins_a_line_of_its_own(peaks: dict[tuple[str, str, float], int]) -> None:
+    """As a bundle whose folder is called so."""
+    of_each = {(name, verb): Times(seconds=(0.5, 0.5)) for name in (TORCH, "a\n::error::b") for verb in VERBS}
+    text = markdown(Measured(seconds=1.0, snr_db=dict.fromkeys(of_each, 60.0), times=of_each, peak_bytes=peaks))
+    assert text.count("| a\\n::error::b") == 1 + len(peaks)
+    assert "\n::" not in text
