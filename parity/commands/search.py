@@ -100,7 +100,7 @@ def search_command(
 def _write(write: Callable[[Path], Sequence[str]], kind: Kind, options: SearchOptions, console: Console) -> None:
     """The folder that was asked for, whole or not at all."""
     if options.out is not None:
-        with new_folder(options.out, kind, options.force, options.reads) as folder:
+        with new_folder(options.out, kind, options.force) as folder:
             names = write(folder)
         console.print(f"wrote {', '.join(str(options.out / name) for name in names)}", highlight=False, soft_wrap=True)
 

@@ -18,9 +18,12 @@ from typer.testing import CliRunner
 import fixtures.__main__
 import litert_pipeline.__main__
 import parity.__main__
+import parity.arm.__main__
 import reference.__main__
+from parity.arm.matrix import Matrix
 from parity.meta_tests.docs import SCRIPTS
 from reference.command_line import command_line
+from reference.spec.errors import InputError
 from reference.spec.noise import MOST_SEED
 
 if sys.version_info >= (3, 11):
@@ -166,3 +169,17 @@ def test_where_a_gate_without_a_report_has_no_room_it_is_told_before_any_work(
     monkeypatch.setattr("parity.gate.chosen_bundles", broken)
     result = CliRunner().invoke(APPS["parity"], ["gate"])
     assert (result.exit_code, result.stderr.startswith(f"error: {tmp_path} (TMPDIR): 1 MiB are free there")) == (2, True)
+
+
+def test_a_log_of_runs_that_cannot_be_written_is_told_before_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(VERBS["parity", "soak"][1], broken)
+    result = CliRunner().invoke(APPS["parity"], ["soak", "--log", str(tmp_path)])
+    assert (result.exit_code, result.stderr) == (2, f"error: {tmp_path}: is a folder; expected a file to write\n")
+
+
+def test_a_page_of_the_arm_matrix_that_cannot_be_written_is_told_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parity.arm.__main__, "install_arm", broken)
+    with pytest.raises(InputError, match=f"^{tmp_path}: is a folder; expected a file to write"):
+        parity.arm.__main__._run(Matrix(folder=tmp_path / "arm"), tmp_path)

@@ -125,7 +125,6 @@ WHOLE = {  # verbs of each way to write: a file, a folder whole, a folder that i
     "gate": ("parity", "gate --report {whole}/report"),
     "localize, beside the files": ("parity", "localize --bundle b --stage dit --out {whole}"),
     "localize, below them": ("parity", "localize --bundle b --stage dit --out {whole}/overlays"),
-    "soak": ("parity", "soak --log {whole}/log.jsonl"),
     "sensitivity": ("parity", "sensitivity --results {whole}"),
     "train": ("fixtures", "train --out {whole} --resume"),
 }
