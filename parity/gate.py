@@ -59,8 +59,7 @@ def run_gate(options: GateOptions, store: Store, say: Say, show: Callable[[Repor
     require_cases(options.cases)
     with ExitStack() as stack:
         if options.report is not None:
-            reads = (options.model, *options.bundles)
-            folder = stack.enter_context(new_folder(options.report, "report", options.force, reads))
+            folder = stack.enter_context(new_folder(options.report, "report", options.force))
         else:
             require_temporary_space()
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))

@@ -183,3 +183,9 @@ def test_a_page_of_the_arm_matrix_that_cannot_be_written_is_told_before_any_work
     monkeypatch.setattr(parity.arm.__main__, "install_arm", broken)
     with pytest.raises(InputError, match=f"^{tmp_path}: is a folder; expected a file to write"):
         parity.arm.__main__._run(Matrix(folder=tmp_path / "arm"), tmp_path)
+
+
+def test_a_case_that_is_unknown_is_told_before_a_kit_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("parity.device.pack.new_folder", broken)
+    result = CliRunner().invoke(APPS["parity"], ["pack", "--bundle", "b", "--out", "o", "--cases", "guitar"])
+    assert (result.exit_code, result.stderr.startswith("error: case guitar is unknown")) == (2, True), result.stderr

@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import ai_edge_model_explorer_adapter as adapter
@@ -14,10 +15,13 @@ from model_explorer.node_data_builder import GradientItem, GraphNodeData, NodeDa
 
 from litert_pipeline.bundle import Bundle
 from parity.explain.blame import module_errors
+from parity.explain.inside import search
 from parity.explain.inside.overlays import BROKEN, OVERLAYS, overlay, write_overlays
+from parity.explain.inside.search import InsideOptions, look_inside
 from parity.judge.judge import Judge
 from parity.meta_tests.report.sample import ERROR
 from parity.test_parity import case_called
+from parity.truth.store import Store
 from reference.spec.errors import InputError
 
 
@@ -90,3 +94,15 @@ def test_existing_overlays_are_kept_unless_forced(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="already exists"):
         write_overlays(tmp_path, "dit", [ERROR])
     assert len(write_overlays(tmp_path, "dit", [ERROR], force=True)) == len(OVERLAYS)
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_an_overlay_that_is_there_is_told_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    bundle = SimpleNamespace(manifest=SimpleNamespace(recipe="int8", stages={}))
+    monkeypatch.setattr(search, "given_bundles", lambda *_: [bundle])
+    (there := tmp_path / f"int8.dit.{name}.json").touch()
+    asked = InsideOptions(
+        model=tmp_path / "model", bundle=tmp_path / "int8", stage="dit", case=None, step=0, out=tmp_path, force=False
+    )
+    with pytest.raises(InputError, match=f"^{there}: already exists"):
+        look_inside(asked, Store(), print)
