@@ -42,9 +42,8 @@ class _Command(TyperCommand):
     """Refuses an empty path, as scripts pass of a variable that is not set: it would be taken for the folder one is in."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        parameters: list[Any]
-        given, _, parameters = self.make_parser(ctx).parse_args(list(args))
-        kinds = get_type_hints(self.callback)
+        given, _, order = self.make_parser(ctx).parse_args(list(args))
+        kinds, parameters = get_type_hints(self.callback), cast(list[Any], order)
         for parameter in parameters:
             values = given.get(parameter.name)
             if "" in (values if isinstance(values, list | tuple) else [values]) and _holds_path(kinds[parameter.name]):
