@@ -7,7 +7,7 @@ from zipfile import is_zipfile
 
 from litert_pipeline.manifest import COMPUTES, FORMATS, SUFFIXES, Manifest, Source, StageFile
 from litert_pipeline.manifest_file import MANIFEST_NAME, read_manifest, write_manifest
-from litert_pipeline.model_file import require_bytes, sha256_of_model, size_of_model
+from litert_pipeline.model_file import require_bytes, require_linked, sha256_of_model, size_of_model
 from reference.spec.errors import InputError
 from reference.spec.files import require_content, sha256_of
 from reference.spec.paths import require_text
@@ -79,11 +79,13 @@ def read_bundle(folder: Path) -> Bundle:
     Raises InputError for a folder that is not a bundle, a missing stage, a missing or truncated file.
     """
     require_bundle_folder(folder)
+    require_linked(folder, (), MANIFEST_NAME)
     if not (folder / MANIFEST_NAME).is_file():
         raise InputError(f"{folder}: has no {MANIFEST_NAME}; make a bundle with 'python -m litert_pipeline convert'")
     bundle = Bundle(folder=folder, manifest=read_manifest(folder))
     for stage, entry in bundle.manifest.stages.items():
         path = bundle.path(stage)
+        require_linked(folder, (), path.name)
         require_text(path)
         if path.suffix != (suffix := SUFFIXES[bundle.manifest.format]):
             form = bundle.manifest.format

@@ -50,6 +50,14 @@ def model_files(folder: Path, suffixes: Collection[str]) -> list[Path]:
     return found
 
 
+def require_linked(folder: Path, suffixes: Collection[str], *names: str) -> None:
+    """Raise InputError for a link of one of these endings or names that leads nowhere, as an emptied cache leaves."""
+    wanted = {path for path in folder.glob("*") if path.suffix in suffixes and not path.name.startswith(".")}
+    for link in sorted(wanted | {folder / name for name in names}):
+        if link.is_symlink() and not link.exists():
+            raise InputError(f"{link}: is a link to {link.readlink()}, which is not there; download or copy it again")
+
+
 def require_bytes(path: Path) -> None:
     """Raise InputError for a file that cannot be read, holds nothing, or only says where its content is kept (Git LFS)."""
     require_content(path)

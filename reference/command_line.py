@@ -9,12 +9,13 @@ from dataclasses import MISSING, fields
 from functools import wraps
 from io import TextIOBase, TextIOWrapper
 from pathlib import Path
-from typing import Any, cast, get_type_hints
+from typing import Any, cast, get_args, get_type_hints
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from reference.spec.errors import EXIT_NOT_JUDGED, TRACEBACK, InputError, Left, exit_with_one_line
+from reference.spec.paths import EMPTY_PATH
 from reference.spec.privacy import forbid_telemetry
 
 AS_JSON, JSON_OPTION = "as_json", "--json"  # of commands that print JSON for programs: parameter, and how it is given
@@ -30,11 +31,28 @@ def command_line(*, about: str, at_fault: str, commands: Mapping[str, Callable[.
     with_help = f"{about}\n\nWith {TRACEBACK}=1 in the environment an error nobody foresaw shows where it happened."
     app.callback(help=with_help)(_no_options)
     for name, command in commands.items():
-        app.command(name)(_with_exit_code(command, at_fault))
+        app.command(name, cls=_Command)(_with_exit_code(command, at_fault))
     return app
 
 
 _USAGE_ERROR = typer.BadParameter.__mro__[1]  # of all that the parser refuses: the library keeps it where it likes
+
+
+class _Command(TyperCommand):
+    """Refuses an empty path, as scripts pass of a variable that is not set: it would be taken for the folder one is in."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        given, _, order = self.make_parser(ctx).parse_args(list(args))
+        kinds, parameters = get_type_hints(self.callback), cast(list[Any], order)
+        for parameter in parameters:
+            values = given.get(parameter.name)
+            if "" in (values if isinstance(values, list | tuple) else [values]) and _holds_path(kinds[parameter.name]):
+                raise typer.BadParameter(EMPTY_PATH, ctx, parameter)
+        return super().parse_args(ctx, args)
+
+
+def _holds_path(kind: Any) -> bool:
+    return kind is Path or any(map(_holds_path, get_args(kind)))
 
 
 class _Commands(TyperGroup):

@@ -7,7 +7,7 @@ from pathlib import Path
 from litert_pipeline.binding import Binding
 from litert_pipeline.build.recipes import RECIPES
 from litert_pipeline.bundle import MANIFEST_NAME, SUFFIXES, Bundle, Manifest, StageFile
-from litert_pipeline.model_file import model_files, parts_of, sha256_of_model, size_of_model
+from litert_pipeline.model_file import model_files, parts_of, require_linked, sha256_of_model, size_of_model
 from litert_pipeline.run.litert import LiteRTStage
 from parity.bundles.arithmetic import claimed, stored
 from parity.bundles.assign import assignments
@@ -45,11 +45,6 @@ def is_foreign(folder: Path) -> bool:
     return folder.is_dir() and not (folder / MANIFEST_NAME).is_file()
 
 
-def _wanted(path: Path) -> bool:
-    """Whether a name is one that a bundle's manifest or a model file has."""
-    return path.name == MANIFEST_NAME or (path.suffix in SUFFIXES.values() and not path.name.startswith("."))
-
-
 def left_aside(bundle: Bundle, others: Iterable[Bundle] = ()) -> list[str]:
     """The names of what lies in a folder and is no part of its bundle, nor of others."""
     parts = (part for one in (bundle, *others) for stage in one.manifest.stages for part in parts_of(one.path(stage)))
@@ -63,8 +58,7 @@ def read_foreign(folder: Path, model_dir: Path) -> Bundle:
 
     Without `spiece.model` in the folder the model dir's tokenizer is taken.
     """
-    for link in (path for path in sorted(folder.glob("*")) if _wanted(path) and path.is_symlink() and not path.exists()):
-        raise InputError(f"{link}: is a link to {link.readlink()}, which is not there; download or copy it again")
+    require_linked(folder, SUFFIXES.values(), MANIFEST_NAME)
     paths = model_files(folder, SUFFIXES.values())
     if not paths:
         raise InputError(

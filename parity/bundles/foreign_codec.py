@@ -9,8 +9,8 @@ from math import prod
 from pathlib import Path
 
 from litert_pipeline.binding import Binding
-from litert_pipeline.bundle import SUFFIXES, Bundle, Manifest, StageFile
-from litert_pipeline.model_file import model_files, sha256_of_model, size_of_model
+from litert_pipeline.bundle import MANIFEST_NAME, SUFFIXES, Bundle, Manifest, StageFile
+from litert_pipeline.model_file import model_files, require_linked, sha256_of_model, size_of_model
 from litert_pipeline.rungs import Rungs
 from parity.bundles.arithmetic import stored
 from parity.bundles.assign import assignments
@@ -30,6 +30,7 @@ Found = tuple[Path, tuple[Interface, ...], Rungs]
 def read_foreign_codec(folder: Path, model_dir: Path) -> list[Bundle]:
     """A bundle for each pair of encoder and decoder that are called alike but for `HALVES`; each file must hold one half, over
     some lengths, of the codec in `model_dir`. Raises InputError saying what does not fit."""
+    require_linked(folder, [SUFFIXES["litert"]], MANIFEST_NAME)
     _, spec, _ = outline_of_codec(model_dir)
     assert isinstance(spec, WindowSpec), "the outline of a codec is of one"
     paths = sorted(model_files(folder, [SUFFIXES["litert"]]), key=_precision)

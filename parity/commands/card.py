@@ -68,7 +68,8 @@ def annotations_command(
 def _embed(readme: Path, card: str) -> None:
     from parity.report.embed import embedded
 
-    require_content(readme)
+    if readme.exists():
+        require_content(readme)
     text = _read(readme, "expected the README of the repository; without --embed the card is printed")
     with _about(readme):
         new = embedded(text, card)

@@ -13,6 +13,7 @@ from litert_pipeline.extras import missing_package
 from parity.commands.selection import STAGE_KEYWORD, spelled_out
 from reference import command
 from reference.spec.errors import InputError
+from reference.spec.paths import given_path
 
 OF_BUNDLES = ("fixtures.plugins.made_elsewhere", "fixtures.plugins.codec_bundles")
 WITH_MODEL = ("fixtures.processes", "fixtures.plugins.with_model", *OF_BUNDLES)
@@ -30,10 +31,12 @@ MARKERS = {  # of the product's tests: outside of this repository no file says s
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("parity")
-    group.addoption("--model", type=Path, default=TINY_MODEL_DIR, help="model dir; the embedded tiny model by default")
-    group.addoption("--bundle", type=Path, action="append", default=[], help="bundle to judge; repeatable")
-    group.addoption("--kit", type=Path, help="on a device: the kit that 'python -m parity pack' wrote, in the place of all these")
-    group.addoption("--models", type=Path, help="folder with the kit's bundles by name, where it was packed with --no-models")
+    group.addoption("--model", type=given_path, default=TINY_MODEL_DIR, help="model dir; the embedded tiny model by default")
+    group.addoption("--bundle", type=given_path, action="append", default=[], help="bundle to judge; repeatable")
+    kit = "on a device: the kit that 'python -m parity pack' wrote, in the place of all these"
+    group.addoption("--kit", type=given_path, help=kit)
+    models = "folder with the kit's bundles by name, where it was packed with --no-models"
+    group.addoption("--models", type=given_path, help=models)
     group.addoption("--variants", help="variants to judge, comma-separated; all by default")
     group.addoption("--cases", help="cases to judge, comma-separated; all by default")
     group.addoption("--draws", type=int, help="inputs drawn for each stage over all they may be, as for the gate")

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from parity.latency.bench_report import END_TO_END, Bench
 from parity.measure.budget import YARDSTICK
-from reference.spec.errors import one_line
+from parity.report.markdown import table
 
 TITLES = (
     "machine", "threads", "stage", "variant", "median ms", "IQR ms", "times yardstick", "GMAC/s", "of FP32 peak", "peak memory",
@@ -38,8 +38,7 @@ def write_page(benches: list[Bench], path: Path, form: str) -> None:
 
 def markdown(benches: list[Bench]) -> str:
     """The table alone."""
-    lines = [f"| {' | '.join(TITLES)} |", "| " + " | ".join("---" for _ in TITLES) + " |"]
-    return "\n".join([*lines, *(one_line(f"| {' | '.join(row(bench))} |") for bench in benches)]) + "\n"
+    return table(TITLES, map(row, benches)) + "\n"
 
 
 def html(benches: list[Bench]) -> str:

@@ -3,16 +3,18 @@
 A file is what `pytest parity/ --benchmark-only --benchmark-json=FILE` writes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from parity.report.latency import Latency
 from reference.spec.errors import InputError
-from reference.spec.section import read_json
+from reference.spec.section import Section, read_json
 
 END_TO_END = "end to end"
+LEAST_S, MOST = 1e-9, 1e15  # what a clock counts, and more than anything that is measured here
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,19 +51,18 @@ class Bench:
 def read_benches(path: Path) -> list[Bench]:
     """The latencies in a benchmark file. Raises InputError if it is none, or holds none of ours."""
     listed = read_json(path).take("benchmarks", list)
-    extras = [entry.get("extra_info") for entry in listed if isinstance(entry, dict)]
-    entries = [extra for extra in extras if isinstance(extra, dict) and "variant" in extra]
+    extras = {at: entry.get("extra_info") for at, entry in enumerate(listed) if isinstance(entry, dict)}
+    entries = {at: extra for at, extra in extras.items() if isinstance(extra, dict) and "variant" in extra}
     if not entries:
         raise InputError(
             f"{path}: holds no latency of a variant; write one with 'pytest parity/ --benchmark-only --benchmark-json=FILE'"
         )
     try:
-        yardsticks = {_place(extra): extra["median_s"] for extra in entries if extra["variant"] == str(extra["yardstick"])}
-        return [_bench(extra, yardsticks.get(_place(extra))) for extra in entries]
-    except KeyError as error:
-        raise InputError(f"{path}: a latency lacks {error}; it was written by another version, run the benchmark again") from None
-    except (TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{path}: a latency is of another shape ({error}); run the benchmark again") from None
+        benches = [_bench(Section(path, extra, f"benchmarks[{at}].extra_info")) for at, extra in entries.items()]
+    except InputError as error:
+        raise InputError(f"{error}; it was changed, or written by another version: run the benchmark again") from None
+    yardsticks = {_place(bench): bench.median_s for bench in benches if bench.variant == bench.yardstick}
+    return [replace(bench, ratio=_ratio(bench, yardsticks.get(_place(bench)))) for bench in benches]
 
 
 def told_apart(benches: list[Bench]) -> list[Bench]:
@@ -104,27 +105,43 @@ def slower(now: Iterable[Bench], before: Iterable[Bench], limit: float) -> list[
     ]
 
 
-def _bench(extra: dict[str, Any], yardstick_s: float | None) -> Bench:
-    shares = [extra[name] for name in ("share_of_fp32_peak", "share_of_int8_peak") if name in extra]
+def _bench(extra: Section) -> Bench:
+    """One latency, not yet held to the yardstick's. Raises InputError for what the suite does not write."""
+    shares = [_amount(extra, name) for name in ("share_of_fp32_peak", "share_of_int8_peak") if extra.has(name)]
     return Bench(
-        machine=extra["cpu_model"],
-        machine_id=extra["machine_id"],
-        features=tuple(extra.get("cpu_features", ())),
-        threads=extra["threads"],
-        stage=extra["stage"],
-        variant=extra["variant"],
-        yardstick=extra["yardstick"],
-        median_s=extra["median_s"],
-        iqr_s=extra["iqr_s"],
-        noisy=extra["noisy"],
-        ratio=None if yardstick_s is None else yardstick_s / extra["median_s"],
-        gmac_per_s=extra.get("gmac_per_s"),
+        machine=extra.take("cpu_model", str),
+        machine_id=extra.take("machine_id", str),
+        features=tuple(map(str, extra.take("cpu_features", list, []))),
+        threads=extra.positive("threads"),
+        stage=extra.take("stage", str),
+        variant=extra.take("variant", str),
+        yardstick=extra.take("yardstick", str),
+        median_s=_amount(extra, "median_s", least=LEAST_S),
+        iqr_s=_amount(extra, "iqr_s"),
+        noisy=extra.take("noisy", bool),
+        ratio=None,
+        gmac_per_s=_amount(extra, "gmac_per_s") if extra.has("gmac_per_s") else None,
         peak_share=shares[0] if shares else None,
-        peak_bytes=extra.get("peak_bytes"),
-        stage_s=extra.get("stage_s", {}),
-        sha256=dict(extra.get("artifact_sha256", {})),
+        peak_bytes=extra.take("peak_bytes", int, None),
+        stage_s=_each(extra.optional_section("stage_s"), _amount),
+        sha256=_each(extra.optional_section("artifact_sha256"), lambda section, key: str(section.take(key, str))),
     )
 
 
-def _place(extra: dict[str, Any]) -> tuple[str, int, str]:
-    return extra["machine_id"], extra["threads"], extra["stage"]
+def _amount(extra: Section, key: str, least: float = 0.0) -> float:
+    value: float = extra.take(key, float)
+    if not least <= value <= MOST:
+        raise InputError(f"{extra.file}: '{extra.path(key)}' must be from {least:g} to {MOST:g}, found {value:g}")
+    return value
+
+
+def _each(section: Section, take: Callable[[Section, str], Value]) -> dict[str, Value]:
+    return {key: take(section, key) for key in section.names()}
+
+
+def _ratio(bench: Bench, yardstick_s: float | None) -> float | None:
+    return None if yardstick_s is None else yardstick_s / bench.median_s
+
+
+def _place(bench: Bench) -> tuple[str, int, str]:
+    return bench.machine_id, bench.threads, bench.stage

@@ -15,6 +15,7 @@ from litert_pipeline.run.codec import open_codec
 from parity.measure.metrics import snr_db
 from parity.measure.race import Times, race
 from parity.measure.sounds import music
+from parity.report.markdown import table
 from parity.truth.coded import coded
 from parity.truth.store import Store
 from reference.codec_stages import CodecStages, load_codec_stages
@@ -23,7 +24,6 @@ from reference.spec.audio import new_wav
 from reference.spec.codec import own_process
 from reference.spec.codec.codec import Codec
 from reference.spec.codec.latents_file import write_latents
-from reference.spec.errors import one_line
 from reference.spec.tensors import Array
 from reference.threads import process_threads
 
@@ -135,21 +135,18 @@ def _written(folder: Path, model: CodecStages, length_s: float) -> tuple[Path, P
 def markdown(found: Measured) -> str:
     """Tables for docs/codec.md."""
     names = list(dict.fromkeys(name for name, _ in found.times))
-    lines = [
-        "| codec | encode: SNR dB | s per s of audio | times PyTorch | decode: SNR dB | s per s of audio | times PyTorch |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for name in names:
-        cells = [cell for verb in VERBS for cell in _cells(found, name, verb)]
-        lines.append(f"| {one_line(name)} | {' | '.join(cells)} |")
+    titles = ("codec", *(title for verb in VERBS for title in (f"{verb}: SNR dB", "s per s of audio", "times PyTorch")))
+    tables = [table(titles, ([name, *(cell for verb in VERBS for cell in _cells(found, name, verb))] for name in names))]
     if found.peak_bytes:
         lengths = list(dict.fromkeys(length_s for _, _, length_s in found.peak_bytes))
-        titles = ["peak memory, MiB", *(f"{length:g} s" for length in lengths)]
-        lines += ["", f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
-        for name, verb in dict.fromkeys((name, verb) for name, verb, _ in found.peak_bytes):
-            peaks = [f"{found.peak_bytes[name, verb, length] / MEBIBYTE:.0f}" for length in lengths]
-            lines.append(f"| {one_line(name)}, {verb} | {' | '.join(peaks)} |")
-    return "\n".join(lines) + "\n"
+        titles = ("peak memory, MiB", *(f"{length:g} s" for length in lengths))
+        told = dict.fromkeys((name, verb) for name, verb, _ in found.peak_bytes)
+        tables.append(table(titles, ([f"{name}, {verb}", *_told_peaks(found, name, verb, lengths)] for name, verb in told)))
+    return "\n\n".join(tables) + "\n"
+
+
+def _told_peaks(found: Measured, name: str, verb: str, lengths: list[float]) -> list[str]:
+    return [f"{found.peak_bytes[name, verb, length] / MEBIBYTE:.0f}" for length in lengths]
 
 
 def _cells(found: Measured, name: str, verb: str) -> list[str]:

@@ -9,6 +9,7 @@ from parity.latency.headline import BASE, Headline, Row
 from parity.latency.laps import Laps
 from parity.latency.latencies import Timed
 from parity.measure.race import Times
+from parity.report.markdown import cell, table
 from reference.progress import show_table
 from reference.spec.stages import CONDITIONER, DECODER, DIT, GENERATION, STAGE_TABLE
 
@@ -39,11 +40,8 @@ def show(headline: Headline, console: Console) -> None:
 
 def markdown(headline: Headline) -> str:
     """The same as Markdown."""
-    lines = []
-    for title, titles, rows in _tables(headline):
-        lines += [f"{title}:", "", f"| {' | '.join(titles)} |", "| " + " | ".join("---" for _ in titles) + " |"]
-        lines += [f"| {' | '.join(row)} |" for row in rows] + [""]
-    return "\n".join([*lines, *(f"- {line}" for line in notes(headline))]) + "\n"
+    tables = "\n\n".join(f"{title}:\n\n{table(titles, rows)}" for title, titles, rows in _tables(headline))
+    return "\n".join([tables, "", *(f"- {cell(line)}" for line in notes(headline))]) + "\n"
 
 
 def notes(headline: Headline) -> Iterator[str]:

@@ -11,9 +11,9 @@ from parity.report import latency
 from parity.report.artifact import Artifact
 from parity.report.bundle_verdict import PUBLISH, BundleVerdict
 from parity.report.front_matter import front_matter
+from parity.report.markdown import cell, table
 from parity.report.report import Report
 from parity.report.rows import rows, told_place, worst
-from reference.spec.errors import one_line
 
 LICENCE = (
     f"A converted Stable Audio model is a derivative of Stability AI's and keeps its licence. Beside it belong {REQUIRED}. "
@@ -34,23 +34,23 @@ def card(report: Report) -> str:
         *_reasons(report),
         f"{len(report.checks)} checks against the float64 reference, {len(report.failed)} failed. "
         + _listed(report.model.in_words()),
-        *(("## Bundles", _table(BUNDLES, map(_bundle, report.verdicts()))) if report.bundles else ()),
+        *(("## Bundles", table(BUNDLES, map(_bundle, report.verdicts()))) if report.bundles else ()),
         *_close(report),
         *_stored(report),
         "## Worst check of each stage",
-        _table(worst_checks, (_row(worst(checks)) for checks in rows(report.checks))),
-        *(f"Covered in {stage}, beside the cases: {_cell(inputs)}." for stage, inputs in report.covered.items()),
-        *(f"{_cell(str(told))}." for told in (*report.left_out, *report.unseen)),
+        table(worst_checks, (_row(worst(checks)) for checks in rows(report.checks))),
+        *(f"Covered in {stage}, beside the cases: {cell(inputs)}." for stage, inputs in report.covered.items()),
+        *(f"{cell(str(told))}." for told in (*report.left_out, *report.unseen)),
         "## Files",
-        _table(("file", "bytes", "sha256"), map(_file, report.files())),
-        *(("## Tensors", _table(COLUMNS, map(cells, report.assignments))) if report.assignments else ()),
+        table(("file", "bytes", "sha256"), map(_file, report.files())),
+        *(("## Tensors", table(COLUMNS, map(cells, report.assignments))) if report.assignments else ()),
         *_devices(report),
         "## Judged on",
         _listed(environment),
         _listed(report.environment.versions),
         "## Latency",
         "Not part of the verdict: `pytest --pyargs parity --benchmark-only` measures it on the machine at hand.",
-        *((_table(latency.COLUMNS, map(latency.cells, report.latency)),) if report.latency else ()),
+        *((table(latency.COLUMNS, map(latency.cells, report.latency)),) if report.latency else ()),
         "## Licence",
         LICENCE,
     ]
@@ -61,7 +61,7 @@ def _reasons(report: Report) -> Iterable[str]:
     """Why a bundle is not to be published, in a sentence each."""
     for found in report.verdicts():
         if found.verdict != PUBLISH:
-            yield f"**{found.verdict.upper()}** `{_cell(found.bundle.folder)}`: {_cell(found.why)}."
+            yield f"**{found.verdict.upper()}** `{cell(found.bundle.folder)}`: {cell(found.why)}."
 
 
 def _bundle(found: BundleVerdict) -> list[str]:
@@ -73,9 +73,9 @@ def _close(report: Report) -> Iterable[str]:
     """How far each bundle is from the original, and what the policy asks for; nothing without a policy."""
     if report.policy:
         yield "## Close enough?"
-        yield f"Policy `{_cell(report.policy.name)}` ({_cell(report.policy.about)}), SHA-256 `{report.policy.sha256}`."
-        yield _table(CLOSE, (_distance(found, one) for found in report.verdicts() for one in found.close))
-        yield from (_cell(f"`{found.bundle.name}`: {one}.") for found in report.verdicts() for one in found.loaded)
+        yield f"Policy `{cell(report.policy.name)}` ({cell(report.policy.about)}), SHA-256 `{report.policy.sha256}`."
+        yield table(CLOSE, (_distance(found, one) for found in report.verdicts() for one in found.close))
+        yield from (cell(f"`{found.bundle.name}`: {one}.") for found in report.verdicts() for one in found.loaded)
 
 
 def _distance(found: BundleVerdict, one: Closeness) -> list[str]:
@@ -93,7 +93,7 @@ def _stored(report: Report) -> Iterable[str]:
     ]
     if rows:
         yield "## What the files store"
-        yield _table(STORED, rows)
+        yield table(STORED, rows)
 
 
 def _devices(report: Report) -> Iterable[str]:
@@ -101,8 +101,8 @@ def _devices(report: Report) -> Iterable[str]:
     if report.devices:
         yield "## Recorded on"
     for device in report.devices:
-        yield f"`{_cell(device.name)}`: {_listed(device.told)}"
-        yield "\n".join(f"- {_cell(note)}" for note in device.notes)
+        yield f"`{cell(device.name)}`: {_listed(device.told)}"
+        yield "\n".join(f"- {cell(note)}" for note in device.notes)
 
 
 def _file(same: list[Artifact]) -> list[str]:
@@ -119,15 +119,5 @@ def _row(check: Verdict) -> list[str]:
     return [*start, f"{check.value:.2e}", limits, "ok" if check.ok else "**FAIL**"]
 
 
-def _table(titles: tuple[str, ...], rows: Iterable[list[str]]) -> str:
-    lines = [list(titles), ["---"] * len(titles), *rows]
-    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    """Text that cannot end its cell or its line, nor begin a comment: names of files may hold anything."""
-    return one_line(" ".join(text.splitlines())).replace("|", "\\|").replace("<!--", "&lt;!--")
-
-
 def _listed(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {_cell(str(value))}" for name, value in values.items()) + "."
+    return ", ".join(f"{name} {cell(str(value))}" for name, value in values.items()) + "."

@@ -15,6 +15,7 @@ from parity.device.record.verdicts import OnTheSpot, worst_rows
 from parity.measure.verdict import Verdict
 from reference.spec.errors import EXIT_NOT_JUDGED, EXIT_OK, EXIT_REFUSE, exit_with_one_line, one_line
 from reference.spec.only_writer import only_writer
+from reference.spec.paths import given_path
 
 COLUMNS = ("stage", "variant", "ladder", "checks", "worst metric", "case", "value", "limit", "verdict")
 
@@ -91,9 +92,11 @@ def _parser() -> argparse.ArgumentParser:
         prog="python record.pyz", description=__doc__,
         epilog="exit code: 0 all is within its limits, 1 something is not, 2 it could not be recorded or judged",
     )  # fmt: skip
-    parser.add_argument("--out", type=Path, default=Path("answers"), help="folder for the answers; what was begun there goes on")
-    parser.add_argument("--kit", type=Path, default=here, help="the kit; the folder of this file if left out")
-    parser.add_argument("--models", type=Path, help="folder with the kit's bundles by name, where it was packed with --no-models")
+    models = "folder with the kit's bundles by name, where it was packed with --no-models"
+    goes_on = "folder for the answers; what was begun there goes on"
+    parser.add_argument("--out", type=given_path, default=Path("answers"), help=goes_on)
+    parser.add_argument("--kit", type=given_path, default=here, help="the kit; the folder of this file if left out")
+    parser.add_argument("--models", type=given_path, help=models)
     parser.add_argument(ALONE, help=argparse.SUPPRESS)
     return parser
 

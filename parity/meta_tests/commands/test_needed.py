@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from litert_pipeline.bundle import Bundle
 from parity.meta_tests.commands.test_exit_codes import APPS
+from reference.spec.paths import EMPTY_PATH
 
 # Every option and argument that is a path, by name. A new one has to be put into one of the two.
 WRITES = {"out", "trace", "output_path", "record", "embed", "log", "results"}
@@ -98,6 +99,15 @@ def test_what_a_command_needs_is_neither_replaced_nor_added_to(tmp_path: Path, n
     result = CliRunner().invoke(APPS[verb.app], typed)
     assert (result.exit_code, result.stderr) == (2, f"error: {place}: {told}\n"), (typed, result.output)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(("verb", "name"), [(verb, name) for verb in VERBS for name in verb.paths])
+def test_an_empty_path_is_not_the_folder_one_is_in(verb: Verb, name: str) -> None:
+    """As scripts pass of a variable that is not set."""
+    given = {name: " "}  # which is a path; the verb's words would have one of their own where it is nothing
+    typed = ["" if word == " " else word for word in verb.typed(given, Path("elsewhere"))]
+    result = CliRunner().invoke(APPS[verb.app], typed, terminal_width=200)
+    assert (result.exit_code, EMPTY_PATH in result.stderr) == (2, True), (typed, result.output)
 
 
 # What a verb writes twice, or reads by a word that may be a path.

@@ -1,6 +1,7 @@
 """Benchmark files of several machines as one table, and one held to an earlier one."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,14 @@ def entry(variant: str, median_s: float, **extra: Any) -> dict[str, Any]:
         "median_s": median_s, "iqr_s": 0.01 * median_s, "noisy": False,
     }  # fmt: skip
     return {"extra_info": {**known, **extra}}
+
+
+ODD: list[tuple[str, Any]] = [  # what no benchmark measured
+    ("median_s", 0), ("median_s", -1.0), ("median_s", 1e300), ("median_s", math.nan), ("median_s", "1"), ("iqr_s", -1e-3),
+    ("iqr_s", None), ("threads", 0), ("threads", 10**12), ("threads", True), ("noisy", "no"), ("stage", ["dit"]),
+    ("machine_id", 1), ("cpu_features", "sme"), ("gmac_per_s", -1), ("share_of_int8_peak", math.inf), ("peak_bytes", 1.5),
+    ("variant", 7),
+]  # fmt: skip
 
 
 def written(path: Path, *entries: dict[str, Any]) -> Path:
@@ -65,9 +74,9 @@ def test_machines_of_one_name_are_told_apart_by_their_features(tmp_path: Path) -
     assert [bench.machine for bench in told_apart(benches[:1])] == ["A CPU"]
 
 
-def test_no_machine_begins_a_line_of_its_own(tmp_path: Path) -> None:
-    benches = read_benches(written(tmp_path / "b.json", entry("torch_fp32", 1.0, cpu_model="a\n::error::b")))
-    assert "| a\\n::error::b | 1 |" in markdown(benches)
+def test_no_machine_begins_a_line_nor_a_cell_of_its_own(tmp_path: Path) -> None:
+    benches = read_benches(written(tmp_path / "b.json", entry("torch_fp32", 1.0, cpu_model="a\n::error::b|c <!--")))
+    assert "| a ::error::b\\|c &lt;!-- | 1 |" in markdown(benches)
 
 
 def test_a_yardstick_that_is_not_the_reference_is_named(tmp_path: Path) -> None:
@@ -105,7 +114,7 @@ def test_the_page_has_pictures_and_nothing_from_elsewhere(tmp_path: Path) -> Non
         ({"benchmarks": []}, "holds no latency"),
         ({"benchmarks": [{"extra_info": {}}]}, "holds no latency"),
         ({"other": 1}, "benchmarks"),
-        ({"benchmarks": [{"extra_info": {"variant": "torch_fp32"}}]}, "written by another version"),
+        ({"benchmarks": [{"extra_info": {"variant": "torch_fp32"}}]}, "'benchmarks[0].extra_info.cpu_model' is missing"),
     ],
 )
 def test_what_is_no_benchmark_is_told_in_one_line(tmp_path: Path, content: dict[str, Any], words: str) -> None:
@@ -113,6 +122,15 @@ def test_what_is_no_benchmark_is_told_in_one_line(tmp_path: Path, content: dict[
     path.write_text(json.dumps(content))
     code, output = parity("bench-report", path)
     assert (code, output.count("error: "), words in output) == (2, 1, True), output
+
+
+@pytest.mark.parametrize(("key", "value"), ODD, ids=str)
+def test_what_no_benchmark_measured_is_told(tmp_path: Path, key: str, value: Any) -> None:
+    odd = entry("litert_int8", 1.0)
+    odd["extra_info"][key] = value
+    path = written(tmp_path / "b.json", entry("torch_fp32", 3.0), odd)
+    with pytest.raises(InputError, match=rf"b\.json: 'benchmarks\[1\]\.extra_info\.{key}' must .*: run the benchmark again"):
+        read_benches(path)
 
 
 def test_other_suffixes_are_refused_before_anything_is_written(tmp_path: Path) -> None:

@@ -32,11 +32,11 @@ def test_a_damaged_card_is_told_by_its_own_name(
     damaged: str, words: str, options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "parity-card.md").write_text(damaged)
+    (report(tmp_path) / "parity-card.md").write_text(damaged)
     (tmp_path / "README.md").write_text(FRONT + BODY)
-    result = CliRunner().invoke(app, ["card", ".", *options])
+    result = CliRunner().invoke(app, ["card", "report", *options])
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.startswith("error: parity-card.md: ")
+    assert result.stderr.startswith("error: report/parity-card.md: ")
     assert words in result.stderr
     assert (tmp_path / "README.md").read_text() == FRONT + BODY
 
@@ -54,7 +54,7 @@ CARDS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "this one": ("parity-card.md", lambda folder: None),
     "by a link": ("README.md", lambda folder: (folder / "README.md").symlink_to("parity-card.md")),
     "by another name": ("README.md", lambda folder: (folder / "README.md").hardlink_to(folder / "parity-card.md")),
-    "another report's": ("other/parity-card.md", lambda folder: report(made(folder / "other"))),
+    "another report's": ("other/report/parity-card.md", lambda folder: report(made(folder / "other"))),
 }
 
 

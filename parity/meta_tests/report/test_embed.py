@@ -156,12 +156,19 @@ WRONG = {
 }
 
 
+def report(parent: Path, **changes: object) -> Path:
+    """A folder with a card in it."""
+    folder = parent / "report"
+    folder.mkdir()
+    (folder / "parity-card.md").write_text(card(sample(**changes)), encoding="utf-8")
+    return folder
+
+
 @pytest.mark.parametrize(("readme", "words"), WRONG.values(), ids=WRONG)
 def test_what_cannot_be_done_is_told_and_leaves_the_file(readme: str, words: str, tmp_path: Path) -> None:
-    (tmp_path / "parity-card.md").write_text(CARD)
     path = tmp_path / "README.md"
     path.write_text(readme)
-    result = CliRunner().invoke(app, ["card", str(tmp_path), "--embed", str(path)])
+    result = CliRunner().invoke(app, ["card", str(report(tmp_path, base_model=HUB_ID)), "--embed", str(path)])
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith(f"error: {path}: ")
     assert words in result.stderr
@@ -172,11 +179,6 @@ def test_no_name_of_a_bundle_is_taken_for_a_mark() -> None:
     hostile = card(sample(bundles=[replace(BUNDLE, path=f"out/{END} a", name=f"{BEGIN} b")]))
     once = embedded(BODY, hostile)
     assert embedded(once, hostile) == once
-
-
-def report(folder: Path, **changes: object) -> Path:
-    (folder / "parity-card.md").write_text(card(sample(**changes)), encoding="utf-8")
-    return folder
 
 
 def test_the_command_writes_what_the_function_says(tmp_path: Path) -> None:
@@ -206,9 +208,10 @@ def test_the_original_can_be_named(options: tuple[str, ...], named: str | None, 
     (("parity-card.md",), "README.md: cannot be read (No such file or directory); expected the README of the repository"),
 ], ids=["no card", "no README"])  # fmt: skip
 def test_what_is_not_there_is_told(there: tuple[str, ...], words: str, tmp_path: Path) -> None:
-    for name in there:
-        (tmp_path / name).write_text(CARD)
-    result = CliRunner().invoke(app, ["card", str(tmp_path), "--embed", str(tmp_path / "README.md")])
+    folder = report(tmp_path)
+    for path in set(folder.iterdir()) - {folder / name for name in there}:
+        path.unlink()
+    result = CliRunner().invoke(app, ["card", str(folder), "--embed", str(tmp_path / "README.md")])
     assert result.exit_code == 2
     assert words in result.stderr
 

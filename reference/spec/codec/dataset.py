@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from reference.spec.audio import require_sound, sound_name
 from reference.spec.codec.resample import resampled_length, resampled_part
 from reference.spec.codec.waveforms import with_channels
 from reference.spec.errors import InputError
+from reference.spec.sound_info import sound_info, sound_name
 from reference.spec.tensors import Array
 
 SUFFIXES = (".wav", ".mp3", ".flac", ".ogg", ".aif", ".opus")
@@ -113,15 +113,10 @@ class Sound:
 def open_sound(path: Path, rate_hz: int, channels: int) -> Sound:
     """A sound file. Raises RejectedError for what is none, or empty."""
     try:
-        require_sound(path)
-        info = soundfile.info(sound_name(path))
+        samples, file_rate_hz, _ = sound_info(path)
     except InputError as error:
         raise RejectedError(str(error).removeprefix(f"{path}: ")) from None
-    except (soundfile.SoundFileError, OSError) as error:
-        raise RejectedError(f"cannot be read ({error})") from None
-    if info.frames < 1:
-        raise RejectedError("holds no samples")
-    return Sound(path=path, file_samples=info.frames, file_rate_hz=info.samplerate, rate_hz=rate_hz, channels=channels)
+    return Sound(path=path, file_samples=samples, file_rate_hz=file_rate_hz, rate_hz=rate_hz, channels=channels)
 
 
 def pieces(length: int, sample_size: int, split: bool) -> Iterator[tuple[int, int]]:

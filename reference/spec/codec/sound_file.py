@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from reference.spec.audio import require_sound, sound_name
 from reference.spec.codec.resample import resampled_length, resampled_part
 from reference.spec.codec.shape import CodecShape
 from reference.spec.codec.waveforms import with_channels
 from reference.spec.errors import InputError
+from reference.spec.sound_info import require_length, sound_info, sound_name, unreadable
 from reference.spec.tensors import Array
 
 
@@ -43,25 +43,14 @@ class SoundFile:
         try:
             data, _ = soundfile.read(sound_name(self.path), start=start, stop=stop, dtype="float32", always_2d=True)
         except (soundfile.SoundFileError, OSError) as error:
-            raise _unreadable(self.path, error) from None
-        if len(data) != stop - start:
-            raise InputError(f"{self.path}: ends before its header says; it may be truncated, write it again")
+            raise unreadable(self.path, error) from None
+        require_length(self.path, len(data), stop - start)
         if not np.isfinite(data).all():
             raise InputError(f"{self.path}: holds NaN or infinity; expected finite samples, write it again")
         return np.ascontiguousarray(data.T)
 
 
 def open_sound_file(path: Path, shape: CodecShape) -> SoundFile:
-    """A sound file for a codec. Raises InputError for one that is missing, no sound file, or empty."""
-    require_sound(path)
-    try:
-        info = soundfile.info(sound_name(path))
-    except (soundfile.SoundFileError, OSError) as error:
-        raise _unreadable(path, error) from None
-    if info.frames < 1:
-        raise InputError(f"{path}: holds no samples; expected a sound file with audio in it")
-    return SoundFile(path=path, samples=info.frames, rate_hz=info.samplerate, file_channels=info.channels, shape=shape)
-
-
-def _unreadable(path: Path, error: Exception) -> InputError:
-    return InputError(f"{path}: not a readable sound file ({error}); expected a WAV")
+    """A sound file for a codec. Raises InputError as `sound_info`."""
+    samples, rate_hz, channels = sound_info(path)
+    return SoundFile(path=path, samples=samples, rate_hz=rate_hz, file_channels=channels, shape=shape)
