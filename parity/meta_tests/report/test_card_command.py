@@ -54,6 +54,10 @@ CARDS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "this one": ("parity-card.md", lambda folder: None),
     "by a link": ("README.md", lambda folder: (folder / "README.md").symlink_to("parity-card.md")),
     "by another name": ("README.md", lambda folder: (folder / "README.md").hardlink_to(folder / "parity-card.md")),
+    "another report's, by a link": (
+        "README.md",
+        lambda folder: (folder / "README.md").symlink_to(report(made(folder / "other")) / "parity-card.md"),
+    ),
     "another report's": ("other/report/parity-card.md", lambda folder: report(made(folder / "other"))),
 }
 
