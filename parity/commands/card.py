@@ -97,7 +97,7 @@ def _require_id(base_model: str) -> None:
 def _require_readme(readme: Path, card: Path) -> None:
     """Raise InputError where the card would go into a card, this one or another report's."""
     same = readme.exists() and card.exists() and readme.samefile(card)
-    if same or CARD in (readme.name, readme.resolve().name):
+    if same or readme.resolve().name == CARD:
         raise InputError(f"{readme}: is a card itself; expected the README of the repository that the model is published in")
 
 

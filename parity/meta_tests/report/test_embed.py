@@ -12,7 +12,7 @@ from parity.__main__ import app
 from parity.judge.left_out import LeftOut
 from parity.meta_tests.report.sample import BUNDLE, sample
 from parity.report.card import card
-from parity.report.embed import BEGIN, END, embedded, parted
+from parity.report.embed import BEGIN, END, embedded, parted, says_base_model
 from parity.report.front_matter import OURS
 
 HUB_ID = "stabilityai/stable-audio-open-small"
@@ -220,3 +220,8 @@ def test_a_readme_in_another_encoding_is_told(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_bytes("Müller".encode("latin-1"))
     result = CliRunner().invoke(app, ["card", str(report(tmp_path)), "--embed", str(tmp_path / "README.md")])
     assert (result.exit_code, "is no UTF-8 text; save it as UTF-8" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(("said", "named"), [("base_model: a/b", True), ("base_model:", False), ("a: b", False)])
+def test_an_original_that_is_left_empty_is_not_named(said: str, named: bool) -> None:
+    assert says_base_model(f"---\n{said}\n---\n") == named
