@@ -55,7 +55,7 @@ def _junit(report: Report) -> ElementTree.Element:
     failures = sum(not found.ok for _, _, found in cases)
     suite = ElementTree.Element("testsuite", name="parity gate", tests=str(len(cases)), failures=str(failures))
     for classname, name, found in cases:
-        case = ElementTree.SubElement(suite, "testcase", classname=_xml(classname), name=_xml(name))
+        case = ElementTree.SubElement(suite, "testcase", classname=classname, name=_xml(name))
         if not found.ok:
             ElementTree.SubElement(case, "failure", message=_xml(str(found)))
     return suite
