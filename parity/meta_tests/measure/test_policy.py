@@ -145,10 +145,10 @@ def test_what_cannot_be_read_as_a_policy_is_told(tmp_path: Path, name: str) -> N
         read_policy(str(path), TODAY)
 
 
-@pytest.mark.parametrize("place", ["mine\0.toml", "/"], ids=["none", "a folder"])
-def test_a_path_that_no_system_reads_is_told(place: str) -> None:
-    with pytest.raises(InputError, match="cannot be read as a policy"):
-        read_policy(place, TODAY)
+def test_a_path_that_no_system_reads_is_told() -> None:
+    for place in ("mine\0.toml", "/"):
+        with pytest.raises(InputError, match="cannot be read as a policy"):
+            read_policy(place, TODAY)
 
 
 def test_a_policy_that_is_nowhere_is_told_with_those_there_are() -> None:
