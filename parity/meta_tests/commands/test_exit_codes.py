@@ -3,6 +3,7 @@
 import shutil
 import sys
 import tempfile
+from datetime import date
 from errno import EACCES
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -21,6 +22,7 @@ import parity.__main__
 import parity.arm.__main__
 import reference.__main__
 from parity.arm.matrix import Matrix
+from parity.measure.policy_file import read_policy
 from parity.meta_tests.docs import SCRIPTS
 from reference.command_line import command_line
 from reference.spec.errors import InputError
@@ -189,3 +191,8 @@ def test_a_case_that_is_unknown_is_told_before_a_kit_is_begun(monkeypatch: pytes
     monkeypatch.setattr("parity.device.pack.new_folder", broken)
     result = CliRunner().invoke(APPS["parity"], ["pack", "--bundle", "b", "--out", "o", "--cases", "guitar"])
     assert (result.exit_code, result.stderr.startswith("error: case guitar is unknown")) == (2, True), result.stderr
+
+
+def test_a_folder_is_no_policy(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"^{tmp_path}: cannot be read as a policy"):
+        read_policy(str(tmp_path), date.today())
