@@ -133,9 +133,8 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
 UNREADABLE = {
     "brackets without end": "x = " + "[" * 5000,
     "an int of 5000 digits": "x = " + "4" * 5000,
-    "no TOML": "x =",
-    "no text": "\udcff",
-}
+    "no TOML": "x =", "no text": "\udcff",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", UNREADABLE)
