@@ -32,8 +32,8 @@ def written(tmp_path: Path) -> Path:
 
 
 def test_what_was_written_here_is_replaced(written: Path) -> None:
-    assert json.loads((written / WRITTEN).read_text())["files"] == [f"inside/{CONTENT}"]
-    (written / "inside" / CONTENT).write_text("changed")
+    assert json.loads((written / WRITTEN).read_text())["files"] == {f"inside/{CONTENT}": len("ours")}
+    (written / "inside" / CONTENT).write_text("mine")  # by the same number of bytes, which nothing tells
     write(written)
     assert (written / "inside" / CONTENT).read_text() == "ours"
     assert list(written.parent.iterdir()) == [written]  # no lock, nothing half-written
@@ -43,6 +43,7 @@ STRANGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "a note": (lambda folder: (folder / "note.txt").write_text("mine"), "note.txt"),
     "a hidden file": (lambda folder: (folder / ".env").write_text("mine"), ".env"),
     "a file beside ours": (lambda folder: (folder / "inside" / "dit.tflite").write_text("mine"), "inside/dit.tflite"),
+    "ours, written over": (lambda folder: (folder / "inside" / CONTENT).write_text("weights"), f"inside/{CONTENT} of another size"),
     "a link": (lambda folder: (folder / "link").symlink_to(folder.parent), "link"),
     "no list": (lambda folder: (folder / WRITTEN).unlink(), f"inside/{CONTENT}"),
     "a damaged list": (lambda folder: (folder / WRITTEN).write_text("{"), f"inside/{CONTENT}"),
@@ -138,12 +139,12 @@ LONGEST_NAME = 255 - len(lock_of(Path("a")).name) + 1  # with a lock beside it
 def test_a_folder_is_replaced_by_its_own_kind_alone(tmp_path: Path, kind: Kind, place: int) -> None:
     other = [one for one in KINDS if one != kind][place]
     write(tmp_path / "out", kind=other)
-    (tmp_path / "out" / "inside" / CONTENT).write_text("theirs")
+    (tmp_path / "out" / "inside" / CONTENT).write_text("hers")
     told = f"{tmp_path / 'out'}: is a {other}; a {kind} replaces only a {kind}; choose another path, or move it away"
     with pytest.raises(InputError) as refused, new_folder(tmp_path / "out", kind, force=True):
         pytest.fail("work has begun")
     assert str(refused.value) == told
-    assert (tmp_path / "out" / "inside" / CONTENT).read_text() == "theirs"
+    assert (tmp_path / "out" / "inside" / CONTENT).read_text() == "hers"
     write(tmp_path / "out", kind=other)
     assert (tmp_path / "out" / "inside" / CONTENT).read_text() == "ours"
 

@@ -26,7 +26,7 @@ def test_two_do_not_write_one_folder(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("left", [b"", MARK], ids=["empty", "marked"])
+@pytest.mark.parametrize("left", [b"", MARK, MARK + b".abc\n"], ids=["empty", "marked", "noted"])
 def test_the_lock_of_a_process_that_was_killed_is_taken_over(tmp_path: Path, left: bytes) -> None:
     lock_of(tmp_path / "out").write_bytes(left)
     with only_writer(tmp_path / "out"):
@@ -34,6 +34,48 @@ def test_the_lock_of_a_process_that_was_killed_is_taken_over(tmp_path: Path, lef
         with pytest.raises(InputError, match=WRITTEN_NOW), only_writer(tmp_path / "out"):
             pytest.fail("both write")
     assert list(tmp_path.iterdir()) == []
+
+
+def left_by_a_killed(folder: Path) -> Path:
+    """What a process that was killed while it wrote `out` leaves."""
+    left = folder / ".out.ab_c3"
+    left.mkdir()
+    (left / "dit.tflite").touch()
+    lock_of(folder / "out").write_bytes(MARK + b".ab_c3\n")
+    return left
+
+
+def test_what_a_process_that_was_killed_left_is_removed(tmp_path: Path) -> None:
+    """Gigabytes, at full size, which nobody sees."""
+    left_by_a_killed(tmp_path)
+    with new_folder(tmp_path / "out", "bundle", force=False) as folder:
+        assert lock_of(tmp_path / "out").read_bytes() == MARK + folder.name.removeprefix(".out").encode() + b"\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("noted", [b"", b"./../other\n", b".no\n", b".linked\n"], ids=["nothing", "elsewhere", "gone", "a link"])
+def test_nothing_else_is_removed(tmp_path: Path, noted: bytes) -> None:
+    other = tmp_path / "other"
+    left_by_a_killed(tmp_path).rename(other)
+    (tmp_path / ".out.linked").symlink_to(other)
+    lock_of(tmp_path / "out").write_bytes(MARK + noted)
+    with new_folder(tmp_path / "out", "bundle", force=False):
+        pass
+    assert (other / "dit.tflite").exists()
+    assert (tmp_path / ".out.linked").is_symlink()
+
+
+def test_where_nothing_can_be_locked_nothing_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other process may be alive."""
+    left = left_by_a_killed(tmp_path)
+    monkeypatch.setattr(fcntl, "flock", unable)
+    with new_folder(tmp_path / "out", "bundle", force=False):
+        pass
+    assert left.exists()
+
+
+def unable(handle: int, how: int) -> None:
+    raise OSError(95, "Operation not supported")
 
 
 STRANGE: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -70,11 +112,11 @@ def test_a_lock_that_was_removed_before_it_was_held_is_made_again(tmp_path: Path
     lock, hold = lock_of(tmp_path / "out"), module._hold
     opened: list[int] = []
 
-    def late(handle: int, path: Path) -> None:
+    def late(handle: int, path: Path) -> bool:
         if not opened:
             lock.unlink()
         opened.append(handle)
-        hold(handle, path)
+        return hold(handle, path)
 
     monkeypatch.setattr(module, "_hold", late)
     with only_writer(tmp_path / "out"):
@@ -108,9 +150,6 @@ def test_no_lock_stays_open(tmp_path: Path) -> None:
 
 
 def test_where_nothing_can_be_locked_work_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def unable(handle: int, how: int) -> None:
-        raise OSError(95, "Operation not supported")
-
     monkeypatch.setattr(fcntl, "flock", unable)
     with only_writer(tmp_path / "out"):
         assert lock_of(tmp_path / "out").exists()

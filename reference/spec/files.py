@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -24,6 +25,7 @@ from reference.spec.replaced import (
 )
 
 Found = TypeVar("Found")
+ASIDE = re.compile(r"\.[a-z0-9_]+")  # how names of temporary folders end
 POINTER = b"version https://git-lfs"
 Stamp = tuple[Path, int, int]  # a file, its size and when it was written
 
@@ -119,13 +121,21 @@ def new_folder(path: Path, kind: Kind, force: bool, reads: Iterable[Path | None]
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = _aside(path)
     try:
-        with only_writer(path), _full_disk(asked, temporary):
+        with only_writer(path) as held, _full_disk(asked, temporary):
+            _remove_left(held.left, path)
+            held.note(temporary.name.removeprefix(f".{path.name}"))
             yield temporary
             note_written(temporary, kind)
             os.chmod(temporary, 0o755)
             _put(temporary, path, asked, kind)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _remove_left(ending: str, path: Path) -> None:
+    """Remove the temporary folder of a process that was killed before it could: its name begins as `_aside` has it, and ends so."""
+    if ASIDE.fullmatch(ending) and not (left := path.with_name(f".{path.name}{ending}")).is_symlink():
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _aside(path: Path) -> Path:

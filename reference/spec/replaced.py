@@ -32,7 +32,7 @@ def require_replaceable(asked: Path, kind: Kind) -> None:
     if not path.is_dir():
         raise InputError(f"{asked}: is a file; expected a folder to replace")
     there, found = files_in(path), written_in(path)
-    if strange := sorted(set(there) - (found.files if found else frozenset())):
+    if strange := list(found.strange(path)) if found else there:
         shown = ", ".join(strange[:SHOWN]) + (f" and {len(strange) - SHOWN} more" if len(strange) > SHOWN else "")
         raise InputError(
             f"{asked}: holds what was not written here ({shown}), which replacing it would delete; "
