@@ -17,6 +17,7 @@ from typer.core import TyperCommand, TyperGroup
 from reference.spec.errors import EXIT_NOT_JUDGED, TRACEBACK, InputError, Left, exit_with_one_line
 from reference.spec.paths import EMPTY_PATH
 from reference.spec.privacy import forbid_telemetry
+from reference.spec.whole_output import whole_output
 
 AS_JSON, JSON_OPTION = "as_json", "--json"  # of commands that print JSON for programs: parameter, and how it is given
 ERROR = "error"  # its key of what went wrong
@@ -60,6 +61,10 @@ class _Commands(TyperGroup):
     parser refuses is told to programs, too."""
 
     def main(self, args: Sequence[str] | None = None, *arguments: Any, **options: Any) -> Any:
+        with whole_output():
+            return self._ended(args, *arguments, **options)
+
+    def _ended(self, args: Sequence[str] | None, *arguments: Any, **options: Any) -> Any:
         try:
             return super().main(args, *arguments, **options)
         except SystemExit as left:

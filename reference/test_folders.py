@@ -43,7 +43,7 @@ STRANGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "a note": (lambda folder: (folder / "note.txt").write_text("mine"), "note.txt"),
     "a hidden file": (lambda folder: (folder / ".env").write_text("mine"), ".env"),
     "a file beside ours": (lambda folder: (folder / "inside" / "dit.tflite").write_text("mine"), "inside/dit.tflite"),
-    "ours, written over": (lambda folder: (folder / "inside" / CONTENT).write_text("weights"), f"inside/{CONTENT} of another size"),
+    "written over": (lambda folder: (folder / "inside" / CONTENT).write_text("weights"), f"inside/{CONTENT} of another size"),
     "a link": (lambda folder: (folder / "link").symlink_to(folder.parent), "link"),
     "no list": (lambda folder: (folder / WRITTEN).unlink(), f"inside/{CONTENT}"),
     "a damaged list": (lambda folder: (folder / WRITTEN).write_text("{"), f"inside/{CONTENT}"),

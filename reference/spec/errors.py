@@ -54,28 +54,28 @@ def exit_with_one_line(at_fault: str = "this program", passing: tuple[type[Excep
     except passing:
         raise
     except Terminated as ended:
-        _leave("terminated", *ended.args)
+        leave("terminated", *ended.args)
     except KeyboardInterrupt:
-        _leave("interrupted", EXIT_INTERRUPTED)
+        leave("interrupted", EXIT_INTERRUPTED)
     except InputError as error:
-        _leave(f"error: {error}")
+        leave(f"error: {error}")
     except BrokenPipeError:
         with suppress(OSError):  # where something stands in for it
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that Python can flush it when it ends
-        _leave(NOBODY_READS)
+        leave(NOBODY_READS)
     except OSError as error:
         if error.errno in NO_SPACE:
-            _leave(f"error: {_without_room(error)}: {error.strerror}; free some space, or set TMPDIR to a folder that has it")
+            leave(f"error: {_without_room(error)}: {error.strerror}; free some space, or set TMPDIR to a folder that has it")
         if error.filename is None:
-            _leave(_fault(error, at_fault))
-        _leave(f"error: {error.filename}: {error.strerror}; choose another path or free it")
+            leave(_fault(error, at_fault))
+        leave(f"error: {error.filename}: {error.strerror}; choose another path or free it")
     except MemoryError as error:
-        _leave(_out_of_memory(error))
+        leave(_out_of_memory(error))
     except (Exception, SystemExit) as error:
         if any(words in str(error) for words in NO_MEMORY):
-            _leave(_out_of_memory(error))
+            leave(_out_of_memory(error))
         rich_gave_up = isinstance(error, SystemExit) and isinstance(error.__context__, BrokenPipeError)
-        _leave(NOBODY_READS if rich_gave_up else _fault(error, at_fault))
+        leave(NOBODY_READS if rich_gave_up else _fault(error, at_fault))
 
 
 @contextmanager
@@ -135,7 +135,8 @@ def _out_of_memory(error: BaseException) -> str:
     )
 
 
-def _leave(line: str, code: int = EXIT_NOT_JUDGED) -> NoReturn:
+def leave(line: str, code: int = EXIT_NOT_JUDGED) -> NoReturn:
+    """End the program with one line on standard error."""
     told = one_line(line)
     with suppress(OSError):  # of a terminal that is closed
         print(told, file=sys.stderr)

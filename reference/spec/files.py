@@ -133,7 +133,7 @@ def new_folder(path: Path, kind: Kind, force: bool, reads: Iterable[Path | None]
 
 
 def _remove_left(ending: str, path: Path) -> None:
-    """Remove the temporary folder of a process that was killed before it could: its name begins as `_aside` has it, and ends so."""
+    """Remove the temporary folder of a process that was killed: its name begins as `_aside` has it, and ends so."""
     if ASIDE.fullmatch(ending) and not (left := path.with_name(f".{path.name}{ending}")).is_symlink():
         shutil.rmtree(left, ignore_errors=True)
 

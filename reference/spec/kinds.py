@@ -55,7 +55,8 @@ def written_in(folder: Path) -> Written | None:
     with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
         content = json.loads((folder / WRITTEN).read_text(encoding="utf-8"))
         listed = content["files"]
-        files = {name: int(size) for name, size in listed.items()} if isinstance(listed, dict) else dict.fromkeys(map(str, listed))
+        sizes = listed if isinstance(listed, dict) else {}
+        files = {str(name): sizes.get(name) for name in listed}
         return Written(str(content["kind"]) if "kind" in content else _told_by(files), files)
     return None
 

@@ -78,7 +78,7 @@ def _held(handle: int, lock: Path, path: Path) -> str | None:
 
 
 def _hold(handle: int, path: Path) -> bool:
-    """Whether nobody else holds it by now, which a file system without locks does not tell. Raises InputError where somebody does."""
+    """Whether it is held alone, which a file system without locks does not tell. Raises InputError where somebody does."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

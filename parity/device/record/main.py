@@ -16,21 +16,25 @@ from parity.measure.verdict import Verdict
 from reference.spec.errors import EXIT_NOT_JUDGED, EXIT_OK, EXIT_REFUSE, exit_with_one_line, one_line
 from reference.spec.only_writer import only_writer
 from reference.spec.paths import given_path
+from reference.spec.whole_output import whole_output
 
 COLUMNS = ("stage", "variant", "ladder", "checks", "worst metric", "case", "value", "limit", "verdict")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Record and judge; the exit code is 0 where all is within its limits, 1 where something is not, 2 where it could not."""
-    options = _parser().parse_args(arguments)
+    with whole_output():
+        sys.exit(_ended(_parser().parse_args(arguments)))
+
+
+def _ended(options: argparse.Namespace) -> int:
     with exit_with_one_line("the recorder"):
         kit = read_kit(options.kit, options.models)
         if options.alone:
             in_own_process(kit, options.alone)
-            return
+            return EXIT_OK
         kit.require_intact()
-        code = recorded(kit, options.out)
-    sys.exit(code)
+        return recorded(kit, options.out)
 
 
 def recorded(kit: Kit, out: Path, by: Respondent = HERE) -> int:
