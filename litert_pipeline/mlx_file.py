@@ -69,9 +69,9 @@ def read_described(path: Path) -> Described:
     header = _header(path)
     try:
         told = parse(header.pop("__metadata__", {})[METADATA])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError):
         raise InputError(
-            f"{path}: does not say which stage it is ({type(error).__name__}: {error} in its entry '{METADATA}'); "
+            f"{path}: does not say which stage it is (in an entry '{METADATA}' of its header); "
             "make it with 'python -m litert_pipeline convert --recipe mlx_fp32'"
         ) from None
     try:
@@ -100,6 +100,8 @@ def _header(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as stream:
             (size,) = SIZE.unpack(stream.read(SIZE.size))
+            if size > (left := path.stat().st_size - SIZE.size):
+                raise ValueError(f"its header is said to be {size} bytes, {left} follow")
             found = parse(stream.read(min(size, MOST_HEADER_BYTES)).decode())
     except (OSError, struct.error, ValueError) as error:
         raise InputError(f"{path}: is no readable .safetensors file ({error}); copy or convert it again") from None

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from ai_edge_litert.tools import mmap_utils
 
-from litert_pipeline.build.recipes import DYNAMIC_INT8
+from litert_pipeline.build.quantize import quantize
+from litert_pipeline.build.recipes import DYNAMIC_INT8, RECIPES
 from litert_pipeline.bundle import Bundle
 from litert_pipeline.test_commands import LITERT, PROMPT, call
 from reference.spec.files import sha256_of
@@ -58,6 +60,14 @@ def test_quantizing_from_a_recipe_file(bundles: Mapping[str, Bundle], tmp_path: 
     assert code == 0, output
     assert sha256_of(out / "dit.tflite") == bundles["int8"].manifest.stages["dit"].sha256
     assert json.loads((out / "manifest.json").read_text())["recipe"] == "mine"
+
+
+def test_nothing_is_written_through_memory(
+    bundles: Mapping[str, Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the disk is full, that ends the process without a word, and what is half-written stays."""
+    monkeypatch.setattr(mmap_utils, "get_mapped_buffer", lambda path, size: pytest.fail(f"{path} is written through memory"))
+    quantize(bundles["fp32"].folder, tmp_path / "out", RECIPES["int8"])
 
 
 def test_altered_bundle_neither_generates_nor_quantizes(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:

@@ -156,6 +156,7 @@ def test_without_mlx_quantizing_says_what_to_install(
 
 DAMAGED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "cut off in its header": (lambda data: data[:100], r"x\.safetensors: is no readable .safetensors file"),
+    "a header beyond its end": (lambda data: SIZE.pack(2**60) + data[8:], f"is said to be {2**60} bytes, [0-9]+ follow"),
     "empty": (lambda data: b"", r"x\.safetensors: is no readable .safetensors file"),
     "a number for a header": (lambda data: SIZE.pack(1) + b"1", "its header is no table"),
     "somebody else's": (lambda data: data.replace(METADATA.encode(), b"x" * len(METADATA)), "does not say which stage it is"),

@@ -1,5 +1,6 @@
 """Whoever ends a program, and however often, finds nothing half-written behind it."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -40,6 +41,13 @@ def test_who_is_told_to_end_leaves_nothing_half_written(tmp_path: Path, number: 
     )
     assert (done.returncode, done.stderr.strip()) == (code, word)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_of_a_copy_what_is_written_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """The system names what is read first."""
+    with pytest.raises(SystemExit), exit_with_one_line():
+        raise OSError(errno.EFBIG, "File too large", "read", None, "written")
+    assert capsys.readouterr().err == "error: written: File too large; choose another path or free it\n"
 
 
 TWICE = """

@@ -66,9 +66,10 @@ def _quantize_litert(source: Path, target: Path, entries: QuantizerRecipe, name:
         from litert_quantizer.quantizer import Quantizer
 
         try:
-            Quantizer(str(source), entries).quantize().export_model(str(target))
+            quantized = Quantizer(str(source), entries).quantize().quantized_model
         except (ValueError, LookupError, TypeError, RuntimeError, AttributeError, AssertionError, re.error) as error:
             raise InputError(f"recipe '{name}': litert-quantizer refuses it for {source.name} ({error})") from None
+    target.write_bytes(quantized)  # its own export writes through memory: where the disk is full that ends the process
 
 
 def _quantize_onnx(source: Path, target: Path, entries: QuantizerRecipe, name: str) -> None:

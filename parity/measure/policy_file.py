@@ -20,6 +20,7 @@ else:
     import tomli as tomllib
 
 PUBLISH, EMBEDDED = "publish", "preview"  # what is asked of somebody's bundles, and of those the gate makes itself
+MOST = 1_000_000  # a limit beyond is none
 AT_MOST, AT_LEAST = "at_most", "at_least"
 REQUIRED, OPTIONAL = {"name", "about", "bars", "loading"}, {"exemptions"}
 LOADING = {"accepts", "why"}
@@ -37,11 +38,13 @@ def chosen_policy(given: str | None, today: date, *, made_here: bool) -> Policy:
 
     Raises InputError like `read_policy`.
     """
-    return read_policy(given or (EMBEDDED if made_here else PUBLISH), today)
+    return read_policy((EMBEDDED if made_here else PUBLISH) if given is None else given, today)
 
 
 def read_policy(given: str, today: date) -> Policy:
     """The policy of a file, or of ours by its name. Raises InputError that lists everything wrong with it."""
+    if not given:
+        raise InputError(f"the policy is an empty name; expected a TOML file or one of {', '.join(named_policies())}")
     path = POLICIES_DIR / f"{given}.toml" if given in named_policies() else Path(given)
     try:
         raw = path.read_bytes()
@@ -126,11 +129,11 @@ def _wrong_bar(where: str, name: object, table: Any, others: set[str]) -> Iterab
 def _wrong_number(where: str, text: object) -> Iterable[str]:
     """Text, so that the digits stay as they were decided."""
     try:
-        finite = isinstance(text, str) and Decimal(text).is_finite()
+        sensible = isinstance(text, str) and 0 <= Decimal(text) <= MOST
     except InvalidOperation:
-        finite = False
-    if not finite:
-        yield f'{where} has the limit {text!r}, expected a number in quotes, such as "0.10"'
+        sensible = False
+    if not sensible:
+        yield f'{where} has the limit {text!r}, expected a number from 0 to {MOST} in quotes, such as "0.10"'
 
 
 def _keys(where: str, table: Mapping[str, Any], required: set[str], known: set[str]) -> Iterable[str]:

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
+from parity.report.opened import open_report
 from reference.spec.errors import InputError, one_line
-from reference.spec.section import read_json
 
 # What the commands' own syntax takes for its end or for a separator.
 IN_SENTENCE = {"%": "%25", "\r": "%0D", "\n": "%0A"}
@@ -17,13 +17,12 @@ def annotations(path: Path) -> list[str]:
 
     Raises InputError for what is no report of this version.
     """
-    file = path / "report.json" if path.is_dir() else path
-    top = read_json(file)
+    top = open_report(path)
     report = {name: top.take(name, list) for name in ("bundles", "blame")}
     try:
         return list(_lines(report))
     except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{file}: is a report of another version ({error}); judge again") from None
+        raise InputError(f"{top.file}: is a report of another version ({error}); judge again") from None
 
 
 def _lines(report: Mapping[str, Any]) -> Iterator[str]:

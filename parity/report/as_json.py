@@ -8,10 +8,9 @@ from parity.explain.swap_matrix import SwapMatrix
 from parity.measure.policy import Closeness, Policy
 from parity.measure.verdict import json_number
 from parity.report.bundle_verdict import BundleVerdict
+from parity.report.opened import SCHEMA
 from parity.report.report import Report
 from reference.spec.stages import GENERATION
-
-SCHEMA = 1
 
 
 def to_json(report: Report) -> dict[str, Any]:

@@ -15,7 +15,7 @@ MARK = re.compile(rf"<!-- {OURS}: (begin|end)\b[^>]*-->")
 TITLE = re.compile(r"(?m)^# Parity: ")  # of every card
 KEY = re.compile(r"(?m)^(?=[^\s#-])")  # where a key of the outermost level begins
 COMMENTS = re.compile(r"(?m)(^#[^\n]*\n|^\s*\n)*\Z")  # from the margin on, at the end of what belongs to a key
-INDEX, BASE = "model-index", "base_model"
+INDEX, BASE, TAGS = "model-index", "base_model", "tags"
 BOM = "\ufeff"
 MOST_DEEP = 50  # values within values; what the hub reads has six
 
@@ -65,6 +65,7 @@ def parted(text: str) -> tuple[str, str]:
 def _merged(theirs: str, ours: dict[str, Any], end: str) -> str:
     """Their front matter as it stands, but for our results; what it lacks of ours is added at its end, in lines that `end` so."""
     there = _keys(theirs)
+    _require_tags(there.get(TAGS, []))
     _require_one_original(there.get(BASE), ours.get(BASE))
     index = _index(there.get(INDEX), ours.get(INDEX))
     added = {name: value for name, value in ours.items() if name not in there and name != INDEX}
@@ -106,10 +107,15 @@ def _reads_as(text: str, wanted: dict[str, Any]) -> bool:
         return False
 
 
+def _require_tags(theirs: Any) -> None:
+    if not isinstance(theirs, list) or not all(isinstance(tag, str) for tag in theirs):
+        raise InputError(f"its {TAGS} are {theirs!r}, expected a list of words; correct it")
+
+
 def _require_one_original(theirs: Any, ours: Any) -> None:
     """Raise InputError for a README that is of another model's conversion; it may name several originals."""
     if theirs and ours and ours not in (theirs if isinstance(theirs, list) else [theirs]):
-        raise InputError(f"says {BASE} {theirs}, the card says {ours}; correct the README, or give --base-model")
+        raise InputError(f"says {BASE} {theirs}, the card says {ours}; correct the README or what --base-model names")
 
 
 def _index(theirs: Any, ours: list[dict[str, Any]] | None) -> list[dict[str, Any]]:

@@ -8,9 +8,9 @@ from typing import Any
 
 from rich.table import Table
 
-from parity.measure.verdict import ARTIFACT, DOMAIN, REPLAYED
+from parity.measure.verdict import ARTIFACT, DOMAIN, LADDERS, REPLAYED
+from parity.report.opened import open_report
 from reference.spec.errors import InputError
-from reference.spec.section import read_json
 
 # A sweep's inputs are held to the budgets of the cases.
 NO_BUDGET_OF_ITS_OWN = (ARTIFACT, REPLAYED, DOMAIN)
@@ -36,13 +36,12 @@ class Headroom:
 
 def read_report(path: Path) -> dict[str, Any]:
     """A gate's `report.json`, or that of a report folder. Raises InputError if it is none."""
-    file = path / "report.json" if path.is_dir() else path
-    top = read_json(file)
+    top = open_report(path)
     kinds = {"checks": list, "environment": dict, "model": dict, "artifacts": list}
     content = {name: top.take(name, kind) for name, kind in kinds.items()}
     content["shared"] = top.take("shared", list, [])  # reports of the first edition have none
-    if not all(isinstance(check, Mapping) and "ladder" in check for check in content["checks"]):
-        raise InputError(f"{file}: its checks are not a gate's; write a report with 'parity gate --report'")
+    if not all(isinstance(check, Mapping) and check.get("ladder") in LADDERS for check in content["checks"]):
+        raise InputError(f"{top.file}: its checks are not a gate's; write a report with 'parity gate --report'")
     return content
 
 

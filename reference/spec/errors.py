@@ -66,9 +66,10 @@ def exit_with_one_line(at_fault: str = "this program", passing: tuple[type[Excep
     except OSError as error:
         if error.errno in NO_SPACE:
             leave(f"error: {_without_room(error)}: {error.strerror}; free some space, or set TMPDIR to a folder that has it")
-        if error.filename is None:
+        place = error.filename2 or error.filename  # of a copy the system names what is read first, and then what is written
+        if place is None:
             leave(_fault(error, at_fault))
-        leave(f"error: {error.filename}: {error.strerror}; choose another path or free it")
+        leave(f"error: {place}: {error.strerror}; choose another path or free it")
     except MemoryError as error:
         leave(_out_of_memory(error))
     except (Exception, SystemExit) as error:

@@ -10,6 +10,10 @@ from reference.spec.files import require_content
 from reference.spec.plain_json import parse
 
 MOST = 2**31 - 1  # what an axis of an array is counted with
+TOLD_OTHERWISE = {
+    "utf-8-sig": "it begins with a byte order mark, which JSON has none of",
+    "sys.set_int_max_str_digits": "a number has too many digits",
+}  # fmt: skip
 MOST_DIGITS = 300  # beyond them a float has no number
 
 
@@ -143,4 +147,12 @@ def _loaded(path: Path) -> Any:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; expected a JSON file") from None
     except ValueError as error:  # of text, of JSON, of a number too long, of brackets without end
-        raise InputError(f"{path}: not valid JSON ({error}); download or write it again") from None
+        raise InputError(f"{path}: not valid JSON ({_why(error)}); expected a JSON file, download or write it again") from None
+
+
+def _why(error: ValueError) -> str:
+    """What is wrong with a text, without advice to who writes Python."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is no text in UTF-8"
+    found = next((words for key, words in TOLD_OTHERWISE.items() if key in str(error)), None)
+    return found or str(error)

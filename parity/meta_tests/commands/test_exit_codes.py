@@ -149,6 +149,15 @@ def test_an_empty_name_is_bad_input(verb: str, option: str, names: str) -> None:
     assert result.stderr == f"error: '{names}' lacks a name; expected names, comma-separated, or the option left out\n"
 
 
+@pytest.mark.parametrize("verb", sorted(verb for app, verb in VERBS if "--policy" in options_of(app, verb)))
+def test_an_empty_policy_is_not_the_usual_one(verb: str) -> None:
+    """As scripts pass of a variable that is not set."""
+    arguments, _ = VERBS["parity", verb]
+    result = CliRunner().invoke(APPS["parity"], [verb, *arguments, "--policy", ""])
+    told = "the policy is an empty name; expected a TOML file or one of" in result.stderr
+    assert (result.exit_code, told) == (2, True), result.output
+
+
 @pytest.mark.parametrize(("verb", "option"), [("gate", "--report"), ("goldens", "--out"), ("faults", "--out")])
 def test_what_cannot_be_made_is_told_by_the_name_it_was_given(
     verb: str, option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

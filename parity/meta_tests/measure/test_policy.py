@@ -69,6 +69,7 @@ def test_what_holds_where_nobody_says(asked: str | None, made_here: bool, name: 
     assert chosen_policy(asked, TODAY, made_here=made_here).name == name
 
 
+QUOTE, APOSTROPHE = "\"", "'"
 # What somebody writes, and what is said of it.
 WRONG: dict[str, tuple[Callable[[str], str], str]] = {
     "no TOML": (lambda text: text + "[", "cannot be read as a policy"),
@@ -86,9 +87,13 @@ WRONG: dict[str, tuple[Callable[[str], str], str]] = {
     "the wrong side": (
         lambda text: text.replace("at_least", "at_most"), "bar 'decoder_snr_db' has the unknown key 'at_most'",
     ),
-    "a number without quotes": (lambda text: text.replace('"20"', "20"), "has the limit 20, expected a number in quotes"),
-    "no number": (lambda text: text.replace('"20"', '"twenty"'), "has the limit 'twenty', expected a number in quotes"),
-    "not finite": (lambda text: text.replace('"20"', '"inf"'), "has the limit 'inf', expected a number in quotes"),
+    **{
+        f"the limit {limit}": (
+            lambda text, limit=limit: text.replace('"20"', limit),
+            f"has the limit {limit.replace(QUOTE, APOSTROPHE)}, expected a number from 0 to 1000000 in quotes, such as",
+        )
+        for limit in ("20", '"twenty"', '"inf"', '"nan"', '"1e999"', '"-1"')
+    },
     "a bar that is none": (lambda text: "[bars]\ndit_denoised_error = 3\n", "bar 'dit_denoised_error' is 3, expected a table"),
     "bars that are none": (lambda text: 'name = "x"\nabout = "y"\nbars = 3\n', "a policy has bars = 3, expected a dict"),
     "no word about loading": (lambda text: text.partition("[loading]")[0], "a policy lacks 'loading'"),

@@ -152,6 +152,7 @@ WRONG = {
         "---\nmodel-index: [{name: a, results: [{dataset: b}]}]\n---\n", "its model-index is of another shape",
     ),
     "an index of another shape": ("---\nmodel-index: [1]\n---\n", "its model-index is of another shape"),
+    "tags that are a number": ("---\ntags: 5\n---\n", "its tags are 5, expected a list of words"),
     "another original": ("---\nbase_model: somebody/else\n---\n", f"says base_model somebody/else, the card says {HUB_ID}"),
 }
 
