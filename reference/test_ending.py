@@ -5,11 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from reference.spec.errors import EXIT_INTERRUPTED, EXIT_SIGNAL, EXIT_TERMINATED, exit_with_one_line
+from reference.spec.errors import EXIT_INTERRUPTED, EXIT_SIGNAL, EXIT_TERMINATED, PATIENCE_S, exit_with_one_line
 
 LEAVING = """
 import os, signal, sys
@@ -78,6 +80,25 @@ def test_who_is_told_twice_leaves_nothing_either(tmp_path: Path, number: signal.
     assert done.returncode == EXIT_SIGNAL + number
     assert done.stderr.strip() in ("terminated", "interrupted")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_who_is_told_again_later_ends_where_the_first_was_swallowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As libraries do that call Python and pass over what it raises."""
+    now_s = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now_s[0])
+
+    def work() -> None:
+        with exit_with_one_line():
+            with suppress(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGTERM)  # too soon
+            now_s[0] = PATIENCE_S
+            os.kill(os.getpid(), signal.SIGTERM)
+            pytest.fail("work goes on")
+
+    with pytest.raises(SystemExit) as left:
+        work()
+    assert left.value.code == EXIT_TERMINATED
 
 
 def test_a_signal_that_is_ignored_stays_so() -> None:

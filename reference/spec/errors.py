@@ -7,6 +7,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+PATIENCE_S = 10.0  # cleaning up takes less: gigabytes are unlinked, processes that were started have ended
 EXIT_SIGNAL = 128  # and the number of a signal, as a shell has it
 EXIT_OK, EXIT_REFUSE, EXIT_NOT_JUDGED, EXIT_INTERRUPTED, EXIT_TERMINATED = 0, 1, 2, 130, 143
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
@@ -82,14 +84,14 @@ def exit_with_one_line(at_fault: str = "this program", passing: tuple[type[Excep
 @contextmanager
 def _terminable() -> Iterator[None]:
     """Signals that end a program raise Terminated or KeyboardInterrupt, in the one thread that may say so; one that is ignored
-    (nohup) stays so. The first is enough: another, as of who presses Ctrl-C twice, would end the cleaning up."""
+    (nohup) stays so."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in ENDING}
+    before, terminate = {number: signal.getsignal(number) for number in ENDING}, _Terminate()
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:
-            signal.signal(number, _terminate)
+            signal.signal(number, terminate)
     try:
         yield
     finally:
@@ -97,10 +99,18 @@ def _terminable() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _terminate(number: int, frame: object) -> NoReturn:
-    for other in ENDING:
-        signal.signal(other, signal.SIG_IGN)
-    raise KeyboardInterrupt if number == signal.SIGINT else Terminated(EXIT_SIGNAL + number)
+class _Terminate:
+    """What a signal does. The first is enough: another soon behind it, as of who presses Ctrl-C twice, would end the cleaning up.
+    One that comes later ends what goes on all the same, as where a library swallowed the first."""
+
+    def __init__(self) -> None:
+        self._last_s = -PATIENCE_S
+
+    def __call__(self, number: int, frame: object) -> None:
+        now_s = time.monotonic()
+        if now_s - self._last_s >= PATIENCE_S:
+            self._last_s = now_s
+            raise KeyboardInterrupt if number == signal.SIGINT else Terminated(EXIT_SIGNAL + number)
 
 
 def raise_process_error(code: int, errors: str, doing: str) -> None:
