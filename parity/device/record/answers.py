@@ -9,7 +9,7 @@ from typing import Any
 
 from parity.device.record.arrays import Arrays, Reference
 from parity.device.record.journal import JOURNAL, KIT, Journal
-from parity.device.record.kit import ARRAYS, Kit
+from parity.device.record.kit import ARRAYS, BUNDLES, Kit
 from parity.device.record.machine import require_one_device
 from parity.device.record.plan import MANIFEST, Part, Plan, Question, Variant, read_plan
 from parity.measure.asked import Digest
@@ -168,7 +168,7 @@ def begin_answers(kit: Kit, folder: Path) -> None:
     one of answers to another kit."""
     if folder.resolve() == kit.folder.resolve():
         raise InputError(f"{folder}: is the kit itself; choose another folder for the answers")
-    require_apart(folder, [kit.models, kit.folder / ARRAYS])
+    require_apart(folder, [kit.folder / ARRAYS, kit.folder / BUNDLES, *(kit.models / name for name in kit.plan.hashes)])
     for left in folder.glob(f".{MANIFEST}.*{Path(MANIFEST).suffix}"):  # of a process that was killed while it copied
         left.unlink()
     if folder.exists() and not (folder / MANIFEST).is_file() and any(folder.iterdir()):

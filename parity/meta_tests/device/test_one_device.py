@@ -129,6 +129,15 @@ def test_answers_do_not_lie_in_what_the_kit_holds(kit: Path, place: str) -> None
         begin_answers(read_kit(kit), kit / place)
 
 
+def test_answers_lie_beside_bundles_that_were_packed_without_and_in_none_of_them(kit: Path, tmp_path: Path) -> None:
+    read = read_kit(kit, tmp_path)
+    begin_answers(read, tmp_path / "answers")
+    name = next(iter(read.plan.hashes))
+    (tmp_path / name).mkdir()
+    with pytest.raises(InputError, match="which would hold what is no part of it"):
+        begin_answers(read, tmp_path / name / "answers")
+
+
 def test_a_linked_recorder_asks_for_its_own_kit_whatever_the_kit_is_made_of(kit: Path, tmp_path: Path) -> None:
     """Two threads and twins are asked a part of the matrix's kit by links: asked the whole, they would answer other questions."""
     part, link = tmp_path / "part", tmp_path / RECORDER
