@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,11 +101,46 @@ def test_formats_of_which_nothing_tells_the_end_are_told(tmp_path: Path, form: s
         read_wav(tmp_path / "x.wav")
 
 
-def test_a_wrong_size_of_the_whole_is_no_matter_where_the_samples_are_there(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [0, 99, 2**20, 2**32 - 1])
+def test_a_wrong_size_of_the_whole_is_no_matter_where_the_samples_are_there(tmp_path: Path, size: int) -> None:
     write_wav(tmp_path / "x.wav", noise(), RATE_HZ)
     data = (tmp_path / "x.wav").read_bytes()
-    (tmp_path / "x.wav").write_bytes(data[:4] + b"\xff" * 4 + data[8:])
+    (tmp_path / "x.wav").write_bytes(data[:4] + struct.pack("<I", size) + data[8:])
     assert np.array_equal(read_wav(tmp_path / "x.wav")[0], noise())
+
+
+def test_an_ogg_that_lacks_its_last_page_is_told(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "x.ogg", noise(1, 80_000).T, RATE_HZ, "VORBIS", format="OGG")
+    data = (tmp_path / "x.ogg").read_bytes()
+    (tmp_path / "x.ogg").write_bytes(data[: data.rfind(b"OggS")])
+    with pytest.raises(InputError, match=r"x\.ogg: is cut off \(Ogg: Last page lacks an end-of-stream bit\.\)"):
+        read_wav(tmp_path / "x.ogg")
+
+
+LONG_SIZES_AT = 12  # behind the two names that a file begins with, and the size of the whole
+SHORTER: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "ends within": (lambda data: data[: LONG_SIZES_AT + 8 + 4], "not a readable sound file"),
+    "holds one": (
+        lambda data: data[:LONG_SIZES_AT] + b"ds64" + struct.pack("<IQ", 8, 4000) + data[LONG_SIZES_AT + 8 + 28 :],
+        "has a header that was never finished (4000 bytes follow",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SHORTER)
+def test_an_rf64_without_its_long_sizes_is_told(tmp_path: Path, name: str) -> None:
+    change, words = SHORTER[name]
+    path = tmp_path / "x.wav"
+    soundfile.write(path, noise().T, RATE_HZ, "PCM_16", format="RF64")
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(InputError, match=re.escape(f"{path}: {words}")):
+        read_wav(path)
+
+
+def test_a_name_that_is_no_text_is_read(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"\xff.wav")
+    write_wav(path, noise(), RATE_HZ)
+    assert np.array_equal(read_wav(path)[0], noise())
 
 
 def test_other_chunks_and_other_formats_are_read(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def sound_info(path: Path) -> SoundInfo:
         with soundfile.SoundFile(sound_name(path)) as sound:
             found = SoundInfo(samples=sound.frames, rate_hz=sound.samplerate, channels=sound.channels)
             form, notes = sound.format, sound.extra_info
-    except (soundfile.SoundFileError, OSError) as error:
+    except soundfile.SoundFileError as error:
         raise unreadable(path, error) from None
     if form not in FORMATS:
         raise InputError(f"{path}: is a {form} file, of which nothing tells whether it is whole; make a WAV or FLAC of it")
@@ -101,7 +101,8 @@ def _require_finished(path: Path) -> bool:
 
 
 def _samples_bytes(stream: BinaryIO, size: int) -> tuple[int, int] | None:
-    """How long the header of a sound in chunks says that its samples are, and how much follows it; None of other files."""
+    """How long the header of a sound in chunks says that its samples are, and how much follows it; None of other files,
+    and of those that end before it."""
     stream.seek(0)
     form, _, kind = (stream.read(4) for _ in range(3))
     if (form, kind) not in CONTAINERS:
@@ -112,8 +113,8 @@ def _samples_bytes(stream: BinaryIO, size: int) -> tuple[int, int] | None:
         name, declared = struct.unpack(f"{order}4sI", head)
         if name == wanted:
             return declared if long_one is None else long_one, size - stream.tell()
-        if name == LONG_SIZES and declared >= 16:
-            _, long_one = struct.unpack("<QQ", stream.read(16))
-            declared -= 16
-        stream.seek(declared + declared % 2, os.SEEK_CUR)
-    return 0, 0
+        behind = stream.tell() + declared + declared % 2
+        if name == LONG_SIZES and declared >= 16 and len(sizes := stream.read(16)) == 16:
+            _, long_one = struct.unpack("<QQ", sizes)
+        stream.seek(behind)
+    return None

@@ -113,6 +113,7 @@ def test_the_page_has_pictures_and_nothing_from_elsewhere(tmp_path: Path) -> Non
     [
         ({"benchmarks": []}, "holds no latency"),
         ({"benchmarks": [{"extra_info": {}}]}, "holds no latency"),
+        ({"benchmarks": [3, {"extra_info": 3}, {"extra_info": "variant"}]}, "holds no latency"),
         ({"other": 1}, "benchmarks"),
         ({"benchmarks": [{"extra_info": {"variant": "torch_fp32"}}]}, "'benchmarks[0].extra_info.cpu_model' is missing"),
     ],
@@ -124,12 +125,18 @@ def test_what_is_no_benchmark_is_told_in_one_line(tmp_path: Path, content: dict[
     assert (code, output.count("error: "), words in output) == (2, 1, True), output
 
 
-@pytest.mark.parametrize(("key", "value"), ODD, ids=str)
-def test_what_no_benchmark_measured_is_told(tmp_path: Path, key: str, value: Any) -> None:
+ODD_PARTS: list[tuple[str, Any]] = [  # of a generation, and of its files
+    ("stage_s", -1e-3), ("stage_s", None), ("stage_s", "1"), ("artifact_sha256", 1), ("artifact_sha256", None),
+]  # fmt: skip
+PLACES = [(key, value, key) for key, value in ODD] + [(key, {"dit": value}, rf"{key}\.dit") for key, value in ODD_PARTS]
+
+
+@pytest.mark.parametrize(("key", "value", "place"), PLACES, ids=str)
+def test_what_no_benchmark_measured_is_told(tmp_path: Path, key: str, value: Any, place: str) -> None:
     odd = entry("litert_int8", 1.0)
     odd["extra_info"][key] = value
     path = written(tmp_path / "b.json", entry("torch_fp32", 3.0), odd)
-    with pytest.raises(InputError, match=rf"b\.json: 'benchmarks\[1\]\.extra_info\.{key}' must .*: run the benchmark again"):
+    with pytest.raises(InputError, match=rf"b\.json: 'benchmarks\[1\]\.extra_info\.{place}' must .*: run the benchmark again"):
         read_benches(path)
 
 
