@@ -127,6 +127,42 @@ def test_no_bytes_crash_the_reader(tmp_path_factory: pytest.TempPathFactory, dat
         assert parts_of(path)[0] == path
 
 
+def naming(path: Path, location: str) -> Path:
+    """An ONNX model of one tensor, whose data is said to be there."""
+    tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[4], data_location=TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value=location)
+    onnx.save(helper.make_model(helper.make_graph([], "g", [], [], initializer=[tensor])), path)
+    return path
+
+
+@pytest.mark.parametrize("location", ["", "..", "a/../../x", "/etc/passwd", "..\\x", "C:\\x", "a\0b"], ids=repr)
+def test_no_system_s_other_folders_are_read(tmp_path: Path, location: str) -> None:
+    with pytest.raises(InputError, match=r"x\.onnx: keeps data in '.*', expected a file in its own folder"):
+        parts_of(naming(tmp_path / "x.onnx", location))
+
+
+DAMAGED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "cut off": (lambda data: data[:-1], "a field at byte [0-9]+ ends behind its message"),
+    "a number without end": (lambda data: b"\xff" * 12, "a number at byte 0 has no end"),
+    "a number that is cut off": (lambda data: data + b"\xff", "index out of range"),
+    "of no kind": (lambda data: data + b"\x07", "a field of kind 7"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_model_that_is_damaged_is_told(tmp_path: Path, name: str) -> None:
+    change, words = DAMAGED[name]
+    path = naming(tmp_path / "x.onnx", "x.bin")
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(InputError, match=rf"x\.onnx: is a damaged ONNX model \(.*{words}.*\); copy or convert it again"):
+        parts_of(path)
+
+
+def test_a_model_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"x\.onnx: cannot be read \(No such file or directory\); expected an ONNX model"):
+        parts_of(tmp_path / "x.onnx")
+
+
 def test_data_that_was_not_fetched_is_told(bundles: Mapping[str, Bundle], tmp_path: Path) -> None:
     _, data = parts_of(path := with_external_data(bundles["onnx_fp32"].path("dit"), tmp_path))
     data.write_bytes(POINTER)

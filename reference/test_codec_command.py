@@ -14,6 +14,8 @@ from reference.__main__ import app
 from reference.codec import load_codec, replayed
 from reference.spec.audio import read_wav
 from reference.spec.codec.limiter import CEILING, limited
+from reference.spec.errors import InputError
+from reference.spec.noise import MOST_SEED
 
 RATE_HZ, SECONDS = 48000, 0.25
 SAMPLES = 11025  # of 0.25 s at the codec's rate: 40.5 frames of 272
@@ -79,6 +81,12 @@ def test_noise_is_replayed_from_a_seed(folder: Path, tmp_path: Path) -> None:
         out = tmp_path / f"{seed}.wav"
         assert run(folder, "decode", folder / "z.npy", out, "--noise", "replay", "--seed", seed).exit_code == 0
         np.testing.assert_array_equal(read_wav(out)[0], model.codec(replayed(seed)).decode(latents)[0])
+
+
+@pytest.mark.parametrize("seed", [-1, MOST_SEED + 1])
+def test_a_seed_that_no_noise_has_is_told(seed: int) -> None:
+    with pytest.raises(InputError, match=f"seed is {seed}, expected 0 to {MOST_SEED}"):
+        replayed(seed)
 
 
 def test_peaks_are_turned_down_or_clipped(folder: Path, tmp_path: Path) -> None:

@@ -133,9 +133,10 @@ def new_folder(path: Path, kind: Kind, force: bool, reads: Iterable[Path | None]
 
 
 def _remove_left(ending: str, path: Path) -> None:
-    """Remove the temporary folder of a process that was killed: its name begins as `_aside` has it, and ends so."""
-    if ASIDE.fullmatch(ending) and not (left := path.with_name(f".{path.name}{ending}")).is_symlink():
-        shutil.rmtree(left, ignore_errors=True)
+    """Remove the temporary folder of a process that was killed: its name begins as `_aside` has it, and ends so. A link is none,
+    and is left."""
+    if ASIDE.fullmatch(ending):
+        shutil.rmtree(path.with_name(f".{path.name}{ending}"), ignore_errors=True)
 
 
 def _aside(path: Path) -> Path:

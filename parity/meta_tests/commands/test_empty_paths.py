@@ -7,9 +7,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from parity.commands.pytest_options import pytest_addoption
 from parity.device.record.main import main
+from reference.command_line import command_line
 from reference.spec.errors import EXIT_NOT_JUDGED
 from reference.spec.paths import EMPTY_PATH
 
@@ -37,3 +39,12 @@ def test_it_is_told(
         PARSERS[parser][0]([option, ""])
     assert left.value.code == EXIT_NOT_JUDGED
     assert f"argument {option}: {EMPTY_PATH}" in capsys.readouterr().err
+
+
+def worded(word: str = "a word") -> None:
+    """A command that takes no path."""
+
+
+def test_an_empty_word_is_no_path() -> None:
+    toy = command_line(about="A toy.", at_fault="the toy", commands={"worded": worded})
+    assert CliRunner().invoke(toy, ["worded", "--word", ""]).exit_code == 0

@@ -13,8 +13,18 @@ import pytest
 from litert_pipeline.bundle import Bundle, read_bundle
 from parity.judge.left_out import LeftOut
 from parity.judge.licence import REASONS, REQUIRED, licence_checks
+from parity.measure.arithmetic import ALL_AT_LOAD
 from parity.measure.policy_file import PUBLISH, read_policy
-from parity.meta_tests.report.sample import ARTIFACT_ENTRY, ASSIGNMENT, BUNDLE, CHECK, DEVICE, LATENCY, sample
+from parity.meta_tests.report.sample import (
+    ARITHMETIC,
+    ARTIFACT_ENTRY,
+    ASSIGNMENT,
+    BUNDLE,
+    CHECK,
+    DEVICE,
+    LATENCY,
+    sample,
+)
 from parity.meta_tests.test_gate import gate
 from parity.report.card import card
 
@@ -60,7 +70,8 @@ def test_no_name_can_break_the_table() -> None:
 def test_no_name_begins_a_line_of_the_card(end: str) -> None:
     """It is printed, and in the summary of a workflow."""
     name = f"a{end}::error::b"
-    bundle = replace(BUNDLE, path=f"out/{name}", name=name, variants=[name])
+    loaded = [replace(ARITHMETIC, loaded=ALL_AT_LOAD)]
+    bundle = replace(BUNDLE, path=f"out/{name}", name=name, variants=[name], arithmetic=loaded)
     policy = replace(read_policy(PUBLISH, date.today()), name=name, about=name)
     text = written(
         bundles=[bundle], checks=[replace(CHECK, variant=name, case=name, metric=name, value=2.0)], policy=policy,

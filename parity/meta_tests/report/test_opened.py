@@ -30,3 +30,11 @@ def test_it_is_told(verb: str, name: str, tmp_path: Path) -> None:
     (tmp_path / "report.json").write_text(json.dumps(report))
     result = CliRunner().invoke(app, [verb, str(tmp_path)])
     assert (result.exit_code, f"{tmp_path / 'report.json'}: {words}" in result.stderr) == (2, True), result.output
+
+
+@pytest.mark.parametrize("verb", ["annotations", "headroom"])
+def test_the_file_itself_is_read_as_its_folder_is(verb: str, tmp_path: Path) -> None:
+    for name in ("report.json", "moved.json"):
+        (tmp_path / name).write_text(json.dumps(to_json(sample())))
+    folder, file = (CliRunner().invoke(app, [verb, str(path)]) for path in (tmp_path, tmp_path / "moved.json"))
+    assert (file.exit_code, file.stdout) == (folder.exit_code, folder.stdout) == (0, folder.stdout), file.output
