@@ -57,13 +57,17 @@ CODEC_BUNDLES := fp32 int8 int8_weight_only
 HEADLINE := plain windowed int8 int8_fast
 THREADS ?= 1,2
 
+# Other versions of Python, each with an environment of its own (2.5 GB). Those of the lock's numpy, scipy and jax need 3.11.
+PYTHONS ?= 3.10 3.12 3.13
+UNLOCKED := 3.10
+
 # Processes the tests are shared out to, each of some 1.5 GB; fixtures/processes.py says which tests stay together, and whose turn it is.
 JOBS ?= 2
 SHARED := -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 # Of the product's tests: prompts and seconds of each kind. All cases are judged by `make gate`, and by `pytest parity/` without this.
 CASES ?= drums,exactly_full,unicode,seconds_zero,seconds_beyond
 
-.PHONY: gate gate-open1 open1-wide gate-codec codec-full headroom gate-full headline test looked-over types tests more mixes rounded oracle registry mlx peers rungs open1-test search-test faults faults-test docs docs-test bench lock goldens tiny-model sound-model emulator arm onnx2tf clean
+.PHONY: gate gate-open1 open1-wide gate-codec codec-full headroom gate-full headline test looked-over types tests more mixes rounded oracle pythons registry mlx peers rungs open1-test search-test faults faults-test docs docs-test bench lock goldens tiny-model sound-model emulator arm onnx2tf clean
 
 gate: $(GATE_STAMP) ## convert the embedded tiny model for every variant and judge it; onnx2tf's where it is installed
 	$(BIN)/python -m parity gate --report $(REPORT) --force
@@ -160,6 +164,16 @@ rounded: $(STAMP) ## judge bundles converted from weights that upstream's loader
 
 oracle: $(STAMP) $(ORACLE_STAMP) $(ORACLE_SAME_STAMP) $(DIFFUSERS_STAMP) ## compare all drawn configurations with their oracles, of which `make test` has a part
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest reference --benchmark-disable $(SHARED) -m oracle
+
+pythons: $(PYTHONS:%=.venv-%/installed) ## the tests that convert nothing, on other versions of Python
+	for version in $(PYTHONS); do .venv-$$version/bin/python --version && \
+		OMP_WAIT_POLICY=passive .venv-$$version/bin/python -m pytest --benchmark-disable $(SHARED) -m quick || exit 1; done
+
+.venv-%/installed: requirements.lock pyproject.toml
+	python$* -m venv .venv-$*
+	.venv-$*/bin/python -m pip install -qq --no-compile $(if $(filter $*,$(UNLOCKED)),,-c requirements.lock) -e '.[build,oracle,tests,release]' hypothesis pytest-xdist 'optuna>=5,<6'
+	.venv-$*/bin/python -m pip install -qq --no-compile --no-deps $(ORACLE)
+	touch $@
 
 registry: $(STAMP) ## whether the extras resolve on other machines, Linux on aarch64, macOS on arm64, and a wheel works in an environment of its own
 	$(BIN)/python -m pytest parity/meta_tests/test_resolves.py parity/meta_tests/test_package.py --benchmark-disable -m registry

@@ -26,6 +26,7 @@ SLOW = "slow_runtime"
 MARKERS = {  # of the product's tests: outside of this repository no file says so
     SLOW: "the product's test of a runtime that is slow here; run where its variant is asked for",
     "xdist_group": "tests that share a process",
+    "quick": "converts nothing",
 }
 
 
