@@ -166,7 +166,7 @@ def takes_options(kind: type) -> Callable[[Callable[..., None]], Callable[..., N
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         own = list(inspect.signature(command).parameters.values())[1:]
         shared = {field.name: field for field in fields(kind)}
-        hints = {**get_type_hints(kind, include_extras=True), **get_type_hints(command, include_extras=True)}
+        hints = get_type_hints(kind, include_extras=True)
 
         @wraps(command)
         def wrapper(**given: Any) -> None:
@@ -174,7 +174,7 @@ def takes_options(kind: type) -> Callable[[Callable[..., None]], Callable[..., N
 
         parameters = [
             *(_parameter(name, hints[name], field.default) for name, field in shared.items()),
-            *(_parameter(parameter.name, hints[parameter.name], parameter.default) for parameter in own),
+            *(_parameter(parameter.name, parameter.annotation, parameter.default) for parameter in own),
         ]
         wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

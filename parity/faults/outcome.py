@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Self
 
 from parity.faults.arithmetics import STRICT, TARGETS, Target
 from parity.faults.catalogue import CATALOGUE
@@ -24,7 +23,7 @@ class Outcome:
     clean: list[Verdict] | None = None  # None: not looked at
 
     @classmethod
-    def of(cls, parts: Iterable[Part]) -> Self:
+    def of(cls, parts: Iterable[Part]) -> "Outcome":
         """All parts together, in the order of the catalogue and of the arithmetics, whichever process was faster."""
         parts, variants = list(parts), [target.variant for target in TARGETS.values()]
         names = {name: place for place, name in enumerate(CATALOGUE)}

@@ -1,5 +1,6 @@
 """What is installed by job: every package that is imported is some extra's, and one that is missing is named with its extra."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ else:
 
 IMPORTED_AS = {"py-cpuinfo": "cpuinfo", "pyyaml": "yaml"}  # where the name is another one
 OF_OTHERS = {"litert_converter"}  # comes with another package
+SINCE_3_11 = {"tomllib"}  # before, an extra has another by its name
 OURS = ("parity", "litert_pipeline", "reference", "fixtures")
 BROUGHT = {"flatbuffers", "google"}  # with LiteRT, and with onnx (protobuf)
 
@@ -42,7 +44,27 @@ def packages(requirements: list[str]) -> set[str]:
 def test_every_package_that_is_imported_is_some_extra_s() -> None:
     own = packages(project()["dependencies"])
     found = {name for path in product_modules() for name in imported(path.read_text(encoding="utf-8"))}
-    assert found - sys.stdlib_module_names - {*OURS, ""} - own - EXTRAS.keys() - BROUGHT == set()
+    assert found - sys.stdlib_module_names - {*OURS, *SINCE_3_11, ""} - own - EXTRAS.keys() - BROUGHT == set()
+
+
+NEWER = {  # modules and names that the oldest Python of the project lacks, which 'make pythons' would tell in the end
+    "typing": {
+        "LiteralString", "Never", "NotRequired", "Required", "Self", "Unpack", "assert_never", "assert_type", "override",
+    },
+    "enum": {"StrEnum"}, "datetime": {"UTC"}, "itertools": {"batched"}, "contextlib": {"chdir"},
+}  # fmt: skip
+
+
+def test_nothing_is_imported_that_the_oldest_python_lacks() -> None:
+    found = {
+        f"{path.relative_to(ROOT)}: {node.module}.{name.name}"
+        for path in product_modules()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom)
+        for name in node.names
+        if name.name in NEWER.get(node.module or "", ())
+    }
+    assert found == set()
 
 
 def test_extras_are_those_of_the_project() -> None:
