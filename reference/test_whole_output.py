@@ -14,7 +14,7 @@ CLOSED = f"error: standard output: it is closed; {TOLD}"
 NOBODY = "error: nobody reads the output any more\n"
 # Writes a file behind what it prints, as the gate does its report, and ends with a verdict.
 TOY = """
-import sys
+import subprocess, sys
 from pathlib import Path
 import typer
 from reference.command_line import command_line
@@ -28,10 +28,15 @@ def refused() -> None:
     told()
     raise typer.Exit(1)
 
+def starting() -> None:
+    subprocess.run([sys.executable, "-c", "import os; os.fstat(1), os.fstat(2)"], check=True)
+    Path("report").touch()
+
 def quiet() -> None:
     Path("report").touch()
 
-command_line(about="A toy.", at_fault="the toy", commands={"told": told, "refused": refused, "quiet": quiet})()
+commands = {"told": told, "refused": refused, "starting": starting, "quiet": quiet}
+command_line(about="A toy.", at_fault="the toy", commands=commands)()
 """
 # What a shell is told: exit code, standard error, whether the work was done.
 SHELLS: dict[str, tuple[str, int, str, bool]] = {
@@ -44,6 +49,7 @@ SHELLS: dict[str, tuple[str, int, str, bool]] = {
     "full, help": ("--help > /dev/full", 2, FULL, False),
     "closed": ("told >&-", 2, f"a verdict\n{CLOSED}", True),
     "closed, nothing said": ("quiet >&-", 0, "", True),
+    "both closed, of what is started, too": ("starting >&- 2>&-", 0, "", True),
     "error closed": ("told 2>&-", 0, "", True),
     "error full": ("told 2> /dev/full", 0, "", True),
     "both closed": ("told >&- 2>&-", 2, "", True),

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import BufferedWriter, FileIO, TextIOWrapper
-from typing import NoReturn, TextIO
+from typing import TextIO
 
 from reference.spec.errors import NOBODY_READS, leave
 
@@ -22,7 +22,7 @@ class _Noting(FileIO):
 
     def __init__(self, number: int, closed: bool) -> None:
         super().__init__(_to_nothing(number) if closed else number, "w", closefd=False)
-        self._to_nothing = closed
+        self._was_closed = closed
 
     def write(self, data: object) -> int:
         try:
@@ -32,7 +32,7 @@ class _Noting(FileIO):
         except OSError as error:
             self.why = error
             return len(memoryview(data))  # type: ignore[arg-type]
-        if self._to_nothing:
+        if self._was_closed:
             self.why = CLOSED
         return written
 
@@ -46,7 +46,7 @@ def whole_output() -> Iterator[None]:
         yield
         return
     noting = _Noting(OUT, out is None)
-    sys.stdout = _text(noting, out, noting.isatty())
+    sys.stdout = _text(noting, out, each_line=noting.isatty() or bool(out and out.write_through))
     sys.stderr = _text(_Noting(ERR, err is None), err, each_line=True)
     try:
         yield
@@ -65,14 +65,9 @@ def _require_told(raw: _Noting) -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         _to_nothing(OUT)
-        _leave(NOBODY_READS)
+        leave(NOBODY_READS)
     if raw.why is not None:
-        _leave(f"error: standard output: {raw.why.strerror}; what was found is not told there, or in part, so print it elsewhere")
-
-
-def _leave(line: str) -> NoReturn:
-    sys.stdout = None  # so that Python does not try again when it ends
-    leave(line)
+        leave(f"error: standard output: {raw.why.strerror}; what was found is not told there, or in part, so print it elsewhere")
 
 
 def _to_nothing(number: int) -> int:
