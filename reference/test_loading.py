@@ -192,6 +192,7 @@ BAD_CONFIGS = {
     ),
     "brackets without end": (lambda folder: (folder / CONFIG_NAME).write_text("[" * 10**6), "not valid JSON (values within"),
     "an int of 5000 digits": (lambda folder: (folder / CONFIG_NAME).write_text("4" * 5000), "(a number has too many digits)"),
+    "no UTF-8": (lambda folder: (folder / CONFIG_NAME).write_bytes(b'{"a": "\xe4"}'), "not valid JSON (it is no text in UTF-8)"),
     "a mark before it": (lambda folder: (folder / CONFIG_NAME).write_text("\ufeff{}"), "(it begins with a byte order mark"),
     "a pipe": (lambda folder: replaced_by(folder / CONFIG_NAME, os.mkfifo), "is a pipe or a device; expected a file"),
     "a folder": (lambda folder: replaced_by(folder / CONFIG_NAME, os.mkdir), "is a folder; expected a file"),
