@@ -17,7 +17,7 @@ from parity.device.emulator import emulator_folder, install
 from parity.device.symbols import kernels
 from reference.spec.files import new_folder
 
-FOLDER = "arm64"  # inside the emulator's
+FOLDER = "arm64-python"  # beside the emulator's: nothing is put into a folder that was written whole
 SUITE, PYTHON, LIBRARIES = "bookworm", "python3.11", ("libstdc++6",)
 LEFT_OUT = ("dpkg_", "tar_")  # what packages need to be installed, and no program to run
 PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux_2_17_aarch64", "manylinux2014_aarch64")
@@ -51,7 +51,7 @@ CLEANING = {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX512F,-AVX512VL"}
 
 def arm_folder() -> Path:
     """Where this user's Arm Linux is or would be."""
-    return emulator_folder() / FOLDER
+    return emulator_folder().with_name(FOLDER)
 
 
 def arm_installed(folder: Path) -> bool:
