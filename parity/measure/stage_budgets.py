@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from parity.measure.budget import UNIT_ROUNDOFF, Budget, Fixed, Following
+from parity.measure.budget import Budget, Fixed, Following
 from parity.measure.pooled import POOLED
 from parity.measure.sweep import RESPONSE
 from parity.measure.teacher_forcing import OF_LATENTS, OF_SOUND, OF_STEREO
@@ -13,11 +13,6 @@ LENT_ROOM = 1.3  # of a budget measured on one stage and lent to others
 DRAWN_SHARE = 0.2  # of an error that is drawn: less of it may point anywhere
 ZERO = Fixed(limit=0.0, why="rows of padding are zero vectors, exactly")
 NONE = Fixed(limit=0.0, why="one such value is a fault")
-
-
-def reference(roundings: int) -> Fixed:
-    """The reference's own float32 loss; a reference that loses more is no yardstick."""
-    return Fixed(limit=roundings * UNIT_ROUNDOFF, why=f"{roundings} float32 roundings; measured a fifth of that")
 
 
 def like(yardstick: str, low_factor: float, factor: float, measured: str) -> Following:

@@ -24,6 +24,7 @@ from reference.spec.stages import signatures
 Round = Callable[[Tensor], Tensor]
 INT8_LARGEST, INT4_LARGEST, UINT8_STEPS = 127, 7, 255
 BLOCK, GROUP = 32, 64
+SHORT_BITS = 17  # 128 roundings of float32: what layers lose in float32 itself is next to nothing beside it
 LEAST_SCALE = 1e-7  # of MLX's
 
 
@@ -68,6 +69,17 @@ def half(x: Tensor) -> Tensor:
 def half_flushed(x: Tensor) -> Tensor:
     """The nearest float16 on a CPU that flushes, as LiteRT has Arm's (FZ16): 0 where it would be subnormal."""
     return torch.nn.functional.hardshrink(half(x), LARGEST_SUBNORMAL)
+
+
+def as_they_are(weight: Tensor) -> Tensor:
+    """Not rounded."""
+    return weight
+
+
+def cut(x: Tensor, bits: int = SHORT_BITS) -> Tensor:
+    """The nearest number of so many bits."""
+    mantissa, exponent = torch.frexp(x)
+    return torch.ldexp((mantissa * 2**bits).round() / 2**bits, exponent)
 
 
 def int8_channels(weight: Tensor) -> Tensor:
@@ -138,6 +150,8 @@ CONVOLUTIONS = (nn.Conv1d, LastConv)
 CODEC = (LastConv, LastUpConv, Pointwise)  # what an autoencoder's layers are when they are converted
 DENSE = (nn.Linear, nn.Conv1d, *CODEC)
 PRECISIONS: Mapping[str, Precision] = {
+    # How far a model carries what its layers lose: float32's own loss follows it, whatever the weights.
+    "17_bits": Precision(weights=as_they_are, outputs=cut),
     "int8_rows": Precision(weights=int8_channels, inputs=int8_rows, convolved=int8_tensor, kinds=DENSE, folded=True),
     "int8_tensor": Precision(weights=int8_channels, inputs=int8_tensor, kinds=(nn.Linear, *CODEC)),
     "int8_decoder": Precision(
@@ -184,7 +198,9 @@ def _fed(change: Round) -> Callable[..., object]:
 
 
 def _answer(change: Round) -> Callable[..., object]:
-    def hook(part: nn.Module, inputs: object, output: object) -> object:
+    def changed(output: object) -> object:
+        if isinstance(output, dict):
+            return {name: changed(one) for name, one in output.items()}
         return change(output) if isinstance(output, Tensor) and output.is_floating_point() else output
 
-    return hook
+    return lambda part, inputs, output: changed(output)

@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from litert_pipeline.build.stage import exportable
+from parity.faults.injection import Injected
 from parity.judge.judge import Judge
-from parity.measure.arithmetic import REFERENCE, SINGLE
+from parity.measure.arithmetic import SINGLE
 from parity.measure.budget import AS_STORED, UNIT_ROUNDOFF, YARDSTICK, Following, Rounding
 from parity.measure.limits import LIMITS
 from parity.measure.metrics import relative_l2
@@ -23,7 +26,11 @@ from parity.truth.precision import (
     INT4_LARGEST,
     INT8_LARGEST,
     PRECISIONS,
+    SHORT_BITS,
     UINT8_STEPS,
+    Precision,
+    as_they_are,
+    cut,
     fold_gains,
     half,
     half_flushed,
@@ -34,8 +41,10 @@ from parity.truth.precision import (
     reduced,
 )  # fmt: skip
 from reference.model.dit import Layer, ModulatedLayer
-from reference.spec.stages import ALL_STAGES, DECODER, DIT
+from reference.pipeline import TorchStage
+from reference.spec.stages import ALL_STAGES, DECODER, DIT, signatures
 
+SHORT = f"{SHORT_BITS}_bits"  # finer than any file, so what follows it is a part of it
 OF_DECODERS = "int8_decoder"  # whose rule is the decoder's alone
 ROUNDED = 0.5 + 1e-4  # of a scale: as far as rounding may move a value, float32 arithmetic included
 FLOAT_ROUNDINGS = 64 * UNIT_ROUNDOFF  # more than any order of float32 sums moves an answer; FP16 moves it a hundred times as far
@@ -118,9 +127,20 @@ def test_what_is_reduced_is_held_to_its_own_precision() -> None:
         budgets = [budget for stage in ALL_STAGES for budget in stages[stage].values()]
         following = [budget for budget in budgets if isinstance(budget, Following)]
         assert all(budget.yardstick in (*PRECISIONS, AS_STORED) for budget in following)
-        assert all(0 <= budget.low_factor < 1 < budget.factor for budget in following)
+        assert all(0 <= budget.low_factor < 1 < budget.factor for budget in following if budget.yardstick != SHORT)
         assert all(budget.yardstick == YARDSTICK for budget in budgets if isinstance(budget, Rounding))
-        assert bool(following) != (arithmetic in (REFERENCE, SINGLE)), str(arithmetic)
+        assert bool(following) != (arithmetic == SINGLE), str(arithmetic)
+
+
+@pytest.mark.parametrize("stage", ALL_STAGES)
+def test_a_reference_that_computes_coarser_than_float32_is_no_yardstick(judge: Judge, stage: str) -> None:
+    """Be it by a bit less than six."""
+    rounding = Precision(weights=as_they_are, outputs=partial(cut, bits=SHORT_BITS + 1)).applied(exportable(judge.model, stage))
+    coarse = TorchStage(rounding, signatures(judge.model.spec)[stage], torch.float32)
+    instead = judge.instead(YARDSTICK, Injected(clean=judge.source(YARDSTICK), wrong={stage: coarse}))
+    case = case_called(judge, "drums")
+    assert all(check.ok for check in judge.teacher_forced(stage, YARDSTICK, case))
+    assert not all(check.ok for check in instead.teacher_forced(stage, YARDSTICK, case))
 
 
 def test_what_a_convolution_is_fed_has_one_scale_and_what_a_dense_layer_is_fed_one_per_row() -> None:
