@@ -81,7 +81,7 @@ ENVELOPE_FACTOR = 4.0
 
 # How much of the answer one rounding of a layer costs is the model's: drawn weights lose 13 roundings of the latents of silence,
 # trained ones 300, for there the latents are next to nothing. Beside what coarser layers lose both are the same.
-_REFERENCE, _REFERENCE_SHAPE = shaped("17_bits", 0.2, "0.02 to 0.06"), shaped("17_bits", 0.8, "0.02 to 0.27")
+_REFERENCE, _REFERENCE_SHAPE = shaped("17_bits", 0.2, "0.02 to 0.07"), shaped("17_bits", 0.8, "0.02 to 0.27")
 _FLOAT: dict[str, StageBudget] = {
     CONDITIONER: conditioner(FLOAT, ONE_SUM, FLOAT),
     DIT: dit(FLOAT, FLOAT_SHAPE, FLOAT, FLOAT_SHAPE),
