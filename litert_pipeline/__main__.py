@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fixtures import TINY_MODEL_DIR
+from fixtures import EMBEDDED_MODEL_DIR
 from litert_pipeline import codec_command
 from litert_pipeline.build.installed import require_installed
 from litert_pipeline.build.recipes import CODEC_RECIPES, RECIPES
@@ -29,7 +29,7 @@ OutBundle = Annotated[Path, typer.Option(help="Bundle folder to write.")]
 
 def convert_command(
     out: OutBundle,
-    model: Annotated[Path, typer.Option(help="Model dir; the embedded tiny model if left out.")] = TINY_MODEL_DIR,
+    model: Annotated[Path, typer.Option(help="Model dir; the embedded model if left out.")] = EMBEDDED_MODEL_DIR,
     recipe: Annotated[str, typer.Option(help=f"{', '.join(CONVERSIONS)}.")] = "fp32",
     base: Annotated[
         Path | None, typer.Option(help="fp32 bundle to take the stages from that the recipe does not convert in its own way.")

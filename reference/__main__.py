@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fixtures import TINY_MODEL_DIR
+from fixtures import EMBEDDED_MODEL_DIR
 from reference import codec_command, command
 from reference.command_line import command_line, takes_options
 from reference.progress import plain_console, print_line, show_steps
@@ -16,7 +16,7 @@ from reference.spec.model import WHOLE
 @takes_options(command.GenerateOptions)
 def generate_command(
     options: command.GenerateOptions,
-    model: Annotated[Path, typer.Option(help="Model dir; the embedded tiny model if left out.")] = TINY_MODEL_DIR,
+    model: Annotated[Path, typer.Option(help="Model dir; the embedded model if left out.")] = EMBEDDED_MODEL_DIR,
 ) -> None:
     """Generate audio from a prompt, in float32 on the CPU."""
     job = options.checked([model])

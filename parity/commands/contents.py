@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from fixtures import TINY_MODEL_DIR
+from fixtures import EMBEDDED_MODEL_DIR
 from parity.commands.options import AsJson, ModelDir, print_peak, wide_console
 from reference.command_line import print_json
 from reference.progress import show_progress, show_table
@@ -35,7 +35,7 @@ LISTED = 20  # sentences of a kind
 
 def contents_command(
     path: Annotated[Path, typer.Argument(help="A .tflite, .onnx or MLX's .safetensors file, or a bundle: a folder of them.")],
-    model: ModelDir = TINY_MODEL_DIR,
+    model: ModelDir = EMBEDDED_MODEL_DIR,
     as_json: AsJson = False,
 ) -> None:
     """What a converted file stores and computes, tensor by tensor of the model, and what in it is not the model's.

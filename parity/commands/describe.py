@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fixtures import TINY_MODEL_DIR
+from fixtures import EMBEDDED_MODEL_DIR
 from parity.commands.options import ModelDir, wide_console
 from reference.command import Force
 from reference.progress import show_progress
@@ -17,7 +17,7 @@ from reference.spec.files import check_file, new_file
 def describe_command(
     bundle: Annotated[Path, typer.Option(help="Folder of files that somebody else converted, without a manifest.")],
     out: Annotated[Path, typer.Option(help="JSON file to write, for 'python -m litert_pipeline generate --described'.")],
-    model: ModelDir = TINY_MODEL_DIR,
+    model: ModelDir = EMBEDDED_MODEL_DIR,
     force: Force = False,
 ) -> None:
     """Write down which file is which stage of the model, and which tensor what; 'generate' then runs the folder without torch."""

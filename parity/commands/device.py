@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from fixtures import TINY_MODEL_DIR
+from fixtures import EMBEDDED_MODEL_DIR
 from parity.commands.options import (
     AsJson,
     Draws,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 def pack_command(
     out: Annotated[Path, typer.Option(help="Folder to write: the kit.")],
     bundle: Annotated[list[Path], typer.Option(help="LiteRT bundle to ask a device about; repeatable.")],
-    model: ModelDir = TINY_MODEL_DIR,
+    model: ModelDir = EMBEDDED_MODEL_DIR,
     variants: Annotated[str | None, typer.Option(help="Variants to ask, comma-separated; all if left out.")] = None,
     cases: Annotated[str | None, typer.Option(help="Cases to ask, comma-separated; all if left out.")] = None,
     threads: Annotated[
@@ -93,7 +93,7 @@ def record_android_command(
 
 def judge_command(
     answers: Annotated[list[Path], typer.Option(help="Folder that record.pyz wrote; repeatable, for devices side by side.")],
-    model: ModelDir = TINY_MODEL_DIR,
+    model: ModelDir = EMBEDDED_MODEL_DIR,
     bundle: Annotated[
         list[Path] | None, typer.Option(help="Bundle that was packed, such as kit/bundles/NAME; repeatable, once for each.")
     ] = None,
@@ -126,7 +126,7 @@ def judge_command(
 
 def contract_command(
     bundle: Annotated[Path, typer.Option(help="Folder with the file names of Arm's audiogen app.")],
-    model: ModelDir = TINY_MODEL_DIR,
+    model: ModelDir = EMBEDDED_MODEL_DIR,
     as_json: AsJson = False,
 ) -> None:
     """Say what Arm's audiogen app, which finds tensors by place, would do with a bundle; 1 if no revision of it fits."""
@@ -165,7 +165,7 @@ def verify_wav_command(
     wav: Annotated[Path, typer.Argument(help="What the device wrote; whole or cut, float or integer samples.")],
     prompt: Annotated[str, typer.Option(help="Prompt it was asked for.")],
     seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Seed it was given.")],
-    model: ModelDir = TINY_MODEL_DIR,
+    model: ModelDir = EMBEDDED_MODEL_DIR,
     seconds: Annotated[
         float, typer.Option("--seconds", "-l", min=0, help="Seconds it was asked for; Arm's app asks for 10 without its own -l.")
     ] = 10.0,

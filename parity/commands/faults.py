@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fixtures import TINY_MODEL_DIR
+from fixtures import EMBEDDED_MODEL_DIR
 from parity.commands.options import ModelDir, NoCache, print_peak, split_names, user_store, wide_console
 from reference import command
 from reference.progress import show_progress
@@ -15,7 +15,7 @@ from reference.spec.files import check_file, new_file
 
 
 def faults_command(
-    model: ModelDir = TINY_MODEL_DIR,
+    model: ModelDir = EMBEDDED_MODEL_DIR,
     bundle: Annotated[list[Path] | None, typer.Option(help="Clean bundle; repeatable. Converted if left out.")] = None,
     arithmetics: Annotated[
         str | None, typer.Option(help="Arithmetics to inject at, comma-separated; all if left out.")

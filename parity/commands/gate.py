@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from fixtures import TINY_MODEL_DIR
+from fixtures import EMBEDDED_MODEL_DIR
 from parity.commands.options import (
     AsJson,
     Draws,
@@ -30,7 +30,7 @@ from reference.spec.noise import MOST_SEED
 
 
 def gate_command(
-    model: ModelDir = TINY_MODEL_DIR,
+    model: ModelDir = EMBEDDED_MODEL_DIR,
     bundle: Annotated[
         list[Path] | None,
         typer.Option(
@@ -94,7 +94,7 @@ def gate_command(
 
 
 def soak_command(
-    model: Annotated[Path | None, typer.Option(help="Model dir; the embedded tiny model if left out.")] = None,
+    model: Annotated[Path | None, typer.Option(help="Model dir; the embedded model if left out.")] = None,
     bundle: Annotated[list[Path] | None, typer.Option(help="Bundle to judge; repeatable. Converted if left out.")] = None,
     variants: Annotated[str | None, typer.Option(help="Variants to judge, comma-separated; all if left out.")] = None,
     drawn: Annotated[int | None, typer.Option(min=1, help="Draw so many variants for each run; all if left out.")] = None,
@@ -115,7 +115,7 @@ def soak_command(
     if spoiled or log is not None:
         raise InputError("--spoiled and --log are for mixes that are drawn; leave out --model, --bundle, --variants and --drawn")
     options = SoakOptions(
-        model=model or TINY_MODEL_DIR, bundles=bundle or [], variants=split_names(variants), drawn=drawn, runs=runs, seed=seed
+        model=model or EMBEDDED_MODEL_DIR, bundles=bundle or [], variants=split_names(variants), drawn=drawn, runs=runs, seed=seed
     )
     with show_progress(console) as say:
         refused = soak(options, say)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fixtures import TINY_MODEL_DIR
+from fixtures import EMBEDDED_MODEL_DIR
 from parity.commands.options import ModelDir, NoCache, user_store, wide_console
 from reference import command
 from reference.progress import print_lines, show_progress, tell
@@ -17,7 +17,7 @@ from reference.spec.files import check_file, new_file
 def headline_command(
     bundle: Annotated[list[Path], typer.Option(help="Bundle to time; repeatable. 'plain' is what others are compared with.")],
     report: Annotated[Path, typer.Option(help="Report folder of a gate that judged these bundles, for the verdicts.")],
-    model: ModelDir = TINY_MODEL_DIR,
+    model: ModelDir = EMBEDDED_MODEL_DIR,
     threads: Annotated[str, typer.Option(help="Numbers of CPU threads, comma-separated.")] = "1,2",
     rounds: Annotated[int, typer.Option(min=1, help="Generations of each that count; one before them does not.")] = 3,
     case: Annotated[str, typer.Option(help="Case that is generated.")] = "drums",

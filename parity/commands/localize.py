@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from fixtures import TINY_MODEL_DIR
+from fixtures import EMBEDDED_MODEL_DIR
 from parity.commands.options import ModelDir, NoCache, print_peak, user_store, wide_console
 from reference import command
 from reference.progress import show_progress, show_table
@@ -16,7 +16,7 @@ from reference.spec.stages import STAGE_TABLE
 def localize_command(
     bundle: Annotated[Path, typer.Option(help="Bundle to look into.")],
     stage: Annotated[str, typer.Option(help=f"{', '.join(STAGE_TABLE)}.")],
-    model: ModelDir = TINY_MODEL_DIR,
+    model: ModelDir = EMBEDDED_MODEL_DIR,
     case: Annotated[
         str | None, typer.Option(help="Case whose inputs the stage is fed; drums if left out or, of a codec, music.")
     ] = None,

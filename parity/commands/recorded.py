@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from fixtures import TINY_MODEL_DIR
+from fixtures import EMBEDDED_MODEL_DIR
 from parity.commands.options import ModelDir, wide_console
 from reference import command
 from reference.progress import show_progress, show_table, tell
@@ -51,7 +51,7 @@ def headroom_command(
 
 def goldens_command(
     out: Annotated[Path, typer.Option(help="Folder to write: the arrays and an index.json.")],
-    model: ModelDir = TINY_MODEL_DIR,
+    model: ModelDir = EMBEDDED_MODEL_DIR,
     force: command.Force = False,
 ) -> None:
     """Record the truth's numbers of a few cases, for a later version to be compared with."""

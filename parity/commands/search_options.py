@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fixtures import TINY_MODEL_DIR
+from fixtures import EMBEDDED_MODEL_DIR
 from parity.commands.options import ModelDir, split_names, user_store
 from reference import command
 from reference.spec.errors import InputError
@@ -25,7 +25,7 @@ OF_THE_SAMPLER = next(name for name, row in STAGE_TABLE.items() if row.per_step)
 class SearchOptions:
     """What is asked of which stage, where, and where it goes."""
 
-    model: ModelDir = TINY_MODEL_DIR
+    model: ModelDir = EMBEDDED_MODEL_DIR
     stage: Annotated[str, typer.Option(help=f"{', '.join(ALL_STAGES)}.")] = OF_THE_SAMPLER
     bundle: Annotated[
         Path | None, typer.Option(help="Float LiteRT bundle of the model to start from; converted if left out.")
