@@ -27,6 +27,7 @@ from reference.spec.generation import Request, generate
 from reference.spec.noise import philox
 
 REFERENCE, LITERT = reference.__main__.app, litert_pipeline.__main__.app
+MODEL = {REFERENCE: ("--model", str(TINY_MODEL_DIR)), LITERT: ()}  # a bundle says itself what it is of
 PROMPT = "tight drum loop, 120 BPM"
 TWO_FLOAT_RUNS = 2e-5  # between two float32 runs of 8 steps; measured up to 4e-6 (audio of a bad init recording)
 TRACE_KEYS = {
@@ -35,8 +36,8 @@ TRACE_KEYS = {
 }  # fmt: skip
 
 
-def call(app: Typer, *arguments: str | Path) -> tuple[int, str]:
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+def call(app: Typer, verb: str, *arguments: str | Path) -> tuple[int, str]:
+    result = CliRunner().invoke(app, [verb, *MODEL[app], *map(str, arguments)])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result.exit_code, result.output
 

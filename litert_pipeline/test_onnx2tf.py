@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from fixtures import TINY_MODEL_DIR
 from litert_pipeline.__main__ import app
 from litert_pipeline.build import onnx2tf
 from litert_pipeline.bundle import MANIFEST_NAME, Bundle
@@ -20,7 +21,8 @@ RECIPES = ["onnx2tf", "onnx2tf_float16"]
 
 
 def convert(base: Path, out: Path, recipe: str = RECIPES[0]) -> tuple[int, str]:
-    result = CliRunner().invoke(app, ["convert", "--recipe", recipe, "--base", str(base), "--out", str(out)])
+    words = ["--model", TINY_MODEL_DIR, "--recipe", recipe, "--base", base, "--out", out]
+    result = CliRunner().invoke(app, ["convert", *map(str, words)])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result.exit_code, result.output
 

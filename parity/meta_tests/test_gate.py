@@ -18,6 +18,7 @@ from parity.faults.catalogue.files import other_pieces
 from parity.measure.closeness import DISTANCES
 from parity.measure.sweep import DRAWS
 from parity.measure.verdict import ARTIFACT, FREE_RUNNING, TEACHER_FORCED
+from parity.meta_tests.of_tiny import OF_TINY
 from parity.meta_tests.report.sample import sample
 from parity.report.headroom import headrooms
 from reference.spec.files import sha256_of
@@ -28,7 +29,7 @@ FEW_DRAWS = ("--draws", "2")  # where a test is not about what is drawn
 
 
 def gate(*arguments: str | Path) -> tuple[int, str]:
-    result = CliRunner().invoke(app, ["gate", *FEW_DRAWS, *map(str, arguments)])  # the last --draws counts
+    result = CliRunner().invoke(app, ["gate", *OF_TINY, *FEW_DRAWS, *map(str, arguments)])  # the last --draws counts
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result.exit_code, result.output
 

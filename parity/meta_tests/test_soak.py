@@ -13,6 +13,7 @@ from litert_pipeline.bundle import Bundle
 from parity.__main__ import app
 from parity.judge.judge import Judge
 from parity.measure.budget import YARDSTICK
+from parity.meta_tests.of_tiny import OF_TINY
 from parity.meta_tests.test_gate import damage_weights
 from parity.soak import BEYOND, MOST_STEPS, drawn_case, drawn_variants
 from reference.spec.prompt import Tokenizer
@@ -22,7 +23,7 @@ FEW_STEPS = 3  # a run that takes three steps and lasts under three seconds
 
 
 def soak(*arguments: str | Path) -> tuple[int, str]:
-    result = CliRunner().invoke(app, ["soak", *map(str, arguments)])
+    result = CliRunner().invoke(app, ["soak", *OF_TINY, *map(str, arguments)])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result.exit_code, result.output
 

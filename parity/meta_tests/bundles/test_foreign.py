@@ -26,6 +26,7 @@ from parity.judge.input_order import swapped_inputs
 from parity.judge.judge import Judge
 from parity.judge.lineup import contenders_of
 from parity.measure.metrics import relative_l2
+from parity.meta_tests.of_tiny import OF_TINY
 from parity.meta_tests.test_gate import FEW_DRAWS
 from parity.test_parity import case_called
 from reference.spec.stages import signatures
@@ -39,8 +40,8 @@ ROLES = {
 }
 
 
-def run(*arguments: str | Path) -> tuple[int, str]:
-    result = CliRunner().invoke(app, [*map(str, arguments)])
+def run(verb: str, *arguments: str | Path) -> tuple[int, str]:
+    result = CliRunner().invoke(app, [verb, *OF_TINY, *map(str, arguments)])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result.exit_code, " ".join(result.output.split())
 

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from fixtures import TINY_MODEL_DIR
+from fixtures import EMBEDDED_MODEL_DIR, TINY_MODEL_DIR
 from fixtures.oracle.positional import FILES
 from parity.bundles.foreign import left_aside, read_foreign
 from parity.bundles.model_name import named
@@ -31,5 +31,5 @@ def test_a_pointer_is_named_before_a_runtime_sees_it(positional: Path, tmp_path:
 
 
 def test_files_of_another_model_ask_for_the_model(tmp_path: Path) -> None:
-    assert "--model was left out; give the model dir they were converted from" in named(TINY_MODEL_DIR)
+    assert "--model was left out; give the model dir they were converted from" in named(EMBEDDED_MODEL_DIR)
     assert named(tmp_path) == str(tmp_path)

@@ -15,6 +15,7 @@ from litert_pipeline.__main__ import app as litert
 from litert_pipeline.bundle import Bundle
 from parity.__main__ import app
 from parity.meta_tests.device.arm_app import PROMPT
+from parity.meta_tests.of_tiny import OF_TINY
 from reference.pipeline import load_model
 from reference.spec.audio import read_wav
 from reference.spec.codec_config import read_codec_spec
@@ -32,7 +33,7 @@ def run(commands: Any, *words: object) -> tuple[int, str]:
 
 def test_it_generates_what_the_reference_does(positional: Path, tmp_path: Path) -> None:
     described, sound = tmp_path / "described.json", tmp_path / "out.wav"
-    code, output = run(app, "describe", "--bundle", positional, "--out", described)
+    code, output = run(app, "describe", *OF_TINY, "--bundle", positional, "--out", described)
     assert code == EXIT_OK, output
     assert "dit: dit_model.tflite; takes x as args_" in output
     code, output = run(litert, "generate", PROMPT, "--bundle", positional, "--described", described, "--out", sound)
@@ -45,7 +46,7 @@ def test_it_generates_what_the_reference_does(positional: Path, tmp_path: Path) 
 
 
 def test_what_has_a_manifest_needs_no_description(bundles: dict[str, Bundle], tmp_path: Path) -> None:
-    code, output = run(app, "describe", "--bundle", bundles["fp32"].folder, "--out", tmp_path / "described.json")
+    code, output = run(app, "describe", *OF_TINY, "--bundle", bundles["fp32"].folder, "--out", tmp_path / "described.json")
     assert code == EXIT_NOT_JUDGED
     assert "has a manifest, which 'generate' reads by itself" in output
     assert not (tmp_path / "described.json").exists()
@@ -58,7 +59,7 @@ def test_a_codec_generates_nothing(bundles: dict[str, Bundle], tmp_path: Path, m
     shape = read_codec_spec(config).shape
     one = replace(bundles["fp32"], manifest=replace(bundles["fp32"].manifest, source=None, codec=shape))
     monkeypatch.setattr("parity.bundles.given.given_bundles", lambda *_: [one, one])
-    code, output = run(app, "describe", "--bundle", one.folder, "--out", tmp_path / "described.json")
+    code, output = run(app, "describe", *OF_TINY, "--bundle", one.folder, "--out", tmp_path / "described.json")
     assert code == EXIT_NOT_JUDGED
     assert "is a codec's, which generates nothing" in output
     assert not (tmp_path / "described.json").exists()

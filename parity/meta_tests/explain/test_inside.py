@@ -12,12 +12,13 @@ from parity.__main__ import app
 from parity.explain.inside.overlays import OVERLAYS
 from parity.judge.judge import Judge
 from parity.meta_tests.explain.test_localize import FAULTS, spoiled
+from parity.meta_tests.of_tiny import OF_TINY
 from parity.meta_tests.test_gate import copied, rewrite_manifest
 from reference.spec.files import sha256_of
 
 
 def localize(*arguments: str | Path) -> tuple[int, str]:
-    result = CliRunner().invoke(app, ["localize", *map(str, arguments)])
+    result = CliRunner().invoke(app, ["localize", *OF_TINY, *map(str, arguments)])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result.exit_code, result.output
 

@@ -14,6 +14,7 @@ from parity.latency import peers as peers_module
 from parity.latency.entrants import race_stage
 from parity.latency.headline import verdict_of
 from parity.latency.peers import peers
+from parity.meta_tests.of_tiny import OF_TINY
 from parity.test_parity import case_called
 
 FOUND = (("litert_int8", True), ("litert_int8", False), ("litert_plain", True), ("litert_fp32", True), ("fp32", False))
@@ -51,7 +52,7 @@ def test_the_headline_is_printed_and_written(bundles: Mapping[str, Bundle], tmp_
     checks = [{"variant": name, "ok": True, "ladder": "teacher-forced"} for name in names.values()]
     hashes = [{"sha256": entry.sha256} for recipe in names for entry in bundles[recipe].manifest.stages.values()]
     report.write_text(json.dumps({"checks": checks, "environment": {}, "model": {}, "artifacts": hashes}))
-    options = ("headline", *chosen, "--report", report, "--threads", "1", "--rounds", 2, "--out", out)
+    options = ("headline", *OF_TINY, *chosen, "--report", report, "--threads", "1", "--rounds", 2, "--out", out)
     code, output = parity(*options)
     assert code == 0, output
     page, found = out.read_text(), json.loads(out.with_suffix(".json").read_text())
@@ -63,7 +64,7 @@ def test_the_headline_is_printed_and_written(bundles: Mapping[str, Bundle], tmp_
     assert f"CPU class: {found['machine']['cpu_class']}." in page
     assert "integer dot product" in found["machine"]["cpu_class"]
     assert parity(*options)[0] == 2  # nothing is overwritten
-    code, output = parity("headline", *chosen, "--report", tmp_path / "none", "--out", tmp_path / "other.md")
+    code, output = parity("headline", *OF_TINY, *chosen, "--report", tmp_path / "none", "--out", tmp_path / "other.md")
     assert (code, output.count("error: ")) == (2, 1), output
     assert not (tmp_path / "other.md").exists()
 
@@ -77,7 +78,7 @@ def test_bad_options_are_told_in_one_line(
 ) -> None:
     report = tmp_path / "report.json"
     report.write_text(json.dumps({"checks": [], "environment": {}, "model": {}, "artifacts": []}))
-    code, output = parity("headline", "--bundle", bundles["onnx_fp32"].folder, "--report", report, *options)
+    code, output = parity("headline", *OF_TINY, "--bundle", bundles["onnx_fp32"].folder, "--report", report, *options)
     assert (code, output.count("error: "), words in " ".join(output.split())) == (2, 1, True), output
 
 

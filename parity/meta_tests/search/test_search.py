@@ -10,6 +10,7 @@ from litert_pipeline.build.quantize import quantize
 from litert_pipeline.build.recipes import quantization_recipe
 from litert_pipeline.bundle import Bundle
 from parity.__main__ import app
+from parity.meta_tests.of_tiny import OF_TINY
 from parity.search.front import dominates
 from reference.spec.errors import EXIT_OK
 from reference.spec.stages import DIT
@@ -18,7 +19,8 @@ BUDGET, WORKERS = 60, 2
 
 
 def searched(bundle: Path, out: Path, results: Path) -> dict[str, object]:
-    arguments = ["search", "--bundle", bundle, "--budget", BUDGET, "--workers", WORKERS, "--results", results, "--out", out]
+    asked = ["--budget", BUDGET, "--workers", WORKERS]
+    arguments = ["search", *OF_TINY, "--bundle", bundle, *asked, "--results", results, "--out", out]
     outcome = CliRunner().invoke(app, [str(argument) for argument in arguments])
     assert outcome.exit_code == EXIT_OK, outcome.output
     told: dict[str, object] = json.loads((out / "search.json").read_text())
