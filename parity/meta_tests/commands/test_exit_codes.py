@@ -71,6 +71,7 @@ VERBS = {
     ("fixtures", "make-peer"): (["--model", "m", "--out", "o"], "fixtures.peers.mlx_audiogen.write"),
     ("fixtures", "make-kernel-files"): ([], "fixtures.kernel_files.write_kernel_files"),
     ("fixtures", "make-sounds"): (["--out", "o"], "fixtures.__main__.write_sounds"),
+    ("fixtures", "draw-sounds"): (["w", "--out", "o"], "fixtures.sounds.picture.draw_sounds"),
     ("fixtures", "train"): (["--out", "o"], "fixtures.train.run.train"),
 }
 
