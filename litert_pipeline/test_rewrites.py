@@ -1,7 +1,6 @@
 """Every rewrite computes what the original computes."""
 
 import json
-import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,7 +15,7 @@ from hypothesis import strategies as st
 from fixtures import TINY_MODEL_DIR
 from litert_pipeline.build.channels_last import channels_last, windowed
 from litert_pipeline.build.export import write_litert
-from litert_pipeline.build.rewrites import LiftedNorm, fold_oobleck, freeze_rope, lift_norms, lift_of
+from litert_pipeline.build.rewrites import fold_oobleck, freeze_rope
 from litert_pipeline.build.stage import exportable
 from litert_pipeline.build.windows import Windows
 from litert_pipeline.bundle import Bundle
@@ -28,7 +27,6 @@ from parity.measure.teacher_forcing import stage_feed
 from parity.test_parity import case_called
 from reference.pipeline import Model, load_model
 from reference.spec.config import CONFIG_NAME
-from reference.spec.half import SMALLEST_NORMAL
 from reference.spec.stages import signatures
 
 REORDERED_FLOAT64 = 1e-12
@@ -122,28 +120,6 @@ def test_frozen_rope_is_rope(exact: Model) -> None:
     truth = exact.modules["dit"](**feed)["velocity"]
     frozen = freeze_rope(exact.modules["dit"], spec.dit.positions(spec.latent_frames))(**feed)["velocity"]
     assert metrics.relative_l2(truth.numpy(), frozen.numpy()) <= REORDERED_FLOAT64
-
-
-def test_lifted_norms_are_the_norms_bit_for_bit() -> None:
-    """A power of two and its square change no digit, of rows of zeros and of tiny numbers neither."""
-    dit = load_model(TINY_MODEL_DIR).modules["dit"]
-    norms = [part for part in dit.modules() if type(part) is torch.nn.LayerNorm]
-    lifted = [part for part in lift_norms(dit).modules() if isinstance(part, LiftedNorm)]
-    assert norms
-    rows = normal(32, norms[0].normalized_shape[0]).float() * torch.logspace(-9, 2, 32)[:, None]
-    rows[0] = 0
-    for norm, other in zip(norms, lifted, strict=True):
-        assert (other.lift, other.eps) == (8, 64 * norm.eps)
-        assert torch.equal(norm(rows), other(rows))
-
-
-@given(eps=st.floats(1e-12, 1.0))
-def test_a_lift_is_the_smallest_power_of_two_that_keeps_an_eps(eps: float) -> None:
-    lift = lift_of(eps)
-    assert math.log2(lift).is_integer()
-    assert lift >= 1
-    assert eps * lift**2 >= SMALLEST_NORMAL
-    assert lift == 1 or eps * (lift / 2) ** 2 < SMALLEST_NORMAL
 
 
 def test_frozen_rope_refuses_another_length(exact: Model) -> None:

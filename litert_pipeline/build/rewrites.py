@@ -12,7 +12,6 @@ from torch.nn import functional as F
 
 from reference.model.attention import RotaryEmbedding
 from reference.model.oobleck import SNAKE_EPS, Conv, Snake, UpConv, conv1d
-from reference.spec.half import SMALLEST_NORMAL
 
 
 class FrozenRope(nn.Module):
@@ -34,31 +33,6 @@ class FrozenRope(nn.Module):
         if length != self.cos.shape[0]:
             raise ValueError(f"RoPE was frozen for {self.cos.shape[0]} positions, asked for {length}")
         return self.cos, self.sin
-
-
-class LiftedNorm(nn.LayerNorm):
-    """A layer norm of vectors that are multiplied with a power of two, its eps with the square: the same number, bit for bit.
-
-    Half numbers below 6.1e-5 become 0 on CPUs that flush. A row of zeros, as the keys of padding are, is then divided by 0 where
-    eps is 1e-6; times 64 it survives. The price: in half a vector's values have to stay below 256 over that power of two.
-    """
-
-    def __init__(self, norm: nn.LayerNorm) -> None:
-        super().__init__(norm.normalized_shape)
-        self.weight, self.bias = norm.weight, norm.bias
-        self.lift = lift_of(norm.eps)
-        self.eps = norm.eps * self.lift**2
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x * self.lift)
-
-
-def lift_of(eps: float) -> float:
-    """The smallest power of two whose square makes of `eps` a number that half precision keeps, at least 1."""
-    lift = 1.0
-    while eps * lift**2 < SMALLEST_NORMAL:
-        lift *= 2
-    return lift
 
 
 class PlainSnake(nn.Module):
@@ -118,11 +92,6 @@ def _kernel(conv: Conv | UpConv) -> Tensor:
 def freeze_rope(dit: nn.Module, positions: int) -> nn.Module:
     """RoPE tables for a sequence of `positions`, a prepended global token included."""
     return replaced(dit, {RotaryEmbedding: lambda rope: FrozenRope(rope, positions)})
-
-
-def lift_norms(dit: nn.Module) -> nn.Module:
-    """Query/key norms whose eps survives in half."""
-    return replaced(dit, {nn.LayerNorm: LiftedNorm})
 
 
 def fold_oobleck(module: nn.Module) -> nn.Module:

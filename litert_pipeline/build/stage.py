@@ -12,9 +12,10 @@ from torch import nn
 from litert_pipeline.build.channels_last import ChannelsLast, channels_last, windowed
 from litert_pipeline.build.export import write_litert, write_onnx
 from litert_pipeline.build.mlx import write_mlx
+from litert_pipeline.build.norms import ScaledNorm, scaled_norms
 from litert_pipeline.build.onnx2tf import write_onnx2tf
 from litert_pipeline.build.recipes import Recipe
-from litert_pipeline.build.rewrites import LiftedNorm, fold_oobleck, freeze_rope, lift_norms
+from litert_pipeline.build.rewrites import fold_oobleck, freeze_rope
 from litert_pipeline.build.same import fixed_window
 from litert_pipeline.mlx_file import MLX, SUFFIX
 from reference.pipeline import Model, StageModel
@@ -73,7 +74,7 @@ def _exportable_dit(dit: nn.Module, spec: ModelSpec, form: str) -> nn.Module:
     if form == WEIGHTS:
         return dit
     frozen = freeze_rope(dit, spec.dit.positions(spec.latent_frames))
-    return frozen if form == PLAIN else lift_norms(frozen)
+    return frozen if form == PLAIN else scaled_norms(frozen)
 
 
 def as_converted(model: StageModel, stage: str, path: Path) -> nn.Module:
@@ -81,7 +82,7 @@ def as_converted(model: StageModel, stage: str, path: Path) -> nn.Module:
 
     Windows are left out: what runs once for every window has no one output to compare.
     """
-    return exportable(model, stage, CHANNELS_LAST if any(_names(path, part) for part in (ChannelsLast, LiftedNorm)) else PLAIN)
+    return exportable(model, stage, CHANNELS_LAST if any(_names(path, part) for part in (ChannelsLast, ScaledNorm)) else PLAIN)
 
 
 def _names(path: Path, part: type[nn.Module]) -> bool:

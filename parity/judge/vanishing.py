@@ -38,7 +38,7 @@ def vanishing_checks(panel: Panel, stage: str, variant: str, cases: Sequence[Cas
             with exposing(path, [tensor.name for tensor in entry.own_signature.inputs], beside) as inside:
                 least = _least(panel, stage, variant, cases, beside, inside)
     needed = [one for one in lost if one.beside is None or not least[one.beside] >= SMALLEST_NORMAL]
-    told = f"; lost: {listed(needed)}; convert it again, our converter lifts a norm's eps" if needed else ""
+    told = f"; lost: {listed(needed)}; convert it again, our converter keeps a norm's eps" if needed else ""
     return [
         Verdict(
             stage=stage, variant=variant, case=of_cases(cases), ladder=TEACHER_FORCED, metric=METRIC, value=float(len(needed)),

@@ -16,6 +16,7 @@ from reference.spec.model import DiTSpec
 
 TIMESTEP_FEATURES = 256  # fixed upstream
 FF_MULT = 4
+LAYER_NORM_EPS = 1e-5  # torch's own, which upstream relies on
 MODULATIONS = 6  # of a layer: scale, shift and gate of two branches
 
 
@@ -42,7 +43,7 @@ class LayerNorm(nn.Module):
         self.register_buffer("beta", torch.zeros(dim))
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.layer_norm(x, x.shape[-1:], self.gamma, self.beta)
+        return F.layer_norm(x, x.shape[-1:], self.gamma, self.beta, LAYER_NORM_EPS)
 
 
 class GLU(nn.Module):

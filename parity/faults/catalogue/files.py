@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from litert_pipeline.build.rewrites import lift_of
 from litert_pipeline.bundle import MANIFEST_NAME
 from parity.faults.bench import Bench
 from parity.faults.counting import let_count
@@ -88,18 +87,18 @@ def counts_its_calls(folder: Path, bench: Bench, share: float) -> None:
     noted(folder, "decoder")
 
 
-def unlifted(folder: Path, bench: Bench, share: float) -> None:
+def eps_lost(folder: Path, bench: Bench, share: float) -> None:
     let_eps_vanish(folder / "dit.tflite")
     noted(folder, "dit")
 
 
 def let_eps_vanish(dit: Path) -> None:
-    """Put the query/key norms' eps into a converted DiT as other converters write it. Nearly the same numbers in float32: the
-    vectors stay multiplied with 8, so it counts 64 times less."""
-    ours, theirs = (np.float32(eps).tobytes() for eps in (QK_NORM_EPS * lift_of(QK_NORM_EPS) ** 2, QK_NORM_EPS))
+    """Put the query/key norms' eps into a converted DiT, as other converters have it, in the place of its root. Nearly the same
+    numbers in float32, of a row of zeros, too."""
+    ours, theirs = (np.float32(eps).tobytes() for eps in (QK_NORM_EPS**0.5, QK_NORM_EPS))
     data = dit.read_bytes()
     if data.count(ours) != 1:
-        raise ValueError(f"{dit}: holds the lifted eps {data.count(ours)} times, expected once")
+        raise ValueError(f"{dit}: holds the root of eps {data.count(ours)} times, expected once")
     dit.write_bytes(data.replace(ours, theirs))
 
 
@@ -134,7 +133,7 @@ FILES = (
     Fault(
         name="eps_lost_in_half", stage="dit", site="file",
         sentence="the query/key norms' eps is 1e-6, which is 0 in the half precision of CPUs that flush",
-        source=DERIVED, inject=InFile(damage=unlifted), graded=False, variants=("litert_fp16",),
+        source=DERIVED, inject=InFile(damage=eps_lost), graded=False, variants=("litert_fp16",),
     ),
     Fault(
         name="stale_manifest", stage="bundle", site="file", sentence="the manifest is of a bundle of another model",

@@ -21,11 +21,11 @@ IN_HALF, IN_FLOAT = "litert_fp16", "litert_fp32"
 
 
 @pytest.fixture(scope="module")
-def unlifted(judge: Judge, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judge]:
+def eps_lost(judge: Judge, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judge]:
     """A judge of the fp32 bundle whose DiT has the eps that others write."""
     bundle = judge.contenders[IN_HALF].bundle
     assert bundle is not None
-    path = Path(shutil.copy(bundle.path(DIT), tmp_path_factory.mktemp("unlifted")))
+    path = Path(shutil.copy(bundle.path(DIT), tmp_path_factory.mktemp("eps_lost")))
     let_eps_vanish(path)
     entry = replace(bundle.manifest.stages[DIT], file=str(path), sha256=sha256_of(path))
     stages = {**bundle.manifest.stages, DIT: entry}
@@ -39,11 +39,11 @@ def test_our_files_keep_what_they_rest_on(judge: Judge, stage: str) -> None:
     assert check.ok, str(check)
 
 
-def test_the_eps_of_a_norm_that_sees_padding_is_named(unlifted: Judge) -> None:
-    (check,) = unlifted.kept(DIT, IN_HALF, [case_called(unlifted, "drums")])
+def test_the_eps_of_a_norm_that_sees_padding_is_named(eps_lost: Judge) -> None:
+    (check,) = eps_lost.kept(DIT, IN_HALF, [case_called(eps_lost, "drums")])
     assert not check.ok
-    assert "1e-06 of RSQRT in" in check.why
-    assert check.why.count("RSQRT") == 1, "what other norms see is never so small"
+    assert "1e-06 of DIV in" in check.why
+    assert "RSQRT" not in check.why, "beside eps a scaled row's squares are never so small"
 
 
 def test_so_is_that_of_a_bundle_made_elsewhere(judge: Judge, positional: Path) -> None:
@@ -54,8 +54,8 @@ def test_so_is_that_of_a_bundle_made_elsewhere(judge: Judge, positional: Path) -
     assert "1e-06 of RSQRT in" in check.why
 
 
-def test_what_is_computed_in_float_may_hold_any(unlifted: Judge) -> None:
-    assert unlifted.kept(DIT, IN_FLOAT, [case_called(unlifted, "drums")]) == []
-    bundle = unlifted.contenders[IN_FLOAT].bundle
+def test_what_is_computed_in_float_may_hold_any(eps_lost: Judge) -> None:
+    assert eps_lost.kept(DIT, IN_FLOAT, [case_called(eps_lost, "drums")]) == []
+    bundle = eps_lost.contenders[IN_FLOAT].bundle
     assert bundle is not None
     assert vanishing_constants(bundle.path(DIT))
