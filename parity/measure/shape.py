@@ -16,6 +16,10 @@ BIN_SAMPLES = 1024  # bins of 43 Hz at 44.1 kHz
 GAIN_BLOCKS = 8  # of a sound: short enough for a fade, long enough that noise of its own error averages out
 ALIKE = 1e-9  # relative: channels that are no farther apart are one, at another loudness
 PEAK_VALUES = 8  # what a limiter reaches of a sound: peaks are rare
+# A part of an error is one number, which may happen to be next to nothing: in a kick drum all loud values lie in one half wave. It
+# counts as at least so many of its standard errors, as its shares in so many pieces of time scatter.
+CHANCE, PIECES = 2.0, 64
+LOUD, LOUD_CHANCE = 0.01, 3.0  # share of the values that are as loud as peaks, and how many of their RMS errors peaks count as
 
 
 def worst_value(truth: Array, other: Array) -> float:
@@ -57,11 +61,8 @@ def worst_gain(truth: Array, other: Array, blocks: int = GAIN_BLOCKS) -> float:
     """
     exact, error = _pair(truth, other)
     width = -(-exact.shape[-1] // blocks)
-    one, two = (_in_windows(signal, width) for signal in (exact, error))
-    axes = (*range(one.ndim - 3), -1)  # calls and times
-    along = _over(np.abs(np.sum(one * two, axis=axes)), np.sqrt(np.sum(np.square(one), axis=axes)))
-    values = one.size / (one.shape[-3] * one.shape[-2])  # of a channel in a block
-    return _relative(along.max() / np.sqrt(values), exact)
+    rows = [_joined(_in_windows(signal, width)) for signal in (exact, error)]
+    return _relative(_along(*rows).max() / np.sqrt(rows[0].shape[-1]), exact)
 
 
 def worst_echo(truth: Array, other: Array) -> float:
@@ -82,30 +83,30 @@ def channel_leak(truth: Array, other: Array) -> float:
     """The largest part of a channel's error that is another channel of the truth: narrow stereo, or channels that change places.
 
     What the two share is no part of it, so a gain is none. Without the lags that an echo is looked for at, far less stands out.
-    At least twice the standard error that it has over blocks of time, for one number may happen to be next to nothing.
     """
     exact, error = _pair(truth, other)
-    whole, parts = (_leaks(exact, error, blocks) for blocks in (1, GAIN_BLOCKS))
-    chance = np.std(parts, axis=1) / np.sqrt(parts.shape[1])
-    return _relative(np.max(np.maximum(np.abs(whole[:, 0]), 2 * chance), initial=0.0), exact)
+    return _relative(np.max(_leaks(exact, error, 1), initial=0.0), exact)
 
 
 def worst_leak(truth: Array, other: Array) -> float:
     """The same in the block of time where it is largest."""
     exact, error = _pair(truth, other)
-    return _relative(np.max(np.abs(_leaks(exact, error, GAIN_BLOCKS)), initial=0.0), exact)
+    return _relative(np.max(_leaks(exact, error, GAIN_BLOCKS), initial=0.0), exact)
 
 
 def worst_peak(truth: Array, other: Array, values: int = PEAK_VALUES) -> float:
     """How far the loudest values are too quiet, or too loud, together: a limiter, a clip, an overflow.
 
     Of the loudest one, two and so on to `values` of all channels the largest sum of errors that go away from zero, as a multiple
-    of what noise of RMS 1 sums up to; at least twice the RMS error, for so few values may happen to be exact.
+    of what noise of RMS 1 sums up to; at least `LOUD_CHANCE` times the RMS error of all that is about as loud, and twice that of
+    the whole sound.
     """
     exact, error = _pair(truth, other)
     outwards = (np.sign(exact) * error).ravel()[_loudest(exact, values)]
     sums = np.abs(np.cumsum(outwards)) / np.sqrt(np.arange(1, outwards.size + 1))
-    return _relative(float(np.maximum(sums.max(), 2 * _rms(error))), exact)  # keeps NaN
+    about_as_loud = error.ravel()[_loudest(exact, max(values, round(LOUD * exact.size)))]
+    chance = np.maximum(LOUD_CHANCE * _rms(about_as_loud), 2 * _rms(error))
+    return _relative(float(np.maximum(sums.max(), chance)), exact)  # keeps NaN
 
 
 def _loudest(signal: Signal, count: int) -> Array:
@@ -118,11 +119,14 @@ def _loudest(signal: Signal, count: int) -> Array:
 
 
 def _leaks(exact: Signal, error: Signal, blocks: int) -> Signal:
-    """(pair of channels, block of time): the part of one channel's error that is the other channel, its RMS with a sign."""
+    """(pair of channels, block of time): the part of one channel's error that is the other channel, its RMS."""
     width = -(-exact.shape[-1] // blocks)
     sources, wrong = (_in_windows(signal, width) for signal in (exact, error))
     pairs = list(permutations(range(exact.shape[0]), 2))
-    found = [_along(_beside(sources[source], sources[into]), wrong[into]) / np.sqrt(width) for into, source in pairs]
+    found = [
+        _along(_beside(sources[source], sources[into]), _beside(wrong[into], sources[into])) / np.sqrt(width)
+        for into, source in pairs
+    ]
     return np.reshape(found, (len(pairs), sources.shape[-2]))
 
 
@@ -135,8 +139,16 @@ def _beside(signal: Signal, other: Signal) -> Signal:
 
 
 def _along(direction: Signal, error: Signal) -> Signal:
-    """The part of each row (..., value) of an error that goes one way."""
-    return _over(np.sum(direction * error, axis=-1), np.sqrt(np.sum(np.square(direction), axis=-1)))
+    """The part of each row (..., value) of an error that goes one way, but no less than what it may be by chance."""
+    shares = _in_windows(direction * error, -(-error.shape[-1] // PIECES)).sum(-1)
+    part = np.maximum(np.abs(shares.sum(-1)), CHANCE * np.sqrt(np.square(shares).sum(-1)))
+    return _over(part, np.sqrt(np.sum(np.square(direction), axis=-1)))
+
+
+def _joined(windows: Signal) -> Signal:
+    """(channel, window, value) of all calls, one after the other, of (..., channel, window, width)."""
+    calls = windows.reshape(-1, *windows.shape[-3:])
+    return np.moveaxis(calls, 0, 2).reshape(*calls.shape[1:3], -1)
 
 
 def _pair(truth: Array, other: Array) -> tuple[Signal, Signal]:
