@@ -60,13 +60,13 @@ def apart(truth: Array, other: Array) -> Apart:
         )
 
 
-def denoised_error(denoised: Array, reach: float, output: Array, other: Array) -> float:
-    """How far a wrong output of the DiT moves the clean estimate that the sampler builds on, relative to it.
+def denoised_error(beside: Array, reach: float, output: Array, other: Array) -> float:
+    """How far a wrong output of the DiT moves the clean estimate that the sampler builds on, relative to `beside`.
 
-    `reach` is the objective's, of the step's level: |t dv| / |x - t v| for rectified flow.
+    `reach` is the objective's, of the step's level: |t dv| / |beside| for rectified flow.
     """
     _, error = _pair(output, other)
-    return float(reach * np.linalg.norm(error) / np.linalg.norm(denoised.astype(np.float64)))
+    return float(reach * np.linalg.norm(error) / np.linalg.norm(beside.astype(np.float64)))
 
 
 def snr_db(truth: Array, other: Array) -> float:

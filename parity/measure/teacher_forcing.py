@@ -16,6 +16,7 @@ from reference.spec.trace import LEVELS
 
 CONDITIONING = tuple(port.name for port in STAGE_TABLE[CONDITIONER].outputs)
 NONFINITE = "nonfinite_values"
+ENDS_IN = "latents"  # what a generation's last step leaves
 Distance = Callable[[Array, Array], float]
 
 
@@ -80,16 +81,18 @@ def _conditioned(truth: Tensors, call: int, output: Tensors) -> dict[str, float]
 
 def _dit(truth: Tensors, outputs: list[Tensors], objective: Objective) -> list[Measurement]:
     """Step by step how far the clean estimate moves, of a guided step's two the one that moves further, and the shape of that
-    over all calls."""
-    row = STAGE_TABLE[DIT]
+    over all calls. Beside the latents it comes to, or, where there is but one call, the estimate itself: at the first levels that
+    is the mean of all that may come, and the smaller the less a prompt says."""
+    row, piece = STAGE_TABLE[DIT], truth.get(ENDS_IN)
     errors: dict[int, list[float]] = {}
     exact, moved = [], []
     for call, (place, output) in enumerate(zip(row.places(truth), outputs, strict=True)):
         assert place.step is not None, "every call is one of the sampler's"
         level, velocity = float(truth[LEVELS][place.step]), row.truth(truth, call)["velocity"]
-        reach, denoised = objective.reach(level), _denoised(objective, level, row.value(truth, "x", call), velocity)
-        errors.setdefault(place.step, []).append(metrics.denoised_error(denoised, reach, velocity, output["velocity"]))
-        scale = reach / np.sqrt(np.mean(np.square(denoised, dtype=np.float64)))
+        reach = objective.reach(level)
+        beside = _denoised(objective, level, row.value(truth, "x", call), velocity) if piece is None else piece
+        errors.setdefault(place.step, []).append(metrics.denoised_error(beside, reach, velocity, output["velocity"]))
+        scale = reach / np.sqrt(np.mean(np.square(beside, dtype=np.float64)))
         exact.append(scale * velocity[0].astype(np.float64))
         moved.append(scale * output["velocity"][0].astype(np.float64))
     found = [Measurement(metric="denoised_error", value=_worst(both), step=step) for step, both in errors.items()]
