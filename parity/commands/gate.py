@@ -46,7 +46,7 @@ def gate_command(
         str | None,
         typer.Option(
             help="How close is close enough: publish, transparent, preview, or a TOML file like fixtures/policies/publish.toml. "
-            "'publish' if left out, 'preview' for what the gate converts itself."
+            "'publish' if left out, 'embedded' for what the gate converts itself."
         ),
     ] = None,
     require_license: Annotated[

@@ -7,12 +7,13 @@ import numpy as np
 import soundfile
 
 from parity.measure.metrics import correlation
-from parity.measure.portraits import LOUDNESS_WINDOW_S, Portrait, audible_distances, portrait
+from parity.measure.portraits import Portrait, audible_distances, portrait
 from reference.spec.audio import read_wav
 from reference.spec.errors import InputError
 from reference.spec.stages import DECODER
 from reference.spec.tensors import Array, Tensors
 
+LEAST_S = 0.4  # what is shorter says little of loudness and envelope
 STEPS = {"PCM_16": 2.0**-15, "PCM_24": 2.0**-23, "PCM_U8": 2.0**-7}  # one unit of the encodings that round
 
 
@@ -45,9 +46,9 @@ def read_recording(path: Path) -> Recording:
     """Raises InputError for a file that is no sound, holds NaN, or is too short to compare."""
     audio, rate_hz = read_wav(path)
     step = STEPS.get(soundfile.info(path).subtype, 0.0)
-    if audio.shape[1] < LOUDNESS_WINDOW_S * rate_hz:
+    if audio.shape[1] < LEAST_S * rate_hz:
         seconds = audio.shape[1] / rate_hz
-        raise InputError(f"{path}: is {seconds:.2f} s long; loudness is compared over {LOUDNESS_WINDOW_S} s at least")
+        raise InputError(f"{path}: is {seconds:.2f} s long; sounds are compared over {LEAST_S} s at least")
     return Recording(audio=audio, rate_hz=rate_hz, step=step)
 
 

@@ -169,8 +169,8 @@ _GENERATORS: Mapping[Arithmetic, dict[str, StageBudget]] = {
     HALF_CONSTANTS: {  # the number embedder's frequencies, too, which litert-torch's casting leaves
         **_HALF_WEIGHTS,
         CONDITIONER: conditioner(
-            like("fp16_weights", 0.5, 1.7, "1.0"), like("fp16_weights", 0.3, 4.0, "1.0 to 2.3"),
-            shaped("fp16_weights", 1.4, "1.0"),
+            like("fp16_constants", 0.5, 1.7, "1.0"), like("fp16_constants", 0.3, 2.0, "1.0"),
+            shaped("fp16_constants", 1.4, "1.0"),
         ),
     },
     INT8_PER_ROW: lent(

@@ -19,7 +19,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-PUBLISH, EMBEDDED = "publish", "preview"  # what is asked of somebody's bundles, and of those the gate makes itself
+PUBLISH, EMBEDDED = "publish", "embedded"  # what is asked of somebody's bundles, and of those the gate makes itself
 MOST = 1_000_000  # a limit beyond is none
 AT_MOST, AT_LEAST = "at_most", "at_least"
 REQUIRED, OPTIONAL = {"name", "about", "bars", "loading"}, {"exemptions"}

@@ -14,7 +14,9 @@ from reference.spec.tensors import Array
 
 MEL_WINDOW, MEL_BANDS = 1024, 64
 ENVELOPE_HZ = 100
-LOUDNESS_WINDOW_S = 0.4  # the shortest block ITU-R BS.1770 integrates over
+# ITU-R BS.1770's weighting by frequency: gain in dB, Q and corner in Hz of the head's shelf and of the high pass.
+SHELF, HIGH_PASS = ("high_shelf", 4.0, 0.5**0.5, 1500.0), ("high_pass", 0.0, 0.5, 38.0)
+OFFSET_DB = -0.691  # so that a sine of 997 Hz is as loud as it is high
 SILENCE_POWER = 1e-10  # floor under logarithms, 100 dB below full scale
 
 
@@ -23,7 +25,7 @@ class Portrait:
     """A (channel, sample) sound as it is heard.
 
     `log_mel_db` (channel, band, frame) are its levels in mel bands, `envelope` its RMS `ENVELOPE_HZ` times a second,
-    `loudness_db` its integrated loudness (ITU-R BS.1770, the absolute gate below its own peak), minus infinity for silence.
+    `loudness_db` its loudness over all its time (ITU-R BS.1770, ungated), minus infinity for silence.
     """
 
     log_mel_db: Signal
@@ -33,7 +35,7 @@ class Portrait:
 
 
 def portrait(audio: Array, sample_rate_hz: int) -> Portrait:
-    """Of a sound at least `LOUDNESS_WINDOW_S` long."""
+    """Of a sound."""
     samples = audio.astype(np.float64)
     return Portrait(
         log_mel_db=_log_mel_db(np.abs(stft(samples, nperseg=MEL_WINDOW)[2]), sample_rate_hz),
@@ -72,14 +74,19 @@ def _log_mel_db(magnitude: Signal, sample_rate_hz: int) -> Signal:
 
 
 def _loudness_db(samples: Signal, sample_rate_hz: int) -> float:
-    """The gate at -70 LUFS is there for gaps in a programme. It is counted from the peak, not from full scale: otherwise there
-    were no loudness of a quiet sound, and a leap in that of one near the gate. NaN where a sample is not finite."""
+    """Minus infinity for silence; NaN where a sample is not finite.
+
+    Source: ITU-R BS.1770, annex 1, without its gates: they are there for gaps in a programme, and in the one sound of a
+    generation a block on a gate's edge makes loudness leap.
+    """
     peak = float(np.abs(samples).max())
     if not np.isfinite(peak) or peak == 0:
         return float("nan") if peak else float("-inf")
-    meter = pyloudnorm.Meter(sample_rate_hz, block_size=LOUDNESS_WINDOW_S)
-    with np.errstate(invalid="ignore", divide="ignore"):  # where every block is gated, as infrasound is
-        return float(meter.integrated_loudness(samples.T / peak)) + 20 * float(np.log10(peak))
+    heard = samples / peak
+    for weighting in (SHELF, HIGH_PASS):
+        heard = pyloudnorm.IIRfilter(*weighting[1:], sample_rate_hz, weighting[0]).apply_filter(heard)
+    power = float(np.mean(np.square(heard), axis=-1).sum())
+    return OFFSET_DB + 10 * float(np.log10(power)) + 20 * float(np.log10(peak))
 
 
 def _difference_db(truth: float, other: float) -> float:

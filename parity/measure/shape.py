@@ -16,8 +16,8 @@ BIN_SAMPLES = 1024  # bins of 43 Hz at 44.1 kHz
 GAIN_BLOCKS = 8  # of a sound: short enough for a fade, long enough that noise of its own error averages out
 ALIKE = 1e-9  # relative: channels that are no farther apart are one, at another loudness
 PEAK_VALUES = 8  # what a limiter reaches of a sound: peaks are rare
-# A part of an error is one number, which may happen to be next to nothing: in a kick drum all loud values lie in one half wave. It
-# counts as at least so many of its standard errors, as its shares in so many pieces of time scatter.
+# A part of an error is one number, which may happen to be next to nothing: in a kick drum all loud values lie in one half wave.
+# It counts as at least so many of its standard errors, as its shares in so many pieces of time scatter.
 CHANCE, PIECES = 2.0, 64
 LOUD, LOUD_CHANCE = 0.01, 3.0  # share of the values that are as loud as peaks, and how many of their RMS errors peaks count as
 

@@ -25,8 +25,18 @@ class OwnErrors:
     sizes: Mapping[str, list[float]]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """(draw, call): whether an output's error is added or taken away, -1 or 1, and of which call it is."""
+
+    signs: Array
+    calls: Array
+
+
 class Disturbed:
     """Generations of the float32 reference, each with errors of its own signs, drawn for every output and step.
+
+    In every second one they have changed places, too: of a number such as loudness one error may happen to move nothing.
 
     All are sampled at once, then decoded one by one: so at full size no two stages are held, and what a decoder works on
     stays in a processor's cache.
@@ -34,24 +44,25 @@ class Disturbed:
 
     def __init__(self, model: Model, case: Case, errors: OwnErrors, draws: Sequence[int]) -> None:
         """`draws` are their numbers, which their signs follow from."""
-        self._model, self._errors, self._signs = model, errors, _signs(case, errors, draws)
+        self._model, self._errors, self._drawn = model, errors, _drawn(case, errors, draws)
         pipeline = model.pipeline()
         stages = {
-            CONDITIONER: _moved_by(pipeline.stages[CONDITIONER], errors, self._signs),
-            DIT: _moved_by(batched(model, DIT, len(draws)), errors, self._signs),
+            CONDITIONER: _moved_by(pipeline.stages[CONDITIONER], errors, self._drawn),
+            DIT: _moved_by(batched(model, DIT, len(draws)), errors, self._drawn),
             DECODER: lambda feed: {"audio": feed["latents"]},
         }
         if case.request.init_audio is not None:
             encode = _encodings(pipeline.stages[ENCODER], case, draws) if case.encoder_draws_unseen else pipeline.stages[ENCODER]
-            stages[ENCODER] = _moved_by(encode, errors, self._signs)
+            stages[ENCODER] = _moved_by(encode, errors, self._drawn)
         trace = generate(replace(pipeline, stages=stages), case.request, case.draws(pipeline.latent_shape))
         self._latents = trace["latents"]
 
     def __call__(self, place: int) -> Tensors:
         """`latents` and `audio` of the one at a place among them."""
-        signs = {name: drawn[place : place + 1] for name, drawn in self._signs.items()}
-        feed = {"latents": self._latents[place : place + 1]}
-        return feed | _moved_by(self._model.stage(DECODER), self._errors, signs)(feed)
+        one = slice(place, place + 1)
+        drawn = {name: Drawn(signs=found.signs[one], calls=found.calls[one]) for name, found in self._drawn.items()}
+        feed = {"latents": self._latents[one]}
+        return feed | _moved_by(self._model.stage(DECODER), self._errors, drawn)(feed)
 
 
 def batched(model: Model, name: str, size: int) -> Stage:
@@ -78,34 +89,44 @@ def _encodings(encode: Stage, case: Case, draws: Sequence[int]) -> Stage:
     return run
 
 
-def _signs(case: Case, errors: OwnErrors, draws: Sequence[int]) -> dict[str, Array]:
-    """(draw, call) of each output: -1 or 1, from a stream of the draw's own."""
-    streams = [np.random.Generator(np.random.Philox(key=[case.seed, draw])) for draw in draws]
+def _drawn(case: Case, errors: OwnErrors, draws: Sequence[int]) -> dict[str, Drawn]:
+    """Of each output, from a stream of the draw's own."""
+    streams = {draw: np.random.Generator(np.random.Philox(key=[case.seed, draw])) for draw in draws}
     return {
-        name: np.array([[stream.choice((-1.0, 1.0)) for _ in arrays] for stream in streams])
+        name: Drawn(
+            signs=np.array([[stream.choice((-1.0, 1.0)) for _ in arrays] for stream in streams.values()]),
+            calls=np.array([
+                stream.permutation(len(arrays)) if draw % 2 else np.arange(len(arrays)) for draw, stream in streams.items()
+            ]),
+        )
         for name, arrays in errors.arrays.items()
-    }
+    }  # fmt: skip
 
 
-def _moved_by(run: Stage, errors: OwnErrors, signs: Mapping[str, Array]) -> Stage:
-    """The stage, each of its outputs moved by the error of the call it is at."""
+def _moved_by(run: Stage, errors: OwnErrors, drawn: Mapping[str, Drawn]) -> Stage:
+    """The stage, each of its outputs moved by an error as large as that of the call it is at."""
     calls = count()
 
     def moved(feed: Mapping[str, Array]) -> Tensors:
         outputs, call = run(feed), next(calls)
         return {
-            name: _moved(array, errors.arrays[name][call], errors.sizes[name][call] * signs[name][:, call])
+            name: _moved(
+                array,
+                [errors.arrays[name][other] for other in drawn[name].calls[:, call]],
+                errors.sizes[name][call] * drawn[name].signs[:, call],
+            )
             for name, array in outputs.items()
         }
 
     return moved
 
 
-def _moved(array: Array, error: Array, sizes: Array) -> Array:
-    """`array`, one item or one a draw, plus in every draw an error of the shape of `error` and a relative L2 norm, which
-    may be negative; nothing where the error is zero."""
-    length = float(np.linalg.norm(error))
+def _moved(array: Array, shapes: Sequence[Array], sizes: Array) -> Array:
+    """`array`, one item or one a draw, plus in every draw an error of a shape and a relative L2 norm of its own, which may be
+    negative; nothing where the error is zero."""
+    lengths = np.array([np.linalg.norm(shape) for shape in shapes])
     norms = np.linalg.norm(array.astype(np.float64).reshape(len(array), -1), axis=1)
-    scales = (sizes * norms / length if length else 0 * sizes).reshape(-1, *(1,) * (array.ndim - 1))
-    moved: Array = (array + scales * error).astype(np.float32)
+    scales = np.divide(sizes * norms, lengths, out=np.zeros(len(sizes)), where=lengths > 0)
+    errors = np.concatenate([scale * shape for scale, shape in zip(scales, shapes, strict=True)])
+    moved: Array = (array + errors).astype(np.float32)
     return moved

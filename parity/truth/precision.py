@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from litert_pipeline.build.channels_last import LastConv, LastUpConv, Pointwise
 from litert_pipeline.build.stage import exportable
 from parity.truth.half_sums import sums_in_half
+from reference.model.conditioner import NumberFeatures
 from reference.model.dit import Layer
 from reference.pipeline import StageModel, TorchStage
 from reference.spec.half import LARGEST_SUBNORMAL
@@ -39,6 +40,7 @@ class Precision:
     kinds: tuple[type[nn.Module], ...] = (nn.Module,)
     within: str = ""  # only modules whose path has it: a regular expression
     summed_in_half: bool = False  # products are added up in half precision, as Neon does
+    turns: bool = False  # the turn that a number's frequencies are multiplied with is rounded as weights are
     folded: bool = False  # gains of norms are part of the weights they are multiplied with, as LiteRT's converter stores them
 
     def applied(self, module: nn.Module) -> nn.Module:
@@ -47,6 +49,8 @@ class Precision:
         if self.folded:
             fold_gains(rounded)
         for path, part in rounded.named_modules():
+            if self.turns and isinstance(part, NumberFeatures):
+                part.turn = float(self.weights(torch.tensor(part.turn)))
             if isinstance(part, self.kinds) and re.search(self.within, path):
                 for tensor in (*part.parameters(recurse=False), *part.buffers(recurse=False)):
                     if tensor.is_floating_point() and (self.kinds == (nn.Module,) or tensor.ndim > 1):
@@ -162,6 +166,7 @@ PRECISIONS: Mapping[str, Precision] = {
     "int8_groups": Precision(weights=partial(affine_groups, bits=8), kinds=(nn.Linear, *CODEC), within=r"layers?\."),
     "int4_groups": Precision(weights=partial(affine_groups, bits=4), kinds=(nn.Linear, *CODEC), within=r"layers?\."),
     "fp16_weights": Precision(weights=half),
+    "fp16_constants": Precision(weights=half, turns=True),
     "fp16": Precision(weights=half, inputs=half, outputs=half),
     "fp16_half_sums": Precision(
         weights=half_flushed, inputs=half_flushed, outputs=half_flushed, summed_in_half=True

@@ -21,9 +21,10 @@ class NumberFeatures(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.weights = nn.Parameter(torch.zeros(HALF_FEATURES))
+        self.turn = 2 * math.pi
 
     def forward(self, x: Tensor) -> Tensor:
-        angle = x[:, None] * self.weights[None, :] * (2 * math.pi)
+        angle = x[:, None] * self.weights[None, :] * self.turn
         return torch.cat([x[:, None], angle.sin(), angle.cos()], dim=-1)
 
 

@@ -200,7 +200,7 @@ def loud_model(folder: Path) -> Path:
 BAD = {
     "missing": (lambda path: None, "cannot be read"),
     "text": (lambda path: path.write_text("RIFF"), "not a readable sound file"),
-    "too short": (lambda path: write_wav(path, np.zeros((2, 100), np.float32), RATE_HZ), "loudness is compared over"),
+    "too short": (lambda path: write_wav(path, np.zeros((2, 100), np.float32), RATE_HZ), "sounds are compared over"),
     "not a number": (lambda path: write_wav(path, np.full((2, RATE_HZ), np.nan, np.float32), RATE_HZ), "holds NaN"),
 }
 

@@ -1,19 +1,40 @@
 """Which small changes a stage is asked: at every place of a small model, and as small as its arithmetic can answer."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
+import numpy as np
 import pytest
 
 from parity.judge import responses
 from parity.judge.judge import Judge
+from parity.judge.responses import _lost_in_half
 from parity.measure.nudges import Nudge
 from parity.measure.sweep import Sweep
 from parity.test_parity import case_called
 from reference.spec.model import ModelSpec
-from reference.spec.stages import DIT, StageRow
-from reference.spec.tensors import Array
+from reference.spec.stages import DIT, ENCODER, StageRow
+from reference.spec.tensors import Array, Tensors
 
 PLACES = 3
+
+
+@dataclass
+class Echo:
+    """A reference that answers with what it is fed."""
+
+    @property
+    def stage_model(self) -> "Echo":
+        return self
+
+    def stage(self, name: str) -> Callable[[Tensors], Tensors]:
+        return dict
+
+
+@pytest.mark.parametrize(("change", "lost"), [(2.0**-12, True), (2.0**-9, False)])
+def test_what_half_numbers_cannot_hold_is_lost(change: float, lost: bool) -> None:
+    value, other = np.full(3, 0.75, np.float32), np.array([0.75, 0.75, 0.75 + change], np.float32)
+    assert _lost_in_half(Echo(), ENCODER, {"init_latents": value}, {"init_latents": other}) == lost  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("computed", "half"), [("litert_int8", False), ("litert_fp16", True)])

@@ -39,7 +39,10 @@ def alone(judge: Judge, errors: OwnErrors, draw: int) -> Tensors:
     """The generation of one draw, stage after stage."""
     case = case_called(judge, "drums")
     rng = np.random.Generator(np.random.Philox(key=[case.seed, draw]))
-    signs = {name: [rng.choice((-1.0, 1.0)) for _ in arrays] for name, arrays in errors.arrays.items()}
+    signs, calls_of = {}, {}
+    for name, arrays in errors.arrays.items():
+        signs[name] = [rng.choice((-1.0, 1.0)) for _ in arrays]
+        calls_of[name] = rng.permutation(len(arrays)) if draw % 2 else range(len(arrays))
 
     def disturbed(run: Stage) -> Stage:
         calls = count()
@@ -47,7 +50,7 @@ def alone(judge: Judge, errors: OwnErrors, draw: int) -> Tensors:
         def moved(feed: Mapping[str, Array]) -> Tensors:
             call, found = next(calls), run(feed)
             for name, array in found.items():
-                error = errors.arrays[name][call]
+                error = errors.arrays[name][calls_of[name][call]]
                 scale = signs[name][call] * SIZE * np.linalg.norm(array) / np.linalg.norm(error)
                 found[name] = (array + scale * error).astype(np.float32)
             return found
