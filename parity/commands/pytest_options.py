@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures import TINY_MODEL_DIR
+from fixtures import EMBEDDED_MODEL_DIR, TINY_MODEL_DIR
 from litert_pipeline.extras import missing_package
 from parity.commands.selection import STAGE_KEYWORD, spelled_out
 from reference import command
@@ -32,7 +32,9 @@ MARKERS = {  # of the product's tests: outside of this repository no file says s
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("parity")
-    group.addoption("--model", type=given_path, default=TINY_MODEL_DIR, help="model dir; the embedded model by default")
+    group.addoption(
+        "--model", type=given_path, help="model dir; by default the embedded one, and without --bundle the tiny seeded one"
+    )
     group.addoption("--bundle", type=given_path, action="append", default=[], help="bundle to judge; repeatable")
     kit = "on a device: the kit that 'python -m parity pack' wrote, in the place of all these"
     group.addoption("--kit", type=given_path, help=kit)
@@ -58,6 +60,7 @@ def thread_counts(text: str) -> tuple[int, ...]:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.option.keyword = spelled_out(config.option.keyword)
+    config.option.model = config.option.model or (EMBEDDED_MODEL_DIR if config.option.bundle else TINY_MODEL_DIR)
     config.option.markexpr = config.option.markexpr or f"not {SLOW}"
     for name, about in MARKERS.items():
         config.addinivalue_line("markers", f"{name}: {about}")

@@ -18,6 +18,7 @@ from parity.judge.judge import Judge
 from parity.measure.cases import Case
 from parity.measure.policy_file import EMBEDDED, PUBLISH, read_policy
 from parity.meta_tests.commands.pytest_process import PytestProcess, pytest_process
+from parity.meta_tests.of_tiny import OF_TINY
 from parity.meta_tests.test_gate import copied
 from parity.runtimes import ONNX_RUNTIME, Row, mlx_
 from parity.runtimes.integer_kernels import IntegerKernels
@@ -106,7 +107,7 @@ def test_the_products_tests_pass_on_any_bundle(
     pytest_run: PytestProcess, bundles: Mapping[str, Bundle], positional: Path, tmp_path: Path, name: str
 ) -> None:
     folder = BUNDLES[name](bundles, positional, tmp_path)
-    done = pytest_run("parity/", "--benchmark-disable", "--bundle", folder, "-k", KEPT)
+    done = pytest_run("parity/", "--benchmark-disable", *OF_TINY, "--bundle", folder, "-k", KEPT)
     assert done.returncode == 0, done.stdout[-3000:]
     assert " passed" in done.stdout
     assert " failed" not in done.stdout
@@ -114,7 +115,7 @@ def test_the_products_tests_pass_on_any_bundle(
 
 @pytest.mark.parametrize("name", [PUBLISH, EMBEDDED])
 def test_the_header_says_what_is_asked(pytest_run: PytestProcess, bundles: Mapping[str, Bundle], name: str) -> None:
-    given = ("--bundle", bundles["int4_blockwise"].folder) if name == PUBLISH else ()
+    given = (*OF_TINY, "--bundle", bundles["int4_blockwise"].folder) if name == PUBLISH else ()
     assert f"policy {name}" in pytest_run("parity/test_parity.py", "--collect-only", "-k", "close_enough", *given, "-v").stdout
 
 
@@ -128,7 +129,7 @@ def test_what_is_not_close_enough_fails(judge: Judge, cases: list[Case]) -> None
     ("arguments", "words"),
     [
         (("--bundle", "no/such/folder"), "no/such/folder: no such folder"),
-        (("--bundle", "FP32", "--variants", "torch_fp32"), "none of the variants asked for runs it"),
+        ((*OF_TINY, "--bundle", "FP32", "--variants", "torch_fp32"), "none of the variants asked for runs it"),
         (("--policy", "lenient"), "lenient: no such policy"),
         (("--cases", "drums,gong"), "case gong is unknown; valid cases: drums"),
         (("--variants", "int9"), "variant 'int9' is unknown; valid variants: torch_fp32"),

@@ -31,7 +31,7 @@ class Echo:
         return dict
 
 
-@pytest.mark.parametrize(("change", "lost"), [(2.0**-12, True), (2.0**-9, False)])
+@pytest.mark.parametrize(("change", "lost"), [(4 * 2.0**-11, True), (16 * 2.0**-11, False)])
 def test_what_half_numbers_cannot_hold_is_lost(change: float, lost: bool) -> None:
     value, other = np.full(3, 0.75, np.float32), np.array([0.75, 0.75, 0.75 + change], np.float32)
     assert _lost_in_half(Echo(), ENCODER, {"init_latents": value}, {"init_latents": other}) == lost  # type: ignore[arg-type]
