@@ -19,8 +19,8 @@ from reference.spec.tensors import Tensors
 Place = TypeVar("Place")
 UNANSWERED = "unanswered_changes"
 NAMED = 3  # that a sentence lists
-# A trained encoder adds next to no noise to a sound it knows, and half numbers make a deviation of 0 of what is below 5e-4: of the
-# two loudest values of a noise 3.2 steps were left, and in silence, which has more of it, 125.
+# A trained encoder adds next to no noise to a sound it knows, and half numbers make a deviation of 0 of what is below 5e-4: of
+# the two loudest values of a noise 3.2 steps were left, and in silence, which has more of it, 125.
 LOST_STEPS = 8.0
 LARGE_PLACES = 1  # of a model whose calls take seconds
 

@@ -17,7 +17,6 @@ from litert_pipeline.build.channels_last import LastConv, LastUpConv, Pointwise
 from litert_pipeline.build.stage import exportable
 from parity.truth.half_sums import sums_in_half
 from reference.model.conditioner import NumberFeatures
-from reference.model.dit import Layer
 from reference.pipeline import StageModel, TorchStage
 from reference.spec.half import LARGEST_SUBNORMAL
 from reference.spec.stages import signatures
@@ -41,13 +40,10 @@ class Precision:
     within: str = ""  # only modules whose path has it: a regular expression
     summed_in_half: bool = False  # products are added up in half precision, as Neon does
     turns: bool = False  # the turn that a number's frequencies are multiplied with is rounded as weights are
-    folded: bool = False  # gains of norms are part of the weights they are multiplied with, as LiteRT's converter stores them
 
     def applied(self, module: nn.Module) -> nn.Module:
         """A copy of `module` that rounds."""
         rounded = copy.deepcopy(module)
-        if self.folded:
-            fold_gains(rounded)
         for path, part in rounded.named_modules():
             if self.turns and isinstance(part, NumberFeatures):
                 part.turn = float(self.weights(torch.tensor(part.turn)))
@@ -135,20 +131,6 @@ def int8_tensor(x: Tensor) -> Tensor:
     return _asymmetric(x, x.amin(), x.amax())
 
 
-def fold_gains(module: nn.Module) -> None:
-    """Put each gain between a norm and the one layer it feeds into that layer's weights."""
-    for layer in module.modules():
-        if type(layer) is Layer:  # one that is modulated has its modulation between them
-            value = layer.ff.get_submodule("ff.0.proj")
-            for norm, fed in (
-                (layer.pre_norm, layer.self_attn.to_qkv),
-                (layer.cross_attend_norm, layer.cross_attn.to_q),
-                (layer.ff_norm, value),
-            ):
-                fed.weight.data = fed.weight.data * norm.gamma.data  # type: ignore[operator]
-                norm.gamma.data = torch.ones_like(norm.gamma.data)
-
-
 INNER = r"layers\.\d+\.layers"  # of a decoder all but its first and last convolution
 CONVOLUTIONS = (nn.Conv1d, LastConv)
 CODEC = (LastConv, LastUpConv, Pointwise)  # what an autoencoder's layers are when they are converted
@@ -156,13 +138,13 @@ DENSE = (nn.Linear, nn.Conv1d, *CODEC)
 PRECISIONS: Mapping[str, Precision] = {
     # How far a model carries what its layers lose: float32's own loss follows it, whatever the weights.
     "17_bits": Precision(weights=as_they_are, outputs=cut),
-    "int8_rows": Precision(weights=int8_channels, inputs=int8_rows, convolved=int8_tensor, kinds=DENSE, folded=True),
+    "int8_rows": Precision(weights=int8_channels, inputs=int8_rows, convolved=int8_tensor, kinds=DENSE),
     "int8_tensor": Precision(weights=int8_channels, inputs=int8_tensor, kinds=(nn.Linear, *CODEC)),
     "int8_decoder": Precision(
         weights=int8_channels, inputs=int8_rows, convolved=int8_tensor, kinds=CODEC, within=INNER
     ),
-    "int8_weights": Precision(weights=int8_channels, kinds=DENSE, folded=True),
-    "int4_weights": Precision(weights=int4_blocks, kinds=(nn.Linear, *CODEC), within=r"layers?\.", folded=True),
+    "int8_weights": Precision(weights=int8_channels, kinds=DENSE),
+    "int4_weights": Precision(weights=int4_blocks, kinds=(nn.Linear, *CODEC), within=r"layers?\."),
     "int8_groups": Precision(weights=partial(affine_groups, bits=8), kinds=(nn.Linear, *CODEC), within=r"layers?\."),
     "int4_groups": Precision(weights=partial(affine_groups, bits=4), kinds=(nn.Linear, *CODEC), within=r"layers?\."),
     "fp16_weights": Precision(weights=half),

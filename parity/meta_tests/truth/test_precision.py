@@ -31,7 +31,6 @@ from parity.truth.precision import (
     Precision,
     as_they_are,
     cut,
-    fold_gains,
     half,
     half_flushed,
     int4_blocks,
@@ -40,9 +39,8 @@ from parity.truth.precision import (
     int8_tensor,
     reduced,
 )  # fmt: skip
-from reference.model.dit import Layer, ModulatedLayer
 from reference.pipeline import TorchStage
-from reference.spec.stages import ALL_STAGES, DECODER, DIT, signatures
+from reference.spec.stages import ALL_STAGES, DECODER, signatures
 
 SHORT = f"{SHORT_BITS}_bits"  # finer than any file, so what follows it is a part of it
 OF_DECODERS = "int8_decoder"  # whose rule is the decoder's alone
@@ -155,40 +153,6 @@ def test_what_a_convolution_is_fed_has_one_scale_and_what_a_dense_layer_is_fed_o
         assert torch.equal(precision.applied(conv)(x), conv_exact(int8_tensor(x)))
         assert torch.equal(precision.applied(dense)(x), dense_exact(int8_rows(x)))
         assert not torch.equal(int8_rows(x), int8_tensor(x))
-
-
-SAME_FUNCTION = 1e-6  # relative L2 of float32 roundings, one per weight
-
-
-def spread(layer: Layer) -> list[Tensor]:
-    """Gains far from 1, and what they are multiplied with next."""
-    fed = [layer.self_attn.to_qkv.weight, layer.cross_attn.to_q.weight, layer.ff.get_submodule("ff.0.proj").weight]
-    for seed, norm in enumerate((layer.pre_norm, layer.cross_attend_norm, layer.ff_norm)):
-        norm.gamma.data = drawn(seed, norm.gamma.numel()).exp()
-    return fed  # type: ignore[return-value]
-
-
-def test_gains_are_folded_into_what_they_are_multiplied_with(judge: Judge) -> None:
-    """So that the same function rounds alike, however its gains are spread."""
-    plain = copy.deepcopy(judge.model.modules[DIT])
-    for layer in (part for part in plain.modules() if isinstance(part, Layer)):
-        spread(layer)
-    folded = copy.deepcopy(plain)
-    fold_gains(folded)
-    for one, other in zip(plain.modules(), folded.modules(), strict=True):
-        if isinstance(one, Layer) and isinstance(other, Layer):
-            assert torch.equal(other.pre_norm.gamma, torch.ones_like(other.pre_norm.gamma))
-            assert torch.equal(other.self_attn.to_qkv.weight, one.self_attn.to_qkv.weight * one.pre_norm.gamma)
-    feed = {name: torch.from_numpy(array) for name, array in stage_feed(DIT, judge.truth(case_called(judge, "drums"))).items()}
-    right, same = (module(**feed)["velocity"] for module in (plain, folded))
-    assert float((same - right).norm() / right.norm()) <= SAME_FUNCTION
-
-
-def test_gains_before_a_modulation_stay(judge: Judge) -> None:
-    layer = ModulatedLayer(judge.model.spec.dit)
-    before = [weight.clone() for weight in spread(layer)]
-    fold_gains(nn.ModuleList([layer]))
-    assert all(torch.equal(one, other) for one, other in zip(before, spread(layer), strict=True))
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
