@@ -71,7 +71,7 @@ CASES ?= drums,exactly_full,unicode,seconds_zero,seconds_beyond
 
 .PHONY: gate gate-open1 open1-wide gate-codec codec-full headroom gate-full headline test looked-over types tests more mixes rounded oracle pythons registry mlx peers rungs open1-test search-test faults faults-test docs docs-test bench lock goldens tiny-model sound-model emulator arm onnx2tf clean
 
-gate: $(GATE_STAMP) ## convert the embedded tiny model for every variant and judge it; onnx2tf's where it is installed
+gate: $(GATE_STAMP) ## convert the embedded model for every variant and judge it; onnx2tf's where it is installed
 	$(BIN)/python -m parity gate --report $(REPORT) --force
 
 gate-open1: $(OPEN1)/model/model_config.json ## the same for the tiny model of Stable Audio Open 1.0, in LiteRT, ONNX and MLX
@@ -197,7 +197,7 @@ open1-test: $(STAMP) ## judge bundles of the tiny Stable Audio Open 1.0, of whic
 	$(BIN)/python -m pytest parity/meta_tests/open1 --benchmark-disable -m open1
 
 faults: $(GATE_STAMP) ## inject every fault and write docs/faults.md
-	$(BIN)/python -m parity faults --out docs/faults.md --force
+	$(BIN)/python -m parity faults --model fixtures/tiny_model --out docs/faults.md --force
 
 faults-test: $(STAMP) ## the tests of all faults, of which `make test` has a few of each kind
 	$(BIN)/python -m pytest --benchmark-disable $(SHARED) -m faults parity/meta_tests

@@ -15,8 +15,9 @@ BETWEEN = "between the stages, and of the bundle as a whole"
 HEAD = """# What the gate catches
 
 Every known way to break a converted model is put into converted files, one at a time, and the gate is asked for its verdict.
-This page is what it answered; `make faults` writes it (`python -m parity faults --out docs/faults.md --force`), the same page
-every time. The first table says how many faults were refused with the right stage blamed, the tables below which check saw each.
+This page is what it answered, of the seeded tiny model; `make faults` writes it (`python -m parity faults --model
+fixtures/tiny_model --out docs/faults.md --force`), the same page every time. The first table says how many faults were refused
+with the right stage blamed, the tables below which check saw each.
 """
 HOW = f"""## How to read the tables
 
