@@ -213,7 +213,7 @@ bench: $(STAMP) $(ONNX2TF_STAMP) ## latency of every stage and variant on this m
 	$(BIN)/python -m pytest parity/ --benchmark-only --threads $(THREADS) --benchmark-json=out/latency.json
 
 goldens: $(GATE_STAMP) ## record the truth's numbers again
-	$(BIN)/python -m parity goldens --out fixtures/goldens --force
+	$(BIN)/python -m parity goldens --model fixtures/tiny_model --out fixtures/goldens --force
 
 tiny-model: $(GATE_STAMP) ## write fixtures/tiny_model again from its seed
 	$(BIN)/python -m fixtures make-model --config tiny --seed 0 --out fixtures/tiny_model --force

@@ -8,7 +8,7 @@ from reference.spec.stages import CONDITIONER, DECODER, DIT, ENCODER
 
 FLOAT_SUMS_LIMITS: dict[str, StageBudget] = {  # x86 with F16C alone, which XNNPACK emulates FP16 on, and SME2
     CONDITIONER: conditioner(
-        like("fp16", 0.2, 2.0, "0.55 to 1.4"), like("fp16", 0.02, 6.0, "0.1 to 2.2"), shaped("fp16", 1.5, "0.55 to 1.1")
+        like("fp16", 0.2, 3.0, "0.55 to 1.9"), like("fp16", 0.02, 6.0, "0.1 to 2.2"), shaped("fp16", 2.0, "0.55 to 1.2")
     ),
     DIT: dit(
         like("fp16", 0.4, 5.0, "1.1 to 1.7"), shaped("fp16", 5.0, "0.51 to 1.9"), shaped("fp16", 4.0, "1.3 to 1.4"),
@@ -18,7 +18,7 @@ FLOAT_SUMS_LIMITS: dict[str, StageBudget] = {  # x86 with F16C alone, which XNNP
     ENCODER: encoder(like("fp16", 0.4, 3.5, "1.0 to 1.3"), shaped("fp16", 3.5, "0.76 to 1.7"), shaped("fp16", 3.0, "1.0 to 1.3")),
 }  # fmt: skip
 # Neon and AVX-512 FP16 add in half, so the error grows with the number of summands, and the yardstick's does, too. Measured over
-# all cases of both tiny models as AVX-512's kernels answer, beside five drawings of the yardstick.
+# all cases of both tiny models and the trained one as AVX-512's kernels answer, beside five drawings of the yardstick.
 HALF_SUMS_LIMITS: dict[str, StageBudget] = {
     CONDITIONER: conditioner(
         like("fp16_half_sums", 0.1, 2.0, "0.21 to 0.39"), shaped("fp16_half_sums", 2.1, "0.42 to 1.5"),
@@ -29,7 +29,7 @@ HALF_SUMS_LIMITS: dict[str, StageBudget] = {
         shaped("fp16_half_sums", 2.0, "1.05 to 1.08"), shaped("fp16_half_sums", 2.5, "0.95 to 0.99"),
     ),
     DECODER: decoder(
-        like("fp16_half_sums", 0.4, 2.0, "0.96 to 1.04"), shaped("fp16_half_sums", 2.2, "0.41 to 1.6"),
+        like("fp16_half_sums", 0.4, 2.0, "0.55 to 1.04"), shaped("fp16_half_sums", 2.2, "0.32 to 1.7"),
         shaped("fp16_half_sums", 1.6, "1.01"),
         leak=shaped("fp16_half_sums", 3.2, "0.30 to 2.4"), peak=shaped("fp16_half_sums", 2.2, "0.58 to 1.6"),
     ),

@@ -48,7 +48,7 @@ KEPT = Fixed(
 FLOAT = Rounding(factor=4.0, why="4x the reference's own rounding; another order of the same arithmetic was measured up to 3.1x")
 
 # A largest value, and a part of an error that is next to nothing, spread more than a norm.
-FLOAT_SHAPE = Rounding(factor=6.0, why="6x the reference's own rounding, a largest value spreads more; measured up to 2.3x")
+FLOAT_SHAPE = Rounding(factor=6.0, why="6x the reference's own rounding, a largest value spreads more; measured up to 2.7x")
 
 # A part of an error that thousands of values share: their own roundings average out.
 FLOAT_LEAK = Rounding(
@@ -125,15 +125,15 @@ _HALF_WEIGHTS: dict[str, StageBudget] = {
         shaped("fp16_weights", 1.4, "0.79 to 0.92"), shaped("fp16_weights", 1.4, "0.43 to 0.59"),
     ),
     DECODER: decoder(
-        like("fp16_weights", 0.4, 1.6, "0.77 to 0.80"),
+        like("fp16_weights", 0.4, 1.6, "0.77 to 1.0"),
         shaped("fp16_weights", 1.6, "0.51 to 0.92"),
-        shaped("fp16_weights", 1.2, "0.77 to 0.80"),
+        shaped("fp16_weights", 1.5, "0.77 to 1.0"),
         leak=shaped("fp16_weights", 4.0, "1.2 to 2.2"), peak=shaped("fp16_weights", 2.4, "0.49 to 0.9"),
     ),
     ENCODER: encoder(
-        like("fp16_weights", 0.3, 1.6, "0.66 to 0.78"),
+        like("fp16_weights", 0.3, 1.6, "0.66 to 1.0"),
         shaped("fp16_weights", 2.0, "0.54 to 0.96"),
-        shaped("fp16_weights", 1.2, "0.66 to 0.78"),
+        shaped("fp16_weights", 1.5, "0.66 to 1.0"),
     ),
 }
 
@@ -179,7 +179,8 @@ _GENERATORS: Mapping[Arithmetic, dict[str, StageBudget]] = {
             DIT: dit(*_INT8_DIT),
             DECODER: decoder(
                 like("int8_decoder", 0.45, 1.6, "1.0"), shaped("int8_decoder", 1.9, "0.51 to 1.3"),
-                shaped("int8_decoder", 1.4, "1.0"), peak=shaped("int8_decoder", 2.6, "0.90 to 1.6"),
+                shaped("int8_decoder", 1.4, "1.0"), peak=shaped("int8_decoder", 2.6, "0.86 to 1.6"),
+                leak=shaped("int8_decoder", 3.2, "0.55 to 1.8"),
             ),
         },
         *_INT8_DIT[:2],

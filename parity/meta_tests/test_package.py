@@ -16,6 +16,7 @@ import pytest
 from litert_pipeline.bundle import Bundle
 from parity.commands.pytest_entry import asks_for_us
 from parity.meta_tests.docs import SCRIPTS
+from parity.meta_tests.of_tiny import OF_TINY
 
 pytestmark = pytest.mark.xdist_group("package")  # built once, not once in every process
 
@@ -151,7 +152,7 @@ def test_a_bundle_is_heard(installed: Installed, bundles: Mapping[str, Bundle], 
 
 
 def test_the_product_s_tests_judge_a_bundle(installed: Installed, bundles: Mapping[str, Bundle]) -> None:
-    asked = ("--bundle", bundles["fp32"].folder, "--variants", "litert_fp32", "--cases", "drums", "--draws", "0")
+    asked = (*OF_TINY, "--bundle", bundles["fp32"].folder, "--variants", "litert_fp32", "--cases", "drums", "--draws", "0")
     done = installed("python", *PYTEST, "-W", "error::pytest.PytestUnknownMarkWarning", "--pyargs", "parity", *asked, *FEW)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 passed" in done.stdout
@@ -170,7 +171,7 @@ def test_a_fresh_environment_judges_a_bundle(package: Package, bundles: Mapping[
     """With all that the wheel depends on, from the package registry: some 2 GB."""
     python, wheel = tmp_path / "venv" / "bin" / "python", f"{package.wheel}[judge,tests]"
     lock = ("-c", ROOT / "requirements.lock") if sys.version_info[:2] == LOCKED else ()
-    asked = ("--bundle", bundles["fp32"].folder, "--variants", "litert_fp32", "--cases", "drums", "--draws", "0")
+    asked = (*OF_TINY, "--bundle", bundles["fp32"].folder, "--variants", "litert_fp32", "--cases", "drums", "--draws", "0")
     for command in (
         (sys.executable, "-m", "venv", tmp_path / "venv"),
         (python, "-m", "pip", "install", "-qq", *lock, wheel),

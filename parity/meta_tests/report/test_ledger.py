@@ -41,7 +41,9 @@ def test_every_budget_is_in_the_ledger_at_its_present_limit(judge: Judge) -> Non
     shared = shared_stages(judge, variants)
     for variant in variants:
         for stage in judge.stages(variant):
-            for metric, budget in LIMITS[nearest(judge.arithmetic(variant, stage).on(ledger.halves))][stage].items():
+            arithmetic = judge.arithmetic(variant, stage)
+            there = arithmetic.on(ledger.halves) if variant.startswith("litert") else arithmetic  # whose FP16 is the machine's
+            for metric, budget in LIMITS[nearest(there)][stage].items():
                 if metric in (*COUNTS, RESPONSE) or (variant, stage) in shared:
                     continue
                 row = ledger.budgets[variant, f"{stage} {TEACHER_FORCED} {metric}"]

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from fixtures import GOLDENS_DIR, TINY_MODEL_DIR
 from parity.__main__ import app
+from parity.meta_tests.of_tiny import OF_TINY
 from parity.truth import goldens
 from reference.pipeline import Model, load_model
 from reference.spec.errors import InputError
@@ -49,12 +50,12 @@ def test_a_moved_number_is_noticed(model: Model, recorded: Tensors, name: str) -
 def test_one_command_records_them(tmp_path: Path, model: Model) -> None:
     out = tmp_path / "goldens"
     for arguments in ([], ["--force"]):
-        result = CliRunner().invoke(app, ["goldens", "--out", str(out), *arguments])
+        result = CliRunner().invoke(app, ["goldens", *OF_TINY, "--out", str(out), *arguments])
         assert result.exit_code == 0, result.output
     assert f"wrote {out}" in result.output
     assert goldens.read(out, model).keys() == goldens.read(GOLDENS_DIR, model).keys()
     assert sha256_of(out / goldens.ARRAYS_NAME)
-    refused = CliRunner().invoke(app, ["goldens", "--out", str(out)])
+    refused = CliRunner().invoke(app, ["goldens", *OF_TINY, "--out", str(out)])
     assert refused.exit_code == 2
     assert "--force" in refused.output
 
