@@ -11,7 +11,7 @@ INTRODUCTION = """# What LiteRT answers on Arm CPUs
 
 Written by `make arm`, which asks one kit ([field-kit.md](field-kit.md)) on emulated Arm CPUs and on the x86 machine it runs
 on, and judges all of it like the gate. Emulated arithmetic is the architecture's, instruction by instruction, so answers and
-bits are those of the CPU's kernels; how fast they are is not seen here. The model is the embedded tiny one, the case {case}.
+bits are those of the CPU's kernels; how fast they are is not seen here. The model is the seeded tiny one, the case {case}.
 Of variants that run a stage's very file in the same way the first one is asked."""
 
 CLAIMS = f"""What was said of these CPUs before a program wrote this page (2026-11-25), and what it finds. Shares are those of

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from parity.report.report import Report
     from parity.truth.store import Store
 
-ModelDir = Annotated[Path, typer.Option(help="Model dir; the embedded tiny model if left out.")]
+ModelDir = Annotated[Path, typer.Option(help="Model dir; the embedded model if left out.")]
 Draws = Annotated[
     int | None,
     typer.Option(
