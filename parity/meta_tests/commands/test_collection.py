@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures import TINY_MODEL_DIR
+from fixtures import EMBEDDED_MODEL_DIR, TINY_MODEL_DIR
 from litert_pipeline.bundle import Bundle
 from parity import runtimes, test_parity
 from parity.commands.collection import Collection
@@ -117,6 +117,14 @@ def test_the_products_tests_pass_on_any_bundle(
 def test_the_header_says_what_is_asked(pytest_run: PytestProcess, bundles: Mapping[str, Bundle], name: str) -> None:
     given = (*OF_TINY, "--bundle", bundles["int4_blockwise"].folder) if name == PUBLISH else ()
     assert f"policy {name}" in pytest_run("parity/test_parity.py", "--collect-only", "-k", "close_enough", *given, "-v").stdout
+
+
+@pytest.mark.parametrize(("bundle", "model"), [(False, TINY_MODEL_DIR), (True, EMBEDDED_MODEL_DIR)], ids=["none", "a bundle"])
+def test_the_model_is_that_of_the_bundles(
+    pytest_run: PytestProcess, bundles: Mapping[str, Bundle], bundle: bool, model: Path
+) -> None:
+    given = ("--bundle", bundles["fp32"].folder) if bundle else ()
+    assert f"model {model}, " in pytest_run("parity/test_parity.py", "--collect-only", *given, "-v").stdout
 
 
 @pytest.mark.xdist_group("variant litert_int4_blockwise")  # whose answers it shares

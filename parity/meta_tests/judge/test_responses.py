@@ -19,6 +19,20 @@ from reference.spec.tensors import Array, Tensors
 PLACES = 3
 
 
+@pytest.mark.parametrize(("computed", "lost", "told"), [
+    ("litert_fp16", True, 0), ("litert_fp16", False, PLACES), ("litert_int8", True, PLACES),
+], ids=["lost in half", "not lost in half", "computed in float"])  # fmt: skip
+def test_what_is_lost_in_half_may_go_unanswered(
+    judge: Judge, monkeypatch: pytest.MonkeyPatch, computed: str, lost: bool, told: int
+) -> None:
+    monkeypatch.setattr(responses, "_same", lambda answer, other: True)
+    monkeypatch.setattr(responses, "_lost_in_half", lambda *asked: lost)
+    monkeypatch.setattr(responses, "nudges", lambda row, feed, spec, *, half: [Nudge(port="t", feed=feed)])
+    sweep = Sweep(draws=PLACES, seed=0)
+    (check,) = responses.response_checks(judge, DIT, computed, judge.drawn(DIT, case_called(judge, "drums"), sweep))
+    assert check.value == told
+
+
 @dataclass
 class Echo:
     """A reference that answers with what it is fed."""

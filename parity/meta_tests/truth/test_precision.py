@@ -39,8 +39,9 @@ from parity.truth.precision import (
     int8_tensor,
     reduced,
 )  # fmt: skip
+from reference.model.conditioner import NumberFeatures
 from reference.pipeline import TorchStage
-from reference.spec.stages import ALL_STAGES, DECODER, signatures
+from reference.spec.stages import ALL_STAGES, CONDITIONER, DECODER, signatures
 
 SHORT = f"{SHORT_BITS}_bits"  # finer than any file, so what follows it is a part of it
 OF_DECODERS = "int8_decoder"  # whose rule is the decoder's alone
@@ -162,3 +163,10 @@ def test_a_flushed_half_is_nothing_below_the_smallest_normal_and_itself_from_the
     found = half_flushed(torch.tensor([below, least, sign, math.nan]))
     assert found[:3].tolist() == [0.0, least, sign]
     assert math.isnan(found[3])
+
+
+def test_a_turn_is_rounded_where_every_constant_is(judge: Judge) -> None:
+    conditioner = judge.model.modules[CONDITIONER]
+    for name, turn in (("fp16_weights", 2 * math.pi), ("fp16_constants", float(np.float16(2 * math.pi)))):
+        turns = {part.turn for part in PRECISIONS[name].applied(conditioner).modules() if isinstance(part, NumberFeatures)}
+        assert turns == {turn}, name
