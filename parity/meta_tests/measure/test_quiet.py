@@ -32,9 +32,12 @@ def test_loudness_follows_the_gain_whatever_it_is(gain: float) -> None:
     assert apart == pytest.approx(-20 * math.log10(gain), abs=SAME_DB)
 
 
-def test_loudness_is_the_standard_s_where_its_gates_say_nothing() -> None:
-    """Of noise that is as loud all the time, but for the ends, which the standard's blocks take less of."""
-    audio = 0.1 * np.random.Generator(np.random.Philox(0)).standard_normal((2, NOISE_S * RATE_HZ))
+@pytest.mark.parametrize("low_hz", [0, 30], ids=["noise", "a tone that is hardly heard"])
+def test_loudness_is_the_standard_s_where_its_gates_say_nothing(low_hz: int) -> None:
+    """Of what is as loud all the time, but for the ends, which the standard's blocks take less of."""
+    noise = 0.1 * np.random.Generator(np.random.Philox(0)).standard_normal((2, NOISE_S * RATE_HZ))
+    tone = 0.1 * np.sin(2 * np.pi * low_hz * np.arange(NOISE_S * RATE_HZ) / RATE_HZ)
+    audio = np.stack([tone, tone]) if low_hz else noise
     assert portrait(audio, RATE_HZ).loudness_db == pytest.approx(
         pyloudnorm.Meter(RATE_HZ).integrated_loudness(audio.T), abs=STANDARD_DB
     )
