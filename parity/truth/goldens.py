@@ -43,7 +43,7 @@ def record(model_dir: Path, out: Path, force: bool = False) -> int:
         arrays = _arrays(model)
         np.savez(folder / ARRAYS_NAME, **arrays)  # type: ignore[arg-type]
         index = {
-            "command": "python -m parity goldens --out fixtures/goldens --force",
+            "command": f"python -m parity goldens --model {model_dir} --out {out} --force",
             "weights_sha256": model.files.weights_sha256(),
             "arrays_sha256": sha256_of(folder / ARRAYS_NAME),
             "versions": installed_versions(),

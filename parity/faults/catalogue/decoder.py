@@ -41,7 +41,10 @@ class LinearSnake(nn.Module):
 
 
 class LateUpConv(nn.Module):
-    """An upsampling whose padding is one too small and whose end is cut."""
+    """An upsampling whose padding is one too small and whose end is cut.
+
+    Cut by hand: the converter takes a transposed convolution without padding, or one that gives stride times the length.
+    """
 
     def __init__(self, conv: UpConv) -> None:
         super().__init__()
@@ -49,7 +52,8 @@ class LateUpConv(nn.Module):
         self.stride, self.padding = conv.stride, conv.padding
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.conv_transpose1d(x, self.weight, self.bias, self.stride, self.padding - 1)[..., :-2]
+        start, samples = self.padding - 1, x.shape[2] * self.stride
+        return F.conv_transpose1d(x, self.weight, self.bias, self.stride)[..., start : start + samples]
 
 
 def normed_over_outputs(conv: UpConv) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from fixtures import GOLDENS_DIR, TINY_MODEL_DIR
+from fixtures import GOLDENS_DIR, SOUND_MODEL_DIR, TINY_MODEL_DIR
 from parity.__main__ import app
 from parity.meta_tests.of_tiny import OF_TINY
 from parity.truth import goldens
@@ -26,10 +26,13 @@ def model() -> Model:
 
 @pytest.fixture(scope="module")
 def recorded(model: Model) -> Tensors:
-    return goldens.read(GOLDENS_DIR, model)
+    return goldens.read(GOLDENS_DIR / TINY_MODEL_DIR.name, model)
 
 
-def test_nothing_has_moved(model: Model, recorded: Tensors) -> None:
+@pytest.mark.parametrize("folder", [TINY_MODEL_DIR, SOUND_MODEL_DIR], ids=lambda folder: folder.name)
+def test_nothing_has_moved(folder: Path) -> None:
+    model = load_model(folder)
+    recorded = goldens.read(GOLDENS_DIR / folder.name, model)
     found = goldens.differences(recorded, model)
     assert not {name: error for name, error in found.items() if not error <= MOVED}
     states = {name for name in recorded if ".x_" in name or name.endswith(".latents")}  # inputs, not answers
@@ -53,7 +56,7 @@ def test_one_command_records_them(tmp_path: Path, model: Model) -> None:
         result = CliRunner().invoke(app, ["goldens", *OF_TINY, "--out", str(out), *arguments])
         assert result.exit_code == 0, result.output
     assert f"wrote {out}" in result.output
-    assert goldens.read(out, model).keys() == goldens.read(GOLDENS_DIR, model).keys()
+    assert goldens.read(out, model).keys() == goldens.read(GOLDENS_DIR / TINY_MODEL_DIR.name, model).keys()
     assert sha256_of(out / goldens.ARRAYS_NAME)
     refused = CliRunner().invoke(app, ["goldens", *OF_TINY, "--out", str(out)])
     assert refused.exit_code == 2
