@@ -196,8 +196,8 @@ search-test: $(STAMP) $(SEARCH_STAMP) ## search the tiny model, 60 mixes, twice:
 open1-test: $(STAMP) ## judge bundles of the tiny Stable Audio Open 1.0, of which `make test` judges the reference
 	$(BIN)/python -m pytest parity/meta_tests/open1 --benchmark-disable -m open1
 
-faults: $(GATE_STAMP) ## inject every fault and write docs/faults.md
-	$(BIN)/python -m parity faults --model fixtures/tiny_model --out docs/faults.md --force
+faults: $(GATE_STAMP) ## inject every fault into files of both embedded models and write docs/faults.md
+	$(BIN)/python -m parity faults --beside fixtures/tiny_model --out docs/faults.md --force
 
 faults-test: $(STAMP) ## the tests of all faults, of which `make test` has a few of each kind
 	$(BIN)/python -m pytest --benchmark-disable $(SHARED) -m faults parity/meta_tests

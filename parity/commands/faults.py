@@ -1,6 +1,7 @@
 """The command that injects faults."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -22,26 +23,33 @@ def faults_command(
     ] = None,
     only: Annotated[str | None, typer.Option(help="Faults to inject, comma-separated; all if left out.")] = None,
     files: Annotated[bool, typer.Option(help="Also convert every wrong module for real.")] = True,
+    beside: Annotated[
+        Path | None, typer.Option(help="A second model dir: the page also says what is seen otherwise on it.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the table as Markdown.")] = None,
     no_cache: NoCache = False,
     force: command.Force = False,
 ) -> None:
     """Inject every fault of the catalogue and see whether the gate refuses and blames the right stage; 1 if it does not."""
+    from parity.faults.beside import OnModel
     from parity.faults.run import FaultOptions, run_faults
     from parity.faults.table import page, show
 
     console = wide_console()
     if out is not None:
-        check_file(out, force, [model, *(bundle or [])])
+        check_file(out, force, [model, *(bundle or []), *([beside] if beside is not None else [])])
     options = FaultOptions(
         model=model, bundles=bundle or [], arithmetics=split_names(arithmetics), only=split_names(only), files=files
     )
+    more = [] if beside is None else [replace(options, model=beside, bundles=[])]
+    store = user_store(no_cache)
     with new_file(out, force) if out is not None else nullcontext() as file, show_progress(console) as say:
-        outcome = run_faults(options, user_store(no_cache), say)
+        found = [OnModel(model=one.model.name, outcome=run_faults(one, store, say)) for one in (options, *more)]
         if file is not None:
-            file.write_text(page(outcome), encoding="utf-8")
-    show(outcome, console)
+            file.write_text(page(*found), encoding="utf-8")
+    for one in found:
+        show(one.outcome, console)
     if out is not None:
         console.print(f"wrote {out}", highlight=False, soft_wrap=True)
     print_peak(console)
-    raise typer.Exit(EXIT_REFUSE if outcome.complaints() else EXIT_OK)
+    raise typer.Exit(EXIT_REFUSE if any(one.outcome.complaints() for one in found) else EXIT_OK)

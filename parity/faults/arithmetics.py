@@ -69,3 +69,8 @@ def judged_by(targets: Iterable[Target], variants: Iterable[str]) -> list[Target
         wanted = ", ".join(target.variant for target in targets)
         raise InputError(f"faults: the bundles hold none of {wanted}; found {', '.join(sorted(there))}; give another bundle")
     return found
+
+
+def title_of(variant: str) -> str:
+    """What the arithmetic of a variant is called on pages."""
+    return next(target.title for target in TARGETS.values() if target.variant == variant)

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 
 from rich.console import Console
 
-from parity.faults.arithmetics import TARGETS, Target
+from parity.faults.arithmetics import title_of
+from parity.faults.beside import OnModel, section
 from parity.faults.mutation import CASES, MULTIPLES, SHARES, Pair, Row
 from parity.faults.outcome import LEAST_CAUGHT, Outcome, blamed
 from reference.progress import tell
@@ -15,9 +16,8 @@ BETWEEN = "between the stages, and of the bundle as a whole"
 HEAD = """# What the gate catches
 
 Every known way to break a converted model is put into converted files, one at a time, and the gate is asked for its verdict.
-This page is what it answered, of the seeded tiny model; `make faults` writes it (`python -m parity faults --model
-fixtures/tiny_model --out docs/faults.md --force`), the same page every time. The first table says how many faults were refused
-with the right stage blamed, the tables below which check saw each.
+This page is what it answered, of files of {model}; `make faults` writes it, the same page every time. The first table says how
+many faults were refused with the right stage blamed, the tables below which check saw each.
 """
 HOW = f"""## How to read the tables
 
@@ -34,12 +34,15 @@ free-running on one of them and only where nothing else failed.
 """
 
 
-def page(outcome: Outcome) -> str:
-    """The whole page."""
-    parts = [HEAD.rstrip(), "\n".join(_summary(outcome))]
+def page(on: OnModel, beside: OnModel | None = None) -> str:
+    """The whole page of a model, and what a second one shows otherwise."""
+    outcome = on.outcome
+    parts = [HEAD.format(model=on.model).rstrip(), "\n".join(_summary(outcome))]
     missed = [row for row in outcome.rows if not row.blamed]
     if missed:
         parts += ["## Missed", "\n".join(_missed(row) for row in missed)]
+    if beside is not None:
+        parts += ["## On another model", *section(outcome, beside), "\n".join(_summary(beside.outcome))]
     parts += ["## Which check is blamed", "\n".join(_checks(outcome)), HOW.rstrip()]
     for stage, rows in _by_stage(outcome):
         parts += [f"## Faults of the {stage}" if stage in ALL_STAGES else f"## Faults {stage}", "\n".join(_rows(outcome, rows))]
@@ -123,15 +126,7 @@ def _missed(row: Row) -> str:
     )
     if row.threshold is not None:
         least = f"{row.threshold:g} times as much of it is caught"
-    return f"- `{row.fault.name}` at {_title(row.variant)}: {row.fault.sentence}; {near}, {least}."
-
-
-def _title(variant: str) -> str:
-    return _of(variant).title
-
-
-def _of(variant: str) -> Target:
-    return next(target for target in TARGETS.values() if target.variant == variant)
+    return f"- `{row.fault.name}` at {title_of(row.variant)}: {row.fault.sentence}; {near}, {least}."
 
 
 def _sources(outcome: Outcome) -> Iterable[str]:
@@ -149,7 +144,7 @@ def _pairs(outcome: Outcome) -> Iterable[str]:
     yield "| --- | --- | --- |"
     for pair in outcome.pairs:
         one, two = pair.faults
-        yield f"| {_title(pair.variant)} | `{one.name}` ({one.stage}), `{two.name}` ({two.stage}) | {_verdict(outcome, pair)} |"
+        yield f"| {title_of(pair.variant)} | `{one.name}` ({one.stage}), `{two.name}` ({two.stage}) | {_verdict(outcome, pair)} |"
 
 
 def _verdict(outcome: Outcome, pair: Pair) -> str:

@@ -19,7 +19,7 @@ from reference.spec.paths import EMPTY_PATH
 WRITES = {"out", "trace", "output_path", "record", "embed", "log", "results"}
 READS = {
     "model", "bundle", "report", "base", "described", "init_audio", "kit", "tool", "models", "answers", "files", "baseline",
-    "latency", "wav", "data_dir", "sound", "sounds", "latents", "path",
+    "latency", "beside", "wav", "data_dir", "sound", "sounds", "latents", "path",
 }  # fmt: skip
 WRITE_A_REPORT = {"gate", "judge"}  # which others read
 NOT_TOGETHER = {"soak"}  # its log is of mixes, which it makes of nothing that is given

@@ -13,6 +13,7 @@ from torch import nn
 
 from litert_pipeline.build.stage import PLAIN, exportable
 from parity.faults.arithmetics import STRICT
+from parity.faults.beside import OnModel
 from parity.faults.bench import Bench, Edit, edited
 from parity.faults.catalogue import CATALOGUE, CONDITIONER, DECODER, DIT, ENCODER, FILES, GENERATIONS, SAMPLER, STORED
 from parity.faults.catalogue.domain import DOMAIN
@@ -92,7 +93,7 @@ def test_a_fault_that_is_none_is_missed_and_told_so(bench: Bench, stage: str) ->
     assert Outcome(rows=[row]).complaints() == [
         "fp32: 0 of 1 faults caught and blamed on the right stage", "litert_fp32: wrong graph missed: harmless"
     ]
-    assert "**missed**" in page(Outcome(rows=[row]))
+    assert "**missed**" in page(OnModel(model="one", outcome=Outcome(rows=[row])))
 
 
 def test_a_fault_blamed_on_another_stage_does_not_count(bench: Bench) -> None:

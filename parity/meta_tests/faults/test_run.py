@@ -8,6 +8,7 @@ import pytest
 
 from fixtures import TINY_MODEL_DIR
 from parity.faults.arithmetics import TARGETS
+from parity.faults.beside import OnModel
 from parity.faults.catalogue import CATALOGUE, GENERATIONS
 from parity.faults.checks import Finding
 from parity.faults.fault import Fault
@@ -52,7 +53,7 @@ def test_a_wrong_graph_that_is_missed_is_a_complaint_at_every_arithmetic(target:
 
 def test_a_run_that_injected_nothing_is_a_complaint() -> None:
     assert Outcome().complaints() == ["nothing was injected: no such arithmetic can have the fault"]
-    assert "Without a fault" not in page(Outcome(rows=[]))
+    assert "Without a fault" not in page(OnModel(model="one", outcome=Outcome(rows=[])))
 
 
 SUMS = r"\(`(\w+)`\) \|.*, ([\d.]+)% \| (\d+)% \|"  # of an arithmetic: its variant, per cent blamed right and wanted
