@@ -77,8 +77,12 @@ def _of(target: Target, pairs: list[Both]) -> list[Both]:
 def _seen_by_one(pair: Both, model: str) -> str:
     seen, missed = (pair.first, pair.second) if pair.first.blamed else (pair.second, pair.first)
     where = f"here and missed in files of {model}" if seen is pair.first else f"in files of {model} and missed here"
-    near = f"the worst check uses {100 * missed.judged.nearest:.0f} % of its limit" if not missed.caught else "another stage is blamed"
-    return f"- `{seen.fault.name}` at {title_of(seen.variant)} is caught {where}: {seen.fault.sentence}; there {near}."
+    return f"- `{seen.fault.name}` at {title_of(seen.variant)} is caught {where}: {seen.fault.sentence}; there {_why(missed)}."
+
+
+def _why(missed: Row) -> str:
+    near = f"the worst check uses {100 * missed.judged.nearest:.0f} % of its limit"
+    return "another stage is blamed" if missed.caught else near
 
 
 def _far(pairs: list[Both], model: str) -> Iterator[str]:

@@ -13,8 +13,8 @@ from torch import nn
 
 from litert_pipeline.build.stage import PLAIN, exportable
 from parity.faults.arithmetics import STRICT
-from parity.faults.beside import OnModel
 from parity.faults.bench import Bench, Edit, edited
+from parity.faults.beside import OnModel
 from parity.faults.catalogue import CATALOGUE, CONDITIONER, DECODER, DIT, ENCODER, FILES, GENERATIONS, SAMPLER, STORED
 from parity.faults.catalogue.domain import DOMAIN
 from parity.faults.catalogue.sampler import euler_step
