@@ -18,7 +18,7 @@ from parity.measure.arithmetic import AS_SAVED, FLOAT32, FP32_COMPUTE
 from parity.measure.budget import UNIT_ROUNDOFF, YARDSTICK
 from parity.measure.cases import Case, Drawn
 from parity.measure.contents import Contents
-from parity.measure.file_limits import CALM, FEED_ROOM, FLOAT_ROOM, LEAN, STRUCTURE
+from parity.measure.file_limits import CALM, CHANNELS, FEED_ROOM, FLOAT_ROOM, LEAN, SAME_WAY, STRUCTURE
 from parity.measure.metrics import relative_l2
 from parity.measure.teacher_forcing import stage_feed
 from parity.measure.verdict import TEACHER_FORCED, Verdict
@@ -29,7 +29,7 @@ MOST_CASES = 15  # of a run that are looked at: a wrong graph is wrong in all of
 STRIDE = 3  # between the steps that one case and the next are looked at: all are met before one is met again
 # Of an input or output of a large model whose layers' feeds are rounded; beyond, that takes GB more.
 MOST_VALUES = 2**18
-LIMITS = {"structure_share": STRUCTURE, "structure_lean": LEAN}
+LIMITS = {"structure_share": STRUCTURE, "structure_gain": CHANNELS, "structure_lean": LEAN}
 
 
 def structure_checks(panel: Panel, stage: str, variant: str, cases: Sequence[Case | Drawn]) -> GraphFound:
@@ -52,7 +52,7 @@ def structure_checks(panel: Panel, stage: str, variant: str, cases: Sequence[Cas
     found = [
         one for place, case in enumerate(chosen) for one in _compared(panel, rebuilt, bundle, stage, variant, case, place)
     ]
-    values = {"structure_share": float(np.max([one.share for one in found]))} | (
+    values = {"structure_share": float(np.max([one.share for one in found])), "structure_gain": gain(found)} | (
         {"structure_lean": lean(found)} if found[0].beside.leaning else {}
     )
     return GraphFound(checks=[_verdict(stage, variant, chosen, metric, value, in_half) for metric, value in values.items()])
@@ -125,6 +125,30 @@ def _standard_errors(one: Compared, name: str, calls: int) -> float:
     sums = np.sqrt(calls) * scale * FLOAT_ROOM * one.rounding[name]
     noise = np.linalg.norm(error) + np.linalg.norm(right) * (CALM * one.beside.moved[name] + sums)
     return float(scale * np.vdot(way, error) / (np.linalg.norm(way) * noise))
+
+
+def gain(found: Sequence[Compared]) -> float:
+    """How much of what is left over all calls makes one channel of an answer larger or smaller, in standard errors: the worst
+    channel's. A gain that is a hundredth of the noise in each call adds up over all of them; noise does not."""
+    return float(np.max([np.abs(_gains(found, name)).max() for name in found[0].beside.answers]))
+
+
+def _gains(found: Sequence[Compared], name: str) -> Array:
+    """The same of all channels of one output, with their signs. Every call counts alike, as in `_lean`."""
+    added: Array = np.sum([_channel_errors(one, name, len(found)) for one in found], axis=0)
+    return added / np.sqrt(len(found))
+
+
+def _channel_errors(one: Compared, name: str, calls: int) -> Array:
+    """How far one call's error goes the way of each channel's own answer, as `_standard_errors` does of a whole answer."""
+    right = one.beside.answers[name].astype(np.float64)
+    error, over = one.answer[name] - right, (0, *range(2, right.ndim))
+    scale = np.sqrt(right.size / right.shape[1])
+    level, spread = (np.sqrt(np.square(array).sum(over)) for array in (right, error))
+    moved, alike = one.beside.moved[name], np.sqrt(calls) * scale  # what all calls err alike adds up as they do
+    noise = spread + level * (CALM * moved + alike * (FLOAT_ROOM * one.rounding[name] + SAME_WAY * moved))
+    apart: Array = scale * (right * error).sum(over) / np.where(level * noise == 0, 1, level * noise)
+    return apart
 
 
 def _compared(

@@ -9,10 +9,12 @@ from parity.faults.injection import InStage
 from parity.faults.wiring import Change, answering, fed_where
 from reference.spec.tensors import Array
 
-SEAM_SAMPLES = 2**14  # where windows of eight latent frames meet
-SHORT_SAMPLES, LONG_SAMPLES = 220, 882  # 5 ms and 20 ms at 44.1 kHz
-ECHO_SAMPLES = 1323  # 30 ms
-BLEEDING_SAMPLES = 10_240  # 0.23 s
+# Parts of a whole sound of any model; the times in the sentences are those of the seeded one, of 1.86 s.
+WINDOWS = 5  # that meet at seams
+SHORT, LONG = 1 / 372, 1 / 93  # 5 ms and 20 ms
+LATE = 1 / 62  # 30 ms, of an echo
+BLEEDING = 1 / 8  # 0.23 s
+ONE_STEP = 0.0  # the least there is
 CLICK, ECHO, WHISTLE = 0.15, 10 ** (-27 / 20), 10 ** (-46 / 20)
 LOUD_LATENT, LOUD_SAMPLE = 3.5, 0.65  # the largest of one of the usual cases is beyond it
 
@@ -30,17 +32,22 @@ def rms(array: Array) -> np.float32:
     return np.float32(np.sqrt(np.mean(np.square(array, dtype=np.float64))))
 
 
+def samples(share: float, sound: Array) -> int:
+    """So much of a sound."""
+    return round(share * sound.shape[-1])
+
+
 def clicks(sound: Array) -> Array:
-    clicked = sound.copy()
-    clicked[..., SEAM_SAMPLES - 1 :: SEAM_SAMPLES] += np.float32(CLICK)
+    clicked, seam = sound.copy(), sound.shape[-1] // WINDOWS
+    clicked[..., seam - 1 :: seam] += np.float32(CLICK)
     return clicked
 
 
-def in_the_middle(change: Change, width: int) -> Change:
-    """Only `width` steps of time of it."""
+def in_the_middle(change: Change, share: float) -> Change:
+    """Only so much of the time of it, one step at least."""
 
     def changed(array: Array) -> Array:
-        start = array.shape[-1] // 2
+        start, width = array.shape[-1] // 2, max(1, samples(share, array))
         spoiled = array.copy()
         spoiled[..., start : start + width] = change(array)[..., start : start + width]
         return spoiled
@@ -49,8 +56,9 @@ def in_the_middle(change: Change, width: int) -> Change:
 
 
 def echoed(sound: Array) -> Array:
-    late = np.roll(sound, ECHO_SAMPLES, axis=-1)
-    late[..., :ECHO_SAMPLES] = 0
+    delay = samples(LATE, sound)
+    late = np.roll(sound, delay, axis=-1)
+    late[..., :delay] = 0
     return sound + np.float32(ECHO) * late
 
 
@@ -73,8 +81,8 @@ def whistle(sound: Array) -> Array:
 
 
 def faded_in(sound: Array) -> Array:
-    faded = sound.copy()
-    faded[..., :LONG_SAMPLES] *= np.linspace(0, 1, LONG_SAMPLES, dtype=np.float32)
+    faded, width = sound.copy(), samples(LONG, sound)
+    faded[..., :width] *= np.linspace(0, 1, width, dtype=np.float32)
     return faded
 
 
@@ -130,7 +138,7 @@ SHAPES = (
     ),
     Fault(
         name="dropout", stage="decoder", site="runtime", sentence="5 ms are silent",
-        source=DERIVED, inject=sound(in_the_middle(np.zeros_like, SHORT_SAMPLES)),
+        source=DERIVED, inject=sound(in_the_middle(np.zeros_like, SHORT)),
     ),
     Fault(
         name="echo", stage="decoder", site="graph", sentence="an echo of -27 dB, 30 ms late",
@@ -145,7 +153,7 @@ SHAPES = (
     ),
     Fault(
         name="bleeding", stage="decoder", site="runtime", sentence="5 % of the left are in the right for 0.23 s",
-        source=DERIVED, inject=sound(in_the_middle(bleeding, BLEEDING_SAMPLES)),
+        source=DERIVED, inject=sound(in_the_middle(bleeding, BLEEDING)),
     ),
     Fault(
         name="whistle", stage="decoder", site="graph", sentence="a tone of 4.9 kHz at -46 dBFS",
@@ -161,7 +169,7 @@ SHAPES = (
     ),
     Fault(
         name="crackle", stage="decoder", site="runtime", sentence="5 ms of noise", source=DERIVED,
-        inject=sound(in_the_middle(crackling, SHORT_SAMPLES)),
+        inject=sound(in_the_middle(crackling, SHORT)),
     ),
     Fault(
         name="hiss_when_loud", stage="decoder", site="graph", sentence="white noise where a latent is large",
@@ -183,7 +191,7 @@ SHAPES = (
     ),
     Fault(
         name="velocity_frame", stage="dit", site="graph", sentence="one latent frame of every velocity is noise",
-        source=DERIVED, inject=velocity(in_the_middle(crackling, 1)),
+        source=DERIVED, inject=velocity(in_the_middle(crackling, ONE_STEP)),
     ),
     Fault(
         name="velocity_channel", stage="dit", site="weights", sentence="one latent channel of every velocity is noise",
@@ -210,7 +218,7 @@ SHAPES = (
     ),
     Fault(
         name="encoder_frame", stage="encoder", site="graph", sentence="one latent frame is noise", source=DERIVED,
-        inject=encoding(in_the_middle(crackling, 1)),
+        inject=encoding(in_the_middle(crackling, ONE_STEP)),
     ),
     Fault(
         name="encoder_channel", stage="encoder", site="weights", sentence="one latent channel is noise", source=DERIVED,

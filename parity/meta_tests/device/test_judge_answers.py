@@ -34,7 +34,7 @@ from reference.spec.stages import DIT
 
 pytestmark = pytest.mark.xdist_group("kit")  # packed once, not once in every process
 
-NEEDS_THE_FILE = {"structure_share", "structure_lean"}  # of files computed in FP16, which would be run in float32
+NEEDS_THE_FILE = {"structure_share", "structure_gain", "structure_lean"}  # of FP16, which would be run in float32
 
 
 def judged(answers: list[Path], bundles: list[Path], report: Path | None = None) -> Report:

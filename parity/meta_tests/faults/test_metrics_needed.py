@@ -30,6 +30,7 @@ NEEDED: dict[tuple[str, str, str], tuple[str, str, float]] = {
     ("", "", "missing_tensors"): ("bias_dropped", "litert_int8", WHOLE),
     ("", "", "unexplained_constants"): ("adapter_left_in", "litert_fp32", WHOLE),
     ("", "", "structure_share"): ("velocity_noise", "litert_int4_blockwise", 0.03),
+    ("", "", "structure_gain"): ("velocity_gain", "litert_int4_blockwise", 0.05),
     ("", "", "structure_lean"): ("layer_norm_epsilon", "litert_int8", WHOLE),
     ("", "", "unanswered_changes"): ("states_cut", "litert_int4_blockwise", WHOLE),
     (ARTIFACT, "bundle", "foreign_model"): ("stale_manifest", "litert_fp32", WHOLE),
@@ -78,7 +79,7 @@ NEEDED: dict[tuple[str, str, str], tuple[str, str, float]] = {
     (FREE_RUNNING, "decoder", "loudness_difference_db"): ("generating_fade", "litert_int8", 0.01),
     (FREE_RUNNING, "decoder", "stereo_difference"): ("generating_narrow", "litert_int8", 1e-3),
 }
-STRUCTURE = {("", "", "structure_share"), ("", "", "structure_lean")}
+STRUCTURE = {("", "", "structure_share"), ("", "", "structure_gain"), ("", "", "structure_lean")}
 # What the structure of a quantized file sees, too: they are for files whose layers it cannot emulate (calibrated, half products).
 SEEN_TWICE = {
     (TEACHER_FORCED, "dit", "denoised_error"),
@@ -95,7 +96,7 @@ SEEN_TWICE = {
 }
 # The first of each ladder and stage, and what is seen in the file's structure alone.
 KEPT = {*{key[:2]: key for key in reversed(NEEDED)}.values(), *STRUCTURE, ("", "", "unanswered_changes")}
-COUNTED_EVERYWHERE = {metric for _, _, metric in list(NEEDED)[:13]}
+COUNTED_EVERYWHERE = {metric for _, _, metric in list(NEEDED)[:14]}
 
 
 def key_of(check: Verdict) -> tuple[str, str, str]:

@@ -26,10 +26,10 @@ from parity.faults.file_edits import edit_file, values
 from parity.faults.injection import of_bundle, with_file
 from parity.judge.judge import Judge
 from parity.judge.recorded import Recorded
-from parity.judge.same_graph import compared, lean
+from parity.judge.same_graph import compared, gain, lean
 from parity.judge.structure import Beside
 from parity.measure.arithmetic import FLOAT, FP16_COMPUTE, PER_ROW, Arithmetic
-from parity.measure.file_limits import LEAN
+from parity.measure.file_limits import CHANNELS, LEAN
 from parity.measure.metrics import relative_l2
 from parity.measure.teacher_forcing import stage_feed
 from parity.mixes.table import MIXES
@@ -78,7 +78,7 @@ def test_a_right_file_leaves_room(judge: Judge, small: str) -> None:
 @pytest.mark.parametrize("part", ALL_STAGES)
 def test_what_is_computed_in_fp16_has_a_right_graph(judge: Judge, part: str) -> None:
     found = judge.structure(part, "litert_fp16", [case_called(judge, name) for name in SEEN])
-    assert [check.metric for check in found] == ["structure_share"]
+    assert [check.metric for check in found] == ["structure_share", "structure_gain"]
     assert found[0].why.endswith("; computed in float32")
     assert all(check.value <= HEADROOM * check.limit for check in found), found
 
@@ -97,7 +97,7 @@ def test_a_graph_that_is_wrong_below_the_noise_of_fp16_is_seen(
     with of_bundle(judge, "litert_fp16", with_file(bundle, "dit", changed)) as wrong:
         assert all(check.ok for check in wrong.teacher_forced("dit", "litert_fp16", case))
         assert all(check.ok for check in wrong.artifacts(wrong.contenders["litert_fp16"].bundle, "fp32") if check.stage == "dit")
-        assert [check.ok for check in wrong.structure("dit", "litert_fp16", [case])] == [False]
+        assert "structure_share" in {check.metric for check in wrong.structure("dit", "litert_fp16", [case]) if not check.ok}
 
 
 def test_answers_that_were_recorded_in_fp16_say_nothing_about_a_graph(judge: Judge, bundles: Mapping[str, Bundle]) -> None:
@@ -217,6 +217,30 @@ def test_what_no_answer_is_leans_too_far() -> None:
     one = np.ones(4)
     beside = Beside(answers={"v": one}, moved={"v": 0.1}, leaning={"v": one})
     assert not lean([compared(beside, {"v": np.full(4, np.nan)}, {"v": one}, {"v": one})]) <= LEAN.limit
+
+
+@given(st.integers(0, 2**32), st.integers(4, 48), st.integers(1, 3))
+def test_noise_makes_no_channel_larger_and_a_gain_is_seen_far_below_it(seed: int, calls: int, axes: int) -> None:
+    """Of one channel, a quarter of the noise."""
+    rng = np.random.Generator(np.random.Philox(seed))
+    found = {"noise": [], "both": []}
+    shape = (1, 3, *(VALUES // 2 ** (axes - 1), *[2] * (axes - 1)))
+    for _ in range(calls):
+        right, noise = rng.standard_normal((2, *shape))
+        right[:, 0] = 0  # as padding is
+        larger = np.zeros(shape)
+        larger[:, 2] = right[:, 2]
+        beside = Beside(answers={"v": right}, moved={"v": NOISE})
+        for name, error in (("noise", NOISE * noise), ("both", NOISE * (noise + WAY * larger))):
+            found[name].append(compared(beside, {"v": right + error}, {"v": right}, {"v": right}))
+    assert gain(found["noise"]) <= CHANNELS.limit
+    assert gain(found["both"]) > CHANNELS.limit
+
+
+def test_what_no_answer_is_makes_a_channel_too_large() -> None:
+    one = np.ones((1, 2, 4))
+    beside = Beside(answers={"v": one}, moved={"v": 0.1})
+    assert not gain([compared(beside, {"v": np.full(one.shape, np.nan)}, {"v": one}, {"v": one})]) <= CHANNELS.limit
 
 
 @pytest.mark.parametrize("part", ALL_STAGES)
