@@ -156,6 +156,10 @@ SHAPES = (
         source=DERIVED, inject=sound(in_the_middle(bleeding, BLEEDING)),
     ),
     Fault(
+        name="crosstalk", stage="decoder", site="graph", sentence="5 % of the first channel are in the second",
+        source=DERIVED, inject=sound(bleeding),
+    ),
+    Fault(
         name="whistle", stage="decoder", site="graph", sentence="a tone of 4.9 kHz at -46 dBFS",
         source="chatterbox#536", inject=sound(whistle),
     ),

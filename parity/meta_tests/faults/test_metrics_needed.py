@@ -41,11 +41,11 @@ NEEDED: dict[tuple[str, str, str], tuple[str, str, float]] = {
     (REPLAYED, "sampler", "state_error"): ("euler_for_pingpong", "litert_fp32", WHOLE),
     (REPLAYED, "sampler", "unequal_conditioning"): ("global_not_handed_on", "litert_fp32", WHOLE),
     (TEACHER_FORCED, "conditioner", "padding_peak"): ("padding_not_zeroed", "litert_fp32", WHOLE),
-    (TEACHER_FORCED, "conditioner", "relative_l2.prompt_rows"): ("t5_mask_ignored", "litert_fp32", 5e-6),
+    (TEACHER_FORCED, "conditioner", "relative_l2.prompt_rows"): ("t5_mask_ignored", "litert_fp32", 3e-6),
     (TEACHER_FORCED, "conditioner", "pooled_error"): ("t5_bfloat16", "litert_fp16_weights", 0.19),
     (TEACHER_FORCED, "conditioner", "relative_l2.seconds"): ("seconds_token_missing", "litert_fp32", WHOLE),
     (TEACHER_FORCED, "dit", "denoised_error"): ("velocity_noise_late", "litert_int8", 0.1),
-    (TEACHER_FORCED, "dit", "pooled_error"): ("velocity_noise", "litert_int8", 0.022),
+    (TEACHER_FORCED, "dit", "pooled_error"): ("velocity_noise", "litert_int8", 0.027),
     (TEACHER_FORCED, "dit", "worst_value"): ("velocity_value", "litert_int8", 0.05),
     (TEACHER_FORCED, "dit", "worst_frame"): ("velocity_frame", "litert_int8", 0.1),
     (TEACHER_FORCED, "dit", "worst_channel"): ("velocity_channel", "litert_int8", 0.06),
@@ -57,15 +57,15 @@ NEEDED: dict[tuple[str, str, str], tuple[str, str, float]] = {
     (TEACHER_FORCED, "decoder", "worst_bin"): ("whistle", "litert_int8_decoder", WHOLE),
     (TEACHER_FORCED, "decoder", "worst_gain"): ("gain_drift", "litert_int8_decoder", 0.3),
     (TEACHER_FORCED, "decoder", "worst_echo"): ("echo", "litert_int8_decoder", 0.25),
-    (TEACHER_FORCED, "decoder", "channel_leak"): ("mono", "litert_int8_decoder", 0.006),
-    (TEACHER_FORCED, "decoder", "worst_leak"): ("bleeding", "litert_int8_decoder", 0.09),
+    (TEACHER_FORCED, "decoder", "channel_leak"): ("crosstalk", "litert_int8_decoder", 0.08),
+    (TEACHER_FORCED, "decoder", "worst_leak"): ("bleeding", "litert_int8_decoder", 0.2),
     (TEACHER_FORCED, "decoder", "worst_peak"): ("clipped", "litert_int8_decoder", WHOLE),
     (TEACHER_FORCED, "encoder", "relative_l2"): ("encoder_noise_when_loud", "litert_fp16_weights", 0.00115),
     (TEACHER_FORCED, "encoder", "pooled_error"): ("encoder_noise_added", "litert_fp16_weights", 9e-4),
     (TEACHER_FORCED, "encoder", "worst_value"): ("encoder_value", "litert_fp16_weights", 0.0013),
     (TEACHER_FORCED, "encoder", "worst_frame"): ("encoder_frame", "litert_fp16_weights", 0.003),
     (TEACHER_FORCED, "encoder", "worst_channel"): ("encoder_channel", "litert_fp16_weights", 0.0018),
-    (TEACHER_FORCED, "encoder", "worst_gain"): ("encoder_gain", "litert_fp16_weights", 0.03),
+    (TEACHER_FORCED, "encoder", "worst_gain"): ("encoder_gain", "litert_fp32", 8e-5),
     (DOMAIN, "conditioner", "relative_l2.prompt_rows"): ("unused_rows_zeroed", "litert_fp32", 0.5),
     (DOMAIN, "conditioner", "relative_l2.seconds"): ("seconds_stuck", "litert_fp32", 0.5),
     (DOMAIN, "dit", "denoised_error"): ("states_cut", "litert_fp32", 0.002),
@@ -76,7 +76,7 @@ NEEDED: dict[tuple[str, str, str], tuple[str, str, float]] = {
     (FREE_RUNNING, "dit", "latents_relative_l2"): ("generating_velocity", "litert_int8_decoder", 1e-3),
     (FREE_RUNNING, "decoder", "log_mel_distance_db"): ("generating_whistle", "litert_fp16_weights", 0.004),
     (FREE_RUNNING, "decoder", "envelope_decorrelation"): ("generating_tremble", "litert_int8", 0.1),
-    (FREE_RUNNING, "decoder", "loudness_difference_db"): ("generating_fade", "litert_int8", 0.01),
+    (FREE_RUNNING, "decoder", "loudness_difference_db"): ("generating_fade", "litert_int8", 0.014),
     (FREE_RUNNING, "decoder", "stereo_difference"): ("generating_narrow", "litert_int8", 1e-3),
 }
 STRUCTURE = {("", "", "structure_share"), ("", "", "structure_gain"), ("", "", "structure_lean")}
@@ -86,14 +86,16 @@ SEEN_TWICE = {
     (TEACHER_FORCED, "dit", "pooled_error"),
     (TEACHER_FORCED, "dit", "worst_gain"),
     (TEACHER_FORCED, "decoder", "relative_l2"),
+    (TEACHER_FORCED, "decoder", "worst_gain"),
     (TEACHER_FORCED, "encoder", "relative_l2"),
     (TEACHER_FORCED, "encoder", "pooled_error"),
     (TEACHER_FORCED, "encoder", "worst_value"),
     (TEACHER_FORCED, "encoder", "worst_frame"),
     (TEACHER_FORCED, "encoder", "worst_channel"),
-    (TEACHER_FORCED, "encoder", "worst_gain"),
     (TEACHER_FORCED, "conditioner", "pooled_error"),
 }
+# Where eps is lost a row of zeros is no number, which this model has; where there is none, nothing else tells.
+NO_NUMBER = {("", "", "lost_constants"): {("", "", "nonfinite_values")}}
 # The first of each ladder and stage, and what is seen in the file's structure alone.
 KEPT = {*{key[:2]: key for key in reversed(NEEDED)}.values(), *STRUCTURE, ("", "", "unanswered_changes")}
 COUNTED_EVERYWHERE = {metric for _, _, metric in list(NEEDED)[:14]}
@@ -117,5 +119,5 @@ def test_without_this_metric_a_fault_escapes(bench: Bench, key: tuple[str, str, 
     name, variant, share = NEEDED[key]
     fault = CATALOGUE[name]
     found = injected(bench, [fault], variant, cases_for(bench, [fault]), share)
-    beside = STRUCTURE if key in SEEN_TWICE else set()
+    beside = STRUCTURE if key in SEEN_TWICE else NO_NUMBER.get(key, set())
     assert {key_of(check) for check in found.failed} - beside == {key}
