@@ -27,8 +27,8 @@ from reference.spec.torch_noise import BrownianTree
 from reference.spec.trace import crossed
 from reference.test_oracle import DRAWING, tiled_kv_heads
 
-SHARDS = 6  # no model is in two of them
-EACH = 20  # models; one shard stands for them in `make test`, `make oracle` compares all
+SHARDS = 12  # no model is in two of them
+EACH = 10  # models; one shard stands for them in `make test`, `make oracle` compares all
 TIMES = 5  # that each of them is asked for something
 SDE = "prompt to audio, dpmpp-3m-sde"
 

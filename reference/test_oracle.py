@@ -18,7 +18,7 @@ from reference.model import attention, conditioner, dit, encoder, oobleck
 from reference.spec.prompt import EOS_ID, PAD_ID, Tokenizer
 
 CONFIGURATIONS = 200
-SHARDS = 4  # no configuration is in two of them, so they add up; half of them stand for all in `make test`
+SHARDS = 4  # no configuration is in two of them, so they add up; one of them stands for all in `make test`
 DRAWS = 200  # in each, some of them twice
 DRAWING = settings(max_examples=DRAWS, deadline=None, derandomize=True, database=None, phases=[Phase.generate],
                    suppress_health_check=list(HealthCheck))  # fmt: skip
@@ -29,7 +29,7 @@ def shard_of(member: Member) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("shard", [0, 1, *(pytest.param(shard, marks=pytest.mark.oracle) for shard in range(2, SHARDS))])
+@pytest.mark.parametrize("shard", [0, *(pytest.param(shard, marks=pytest.mark.oracle) for shard in range(1, SHARDS))])
 def test_every_module_agrees_over_the_family(agreement: Agreement, tmp_path: Path, shard: int) -> None:
     apart, own = [], Agreement()
 

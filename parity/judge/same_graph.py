@@ -135,8 +135,9 @@ def gain(found: Sequence[Compared]) -> float:
 
 def _gains(found: Sequence[Compared], name: str) -> Array:
     """The same of all channels of one output, with their signs. Every call counts alike, as in `_lean`."""
-    added: Array = np.sum([_channel_errors(one, name, len(found)) for one in found], axis=0)
-    return added / np.sqrt(len(found))
+    added = np.sum([_channel_errors(one, name, len(found)) for one in found], axis=0)
+    gains: Array = added / np.sqrt(len(found))
+    return gains
 
 
 def _channel_errors(one: Compared, name: str, calls: int) -> Array:

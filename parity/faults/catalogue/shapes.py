@@ -34,7 +34,7 @@ def rms(array: Array) -> np.float32:
 
 def samples(share: float, sound: Array) -> int:
     """So much of a sound."""
-    return round(share * sound.shape[-1])
+    return int(np.rint(share * sound.shape[-1]))
 
 
 def clicks(sound: Array) -> Array:
