@@ -1,5 +1,5 @@
-"""Arm CPUs of the matrix in every run of the tests: on one with half sums what is offered for it; by SME2 kernels a conditioner and
-a damaged INT8 DiT; a codec in FP16 on both."""
+"""Arm CPUs of the matrix in every run of the tests: on one with half sums what is offered for it; by SME2 kernels a conditioner
+and a damaged INT8 DiT; a codec in FP16 on both."""
 
 import json
 import subprocess
