@@ -71,6 +71,11 @@ def judged_by(targets: Iterable[Target], variants: Iterable[str]) -> list[Target
     return found
 
 
+def arithmetic_of(variant: str) -> str:
+    """The name of a variant's arithmetic."""
+    return next(name for name, target in TARGETS.items() if target.variant == variant)
+
+
 def title_of(variant: str) -> str:
-    """What the arithmetic of a variant is called on pages."""
-    return next(target.title for target in TARGETS.values() if target.variant == variant)
+    """What it is called on pages."""
+    return TARGETS[arithmetic_of(variant)].title

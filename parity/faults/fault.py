@@ -27,7 +27,7 @@ class Told:
 
     `stage` is the one to blame, `site` what is tampered with, `source` a public thread, the file
     whose convention it breaks, or `DERIVED`. `graded` is whether a
-    `share` of it means anything; the others are there or not.
+    `share` of it means anything; the others are there or not. `hidden`: by arithmetic, why what that rounds hides it in a model.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Told:
     sentence: str
     source: str
     graded: bool = True
+    hidden: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from itertools import combinations
 
 from parity.explain.blame import localized
 from parity.explain.inside.module_error import first_fault
+from parity.faults.arithmetics import arithmetic_of
 from parity.faults.bench import Bench
 from parity.faults.checks import Finding, find, injected, is_caught
 from parity.faults.converted import as_file, from_plain
@@ -49,6 +50,11 @@ class Row:
     @property
     def caught(self) -> bool:
         return self.judged.caught
+
+    @property
+    def hidden(self) -> str:
+        """Why it is known to be missed there; empty where it is not, and where it is caught."""
+        return "" if self.caught else self.fault.hidden.get(arithmetic_of(self.variant), "")
 
     @property
     def blamed(self) -> bool:

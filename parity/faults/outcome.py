@@ -66,14 +66,15 @@ class Outcome:
         lines += [f"refused without a fault: {check}" for check in self.clean or []]
         for target in self.targets:
             rows = self.whole(target)
-            if blamed(rows) < LEAST_CAUGHT[target.name] * len(rows):
+            seen = [row for row in rows if not row.hidden]
+            if blamed(seen) < LEAST_CAUGHT[target.name] * len(seen):
                 lines.append(f"{target.name}: {blamed(rows)} of {len(rows)} faults caught and blamed on the right stage")
         lines += [f"{row.variant}: wrong graph missed: {row.fault.name}" for row in self.graphs_missed()]
         return lines + [f"not blamed: {pair}" for pair in self.pairs if not pair.blamed and not self.hidden(pair)]
 
     def graphs_missed(self) -> list[Row]:
-        """Wrong graphs that were not caught; none may be missed anywhere."""
-        return [row for row in self.rows if row.fault.site == GRAPH and not row.blamed]
+        """Wrong graphs that were not caught; none may be missed anywhere but where it is known why."""
+        return [row for row in self.rows if row.fault.site == GRAPH and not row.blamed and not row.hidden]
 
     def hidden(self, pair: Pair) -> bool:
         """Whether each of the two is missed alone, too: then the variant's precision hides both."""

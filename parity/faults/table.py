@@ -43,6 +43,7 @@ def page(on: OnModel, beside: OnModel | None = None) -> str:
         parts += ["## Missed", "\n".join(_missed(row) for row in missed)]
     if beside is not None:
         parts += ["## On another model", *section(outcome, beside), "\n".join(_summary(beside.outcome))]
+        parts += ["\n".join(lines)] if (lines := [_missed(row) for row in beside.outcome.rows if not row.blamed]) else []
     parts += ["## Which check is blamed", "\n".join(_checks(outcome)), HOW.rstrip()]
     for stage, rows in _by_stage(outcome):
         parts += [f"## Faults of the {stage}" if stage in ALL_STAGES else f"## Faults {stage}", "\n".join(_rows(outcome, rows))]
@@ -126,7 +127,8 @@ def _missed(row: Row) -> str:
     )
     if row.threshold is not None:
         least = f"{row.threshold:g} times as much of it is caught"
-    return f"- `{row.fault.name}` at {title_of(row.variant)}: {row.fault.sentence}; {near}, {least}."
+    why = f" {row.hidden[0].upper()}{row.hidden[1:]}." if row.hidden else ""
+    return f"- `{row.fault.name}` at {title_of(row.variant)}: {row.fault.sentence}; {near}, {least}.{why}"
 
 
 def _sources(outcome: Outcome) -> Iterable[str]:

@@ -42,6 +42,7 @@ from reference.spec.tensors import Array, Tensors
 SOURCE = "stable-audio-tools models/dit.py, transformer.py"
 BEFORE = ("cross_attention_cond", "global_cond", "x", "t")  # the order of the app's inputs in two of its versions
 AFTER = ("t", "global_cond", "cross_attention_cond", "x")
+TRAINED_NORMS = "it moves answers of trained weights, whose norms are fed more, by 2e-5 to 8e-4 of the piece, and INT8 errs 0.08"
 ONE_PER_TENSOR = weights(int8_per_tensor, "transformer.layers.1.")
 NEAR_RELATIVE = other_weights(0.1, seed=1)
 
@@ -181,6 +182,7 @@ DIT = (
     Fault(
         name="layer_norm_epsilon", stage="dit", site="graph", sentence="an unfused layer norm has Keras's epsilon, 1e-3",
         source=DERIVED, inject=InModule(stage="dit", edit=overriding(LayerNorm, keras_epsilon)),
+        hidden=dict.fromkeys(("int8", "int4"), TRAINED_NORMS),
     ),
     Fault(
         name="level_ignored", stage="dit", site="graph", sentence="every level is taken for 0.5",

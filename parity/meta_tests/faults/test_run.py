@@ -51,6 +51,16 @@ def test_a_wrong_graph_that_is_missed_is_a_complaint_at_every_arithmetic(target:
     assert told == ([f"{variant}: wrong graph missed: one"] if site == "graph" else [])
 
 
+@pytest.mark.parametrize(("finding", "complaints"), [(Finding(failed=[]), 0), (Finding(failed=[], error="another"), 2)],
+                         ids=["missed", "blamed on another"])  # fmt: skip
+def test_a_fault_that_is_known_to_be_hidden_may_be_missed_there_alone(finding: Finding, complaints: int) -> None:
+    fault = Fault(**vars(harmless("dit")) | {"name": "one", "hidden": {"int8": "INT8 errs more"}})
+    at = {name: Row(fault=fault.told, variant=TARGETS[name].variant, finding=finding, threshold=None) for name in ("int8", "int4")}
+    assert len(Outcome(rows=[at["int8"]]).complaints()) == complaints
+    assert len(Outcome(rows=[at["int4"]]).complaints()) == 2
+    assert ("INT8 errs more." in page(OnModel(model="one", outcome=Outcome(rows=[at["int8"]])))) == (not complaints)
+
+
 def test_a_run_that_injected_nothing_is_a_complaint() -> None:
     assert Outcome().complaints() == ["nothing was injected: no such arithmetic can have the fault"]
     assert "Without a fault" not in page(OnModel(model="one", outcome=Outcome(rows=[])))
@@ -65,6 +75,8 @@ def test_the_table_is_of_this_catalogue() -> None:
     text = DOCS.read_text(encoding="utf-8")
     assert [f.name for f in CATALOGUE.values() if f"| `{f.name}` | {f.sentence} | {f.site} |" not in text] == []
     assert [f.name for f in CATALOGUE.values() if f"| `{f.name}` | {f.source} |" not in text] == []
+    hidden = [(fault, *reason) for fault in CATALOGUE.values() for reason in fault.hidden.items()]
+    assert [f.name for f, at, why in hidden if not re.search(f"- `{f.name}` at {TARGETS[at].title}: .*{why[1:]}", text)] == []
     sums = {found[1]: (float(found[2]), int(found[3])) for found in re.finditer(SUMS, text)}
     assert sums.keys() == {target.variant for target in TARGETS.values()}
     for target in TARGETS.values():
