@@ -55,7 +55,7 @@ def test_a_wrong_graph_that_is_missed_is_a_complaint_at_every_arithmetic(target:
                          ids=["missed", "blamed on another"])  # fmt: skip
 def test_a_fault_that_is_known_to_be_hidden_may_be_missed_there_alone(finding: Finding, complaints: int) -> None:
     fault = Fault(**vars(harmless("dit")) | {"name": "one", "hidden": {"int8": "INT8 errs more"}})
-    at = {name: Row(fault=fault.told, variant=TARGETS[name].variant, finding=finding, threshold=None) for name in ("int8", "int4")}
+    at = {name: Row(fault=fault.told, variant=TARGETS[name].variant, finding=finding, threshold=None) for name in AT}
     assert len(Outcome(rows=[at["int8"]]).complaints()) == complaints
     assert len(Outcome(rows=[at["int4"]]).complaints()) == 2
     assert ("INT8 errs more." in page(OnModel(model="one", outcome=Outcome(rows=[at["int8"]])))) == (not complaints)
@@ -66,6 +66,7 @@ def test_a_run_that_injected_nothing_is_a_complaint() -> None:
     assert "Without a fault" not in page(OnModel(model="one", outcome=Outcome(rows=[])))
 
 
+AT = ("int8", "int4")
 SUMS = r"\(`(\w+)`\) \|.*, ([\d.]+)% \| (\d+)% \|"  # of an arithmetic: its variant, per cent blamed right and wanted
 
 
