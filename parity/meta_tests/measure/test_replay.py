@@ -37,6 +37,13 @@ def test_a_pipeline_that_stops_early_is_infinitely_wrong(judge: Judge) -> None:
     assert [m.value for m in found["sampler"]] == [math.inf, math.inf, math.inf]
 
 
+def test_a_pipeline_that_asks_more_often_is_infinitely_wrong(judge: Judge) -> None:
+    case = case_called(judge, "drums")
+    right = asked(judge.model.pipeline(), generate, case.request, case.seed, judge.truth(case))
+    twice = replace(right, states=right.states * 2, levels=right.levels * 2, conditioning=right.conditioning * 2)
+    assert [m.value for m in compare(right, twice)["sampler"]] == [math.inf, math.inf, math.inf]
+
+
 def test_audio_to_audio_is_replayed_from_the_truths_audio(judge: Judge) -> None:
     case = case_called(judge, "drums")
     request = audio_to_audio(case.request, judge.truth(case))
