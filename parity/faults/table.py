@@ -17,7 +17,8 @@ HEAD = """# What the gate catches
 
 Every known way to break a converted model is put into converted files, one at a time, and the gate is asked for its verdict.
 This page is what it answered, of files of {model}; `make faults` writes it, the same page every time. The first table says how
-many faults were refused with the right stage blamed, the tables below which check saw each.
+many faults were refused with the right stage blamed, the tables below which check saw each. What is hidden is missed, and known to
+be.
 """
 HOW = f"""## How to read the tables
 
@@ -67,13 +68,20 @@ def _summary(outcome: Outcome) -> Iterable[str]:
     for target in outcome.targets:
         own, whole = outcome.own(target), outcome.whole(target)
         stages = "all" if target.stages == ALL_STAGES else ", ".join(target.stages)
-        counts = f"{len(own)} | {blamed(own)} | {len(whole)} | {blamed(whole)}, {blamed(whole) / len(whole):.1%}"
+        counts = f"{len(own)} | {blamed(own)} | {len(whole)} | {_share(whole)}"
         yield f"| {target.title} (`{target.variant}`) | {stages} | {counts} | {LEAST_CAUGHT[target.name]:.0%} |"
     yield ""
     if outcome.pairs:
         yield _pairs_in_sum(outcome)
     if outcome.clean is not None:
         yield f"- Without a fault: {len(outcome.clean)} checks failed."
+
+
+def _share(rows: list[Row]) -> str:
+    """How many are blamed right, and of all that are not known to be hidden which share."""
+    hidden = sum(bool(row.hidden) for row in rows)
+    known = f" and {hidden} hidden" if hidden else ""
+    return f"{blamed(rows)}{known}, {blamed(rows) / max(1, len(rows) - hidden):.1%}"
 
 
 def _pairs_in_sum(outcome: Outcome) -> str:
