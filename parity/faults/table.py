@@ -17,8 +17,7 @@ HEAD = """# What the gate catches
 
 Every known way to break a converted model is put into converted files, one at a time, and the gate is asked for its verdict.
 This page is what it answered, of files of {model}; `make faults` writes it, the same page every time. The first table says how
-many faults were refused with the right stage blamed, the tables below which check saw each. What is hidden is missed, and known to
-be.
+many faults were refused with the right stage blamed, and how many are known to be hidden; the tables below, which check saw each.
 """
 HOW = f"""## How to read the tables
 
