@@ -76,8 +76,9 @@ def _of(target: Target, pairs: list[Both]) -> list[Both]:
 
 def _seen_by_one(pair: Both, model: str) -> str:
     seen, missed = (pair.first, pair.second) if pair.first.blamed else (pair.second, pair.first)
-    where = f"here and missed in files of {model}" if seen is pair.first else f"in files of {model} and missed here"
-    return f"- `{seen.fault.name}` at {title_of(seen.variant)} is caught {where}: {seen.fault.sentence}; there {_why(missed)}."
+    of = f"in files of {model}"
+    where, there = (f"here and missed {of}", "there") if seen is pair.first else (f"{of} and missed here", "here")
+    return f"- `{seen.fault.name}` at {title_of(seen.variant)} is caught {where}: {seen.fault.sentence}; {there} {_why(missed)}."
 
 
 def _why(missed: Row) -> str:
@@ -93,5 +94,5 @@ def _far(pairs: list[Both], model: str) -> Iterator[str]:
 
 
 def _least(row: Row) -> str:
-    return f"{row.judged.check}, from {row.threshold:g}"
+    return f"{row.judged.check or 'missed'}, from {row.threshold:g}"
 
