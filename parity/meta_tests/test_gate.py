@@ -87,7 +87,7 @@ def test_clean_bundle_is_published_with_a_full_report(bundles: Mapping[str, Bund
 @pytest.mark.parametrize(
     ("policy", "code", "words"),
     [
-        ((), 1, "faithful, but not close enough: dit_denoised_error is 0.1"),
+        ((), 1, "faithful, but not close enough: dit_denoised_error is 0.2"),
         (("--policy", "preview"), 0, "faithful, close enough"),
         (("--policy", "lenient"), 2, "lenient: no such policy; expected a TOML file or one of"),
     ],
