@@ -34,6 +34,7 @@ def faults_command(
     from parity.faults.beside import OnModel
     from parity.faults.run import FaultOptions, run_faults
     from parity.faults.table import page, show
+    from reference.pipeline import read_outline
 
     console = wide_console()
     if out is not None:
@@ -42,9 +43,11 @@ def faults_command(
         model=model, bundles=bundle or [], arithmetics=split_names(arithmetics), only=split_names(only), files=files
     )
     more = [] if beside is None else [replace(options, model=beside, bundles=[])]
+    if beside is not None:
+        read_outline(beside)  # it is asked last: what is wrong with it is told before the half hour that the first takes
     store = user_store(no_cache)
     with new_file(out, force) if out is not None else nullcontext() as file, show_progress(console) as say:
-        found = [OnModel(model=one.model.name, outcome=run_faults(one, store, say)) for one in (options, *more)]
+        found = [OnModel(model=one.model.resolve().name, outcome=run_faults(one, store, say)) for one in (options, *more)]
         if file is not None:
             file.write_text(page(*found), encoding="utf-8")
     for one in found:

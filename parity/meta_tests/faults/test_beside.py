@@ -1,7 +1,11 @@
 """What a page of faults tells of a second model."""
 
-import pytest
+from pathlib import Path
 
+import pytest
+from typer.testing import CliRunner
+
+from parity.__main__ import app
 from parity.faults.arithmetics import STRICT
 from parity.faults.beside import OnModel
 from parity.faults.checks import Finding
@@ -10,6 +14,7 @@ from parity.faults.mutation import Row
 from parity.faults.outcome import Outcome
 from parity.faults.table import page
 from parity.meta_tests.faults.test_faults import harmless
+from parity.meta_tests.of_tiny import OF_TINY
 
 MISSED, CAUGHT = Finding(failed=[], nearest=0.72), Finding(failed=[], error="bundle/dit.tflite: cannot be read")
 NONE_ALONE = "No fault is caught on one of the two alone."
@@ -64,3 +69,9 @@ def test_what_was_injected_into_one_of_the_two_is_no_difference() -> None:
 
 def test_without_a_second_model_nothing_is_told_of_one() -> None:
     assert "## On another model" not in page(OnModel(model="first", outcome=Outcome(rows=[row(0.1)])))
+
+
+def test_a_second_model_that_is_none_is_told_before_any_work(tmp_path: Path) -> None:
+    asked = ("faults", *OF_TINY, "--beside", str(tmp_path / "none"), "--only", "polarity", "--arithmetics", "fp32", "--no-files")
+    found = CliRunner().invoke(app, asked)
+    assert (found.exit_code, "none" in found.output, "jobs" in found.output) == (2, True, False), found.output

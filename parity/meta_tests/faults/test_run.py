@@ -61,6 +61,17 @@ def test_a_fault_that_is_known_to_be_hidden_may_be_missed_there_alone(finding: F
     assert ("INT8 errs more." in page(OnModel(model="one", outcome=Outcome(rows=[at["int8"]])))) == (not complaints)
 
 
+def test_the_page_counts_what_is_hidden_apart() -> None:
+    hidden, seen = (
+        Fault(**vars(harmless("dit")) | {"name": name, "hidden": why})
+        for name, why in (("one", {"int8": "INT8 errs more"}), ("two", {}))
+    )
+    found = ((hidden, Finding(failed=[])), (seen, Finding(failed=[], error="bundle/dit.tflite: cannot be read")))
+    variant = TARGETS["int8"].variant
+    rows = [Row(fault=fault.told, variant=variant, finding=finding, threshold=None) for fault, finding in found]
+    assert "| 1 and 1 hidden, 100.0% |" in page(OnModel(model="one", outcome=Outcome(rows=rows)))
+
+
 def test_a_run_that_injected_nothing_is_a_complaint() -> None:
     assert Outcome().complaints() == ["nothing was injected: no such arithmetic can have the fault"]
     assert "Without a fault" not in page(OnModel(model="one", outcome=Outcome(rows=[])))
